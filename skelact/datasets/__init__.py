@@ -1,0 +1,1 @@
+"""Collections of labelled videos, their protocols, and the packed arrays that training reads."""

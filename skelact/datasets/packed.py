@@ -1,0 +1,94 @@
+"""The packed dataset: all samples' frames one after another in one memory-mapped .npy, and an index in JSON. Opens in milliseconds."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.cache import Entry
+from skelact.skeletons import Skeleton
+from skelact.types import Floats
+
+STAGE, VERSION = "packed", 1
+ARRAY, INDEX = "keypoints.npy", "index.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip: its network input (M, T, V, C) float32 with NaN for what is missing, and what it is."""
+
+    id: str
+    label: str
+    item: int  # position of its video in the collection
+    values: Floats
+    fps: float
+
+
+@dataclass(frozen=True)
+class Packed:
+    """keypoints (F, M, V, C) float32, all clips' frames; clip i is rows offsets[i] to offsets[i + 1]."""
+
+    keypoints: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int64]
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    skeleton: Skeleton
+    meta: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(N,) frames of each clip."""
+        return np.diff(self.offsets)
+
+
+def write(folder: Path, samples: Iterable[Sample], classes: tuple[str, ...], skeleton: Skeleton, persons: int, meta: dict[str, Any]) -> int:
+    """Fill `folder`; how many samples there were. Fewer people than `persons` are padded with NaN, more are cut."""
+    parts, offsets, index = [], [0], []
+    for s in samples:
+        m = min(len(s.values), persons)
+        part = np.full((s.values.shape[1], persons, *s.values.shape[2:]), np.nan, np.float32)
+        part[:, :m] = s.values[:m].transpose(1, 0, 2, 3)
+        parts.append(part)
+        offsets.append(offsets[-1] + len(part))
+        index.append({"id": s.id, "label": classes.index(s.label), "item": s.item, "fps": s.fps})
+    channels = parts[0].shape[3] if parts else 0
+    whole = np.concatenate(parts) if parts else np.zeros((0, persons, len(skeleton.joints), channels), np.float32)
+    np.save(folder / ARRAY, whole)
+    content = {"classes": classes, "skeleton": skeleton.as_dict(), "offsets": offsets, "samples": index, "meta": meta}
+    (folder / INDEX).write_text(json.dumps(content), encoding="utf-8")
+    return len(index)
+
+
+def open_packed(entry: Entry) -> Packed:
+    """The packed dataset of a cache entry, memory-mapped. CacheError if it is damaged."""
+    index = json.loads(entry.read(INDEX))
+    samples = index["samples"]
+    return Packed(
+        np.load(entry.path / ARRAY, mmap_mode="r"),
+        np.array(index["offsets"], np.int64),
+        np.array([s["label"] for s in samples], np.int64),
+        np.array([s["item"] for s in samples], np.int64),
+        tuple(s["id"] for s in samples),
+        tuple(index["classes"]),
+        Skeleton.from_dict(index["skeleton"]),
+        index["meta"],
+    )
+
+
+def arrays_to_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    """An .npz in memory, without pickles."""
+    whole = io.BytesIO()
+    np.savez(whole, **arrays)  # type: ignore[arg-type]
+    return whole.getvalue()

@@ -1,0 +1,1 @@
+"""Training, evaluation and prediction on arrays. Knows nothing of videos."""

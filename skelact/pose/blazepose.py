@@ -1,0 +1,143 @@
+"""MediaPipe's PoseLandmarker ("full"), several people, tracked from frame to frame, from the model files inside its own wheel.
+
+The Tasks API wants a bundle with metadata that the wheel's files lack; it is assembled once a process, in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from skelact.errors import BackendMissing, EstimatorError
+from skelact.pose.base import BLAZEPOSE, Picture, PoseOptions
+from skelact.pose.track import suppress
+from skelact.skeletons import SKELETONS
+from skelact.types import FramePose
+
+INSTALL = "pip install 'mediapipe==0.10.21'"
+_MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
+_PARTS = (("pose_detector.tflite", 127.5, 127.5, 2), ("pose_landmarks_detector.tflite", 0.0, 255.0, 5))  # name, mean, std, outputs
+
+
+def model_files() -> list[Path]:
+    """The two .tflite files of the installed mediapipe, found without importing it; BackendMissing if there are none."""
+    spec = find_spec("mediapipe")
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendMissing("the blazepose estimator needs mediapipe, which is not installed", INSTALL)
+    folder = Path(spec.submodule_search_locations[0]) / "modules"
+    files = [folder / name for name in _MODELS]
+    if not all(f.is_file() for f in files):
+        raise BackendMissing("the installed mediapipe carries no model files", INSTALL)
+    return files
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the weights; needs no import of mediapipe."""
+    whole = hashlib.blake2b(digest_size=8)
+    for file in model_files():
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+@cache
+def bundle() -> bytes:
+    """The .task file: a stored zip of both models, each given the input and output metadata it lacks."""
+    from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
+
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+        for file, (name, mean, std, outputs) in zip(model_files(), _PARTS, strict=True):
+            writer = MetadataWriter.create(bytearray(file.read_bytes()))
+            writer.add_general_info(name, name)
+            writer.add_image_input([mean], [std])
+            for i in range(outputs):
+                writer.add_feature_output(f"output_{i}")
+            content, _ = writer.populate()
+            archive.writestr(zipfile.ZipInfo(name), bytes(content))
+    return whole.getvalue()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the native library's start-up chatter off stderr."""
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+class BlazePose:
+    """One landmarker at a time; a new video gets a new one, because it tracks."""
+
+    name = BLAZEPOSE
+    skeleton = SKELETONS["blazepose-33"]
+
+    def __init__(self, options: PoseOptions) -> None:
+        self.options = options
+        self.fingerprint = fingerprint()
+
+    def _landmarker(self):  # type: ignore[no-untyped-def]
+        os.environ.setdefault("GLOG_minloglevel", "3")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            from mediapipe.tasks.python import BaseOptions, vision
+        except ImportError as error:
+            raise BackendMissing(f"mediapipe does not load: {error}", "skelact doctor") from error
+        c = self.options.min_confidence
+        settings = vision.PoseLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle()),
+            running_mode=vision.RunningMode.VIDEO,
+            num_poses=self.options.max_persons,
+            min_pose_detection_confidence=c,
+            min_pose_presence_confidence=c,
+            min_tracking_confidence=c,
+        )
+        try:
+            return vision.PoseLandmarker.create_from_options(settings)
+        except RuntimeError as error:
+            raise EstimatorError(f"mediapipe cannot start its landmarker: {error}", "skelact doctor") from error
+
+    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+        """See Estimator. xyz is MediaPipe's world landmarks: metres, origin between the hips."""
+        with _quiet():
+            landmarker, current = None, -1
+            import mediapipe as mp
+        try:
+            for picture in pictures:
+                if landmarker is None or picture.video != current:
+                    with _quiet():
+                        if landmarker is not None:
+                            landmarker.close()
+                        landmarker, current = self._landmarker(), picture.video
+                image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture.image[..., ::-1]))
+                found = landmarker.detect_for_video(image, round(picture.frame * 1000 / picture.fps))
+                yield picture, suppress(self._people(found, picture), self.skeleton)
+        finally:
+            if landmarker is not None:
+                landmarker.close()
+
+    @staticmethod
+    def _people(found, picture: Picture) -> list[FramePose]:  # type: ignore[no-untyped-def]
+        height, width = picture.image.shape[:2]
+        people = []
+        for flat, world in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True):
+            xyv = np.array([(p.x, p.y, p.visibility) for p in flat], np.float32)
+            xyz = np.array([(p.x, p.y, p.z) for p in world], np.float32)
+            people.append(FramePose(xyv[:, :2] * np.float32([width, height]), np.clip(xyv[:, 2], 0, 1), xyz))
+        return people

@@ -1,0 +1,287 @@
+"""One video -> its poses in the cache, and many videos over a pool of processes. A file that fails, or kills its process, fails alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skelact.cache import Cache, Entry, key_of
+from skelact.errors import EstimatorError, InputError, SkelactError
+from skelact.pose.base import BLAZEPOSE, Estimator, Picture, PoseOptions
+from skelact.pose.store import JsonForm, frame_json, write_poses
+from skelact.pose.track import Tracker, TrackOptions
+from skelact.types import Event, Failure, FramePose, Listener, Outcome, VideoInfo
+from skelact.video.frames import read_frames
+from skelact.video.probe import probe
+
+STAGE, VERSION = "poses", 2
+DEBUG_VARIABLE = "SKELACT_DEBUG"
+_TOLD_EVERY = 15  # frames between two progress messages
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one video needs to become poses; crosses process borders."""
+
+    path: Path
+    content: str
+    cache_root: Path
+    options: PoseOptions
+    fingerprint: str
+    track: TrackOptions = field(default_factory=TrackOptions)
+    form: JsonForm = "frames"
+    wait: bool = False
+
+    @property
+    def key(self) -> str:
+        return poses_key(self.content, self.options, self.fingerprint, self.track)
+
+
+def poses_key(content: str, options: PoseOptions, fingerprint: str, track: TrackOptions) -> str:
+    """The cache key of a video's poses. How they are written (frames or lines) is no part of what they are."""
+    return key_of(version=VERSION, video=content, pose=asdict(options), weights=fingerprint, track=asdict(track))
+
+
+def manifest_of(job: Job, info: VideoInfo, estimator: Estimator) -> dict[str, Any]:
+    """What the stored poses say of themselves; counts are added when they are known."""
+    return {
+        "source": str(job.path),
+        "content": job.content,
+        "estimator": estimator.name,
+        "weights": estimator.fingerprint,
+        "skeleton": estimator.skeleton.as_dict(),
+        "width": info.width,
+        "height": info.height,
+        "fps": info.fps,
+        "pose": asdict(job.options),
+        "track": asdict(job.track),
+    }
+
+
+def _numbered(info: VideoInfo, video: int) -> Iterator[Picture]:
+    for n, image in enumerate(read_frames(info)):
+        yield Picture(video, n, info.fps, image)
+
+
+def _followed(frames: Iterator[list[FramePose]], tracker: Tracker, counts: dict[str, int], tell: Callable[[int], None]) -> Iterator[list[FramePose]]:
+    """Give ids, count, report on the way."""
+    ids: set[int] = set()
+    for people in frames:
+        people = tracker.update(people)
+        counts["frames"] += 1
+        counts["frames_with_people"] += bool(people)
+        counts["people_found"] += len(people)
+        ids.update(p.person_id for p in people)
+        counts["persons"] = len(ids)
+        if counts["frames"] % _TOLD_EVERY == 0:
+            tell(_TOLD_EVERY)
+        yield people
+    tell(counts["frames"] % _TOLD_EVERY)
+
+
+def extract_video(job: Job, estimator: Estimator, tell: Callable[[int], None]) -> str:
+    """Estimate, track and store one video: 'done', 'cached' if someone else just did it, or 'busy' if someone is doing it now."""
+    cache = Cache(job.cache_root)
+    with cache.lock(STAGE, job.key, job.wait) as mine:
+        if not mine:
+            return "busy"
+        if cache.find(STAGE, job.key) is not None:
+            return "cached"
+        info = probe(job.path)
+        counts = {"frames": 0, "frames_with_people": 0, "people_found": 0, "persons": 0}
+        manifest = manifest_of(job, info, estimator)
+        tracker = Tracker(estimator.skeleton, info.fps, job.track)
+        with cache.write(STAGE, job.key, manifest) as folder:
+            found = (people for _, people in estimator.run(_numbered(info, 0)))
+            write_poses(folder, _followed(found, tracker, counts, tell), job.form)
+            manifest.update(counts)
+    return "done"
+
+
+# --- the pool -------------------------------------------------------------------------------------------------------------------------
+
+_estimator: Estimator | None = None
+_progress: Any = None
+
+
+def _start_worker(options: PoseOptions, progress: Any) -> None:
+    global _estimator, _progress
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if not os.environ.get(DEBUG_VARIABLE):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # native libraries chatter there; errors come back as exceptions
+    import cv2
+
+    cv2.setNumThreads(1)
+    from skelact.pose.blazepose import BlazePose
+
+    _estimator, _progress = BlazePose(options), progress
+
+
+def _work(job: Job) -> tuple[str, Failure | None]:
+    assert _estimator is not None
+    try:
+        return extract_video(job, _estimator, lambda n: _progress.put(n)), None
+    except InputError as error:
+        return "failed", Failure.of(job.path, error)
+    except SkelactError:
+        raise  # a full disk, a broken estimator: not this video's fault
+    except Exception as error:
+        return "failed", Failure.of(job.path, error)
+
+
+def processes(videos: int) -> int:
+    """One a core, no more than videos."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, videos))
+
+
+class _Teller:
+    """Passes frame counts from the workers' queue to the listener, from a thread."""
+
+    def __init__(self, progress: Any, listener: Listener) -> None:
+        self.progress, self.listener = progress, listener
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                self.listener(Event("extract", "advance", self.progress.get(timeout=0.1)))
+            except (queue.Empty, EOFError, OSError):
+                continue
+
+    def close(self) -> None:
+        self.stop.set()
+        self.thread.join()
+
+
+def extract_all(jobs: list[Job], listener: Listener) -> Outcome:
+    """Every job through a pool of blazepose processes: paths done, cached meanwhile by others, failed. CacheError and EstimatorError end it."""
+    outcome = Outcome()
+    context = multiprocessing.get_context("spawn")
+    progress = context.Queue()
+    teller = _Teller(progress, listener)
+    try:
+        rest = _pass(jobs, processes(len(jobs)), context, progress, outcome)
+        for job in rest:  # their pool broke, or another skelact was busy with them: alone, and waiting
+            calm = Job(**{**job.__dict__, "wait": True})
+            if _pass([calm], 1, context, progress, outcome):
+                outcome.failed.append(Failure(job.path, "the estimator's process died on this file", "re-encode it with ffmpeg, or leave it out"))
+    finally:
+        teller.close()
+        progress.close()
+    return outcome
+
+
+def _pass(jobs: list[Job], workers: int, context: Any, progress: Any, outcome: Outcome) -> list[Job]:
+    """Run the jobs; those left over because someone else holds them or the pool broke."""
+    left: list[Job] = []
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(jobs[0].options, progress))
+    try:
+        waiting: dict[Future[tuple[str, Failure | None]], Job] = {pool.submit(_work, job): job for job in jobs}
+        while waiting:
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                job = waiting.pop(future)
+                try:
+                    state, failure = future.result()
+                except BrokenProcessPool:
+                    left.append(job)
+                    continue
+                if failure is not None:
+                    outcome.failed.append(failure)
+                elif state == "busy":
+                    left.append(job)
+                else:
+                    (outcome.done if state == "done" else outcome.cached).append(job.path)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return left
+
+
+def extract_with(jobs: list[Job], estimator: Estimator, listener: Listener) -> Outcome:
+    """Every job through one estimator in this process, frames of all videos in one stream, so that it can fill its batches across them."""
+    outcome = Outcome()
+    if isinstance(estimator, type) or estimator.name == BLAZEPOSE:
+        raise EstimatorError("blazepose runs in its own processes")
+    failures: dict[int, Exception] = {}
+    infos: dict[int, VideoInfo] = {}
+
+    def stream() -> Iterator[Picture]:
+        for n, job in enumerate(jobs):
+            try:
+                infos[n] = probe(job.path)
+                yield from _numbered(infos[n], n)
+            except InputError as error:
+                failures[n] = error
+
+    from itertools import groupby
+
+    for n, group in groupby(estimator.run(_ahead(stream())), key=lambda item: item[0].video):
+        job, info, cache = jobs[n], infos[n], Cache(jobs[n].cache_root)
+        lines: list[str] = []
+        counts = {"frames": 0, "frames_with_people": 0, "people_found": 0, "persons": 0}
+        tracker = Tracker(estimator.skeleton, info.fps, job.track)
+        for people in _followed((p for _, p in group), tracker, counts, lambda k: listener(Event("extract", "advance", k))):
+            lines.append(frame_json(people))
+        if n in failures:
+            continue
+        manifest = manifest_of(job, info, estimator) | counts
+        with cache.write(STAGE, job.key, manifest) as folder:
+            if job.form == "lines":
+                (folder / "frames.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+            else:
+                for i, line in enumerate(lines):
+                    (folder / f"{i:06d}.json").write_text(line, encoding="utf-8")
+        outcome.done.append(job.path)
+    outcome.failed += [Failure.of(jobs[n].path, error) for n, error in failures.items()]
+    return outcome
+
+
+def _ahead(pictures: Iterator[Picture], depth: int = 256) -> Iterator[Picture]:
+    """The same pictures, decoded by a thread while the estimator works on earlier ones."""
+    box: queue.Queue[Any] = queue.Queue(depth)
+    gone = threading.Event()
+
+    def fill() -> None:
+        last: Any = None
+        try:
+            for picture in pictures:
+                while not gone.is_set():
+                    try:
+                        box.put(picture, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if gone.is_set():
+                    return
+        except Exception as error:
+            last = error
+        if not gone.is_set():
+            box.put(last)
+
+    threading.Thread(target=fill, daemon=True).start()
+    try:
+        while True:
+            item = box.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                return
+            yield item
+    finally:
+        gone.set()
+
+
+def stored(cache: Cache, key: str) -> Entry | None:
+    """The stored poses of that key, if they are there and whole."""
+    return cache.find(STAGE, key)

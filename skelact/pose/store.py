@@ -1,0 +1,93 @@
+"""People as JSON, one file a frame in OpenPose's shape (or one line a frame), and back.
+
+    {"version": 1.3, "people": [{"person_id": [0], "pose_keypoints_2d": [x, y, score, …], "pose_keypoints_3d": [x, y, z, score, …]}]}
+
+2-D in pixels, 3-D in metres where the estimator gives it, joints in the estimator's own order (the manifest names the layout). A missing joint
+is written as OpenPose does, 0, 0, 0, and read back as NaN with score 0. An empty frame is an empty list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from skelact.cache import Entry
+from skelact.errors import CacheError
+from skelact.types import Floats, FramePose
+
+JsonForm = Literal["frames", "lines"]
+LINES = "frames.jsonl"
+
+
+def frame_json(people: list[FramePose]) -> str:
+    """One frame's people as JSON text."""
+    out = []
+    for p in people:
+        record: dict[str, Any] = {"person_id": [p.person_id], "pose_keypoints_2d": _flat(p.xy, p.score, 2)}
+        if p.xyz is not None:
+            record["pose_keypoints_3d"] = _flat(p.xyz, p.score, 4)
+        out.append(record)
+    return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"))
+
+
+def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
+    whole = np.concatenate([values, score[:, None]], axis=1).astype(np.float64)
+    whole[np.isnan(whole).any(axis=1)] = 0
+    whole[:, :-1], whole[:, -1] = whole[:, :-1].round(digits), whole[:, -1].round(4)
+    return whole.ravel().tolist()  # type: ignore[no-any-return]
+
+
+def parse_frame(text: str | bytes, joints: int) -> list[FramePose]:
+    """The people of one frame's JSON; ValueError if it is not of that shape."""
+    content = json.loads(text)
+    if not isinstance(content, dict) or not isinstance(content.get("people"), list):
+        raise ValueError("no list of people")
+    return [_person(record, joints) for record in content["people"]]
+
+
+def _person(record: dict[str, Any], joints: int) -> FramePose:
+    flat = np.asarray(record.get("pose_keypoints_2d", ()), np.float32)
+    if flat.size != joints * 3:
+        raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
+    xys = flat.reshape(joints, 3)
+    missing = (xys[:, 2] <= 0) & (xys[:, :2] == 0).all(axis=1)
+    xy, score = xys[:, :2].copy(), np.clip(xys[:, 2], 0, 1)
+    xy[missing] = np.nan
+    xyz = None
+    solid = np.asarray(record.get("pose_keypoints_3d") or (), np.float32)
+    if solid.size == joints * 4:
+        xyz = solid.reshape(joints, 4)[:, :3].copy()
+        xyz[missing] = np.nan
+    given = record.get("person_id", [-1])
+    return FramePose(xy, score, xyz, int(given[0]) if given else -1)
+
+
+def write_poses(folder: Path, frames: Iterable[list[FramePose]], form: JsonForm = "frames") -> int:
+    """Write the frames into `folder`; how many there were."""
+    count = 0
+    if form == "lines":
+        with (folder / LINES).open("w", encoding="utf-8") as file:
+            for people in frames:
+                file.write(frame_json(people) + "\n")
+                count += 1
+        return count
+    for people in frames:
+        (folder / f"{count:06d}.json").write_text(frame_json(people), encoding="utf-8")
+        count += 1
+    return count
+
+
+def read_poses(entry: Entry) -> list[list[FramePose]]:
+    """All frames of a stored video. CacheError if a file is damaged."""
+    joints = len(entry.manifest["skeleton"]["joints"])
+    names = sorted(entry.manifest["files"])
+    try:
+        if names == [LINES]:
+            return [parse_frame(line, joints) for line in entry.read(LINES).splitlines()]
+        return [parse_frame(entry.read(name), joints) for name in names]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{entry.path} holds no poses: {error}", "run the command again: it is made anew") from error

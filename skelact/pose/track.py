@@ -1,0 +1,121 @@
+"""Person ids: which person of this frame is which of the last ones. Object Keypoint Similarity, Hungarian assignment, an age limit.
+
+OKS as in COCO: the mean over joints of exp(-d² / (2 s² k²)), d the distance, s² the person's area, k the joint's tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.skeletons import Skeleton
+from skelact.types import Floats, FramePose
+
+# twice COCO's sigmas, by the last word of a joint's name; a joint of another layout gets the middle of them
+_TOLERANCE = {
+    "nose": 0.052, "eye": 0.05, "ear": 0.07, "shoulder": 0.158, "elbow": 0.144, "wrist": 0.124, "hip": 0.214, "knee": 0.174, "ankle": 0.178,
+}  # fmt: skip
+_OTHER = 0.13
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """When a person of this frame is one seen before."""
+
+    min_similarity: float = field(default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"})
+    max_age_s: float = field(default=1.0, metadata={"help": "how long a lost person is waited for [s]"})
+
+
+def tolerances(skeleton: Skeleton) -> Floats:
+    """(V,) k of every joint."""
+    return np.array([_TOLERANCE.get(j.rsplit("_", 1)[-1], _OTHER) for j in skeleton.joints], np.float32)
+
+
+def area(xy: Floats) -> float:
+    """Bounding-box area of the joints that are there, px²; never below 1."""
+    if np.isnan(xy).all():
+        return 1.0
+    size = np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0)
+    return float(max(size[0] * size[1], 0.1 * size.max() ** 2, 1.0))  # a person seen from the side still has a width
+
+
+def similarity(a: Floats, b: Floats, scale: float, k: Floats) -> float:
+    """OKS of two persons (V, 2) at the area `scale` [px²], over the joints both have; 0 if there are none."""
+    squared = ((a - b) ** 2).sum(-1) / (2 * scale * k**2)
+    return float(np.nanmean(np.exp(-squared))) if not np.isnan(squared).all() else 0.0
+
+
+def suppress(people: list[FramePose], skeleton: Skeleton, same: float = 0.7) -> list[FramePose]:
+    """Of persons that lie on each other (OKS above `same`) keep the surest."""
+    if len(people) < 2:
+        return people
+    k = tolerances(skeleton)
+    kept: list[FramePose] = []
+    for person in sorted(people, key=lambda p: -float(p.score.mean())):
+        if all(similarity(person.xy, other.xy, area(other.xy), k) < same for other in kept):
+            kept.append(person)
+    return kept
+
+
+@dataclass
+class _Track:
+    person_id: int
+    xy: Floats
+    velocity: npt.NDArray[np.float32]  # of the whole body, px a frame
+    seen: int
+
+
+class Tracker:
+    """Gives ids to the people of successive frames of one video. Ids count from 0 and are never given twice."""
+
+    def __init__(self, skeleton: Skeleton, fps: float, options: TrackOptions | None = None) -> None:
+        self.options = options or TrackOptions()
+        self.max_age = max(1, round(self.options.max_age_s * fps))
+        self.k = tolerances(skeleton)
+        self.tracks: list[_Track] = []
+        self.frame = -1
+        self.next_id = 0
+
+    def update(self, people: list[FramePose]) -> list[FramePose]:
+        """The people of the next frame, in the order given, with ids."""
+        self.frame += 1
+        self.tracks = [t for t in self.tracks if self.frame - t.seen <= self.max_age]
+        pairs = dict(self._match(people))
+        out = []
+        for i, person in enumerate(people):
+            track = pairs.get(i)
+            if track is None:
+                track = _Track(self.next_id, person.xy, np.zeros(2, np.float32), self.frame)
+                self.next_id += 1
+                self.tracks.append(track)
+            else:
+                moved = person.xy - track.xy
+                step = np.nanmedian(moved, axis=0) if not np.isnan(moved).all() else np.zeros(2, np.float32)
+                track.velocity = 0.6 * track.velocity + 0.4 * step / (self.frame - track.seen)
+                track.xy, track.seen = person.xy, self.frame
+            out.append(replace(person, person_id=track.person_id))
+        return out
+
+    def _match(self, people: list[FramePose]) -> list[tuple[int, _Track]]:
+        """(person, track) pairs that maximise the summed similarity. A track is looked for where it was heading."""
+        if not people or not self.tracks:
+            return []
+        if len(people) == len(self.tracks) == 1:
+            table = np.array([[self._likeness(people[0], self.tracks[0])]])
+            rows, columns = np.array([0]), np.array([0])
+        else:
+            from scipy.optimize import linear_sum_assignment
+
+            table = np.array([[self._likeness(p, t) for t in self.tracks] for p in people])
+            rows, columns = linear_sum_assignment(-table)
+        chosen = zip(rows, columns, strict=True)
+        return [(int(r), self.tracks[c]) for r, c in chosen if table[r, c] >= self.options.min_similarity]
+
+    def _likeness(self, person: FramePose, track: _Track) -> float:
+        gone = self.frame - track.seen
+        ahead = track.xy + track.velocity * min(gone, self.max_age / 2)
+        scale = max(area(track.xy), area(person.xy)) * (1 + 0.1 * (gone - 1))
+        # the second opinion, without the prediction, is for sudden stops
+        return max(similarity(person.xy, ahead, scale, self.k), 0.95 * similarity(person.xy, track.xy, scale, self.k))

@@ -1,0 +1,52 @@
+"""Pictures of a run. matplotlib is imported here only, without a display."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _figure(width: float, height: float, columns: int = 1):  # type: ignore[no-untyped-def]
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def curves(history: list[dict[str, Any]], path: Path) -> None:
+    """Loss and accuracy over the epochs."""
+    figure, (left, right) = _figure(9, 3.4, 2)
+    epochs = [row["epoch"] for row in history]
+    for axis, metric, name in ((left, "loss", "loss"), (right, "top1", "accuracy")):
+        for side, colour in (("train", "#4477aa"), ("val", "#ee6677")):
+            key = f"{side}_{metric}"
+            if history and key in history[0]:
+                axis.plot(epochs, [row[key] for row in history], color=colour, marker="o", markersize=3, label="validation" if side == "val" else side)
+        best = next((row["epoch"] for row in reversed(history) if row["best"]), None)
+        if best is not None:
+            axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="kept")
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.spines[["top", "right"]].set_visible(False)
+    right.set_ylim(0, 1.02)
+    left.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> None:
+    """Rows true, columns predicted; colour is the share of the row, numbers are clips."""
+    counts = np.array(matrix)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = 2.2 + 0.55 * len(classes)
+    figure, (axis,) = _figure(size + 0.8, size)
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(*counts.shape):
+        if counts[i, j]:
+            axis.text(j, i, counts[i, j], ha="center", va="center", color="white" if share[i, j] > 0.55 else "black")
+    axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
+    axis.set_yticks(range(len(classes)), classes)
+    axis.set(xlabel="predicted", ylabel="true")
+    figure.savefig(path, dpi=120)

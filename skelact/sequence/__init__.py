@@ -1,0 +1,1 @@
+"""From people in frames to arrays over time: merge, clean, normalise, sample. NumPy only."""

@@ -1,0 +1,89 @@
+"""Who matters and what is missing: choosing persons, dropping unsure joints, bridging short gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from skelact.errors import ConfigError
+from skelact.types import Floats, PoseSequence
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """From merged people to clean sequences."""
+
+    persons: str = field(default="1", metadata={"help": "how many people a clip keeps: 1, 2, … or all"})
+    min_score: float = field(default=0.0, metadata={"help": "joints less sure than this count as missing"})
+    max_gap_s: float = field(default=0.5, metadata={"help": "longest gap that is bridged by interpolation [s]"})
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "persons", str(self.persons))
+        if self.persons != "all" and not (self.persons.isdigit() and int(self.persons) > 0):
+            raise ConfigError(f"persons must be a positive number or all, got {self.persons!r}")
+        if not 0 <= self.min_score < 1:
+            raise ConfigError(f"min_score must lie between 0 and 1, got {self.min_score:g}")
+        if self.max_gap_s < 0:
+            raise ConfigError(f"max_gap_s cannot be negative, got {self.max_gap_s:g}")
+
+
+def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
+    """Choose the persons, drop unsure joints, bridge short gaps: in this order."""
+    sequence = choose_persons(sequence, options.persons)
+    if options.min_score > 0:
+        sequence = drop_unsure(sequence, options.min_score)
+    return fill_gaps(sequence, options.max_gap_s)
+
+
+def prominence(sequence: PoseSequence) -> Floats:
+    """(M,) total score x size x time: the sum over frames of a person's mean score times the square root of its box area [px]."""
+    if not sequence.persons:
+        return np.zeros(0, np.float32)
+    seen = ~np.isnan(sequence.xy).all(axis=(2, 3))  # (M, T)
+    low = np.where(np.isnan(sequence.xy), np.inf, sequence.xy).min(axis=2)
+    high = np.where(np.isnan(sequence.xy), -np.inf, sequence.xy).max(axis=2)
+    extent = np.where(seen[..., None], high - low, 0).clip(1, None)
+    return (seen * np.sqrt(extent.prod(axis=-1)) * sequence.score.mean(axis=2)).sum(axis=1).astype(np.float32)
+
+
+def choose_persons(sequence: PoseSequence, persons: str) -> PoseSequence:
+    """The most prominent `persons` (a number, or 'all'), most prominent first."""
+    order = np.argsort(-prominence(sequence), kind="stable")
+    if persons != "all":
+        order = order[: int(persons)]
+    return take_persons(sequence, [int(i) for i in order])
+
+
+def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
+    """Those persons, by row, in that order."""
+    xyz = None if sequence.xyz is None else sequence.xyz[rows]
+    return replace(sequence, xy=sequence.xy[rows], score=sequence.score[rows], xyz=xyz, ids=tuple(sequence.ids[i] for i in rows))
+
+
+def drop_unsure(sequence: PoseSequence, min_score: float) -> PoseSequence:
+    """Joints with a score below `min_score` become missing: NaN, score 0."""
+    unsure = sequence.score < min_score
+    xyz = None if sequence.xyz is None else np.where(unsure[..., None], np.float32(np.nan), sequence.xyz)
+    xy = np.where(unsure[..., None], np.float32(np.nan), sequence.xy)
+    return replace(sequence, xy=xy, score=np.where(unsure, np.float32(0), sequence.score), xyz=xyz)
+
+
+def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
+    """Interpolate linearly over gaps of at most `max_gap_s` between two sightings of a joint; longer ones, and the ends, stay missing."""
+    longest = int(max_gap_s * sequence.fps + 1e-6)
+    missing = np.isnan(sequence.xy[..., 0])
+    if longest < 1 or not missing.any():
+        return sequence
+    xy, score = sequence.xy.copy(), sequence.score.copy()
+    xyz = None if sequence.xyz is None else sequence.xyz.copy()
+    channels = [xy, score[..., None]] + ([xyz] if xyz is not None else [])
+    for m, v in zip(*np.nonzero(missing.any(axis=1) & ~missing.all(axis=1)), strict=True):
+        known = np.flatnonzero(~missing[m, :, v])
+        for before, after in zip(known[:-1], known[1:], strict=True):
+            gap = after - before - 1
+            if 0 < gap <= longest:
+                weight = (np.arange(1, gap + 1, dtype=np.float32) / (gap + 1))[:, None]
+                for values in channels:
+                    values[m, before + 1 : after, v] = values[m, before, v] * (1 - weight) + values[m, after, v] * weight
+    return replace(sequence, xy=xy, score=score, xyz=xyz)

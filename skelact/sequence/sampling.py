@@ -1,0 +1,103 @@
+"""Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is an empty (masked) frame.
+
+Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments and one frame drawn from each; clips shorter
+than L are wrapped around, clips of up to 2 L get T - L random skips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.errors import ConfigError
+
+Indices = npt.NDArray[np.int64]
+METHODS = ("uniform", "loop", "hold", "zero")
+SEED = 255  # of mmaction2's test-time draws
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How a clip becomes the network's window."""
+
+    length: int = field(default=100, metadata={"help": "frames the network sees"})
+    method: str = field(default="uniform", metadata={"help": "uniform, or keep the rate and pad by loop, hold or zero"})
+    test_clips: int = field(default=1, metadata={"help": "draws averaged at test time (uniform only)"})
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.test_clips < 1:
+            raise ConfigError(f"sampling needs at least one frame and one clip, got {self.length} and {self.test_clips}")
+        if self.method not in METHODS:
+            raise ConfigError(f"sampling method must be one of {', '.join(METHODS)}, got {self.method!r}")
+
+
+def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Indices:
+    """(L,) one random draw."""
+    if options.method == "uniform":
+        return uniform(frames, options.length, rng, int(rng.integers(frames)))
+    start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
+    return padded(frames - start, options) + _unless_empty(padded(frames - start, options), start)
+
+
+def testing_indices(frames: int, options: SamplingOptions) -> Indices:
+    """(clips, L) the same at every call: mmaction2's draws for uniform sampling, the middle window otherwise."""
+    if options.method == "uniform":
+        return uniform_test(frames, options.length, options.test_clips)
+    start = max(0, (frames - options.length) // 2)
+    indices = padded(frames - start, options)
+    return (indices + _unless_empty(indices, start))[None]
+
+
+def _unless_empty(indices: Indices, start: int) -> Indices:
+    return np.where(indices >= 0, start, 0)
+
+
+def padded(frames: int, options: SamplingOptions) -> Indices:
+    """(L,) the first L frames at their own rate; a shorter clip is repeated (loop), its last frame held (hold), or empty frames follow (zero)."""
+    i = np.arange(options.length)
+    if options.method == "loop":
+        return i % frames
+    if options.method == "hold":
+        return np.minimum(i, frames - 1)
+    return np.where(i < frames, i, -1)
+
+
+def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> Indices:
+    """(L,) one uniform draw of a clip of `frames`; `start` matters only for clips shorter than L."""
+    if frames < length:
+        return (start + np.arange(length)) % frames
+    if frames < 2 * length:
+        skips = np.zeros(length + 1, np.int64)
+        skips[rng.choice(length + 1, frames - length, replace=False)] = 1
+        return np.arange(length) + np.cumsum(skips)[:-1]
+    bounds = np.arange(length + 1) * frames // length
+    return bounds[:-1] + rng.integers(0, np.diff(bounds))
+
+
+def uniform_test(frames: int, length: int, clips: int, seed: int = SEED) -> Indices:
+    """(clips, L) mmaction2's test indices, draw for draw: its seeded legacy generator, kept local."""
+    rng = np.random.RandomState(seed)
+    out = []
+    for i in range(clips):
+        if frames < length:
+            start = i if frames < clips else i * frames // clips
+            picked = start + np.arange(length)
+        elif frames < 2 * length:
+            skips = np.zeros(length + 1, np.int64)
+            skips[rng.choice(length + 1, frames - length, replace=False)] = 1
+            picked = np.arange(length) + np.cumsum(skips)[:-1]
+        else:
+            bounds = np.array([j * frames // length for j in range(length + 1)])
+            picked = bounds[:-1] + rng.randint(np.diff(bounds))
+        out.append(picked % frames)
+    return np.stack(out).astype(np.int64)
+
+
+def windows(frames: int, length: int, step: int) -> list[tuple[int, int]]:
+    """Overlapping windows (start, end) over `frames`, the last one flush with the end; one window if the clip is not longer than one."""
+    if frames <= length:
+        return [(0, frames)]
+    starts = list(range(0, frames - length, step)) + [frames - length]
+    return [(s, s + length) for s in starts]
