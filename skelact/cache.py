@@ -1,7 +1,9 @@
-"""The stage store: every result lies in <root>/<stage>/<key>/ beside a manifest, written whole or not at all.
+"""The stage store: every result lies in <root>/<stage>/<key>/ beside a manifest, written whole or
+not at all.
 
-The key is a hash of the content of the inputs and of the parameters that matter, so renaming a video changes nothing and changing a parameter
-makes a new entry. An entry is filled in a temporary folder and renamed; a reader never sees half of one.
+The key is a hash of the content of the inputs and of the parameters that matter, so renaming a
+video changes nothing and changing a parameter makes a new entry. An entry is filled in a temporary
+folder and renamed; a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -37,9 +39,14 @@ class Entry:
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
-            raise CacheError(f"{self.path / name} cannot be read: {error.strerror}", "run the command again: it is made anew") from error
+            raise CacheError(
+                f"{self.path / name} cannot be read: {error.strerror}",
+                "run the command again: it is made anew",
+            ) from error
         if self.manifest["files"].get(name) != [len(content), digest(content)]:
-            raise CacheError(f"{self.path / name} is damaged", "run the command again: it is made anew")
+            raise CacheError(
+                f"{self.path / name} is damaged", "run the command again: it is made anew"
+            )
         return content
 
 
@@ -49,7 +56,9 @@ def digest(content: bytes) -> str:
 
 def key_of(**parts: Any) -> str:
     """The key of a result: a hash of plain values, independent of their order."""
-    return digest(json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
+    return digest(
+        json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    )
 
 
 class Cache:
@@ -61,7 +70,8 @@ class Cache:
         self._fresh: dict[str, list[Any]] = {}
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """The entry, if it is there and whole by the names and sizes of its files; a damaged one counts as absent."""
+        """The entry, if it is there and whole by the names and sizes of its files; a damaged one
+        counts as absent."""
         path = self.root / stage / key
         try:
             manifest = json.loads((path / MANIFEST).read_bytes())
@@ -73,11 +83,22 @@ class Cache:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
+    def must_find(self, stage: str, key: str) -> Entry:
+        """The entry just written; CacheError if it is gone again."""
+        entry = self.find(stage, key)
+        if entry is None:
+            raise CacheError(
+                f"{self.root / stage / key} vanished", "is another program cleaning the cache?"
+            )
+        return entry
+
     @contextlib.contextmanager
     def write(self, stage: str, key: str, manifest: dict[str, Any]) -> Iterator[Path]:
-        """A temporary folder to fill; on leaving the block it becomes the entry. `manifest` may be added to inside the block.
+        """A temporary folder to fill; on leaving the block it becomes the entry. `manifest` may be
+        added to inside the block.
 
-        An exception inside leaves nothing behind. If another process was faster, its entry stays and this one is dropped."""
+        An exception inside leaves nothing behind. If another process was faster, its entry stays
+        and this one is dropped."""
         folder, final = self.root / stage, self.root / stage / key
         temporary = folder / f"tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
@@ -87,11 +108,23 @@ class Cache:
             for file in sorted(temporary.iterdir()):
                 content = file.read_bytes()
                 files[file.name] = [len(content), digest(content)]
-            whole = {"stage": stage, "key": key, "created": time.strftime("%Y-%m-%dT%H:%M:%S"), **manifest, "files": files}
-            (temporary / MANIFEST).write_text(json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8")
+            whole = {
+                "stage": stage,
+                "key": key,
+                "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
+                **manifest,
+                "files": files,
+            }
+            (temporary / MANIFEST).write_text(
+                json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8"
+            )
             self._put(temporary, final)
         except OSError as error:
-            hint = "free some space; what is finished is kept" if error.errno == 28 else "choose another folder with --cache-dir"
+            hint = (
+                "free some space; what is finished is kept"
+                if error.errno == 28
+                else "choose another folder with --cache-dir"
+            )
             raise CacheError(f"cannot write {final}: {error.strerror or error}", hint) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -99,7 +132,9 @@ class Cache:
     def _put(self, temporary: Path, final: Path) -> None:
         if self.find(final.parent.name, final.name) is not None:
             return
-        if final.exists():  # damaged: out of the way in one step, so that no reader meets a half-deleted folder
+        if (
+            final.exists()
+        ):  # damaged: out of the way in one step, so that no reader meets a half-deleted folder
             trash = temporary.with_name(temporary.name + "-old")
             with contextlib.suppress(OSError):
                 final.rename(trash)
@@ -112,7 +147,8 @@ class Cache:
 
     @contextlib.contextmanager
     def lock(self, stage: str, key: str, wait: bool) -> Iterator[bool]:
-        """Hold the right to make one entry. Without `wait` it yields False at once if another process holds it. A killed holder frees it."""
+        """Hold the right to make one entry. Without `wait` it yields False at once if another
+        process holds it. A killed holder frees it."""
         try:
             import fcntl
         except ImportError:  # no such locks on this system: doing the work twice is harmless
@@ -123,7 +159,10 @@ class Cache:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("w")
         except OSError as error:
-            raise CacheError(f"cannot write {path.parent}: {error.strerror}", "choose another folder with --cache-dir") from error
+            raise CacheError(
+                f"cannot write {path.parent}: {error.strerror}",
+                "choose another folder with --cache-dir",
+            ) from error
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -134,7 +173,8 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def content_hash(self, path: Path) -> str:
-        """Hash of a file's bytes, remembered by path, size and time of change. `save_hashes` keeps what was learnt."""
+        """Hash of a file's bytes, remembered by path, size and time of change. `save_hashes` keeps
+        what was learnt."""
         stat = path.stat()
         name, stamp = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
         if self._hashes is None:
@@ -151,7 +191,8 @@ class Cache:
         return found
 
     def save_hashes(self) -> None:
-        """Keep the hashes learnt by this object, beside those another process may have kept meanwhile. Failing to is no error."""
+        """Keep the hashes learnt by this object, beside those another process may have kept
+        meanwhile. Failing to is no error."""
         if not self._fresh:
             return
         target = self.root / "hashes.json"
@@ -191,7 +232,12 @@ class Cache:
         """Remove what killed processes of this machine left half-written."""
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):
-            name, _, pid = folder.name.removeprefix("tmp-").removesuffix("-old").rpartition("-")[0].rpartition("-")
+            name, _, pid = (
+                folder.name.removeprefix("tmp-")
+                .removesuffix("-old")
+                .rpartition("-")[0]
+                .rpartition("-")
+            )
             if name == host and pid.isdigit() and not _alive(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 """Configuration files, and option dataclasses made from them.
 
-A config is a mmengine file (Python, `_base_` inheritance) of sections; each section is one option dataclass, whose defaults are the only
-defaults there are. An unknown section or key is an error that names the nearest one.
+A config is a mmengine file (Python, `_base_` inheritance) of sections; each section is one option
+dataclass, whose defaults are the only defaults there are. An unknown section or key is an error
+that names the nearest one.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ T = TypeVar("T")
 
 @cache
 def shipped(name: str) -> Path:
-    """A folder that travels with skelact (configs, sample_videos): beside the package in a checkout, inside it when installed.
+    """A folder that travels with skelact (configs, sample_videos): beside the package in a
+    checkout, inside it when installed.
 
     ConfigError if it is in neither place."""
     package = Path(__file__).parent
     for place in (package / name, package.parent / name):
         if place.is_dir():
             return place
-    raise ConfigError(f"the folder {name} is missing from this installation of skelact", "install it again")
+    raise ConfigError(
+        f"the folder {name} is missing from this installation of skelact", "install it again"
+    )
 
 
 def recipes() -> list[str]:
@@ -39,14 +43,18 @@ def recipes() -> list[str]:
 
 
 def load(name_or_file: str | Path) -> dict[str, Any]:
-    """The sections of a config file: a path, or a name under configs/ without '.py' (stgcn_mads, models/stgcn)."""
+    """The sections of a config file: a path, or a name under configs/ without '.py' (stgcn_mads,
+    models/stgcn)."""
     path = Path(name_or_file)
     if path.suffix != ".py":
         path = shipped("configs") / f"{name_or_file}.py"
         if not path.is_file():
             folder = path.parent if path.parent.is_dir() else shipped("configs")
             known = sorted(p.stem for p in folder.glob("*.py"))
-            raise ConfigError(f"no config {str(name_or_file)!r}{nearest(path.stem, known)}", f"one of {', '.join(known)}, or a .py file")
+            raise ConfigError(
+                f"no config {str(name_or_file)!r}{nearest(path.stem, known)}",
+                f"one of {', '.join(known)}, or a .py file",
+            )
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
     from mmengine.config import Config
@@ -89,14 +97,17 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
-    """An option dataclass from plain values; nested dataclasses from nested sections. ConfigError for an unknown key or a wrong type."""
+    """An option dataclass from plain values; nested dataclasses from nested sections. ConfigError
+    for an unknown key or a wrong type."""
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
     for key, value in content.items():
         label = f"{where}.{key}" if where else key
         if key not in known:
-            raise ConfigError(f"unknown option {label}{nearest(key, known)}", f"known here: {', '.join(known)}")
+            raise ConfigError(
+                f"unknown option {label}{nearest(key, known)}", f"known here: {', '.join(known)}"
+            )
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):
@@ -108,7 +119,8 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
 
 
 def _fit(value: Any, hint: Any, label: str) -> Any:
-    """The value as the annotated type; an int may stand for a float, a list for a tuple, nothing else."""
+    """The value as the annotated type; an int may stand for a float, a list for a tuple, nothing
+    else."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = typing.get_args(hint)
@@ -122,7 +134,9 @@ def _fit(value: Any, hint: Any, label: str) -> Any:
     if hint is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     plain = origin or hint
-    if isinstance(plain, type) and (not isinstance(value, plain) or (plain is int and isinstance(value, bool))):
+    if isinstance(plain, type) and (
+        not isinstance(value, plain) or (plain is int and isinstance(value, bool))
+    ):
         raise ConfigError(f"{label} must be {plain.__name__}, got {value!r}")
     return value
 

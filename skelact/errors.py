@@ -18,7 +18,8 @@
     ├── CacheError
     └── FfmpegError           the foreign program failed
 
-The message says what and where, `hint` what to do next. The command line prints both and never a traceback, unless --debug is given.
+The message says what and where, `hint` what to do next. The command line prints both and never a
+traceback, unless --debug is given.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class WeightsMissing(EstimatorError):
 
 
 class CheckpointError(SkelactError):
-    """A file that is no checkpoint of ours, is damaged, or holds more than plain tensors and values."""
+    """A file that is no checkpoint of ours, is damaged, or holds more than plain tensors and
+    values."""
 
 
 class CacheError(SkelactError):

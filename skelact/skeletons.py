@@ -1,7 +1,9 @@
-"""Skeletons as data: named joints, who hangs on whom, left and right, the graph's links; and conversion between layouts by name.
+"""Skeletons as data: named joints, who hangs on whom, left and right, the graph's links; and
+conversion between layouts by name.
 
-This is the only file in which joints have numbers. Layouts and their published quirks: the COCO graph ties hips to shoulders while its bones
-tie them to the nose; PYSKL's NTU graph ties fingertips to the hands while its bone list goes through the thumbs (kept, for parity).
+This is the only file in which joints have numbers. Layouts and their published quirks: the COCO
+graph ties hips to shoulders while its bones tie them to the nose; PYSKL's NTU graph ties fingertips
+to the hands while its bone list goes through the thumbs (kept, for parity).
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ _SAME = {
 
 @dataclass(frozen=True)
 class Skeleton:
-    """V named joints. `parents[v]` is the joint at the other end of v's bone (itself for a root), `links` the graph's edges (child, parent),
-    `pairs` left/right twins, `centre` the joint that spatial partitions and views are centred on. All by name; indices are derived."""
+    """V named joints. `parents[v]` is the joint at the other end of v's bone (itself for a root),
+    `links` the graph's edges (child, parent), `pairs` left/right twins, `centre` the joint that
+    spatial partitions and views are centred on. All by name; indices are derived."""
 
     name: str
     joints: tuple[str, ...]
@@ -44,11 +47,20 @@ class Skeleton:
         if len(known) != len(self.joints) or not self.joints:
             raise ConfigError(f"skeleton {self.name!r}: joints must be named once each")
         if len(self.parents) != len(self.joints):
-            raise ConfigError(f"skeleton {self.name!r}: {len(self.joints)} joints but {len(self.parents)} parents")
-        used = [*self.parents, self.centre, *(j for edge in (*self.links, *self.pairs) for j in edge)]
+            raise ConfigError(
+                f"skeleton {self.name!r}: {len(self.joints)} joints but {len(self.parents)} parents"
+            )
+        used = [
+            *self.parents,
+            self.centre,
+            *(j for edge in (*self.links, *self.pairs) for j in edge),
+        ]
         for joint in used:
             if joint not in known:
-                raise ConfigError(f"skeleton {self.name!r}: no joint is called {joint!r}", f"its joints are {', '.join(self.joints)}")
+                raise ConfigError(
+                    f"skeleton {self.name!r}: no joint is called {joint!r}",
+                    f"its joints are {', '.join(self.joints)}",
+                )
 
     def index(self, joint: str) -> int:
         """Position of a joint; ConfigError when the layout lacks it."""
@@ -92,28 +104,39 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Skeleton:
-        """The inverse of as_dict. `parents` may be a table {joint: parent}; `links` default to the bones, `pairs` to left_*/right_* names."""
+        """The inverse of as_dict. `parents` may be a table {joint: parent}; `links` default to the
+        bones, `pairs` to left_*/right_* names."""
         missing = {"name", "joints", "parents", "centre"} - content.keys()
         if missing:
-            raise ConfigError(f"a skeleton needs {', '.join(sorted(missing))}", "name, joints, parents = {child = 'parent'}, centre")
+            raise ConfigError(
+                f"a skeleton needs {', '.join(sorted(missing))}",
+                "name, joints, parents = {child = 'parent'}, centre",
+            )
         joints = tuple(map(str, content["joints"]))
         given = content["parents"]
         if isinstance(given, dict):
             stray = [j for j in given if j not in joints]
             if stray:
-                raise ConfigError(f"skeleton {content['name']!r}: parents of unknown joint {stray[0]!r}")
+                raise ConfigError(
+                    f"skeleton {content['name']!r}: parents of unknown joint {stray[0]!r}"
+                )
             parents = tuple(str(given.get(j, j)) for j in joints)
         else:
             parents = tuple(map(str, given))
         bones = tuple((j, p) for j, p in zip(joints, parents, strict=False) if j != p)
-        twins = tuple((j, "right_" + j[5:]) for j in joints if j.startswith("left_") and "right_" + j[5:] in joints)
+        twins = tuple(
+            (j, "right_" + j[5:])
+            for j in joints
+            if j.startswith("left_") and "right_" + j[5:] in joints
+        )
         links = tuple((str(a), str(b)) for a, b in content.get("links", bones))
         pairs = tuple((str(a), str(b)) for a, b in content.get("pairs", twins))
         return cls(str(content["name"]), joints, parents, links, pairs, str(content["centre"]))
 
 
 def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt.NDArray[Any]:
-    """Joints by name: values (..., V_source, C) -> (..., V_target, C); a joint that the source lacks is NaN."""
+    """Joints by name: values (..., V_source, C) -> (..., V_target, C); a joint that the source
+    lacks is NaN."""
     by_name = {_SAME.get(j, j): i for i, j in enumerate(source.joints)}
     out = np.full((*values.shape[:-2], len(target.joints), values.shape[-1]), np.nan, values.dtype)
     for i, joint in enumerate(target.joints):
@@ -124,12 +147,15 @@ def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt
 
 
 def load_skeleton(name_or_file: str | Path) -> Skeleton:
-    """A layout of the table by name, or a user's own from a TOML file (name, centre, joints, parents, and optional links and pairs)."""
+    """A layout of the table by name, or a user's own from a TOML file (name, centre, joints,
+    parents, and optional links and pairs)."""
     if str(name_or_file) in SKELETONS:
         return SKELETONS[str(name_or_file)]
     path = Path(name_or_file)
     if path.suffix != ".toml" or not path.is_file():
-        raise ConfigError(f"no skeleton {str(name_or_file)!r}", f"one of {', '.join(SKELETONS)}, or a .toml file")
+        raise ConfigError(
+            f"no skeleton {str(name_or_file)!r}", f"one of {', '.join(SKELETONS)}, or a .toml file"
+        )
     try:
         return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
@@ -141,7 +167,8 @@ def _sides(*names: str) -> str:
 
 
 def _layout(name: str, centre: str, joints: str, bones: str, links: str | None = None) -> Skeleton:
-    """`bones` and `links` are written child>parent; a bare '*' prefix stands for left_ and right_ on both ends where they have sides."""
+    """`bones` and `links` are written child>parent; a bare '*' prefix stands for left_ and right_
+    on both ends where they have sides."""
     names = tuple(joints.split())
 
     def edges(text: str) -> list[tuple[str, str]]:
@@ -165,9 +192,14 @@ def _layout(name: str, centre: str, joints: str, bones: str, links: str | None =
 
 
 _ARM_LEG = "*wrist>elbow *elbow>shoulder *ankle>knee *knee>hip"
-_MADS = "*shoulder>neck *elbow>shoulder *wrist>elbow *hip>pelvis *knee>hip *ankle>knee pelvis>neck head>neck"
-_NTU = "pelvis>spine_mid neck>spine_shoulder spine_mid>spine_shoulder head>neck *shoulder>spine_shoulder *elbow>shoulder *wrist>elbow " + (
-    "*hand>wrist *hip>pelvis *knee>hip *ankle>knee *foot>ankle"
+_MADS = (
+    "*shoulder>neck *elbow>shoulder *wrist>elbow *hip>pelvis *knee>hip *ankle>knee "
+    "pelvis>neck head>neck"
+)
+_NTU = (
+    "pelvis>spine_mid neck>spine_shoulder spine_mid>spine_shoulder head>neck "
+    "*shoulder>spine_shoulder *elbow>shoulder *wrist>elbow "
+    + ("*hand>wrist *hip>pelvis *knee>hip *ankle>knee *foot>ankle")
 )
 
 SKELETONS: dict[str, Skeleton] = {
@@ -183,15 +215,19 @@ SKELETONS: dict[str, Skeleton] = {
         _layout(
             "body-25",
             "neck",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip right_knee right_ankle "
-            "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe left_heel right_big_toe "
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist mid_hip right_hip right_knee right_ankle "
+            "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear "
+            "left_big_toe left_small_toe left_heel right_big_toe "
             "right_small_toe right_heel",
-            f"nose>neck *eye>nose *ear>eye *shoulder>neck mid_hip>neck *hip>mid_hip {_ARM_LEG} *big_toe>ankle *small_toe>big_toe *heel>ankle",
+            "nose>neck *eye>nose *ear>eye *shoulder>neck mid_hip>neck *hip>mid_hip "
+            f"{_ARM_LEG} *big_toe>ankle *small_toe>big_toe *heel>ankle",
         ),
         _layout(
             "openpose-18",
             "neck",
-            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle left_hip "
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist right_hip right_knee right_ankle left_hip "
             "left_knee left_ankle right_eye left_eye right_ear left_ear",
             f"neck>nose *shoulder>neck *hip>shoulder {_ARM_LEG} *eye>nose *ear>eye",
             f"nose>neck *shoulder>neck *hip>shoulder {_ARM_LEG} *eye>nose *ear>eye",
@@ -199,16 +235,32 @@ SKELETONS: dict[str, Skeleton] = {
         _layout(
             "blazepose-33",
             "nose",
-            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear mouth_left mouth_right "
-            + _sides("shoulder", "elbow", "wrist", "pinky", "index", "thumb", "hip", "knee", "ankle", "heel", "foot_index"),
-            f"*eye_inner>nose *eye>eye_inner *eye_outer>eye *ear>eye_outer mouth_left>nose mouth_right>nose *shoulder>nose *hip>shoulder "
+            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye "
+            "right_eye_outer left_ear right_ear mouth_left mouth_right "
+            + _sides(
+                "shoulder",
+                "elbow",
+                "wrist",
+                "pinky",
+                "index",
+                "thumb",
+                "hip",
+                "knee",
+                "ankle",
+                "heel",
+                "foot_index",
+            ),
+            "*eye_inner>nose *eye>eye_inner *eye_outer>eye *ear>eye_outer mouth_left>nose "
+            "mouth_right>nose *shoulder>nose *hip>shoulder "
             f"{_ARM_LEG} *pinky>wrist *index>wrist *thumb>wrist *heel>ankle *foot_index>ankle",
         ),
         _layout(
             "ntu-25",
             "spine_shoulder",
-            "pelvis spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow right_wrist right_hand "
-            "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot spine_shoulder left_hand_tip left_thumb "
+            "pelvis spine_mid neck head left_shoulder left_elbow left_wrist left_hand "
+            "right_shoulder right_elbow right_wrist right_hand "
+            "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle "
+            "right_foot spine_shoulder left_hand_tip left_thumb "
             "right_hand_tip right_thumb",
             f"{_NTU} *hand_tip>thumb *thumb>hand",
             f"{_NTU} *hand_tip>hand *thumb>hand",
@@ -216,14 +268,16 @@ SKELETONS: dict[str, Skeleton] = {
         _layout(
             "mads-19",
             "neck",
-            "neck pelvis left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot left_shoulder left_elbow "
+            "neck pelvis left_hip left_knee left_ankle left_foot right_hip right_knee "
+            "right_ankle right_foot left_shoulder left_elbow "
             "left_wrist left_hand right_shoulder right_elbow right_wrist right_hand head",
             f"{_MADS} *foot>ankle *hand>wrist",
         ),
         _layout(
             "mads-15",
             "neck",
-            "neck pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle left_shoulder left_elbow left_wrist right_shoulder "
+            "neck pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle "
+            "left_shoulder left_elbow left_wrist right_shoulder "
             "right_elbow right_wrist head",
             _MADS,
         ),

@@ -1,6 +1,7 @@
 """Frozen value objects that refuse to be wrong: what the stages hand to each other.
 
-Axis letters everywhere: M persons, T frames, V joints, C channels. Missing joints are NaN with score 0.
+Axis letters everywhere: M persons, T frames, V joints, C channels. Missing joints are NaN with
+score 0.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a video says of itself, checked by decoding its first frame. Width and height are those of the upright picture, in pixels."""
+    """What a video says of itself, checked by decoding its first frame. Width and height are those
+    of the upright picture, in pixels."""
 
     path: Path
     width: int
@@ -55,7 +57,8 @@ class ClipSpan:
 
 @dataclass(frozen=True, slots=True)
 class FramePose:
-    """One person in one frame: xy (V, 2) float32 pixels, score (V,) in [0, 1], xyz (V, 3) metres or None, id -1 while unknown."""
+    """One person in one frame: xy (V, 2) float32 pixels, score (V,) in [0, 1], xyz (V, 3) metres or
+    None, id -1 while unknown."""
 
     xy: Floats
     score: Floats
@@ -65,15 +68,18 @@ class FramePose:
     def __post_init__(self) -> None:
         v = len(self.score)
         if self.xy.shape != (v, 2) or self.score.shape != (v,):
-            raise ValueError(f"expected xy (V, 2) and score (V,), got {self.xy.shape} and {self.score.shape}")
+            raise ValueError(
+                f"expected xy (V, 2) and score (V,), got {self.xy.shape} and {self.score.shape}"
+            )
         if self.xyz is not None and self.xyz.shape != (v, 3):
             raise ValueError(f"expected xyz ({v}, 3), got {self.xyz.shape}")
 
 
 @dataclass(frozen=True, slots=True)
 class PoseSequence:
-    """Persons over time: xy (M, T, V, 2) float32 in pixels of the video, score (M, T, V) in [0, 1]; xyz (M, T, V, 3) metres where the
-    estimator gives them. `ids` names the M persons, in the same order."""
+    """Persons over time: xy (M, T, V, 2) float32 in pixels of the video, score (M, T, V) in [0, 1];
+    xyz (M, T, V, 3) metres where the estimator gives them. `ids` names the M persons, in the same
+    order."""
 
     xy: Floats
     score: Floats
@@ -85,9 +91,16 @@ class PoseSequence:
     xyz: Floats | None = None
 
     def __post_init__(self) -> None:
-        expected = (len(self.ids), self.xy.shape[1] if self.xy.ndim == 4 else -1, len(self.skeleton.joints))
+        expected = (
+            len(self.ids),
+            self.xy.shape[1] if self.xy.ndim == 4 else -1,
+            len(self.skeleton.joints),
+        )
         if self.xy.shape != (*expected, 2) or self.score.shape != expected:
-            raise ValueError(f"expected xy {(*expected, 2)} and score {expected}, got {self.xy.shape} and {self.score.shape}")
+            raise ValueError(
+                f"expected xy {(*expected, 2)} and score {expected}, got {self.xy.shape} "
+                f"and {self.score.shape}"
+            )
         if self.xyz is not None and self.xyz.shape != (*expected, 3):
             raise ValueError(f"expected xyz {(*expected, 3)}, got {self.xyz.shape}")
 
@@ -113,7 +126,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one tracked person of one video does. `segments` cover the time in which the person is seen."""
+    """What one tracked person of one video does. `segments` cover the time in which the person is
+    seen."""
 
     path: Path
     person_id: int
@@ -135,7 +149,9 @@ class Prediction:
                     "end_s": round(s.end_s, 3),
                     "label": s.label,
                     "probability": round(s.probability, 4),
-                    "probabilities": dict(zip(self.classes, (round(p, 4) for p in s.probabilities), strict=True)),
+                    "probabilities": dict(
+                        zip(self.classes, (round(p, 4) for p in s.probabilities), strict=True)
+                    ),
                 }
                 for s in self.segments
             ],
@@ -172,7 +188,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A step of long work, for whoever shows it: `done` of `total` units of `stage`; `text` is a sentence for a person."""
+    """A step of long work, for whoever shows it: `done` of `total` units of `stage`; `text` is a
+    sentence for a person."""
 
     stage: str
     kind: Literal["start", "advance", "end", "notice"]

@@ -1,7 +1,9 @@
-"""MADS, the Martial Arts, Dancing and Sports dataset (Zhang et al. 2017), multi-view part; and the sample set that skelact ships in its shape.
+"""MADS, the Martial Arts, Dancing and Sports dataset (Zhang et al. 2017), multi-view part; and the
+sample set that skelact ships in its shape.
 
-Layout: <Action>/<Action>_<Sequence>_C{0,1,2}.avi anywhere below the root. Who performs what, MADS does not say: a performers.json beside the
-data ({"Kata_F2": "master_1", …}) makes the cross-subject split possible.
+Layout: <Action>/<Action>_<Sequence>_C{0,1,2}.avi anywhere below the root. Who performs what, MADS
+does not say: a performers.json beside the data ({"Kata_F2": "master_1", …}) makes the cross-subject
+split possible.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skelact.config import shipped
-from skelact.datasets.base import Collection, Item
+from skelact.datasets.base import Collection, Item, Protocol
 from skelact.errors import ConfigError, DatasetError, MissingDataset
 from skelact.types import nearest
 
@@ -33,7 +35,8 @@ def places(data: Path | None) -> list[Path]:
 
 
 def find(data: Path | None, classes: Sequence[str] | None) -> Collection:
-    """MADS below `data`, else $SKELACT_DATA/mads, else ./data/mads; else, with a notice, the shipped sample set.
+    """MADS below `data`, else $SKELACT_DATA/mads, else ./data/mads; else, with a notice, the
+    shipped sample set.
 
     MissingDataset if `data` was given and holds none; ConfigError if a class is not there."""
     for place in places(data):
@@ -43,9 +46,14 @@ def find(data: Path | None, classes: Sequence[str] | None) -> Collection:
             return _collect("mads-sample" if sample else "mads", place, items, classes, "")
     looked = ", ".join(map(str, places(data)))
     if data is not None:
-        raise MissingDataset(f"no MADS video in {looked}", "files must be called <Action>_<Sequence>_C<0|1|2>.avi")
+        raise MissingDataset(
+            f"no MADS video in {looked}", "files must be called <Action>_<Sequence>_C<0|1|2>.avi"
+        )
     root = shipped("sample_videos")
-    notice = f"MADS was not found (looked in {looked}). Training on the small rendered sample set that comes with skelact instead: mads-sample."
+    notice = (
+        f"MADS was not found (looked in {looked}). Training on the small rendered sample set "
+        "that comes with skelact instead: mads-sample."
+    )
     return _collect("mads-sample", root, scan(root), classes, notice)
 
 
@@ -68,16 +76,27 @@ def scan(root: Path) -> list[Item]:
     return items
 
 
-def _collect(name: str, root: Path, items: list[Item], classes: Sequence[str] | None, notice: str) -> Collection:
+def _collect(
+    name: str, root: Path, items: list[Item], classes: Sequence[str] | None, notice: str
+) -> Collection:
     known = sorted({i.label for i in items})
     for label in classes or ():
         if label not in known:
-            raise ConfigError(f"{name} has no class {label!r}{nearest(label, known)}", f"it has {', '.join(known)}")
+            raise ConfigError(
+                f"{name} has no class {label!r}{nearest(label, known)}",
+                f"it has {', '.join(known)}",
+            )
     wanted = classes or [label for label in known if label not in LEFT_OUT]
     kept = tuple(i for i in items if i.label in wanted)
     if len({i.label for i in kept}) < 2:
-        raise DatasetError(f"{root} has only the class {', '.join(wanted)}", "a recogniser needs two or more")
-    protocols = {"xseq": (by_sequence, ("take",)), "xview": (by_camera, ("camera",)), "xsub": (by_performer, ("performer", "take"))}
+        raise DatasetError(
+            f"{root} has only the class {', '.join(wanted)}", "a recogniser needs two or more"
+        )
+    protocols: dict[str, Protocol] = {
+        "xseq": (by_sequence, ("take",)),
+        "xview": (by_camera, ("camera",)),
+        "xsub": (by_performer, ("performer", "take")),
+    }
     return Collection(name, root, kept, protocols, notice)
 
 
@@ -87,7 +106,8 @@ def by_camera(items: Sequence[Item]) -> list[str]:
 
 
 def by_sequence(items: Sequence[Item]) -> list[str]:
-    """Cross-sequence: of each action's sequences in alphabetical order, every third from the second on is for testing, with all its cameras."""
+    """Cross-sequence: of each action's sequences in alphabetical order, every third from the second
+    on is for testing, with all its cameras."""
     takes: dict[str, set[str]] = defaultdict(set)
     for i in items:
         takes[i.label].add(i.groups["take"])
@@ -100,8 +120,10 @@ def by_performer(items: Sequence[Item]) -> list[str]:
     unknown = [i for i in items if "performer" not in i.groups]
     if unknown:
         raise DatasetError(
-            f"who performs {unknown[0].groups['take']} is not known, so there is no cross-subject split",
-            f'write {PERFORMERS} into the data folder: {{"{unknown[0].groups["take"]}": "name", …}}; or --split xseq',
+            f"who performs {unknown[0].groups['take']} is not known, so there is no "
+            "cross-subject split",
+            f"write {PERFORMERS} into the data folder: "
+            f'{{"{unknown[0].groups["take"]}": "name", …}}; or --split xseq',
         )
     names = sorted({i.groups["performer"] for i in items})
     test = set(names[(len(names) + 1) // 2 :])

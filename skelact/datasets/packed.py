@@ -1,8 +1,8 @@
-"""The packed dataset: all samples' frames one after another in one memory-mapped .npy, and an index in JSON. Opens in milliseconds."""
+"""The packed dataset: all samples' frames one after another in one memory-mapped .npy, and an index
+in JSON. Opens in milliseconds."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ ARRAY, INDEX = "keypoints.npy", "index.json"
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip: its network input (M, T, V, C) float32 with NaN for what is missing, and what it is."""
+    """One clip: its network input (M, T, V, C) float32 with NaN for what is missing, and what it
+    is."""
 
     id: str
     label: str
@@ -33,7 +34,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Packed:
-    """keypoints (F, M, V, C) float32, all clips' frames; clip i is rows offsets[i] to offsets[i + 1]."""
+    """keypoints (F, M, V, C) float32, all clips' frames; clip i is rows offsets[i] to offsets[i +
+    1]."""
 
     keypoints: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int64]
@@ -53,8 +55,16 @@ class Packed:
         return np.diff(self.offsets)
 
 
-def write(folder: Path, samples: Iterable[Sample], classes: tuple[str, ...], skeleton: Skeleton, persons: int, meta: dict[str, Any]) -> int:
-    """Fill `folder`; how many samples there were. Fewer people than `persons` are padded with NaN, more are cut."""
+def write(
+    folder: Path,
+    samples: Iterable[Sample],
+    classes: tuple[str, ...],
+    skeleton: Skeleton,
+    persons: int,
+    meta: dict[str, Any],
+) -> int:
+    """Fill `folder`; how many samples there were. Fewer people than `persons` are padded with NaN,
+    more are cut."""
     parts, offsets, index = [], [0], []
     for s in samples:
         m = min(len(s.values), persons)
@@ -64,9 +74,19 @@ def write(folder: Path, samples: Iterable[Sample], classes: tuple[str, ...], ske
         offsets.append(offsets[-1] + len(part))
         index.append({"id": s.id, "label": classes.index(s.label), "item": s.item, "fps": s.fps})
     channels = parts[0].shape[3] if parts else 0
-    whole = np.concatenate(parts) if parts else np.zeros((0, persons, len(skeleton.joints), channels), np.float32)
+    whole = (
+        np.concatenate(parts)
+        if parts
+        else np.zeros((0, persons, len(skeleton.joints), channels), np.float32)
+    )
     np.save(folder / ARRAY, whole)
-    content = {"classes": classes, "skeleton": skeleton.as_dict(), "offsets": offsets, "samples": index, "meta": meta}
+    content = {
+        "classes": classes,
+        "skeleton": skeleton.as_dict(),
+        "offsets": offsets,
+        "samples": index,
+        "meta": meta,
+    }
     (folder / INDEX).write_text(json.dumps(content), encoding="utf-8")
     return len(index)
 
@@ -85,10 +105,3 @@ def open_packed(entry: Entry) -> Packed:
         Skeleton.from_dict(index["skeleton"]),
         index["meta"],
     )
-
-
-def arrays_to_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    """An .npz in memory, without pickles."""
-    whole = io.BytesIO()
-    np.savez(whole, **arrays)  # type: ignore[arg-type]
-    return whole.getvalue()

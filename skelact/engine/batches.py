@@ -1,32 +1,17 @@
-"""A packed dataset on the device: batches are gathered, augmented and masked there, many clips at once."""
+"""A packed dataset on the device: batches are gathered, augmented and masked there, many clips at
+once."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skelact.datasets.packed import Packed
-from skelact.errors import ConfigError
+from skelact.engine.options import AugmentOptions
 from skelact.sequence.sampling import Indices, SamplingOptions, testing_indices, training_indices
-
-
-@dataclass(frozen=True)
-class AugmentOptions:
-    """What is done to training clips, each with fresh draws."""
-
-    flip: float = field(default=0.5, metadata={"help": "chance of exchanging left and right"})
-    rotate_rad: float = field(default=0.2, metadata={"help": "largest turn in the picture plane [rad]"})
-    scale: float = field(default=0.15, metadata={"help": "largest change of size, per axis"})
-    noise: float = field(default=0.01, metadata={"help": "standard deviation added to coordinates"})
-    drop_joint: float = field(default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"})
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.flip <= 1 and 0 <= self.drop_joint < 1 and 0 <= self.scale < 1 and self.noise >= 0 and self.rotate_rad >= 0):
-            raise ConfigError(f"augmentation settings out of range: {self}")
 
 
 class DeviceClips:
@@ -41,30 +26,45 @@ class DeviceClips:
         self.device = device
 
     def gather(self, samples: Indices, frames: Indices) -> Tensor:
-        """samples (N,), frames (N, L) with -1 for empty -> (N, M, L, V, C); missing joints are still NaN, empty frames 0."""
-        rows = torch.from_numpy(self.offsets[samples][:, None] + np.maximum(frames, 0)).to(self.device)
+        """samples (N,), frames (N, L) with -1 for empty -> (N, M, L, V, C); missing joints are
+        still NaN, empty frames 0."""
+        rows = torch.from_numpy(self.offsets[samples][:, None] + np.maximum(frames, 0)).to(
+            self.device
+        )
         x = self.values[rows]  # (N, L, M, V, C)
         empty = torch.from_numpy(frames < 0).to(self.device)
         if empty.any():
             x = x.masked_fill(empty[:, :, None, None, None], 0.0)
         return x.transpose(1, 2)
 
-    def training(self, samples: Indices, sampling: SamplingOptions, augment: AugmentOptions, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def training(
+        self,
+        samples: Indices,
+        sampling: SamplingOptions,
+        augment: AugmentOptions,
+        rng: np.random.Generator,
+    ) -> tuple[Tensor, Tensor]:
         """An augmented batch: x (N, M, L, V, C) without NaN, labels (N,)."""
         frames = np.stack([training_indices(int(self.lengths[i]), sampling, rng) for i in samples])
         x = augmented(self.gather(samples, frames), augment, self.mirror, self.dims, rng)
         return torch.nan_to_num_(x), self.labels[torch.from_numpy(samples).to(self.device)]
 
     def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
-        """x (N·clips, M, L, V, C) without NaN, clips of a sample next to each other; and the number of clips."""
-        frames = np.stack([testing_indices(int(self.lengths[i]), sampling) for i in samples])  # (N, clips, L)
+        """x (N·clips, M, L, V, C) without NaN, clips of a sample next to each other; and the number
+        of clips."""
+        frames = np.stack(
+            [testing_indices(int(self.lengths[i]), sampling) for i in samples]
+        )  # (N, clips, L)
         clips = frames.shape[1]
         x = self.gather(np.repeat(samples, clips), frames.reshape(-1, frames.shape[2]))
         return torch.nan_to_num(x), clips
 
 
-def augmented(x: Tensor, options: AugmentOptions, mirror: Tensor, dims: int, rng: np.random.Generator) -> Tensor:
-    """x (N, M, T, V, C) with NaN for missing joints -> the same, changed clip by clip. The first `dims` channels are coordinates; x is left/right."""
+def augmented(
+    x: Tensor, options: AugmentOptions, mirror: Tensor, dims: int, rng: np.random.Generator
+) -> Tensor:
+    """x (N, M, T, V, C) with NaN for missing joints -> the same, changed clip by clip. The first
+    `dims` channels are coordinates; x is left/right."""
     n = len(x)
     x = x.clone()
     if options.flip > 0:
@@ -86,7 +86,9 @@ def augmented(x: Tensor, options: AugmentOptions, mirror: Tensor, dims: int, rng
         where = where + torch.randn(where.shape, generator=seed).to(x) * options.noise
     x[..., :dims] = where
     if options.drop_joint > 0:
-        gone = torch.from_numpy(rng.random((n, 1, 1, x.shape[3], 1)) < options.drop_joint).to(x.device)
+        gone = torch.from_numpy(rng.random((n, 1, 1, x.shape[3], 1)) < options.drop_joint).to(
+            x.device
+        )
         x = x.masked_fill(gone, 0.0)
     return x
 

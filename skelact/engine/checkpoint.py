@@ -1,4 +1,5 @@
-"""A trained recogniser in one file: plain tensors and plain values, read with weights_only=True. `predict` needs nothing else."""
+"""A trained recogniser in one file: plain tensors and plain values, read with weights_only=True.
+`predict` needs nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +18,19 @@ from skelact.models import build
 from skelact.skeletons import Skeleton
 
 FORMAT = "skelact-1"
-NEEDED = ("model", "model_kwargs", "weights", "classes", "skeleton", "in_channels", "persons", "recipe", "estimator", "clip_s", "split")
+NEEDED = (
+    "model",
+    "model_kwargs",
+    "weights",
+    "classes",
+    "skeleton",
+    "in_channels",
+    "persons",
+    "recipe",
+    "estimator",
+    "clip_s",
+    "split",
+)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -27,28 +40,47 @@ def save(path: Path, content: dict[str, Any]) -> None:
         torch.save({"format": FORMAT, **content}, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}", "is the disk full? earlier checkpoints are kept") from error
+        raise CheckpointError(
+            f"cannot write {path}: {error}", "is the disk full? earlier checkpoints are kept"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint of ours. CheckpointError if it is none, is damaged, or holds anything but tensors and plain values."""
+    """The content of a checkpoint of ours. CheckpointError if it is none, is damaged, or holds
+    anything but tensors and plain values."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint", "--model takes a run folder or a .pt file")
+        raise CheckpointError(
+            f"{path}: no such checkpoint", "--model takes a run folder or a .pt file"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path) and "Unsupported" in str(error):
-            raise CheckpointError(f"{path} holds code or objects beside tensors, and was not opened", "only load files you trust") from error
-        raise CheckpointError(f"{path} is not a checkpoint", "--model takes a run folder or a .pt file written by skelact train") from error
+            raise CheckpointError(
+                f"{path} holds code or objects beside tensors, and was not opened",
+                "only load files you trust",
+            ) from error
+        raise CheckpointError(
+            f"{path} is not a checkpoint",
+            "--model takes a run folder or a .pt file written by skelact train",
+        ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged or not a checkpoint", "train again, or copy it again") from error
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint", "train again, or copy it again"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} was not written by skelact", "checkpoints of other programs cannot be used for prediction yet")
+        raise CheckpointError(
+            f"{path} was not written by skelact",
+            "checkpoints of other programs cannot be used for prediction yet",
+        )
     missing = [k for k in NEEDED if k not in content]
     if missing:
-        raise CheckpointError(f"{path} lacks {', '.join(missing)}", "it is from another version of skelact: train again")
+        raise CheckpointError(
+            f"{path} lacks {', '.join(missing)}",
+            "it is from another version of skelact: train again",
+        )
     return content
 
 
@@ -56,10 +88,17 @@ def network(content: dict[str, Any]) -> nn.Module:
     """The network of a checkpoint, with its weights, in evaluation mode."""
     skeleton = Skeleton.from_dict(content["skeleton"])
     net = build(
-        content["model"], len(content["classes"]), skeleton, content["in_channels"], content["persons"], **content["model_kwargs"]
+        content["model"],
+        len(content["classes"]),
+        skeleton,
+        content["in_channels"],
+        content["persons"],
+        **content["model_kwargs"],
     )
     try:
         net.load_state_dict(content["weights"])
     except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit {content['model']}: {str(error).splitlines()[-1].strip()}") from error
+        raise CheckpointError(
+            f"the weights do not fit {content['model']}: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return net.eval()

@@ -1,4 +1,5 @@
-"""Which device computes, in which precision, and a C library that does not give memory back at every step."""
+"""Which device computes, in which precision, and a C library that does not give memory back at
+every step."""
 
 from __future__ import annotations
 
@@ -14,22 +15,35 @@ from skelact.errors import ConfigError
 def pick(name: str = "auto") -> torch.device:
     """'auto' is the GPU if there is one. ConfigError if the named device is not there."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"no device {name!r} here: {str(error).splitlines()[0]}", "auto, cpu, cuda or mps") from error
+        raise ConfigError(
+            f"no device {name!r} here: {str(error).splitlines()[0]}", "auto, cpu, cuda or mps"
+        ) from error
     return device
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep big freed blocks instead of returning them to the kernel at every training step. Does nothing elsewhere."""
+    """Tell glibc to keep big freed blocks instead of returning them to the kernel at every training
+    step. Does nothing elsewhere."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
-        for parameter, value in ((-3, 1 << 30), (-1, 2_000_000_000), (-2, 256 << 20)):  # MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD
+        for parameter, value in (
+            (-3, 1 << 30),
+            (-1, 2_000_000_000),
+            (-2, 256 << 20),
+        ):  # MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD
             libc.mallopt(parameter, value)
 
 

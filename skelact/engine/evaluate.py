@@ -14,7 +14,12 @@ from skelact.sequence.sampling import Indices, SamplingOptions
 
 @torch.inference_mode()
 def probabilities(
-    net: nn.Module, clips: DeviceClips, samples: Indices, sampling: SamplingOptions, batch_size: int, amp: bool = False
+    net: nn.Module,
+    clips: DeviceClips,
+    samples: Indices,
+    sampling: SamplingOptions,
+    batch_size: int,
+    amp: bool = False,
 ) -> npt.NDArray[np.float32]:
     """(N, K) float32: softmax of the network's output, averaged over a sample's test clips."""
     net.eval()
@@ -23,5 +28,11 @@ def probabilities(
         x, draws = clips.testing(samples[start : start + batch_size], sampling)
         with autocast(clips.device, amp):
             logits = net(x)
-        out.append(torch.softmax(logits.float(), dim=1).view(-1, draws, logits.shape[1]).mean(dim=1).cpu().numpy())
+        out.append(
+            torch.softmax(logits.float(), dim=1)
+            .view(-1, draws, logits.shape[1])
+            .mean(dim=1)
+            .cpu()
+            .numpy()
+        )
     return np.concatenate(out)

@@ -13,8 +13,9 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Scores:
-    """top1, mean_class (mean of the classes' recalls), majority (what always guessing the commonest training class would score), top5 only
-    where there are more than five classes; confusion (K, K): rows true, columns predicted."""
+    """top1, mean_class (mean of the classes' recalls), majority (what always guessing the commonest
+    training class would score), top5 only where there are more than five classes; confusion (K, K):
+    rows true, columns predicted."""
 
     top1: float
     mean_class: float
@@ -35,7 +36,11 @@ def score(probabilities: npt.NDArray[np.float32], labels: Labels, majority_class
     np.add.at(confusion, (labels, guess), 1)
     present = confusion.sum(axis=1) > 0
     recall = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    top5 = float((np.argsort(-probabilities, axis=1)[:, :5] == labels[:, None]).any(axis=1).mean()) if k > 5 else None
+    top5 = (
+        float((np.argsort(-probabilities, axis=1)[:, :5] == labels[:, None]).any(axis=1).mean())
+        if k > 5
+        else None
+    )
     return Scores(
         top1=float((guess == labels).mean()),
         mean_class=float(recall.mean()),

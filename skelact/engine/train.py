@@ -1,70 +1,52 @@
-"""The training loop: one process, resumable to the bit, everything it decides written into the run folder.
+"""The training loop: one process, resumable to the bit, everything it decides written into the run
+folder.
 
-    runs/<name>/  config.json  split.json  log.jsonl  best.pt  last.pt  result.json  predictions.json
+    runs/<name>/  config.json  split.json  log.jsonl  best.pt  last.pt  result.json
+    predictions.json
 
-Every epoch's random draws come from (seed, epoch) alone, so a killed and resumed run takes the same steps as an unbroken one.
+Every epoch's random draws come from (seed, epoch) alone, so a killed and resumed run takes the same
+steps as an unbroken one.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from skelact.datasets.packed import Packed
 from skelact.engine import checkpoint
-from skelact.engine.batches import AugmentOptions, DeviceClips, cosine
+from skelact.engine.batches import DeviceClips, cosine
 from skelact.engine.device import autocast, keep_memory, pick
 from skelact.engine.evaluate import probabilities
 from skelact.engine.metrics import Scores, score
-from skelact.errors import CheckpointError, ConfigError, DatasetError
+from skelact.engine.options import (
+    BEST,
+    LAST,
+    LOG,
+    PREDICTIONS,
+    RESULT,
+    AugmentOptions,
+    TrainOptions,
+)
+from skelact.errors import CheckpointError, DatasetError
 from skelact.models import build
 from skelact.sequence.sampling import SamplingOptions
 from skelact.types import Event, Listener
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """SGD with Nesterov momentum, cosine to 0 per iteration (PYSKL's schedule), early stop on the validation part of the training side."""
-
-    epochs: int = field(default=16, metadata={"help": "epochs at most"})
-    repeat: int = field(default=5, metadata={"help": "passes over the training clips in one epoch"})
-    batch_size: int = field(default=16, metadata={"help": "clips in a batch"})
-    lr: float = field(default=0.1, metadata={"help": "learning rate for a batch of 128; scaled linearly to the batch size"})
-    momentum: float = field(default=0.9, metadata={"help": "momentum"})
-    nesterov: bool = field(default=True, metadata={"help": "Nesterov momentum"})
-    weight_decay: float = field(default=5e-4, metadata={"help": "weight decay"})
-    warmup: int = field(default=0, metadata={"help": "iterations of linear warm-up"})
-    label_smoothing: float = field(default=0.0, metadata={"help": "label smoothing"})
-    clip_norm: float = field(default=10.0, metadata={"help": "largest norm of the gradient"})
-    patience: int = field(default=6, metadata={"help": "epochs without improvement before stopping; 0: never"})
-    val_share: float = field(default=0.25, metadata={"help": "share of the training takes held out for validation"})
-    seed: int = field(default=0, metadata={"help": "seed of everything random"})
-    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
-    amp: bool = field(default=True, metadata={"help": "bfloat16 on a GPU"})
-
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.repeat, self.batch_size) < 1:
-            raise ConfigError(f"epochs, repeat and batch_size must be 1 or more, got {self.epochs}, {self.repeat}, {self.batch_size}")
-        if self.lr <= 0 or not 0 <= self.val_share < 1 or not 0 <= self.label_smoothing < 1:
-            raise ConfigError("lr must be positive, val_share and label_smoothing must lie in [0, 1)")
-        if self.patience < 0 or self.warmup < 0 or self.clip_norm <= 0:
-            raise ConfigError("patience and warmup cannot be negative, clip_norm must be positive")
-
-
-BEST, LAST, LOG, RESULT, PREDICTIONS, CONFIG = "best.pt", "last.pt", "log.jsonl", "result.json", "predictions.json", "config.json"
-
-
 @dataclass
 class Plan:
-    """What a run trains on and how: clips, their sides ('train', 'val', 'test'), the network, all options, and what the checkpoint must know."""
+    """What a run trains on and how: clips, their sides ('train', 'val', 'test'), the network, all
+    options, and what the checkpoint must know."""
 
     packed: Packed
     sides: list[str]
@@ -84,17 +66,26 @@ class Trainer:
         self.device = pick(plan.options.device)
         keep_memory()
         self.clips = DeviceClips(plan.packed, self.device)
-        self.where = {side: np.flatnonzero(np.array(plan.sides) == side) for side in ("train", "val", "test")}
+        self.where = {
+            side: np.flatnonzero(np.array(plan.sides) == side) for side in ("train", "val", "test")
+        }
         for side in ("train", "test"):
             if not len(self.where[side]):
-                raise DatasetError(f"no clip is left for {side}ing", "were people found in the videos? see the table of `skelact extract`")
+                raise DatasetError(
+                    f"no clip is left for {side}ing",
+                    "were people found in the videos? see the table of `skelact extract`",
+                )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
         self.lr = o.lr * o.batch_size / 128
         self.optimiser = torch.optim.SGD(
-            self.net.parameters(), self.lr, momentum=o.momentum, nesterov=o.nesterov and o.momentum > 0, weight_decay=o.weight_decay
+            self.net.parameters(),
+            self.lr,
+            momentum=o.momentum,
+            nesterov=o.nesterov and o.momentum > 0,
+            weight_decay=o.weight_decay,
         )
         self.history: list[dict[str, Any]] = []
         self.steps = max(1, len(self.where["train"]) * o.repeat // o.batch_size)
@@ -103,9 +94,17 @@ class Trainer:
         p = self.plan.packed
         m, v, c = p.keypoints.shape[1:]
         assert v == len(p.skeleton.joints)
-        return build(self.plan.model, len(p.classes), p.skeleton, in_channels=c, persons=m, **self.plan.model_kwargs)
+        return build(
+            self.plan.model,
+            len(p.classes),
+            p.skeleton,
+            in_channels=c,
+            persons=m,
+            **self.plan.model_kwargs,
+        )
 
-    # --- state ------------------------------------------------------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
+    # ------------------------------------
 
     def _content(self) -> dict[str, Any]:
         p = self.plan.packed
@@ -121,13 +120,20 @@ class Trainer:
         }
 
     def resume(self) -> bool:
-        """Take up the run where last.pt left it; False if there is none. CheckpointError if that run was set up differently."""
+        """Take up the run where last.pt left it; False if there is none. CheckpointError if that
+        run was set up differently."""
         path = self.folder / LAST
         if not path.is_file():
             return False
         content = checkpoint.read(path)
-        if content["split"] != self.plan.about["split"] or content["recipe"] != self.plan.about["recipe"]:
-            raise CheckpointError(f"{self.folder} was trained with other settings or on other clips", "choose another --name, or leave out --resume")
+        if (
+            content["split"] != self.plan.about["split"]
+            or content["recipe"] != self.plan.about["recipe"]
+        ):
+            raise CheckpointError(
+                f"{self.folder} was trained with other settings or on other clips",
+                "choose another --name, or leave out --resume",
+            )
         self.net.load_state_dict(content["weights"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.history = content["history"]
@@ -135,19 +141,35 @@ class Trainer:
         return True
 
     def _write_log(self) -> None:
-        (self.folder / LOG).write_text("".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8")
+        (self.folder / LOG).write_text(
+            "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
+        )
 
-    # --- training ---------------------------------------------------------------------------------------------------------------------
+    # --- training ---------------------------------------------------------------------------------
+    # ------------------------------------
 
     def fit(self) -> None:
         """Train to the end, to the early stop, or on from where `resume` put us."""
         o = self.plan.options
         total = o.epochs * self.steps
-        self.listener(Event("train", "start", len(self.history) * self.steps, total, f"training on {self.device}"))
+        self.listener(
+            Event(
+                "train",
+                "start",
+                len(self.history) * self.steps,
+                total,
+                f"training on {self.device}",
+            )
+        )
         while len(self.history) < o.epochs and not self._is_settled():
             started = time.monotonic()
             loss, accuracy = self._epoch(len(self.history), total)
-            row = {"epoch": len(self.history) + 1, "lr": self.optimiser.param_groups[0]["lr"], "train_loss": loss, "train_top1": accuracy}
+            row = {
+                "epoch": len(self.history) + 1,
+                "lr": self.optimiser.param_groups[0]["lr"],
+                "train_loss": loss,
+                "train_top1": accuracy,
+            }
             if len(self.where["val"]):
                 row |= self._validate()
             row["seconds"] = round(time.monotonic() - started, 2)
@@ -156,17 +178,30 @@ class Trainer:
             content = self._content() | {"epoch": row["epoch"]}
             if row["best"]:
                 checkpoint.save(self.folder / BEST, content)
-            checkpoint.save(self.folder / LAST, content | {"optimiser": self.optimiser.state_dict(), "history": self.history})
+            checkpoint.save(
+                self.folder / LAST,
+                content | {"optimiser": self.optimiser.state_dict(), "history": self.history},
+            )
             with (self.folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             self.listener(Event("train", "advance", 0, total, _sentence(row)))
-        self.listener(Event("train", "end", text="stopped early: no improvement" if len(self.history) < o.epochs else ""))
+        self.listener(
+            Event(
+                "train",
+                "end",
+                text="stopped early: no improvement" if len(self.history) < o.epochs else "",
+            )
+        )
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         o, net = self.plan.options, self.net.train()
         rng = np.random.default_rng([o.seed, epoch])
         order = np.concatenate([rng.permutation(self.where["train"]) for _ in range(o.repeat)])
-        losses, right, seen = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
+        losses, right, seen = (
+            torch.zeros((), device=self.device),
+            torch.zeros((), device=self.device),
+            0,
+        )
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(o.seed * 1_000_003 + epoch)
             for step in range(self.steps):
@@ -188,7 +223,10 @@ class Trainer:
                 self.listener(Event("train", "advance", 1, total))
         mean = float(losses / seen)
         if not np.isfinite(mean):
-            raise DatasetError("training diverged: the loss is not a number", "lower the learning rate: --set train.lr=0.02")
+            raise DatasetError(
+                "training diverged: the loss is not a number",
+                "lower the learning rate: --set train.lr=0.02",
+            )
         return mean, float(right / seen)
 
     def _validate(self) -> dict[str, float]:
@@ -201,16 +239,22 @@ class Trainer:
         loss = float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
         return score(probs, labels, self._majority()), loss
 
-    def _probabilities(self, side: str) -> np.ndarray:
+    def _probabilities(self, side: str) -> npt.NDArray[np.float32]:
         o = self.plan.options
-        return probabilities(self.net, self.clips, self.where[side], self.plan.sampling, o.batch_size, o.amp)
+        return probabilities(
+            self.net, self.clips, self.where[side], self.plan.sampling, o.batch_size, o.amp
+        )
 
     def _majority(self) -> int:
         return int(np.bincount(self.plan.packed.labels[self.where["train"]]).argmax())
 
     @staticmethod
     def _rank(row: dict[str, Any]) -> tuple[float, float]:
-        return (row["val_mean_class"], -row["val_loss"]) if "val_loss" in row else (float(row["epoch"]), 0.0)
+        return (
+            (row["val_mean_class"], -row["val_loss"])
+            if "val_loss" in row
+            else (float(row["epoch"]), 0.0)
+        )
 
     def _is_best(self, row: dict[str, Any]) -> bool:
         return all(self._rank(row) > self._rank(old) for old in self.history)
@@ -220,23 +264,39 @@ class Trainer:
         since = next((i for i, row in enumerate(reversed(self.history)) if row["best"]), 0)
         return bool(patience) and bool(len(self.where["val"])) and since >= patience
 
-    # --- the end ----------------------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
+    # ------------------------------------
 
     def finish(self) -> Scores:
-        """Test the best checkpoint, write result.json and predictions.json, put the scores into the checkpoint."""
+        """Test the best checkpoint, write result.json and predictions.json, put the scores into the
+        checkpoint."""
         content = checkpoint.read(self.folder / BEST)
         self.net.load_state_dict(content["weights"])
         probs = self._probabilities("test")
         p, where = self.plan.packed, self.where["test"]
         scores = score(probs, p.labels[where], self._majority())
-        checkpoint.save(self.folder / BEST, content | {"metrics": {k: v for k, v in scores.as_dict().items() if k != "confusion"}})
+        checkpoint.save(
+            self.folder / BEST,
+            content | {"metrics": {k: v for k, v in scores.as_dict().items() if k != "confusion"}},
+        )
         counts = {side: len(rows) for side, rows in self.where.items()}
-        result = scores.as_dict() | {"classes": list(p.classes), "clips": counts, "best_epoch": content["epoch"], "epochs": len(self.history)}
+        result = scores.as_dict() | {
+            "classes": list(p.classes),
+            "clips": counts,
+            "best_epoch": content["epoch"],
+            "epochs": len(self.history),
+        }
         (self.folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         rows = {
-            p.ids[i]: {"label": p.classes[p.labels[i]], "probabilities": [round(float(v), 6) for v in q]} for i, q in zip(where, probs, strict=True)
+            p.ids[i]: {
+                "label": p.classes[p.labels[i]],
+                "probabilities": [round(float(v), 6) for v in q],
+            }
+            for i, q in zip(where, probs, strict=True)
         }
-        (self.folder / PREDICTIONS).write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (self.folder / PREDICTIONS).write_text(
+            json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         return scores
 
 

@@ -1,4 +1,5 @@
-"""The networks, behind one door: build(name, classes=…, skeleton=…) -> a module from (N, M, T, V, C) to logits (N, classes)."""
+"""The networks, behind one door: build(name, classes=…, skeleton=…) -> a module from (N, M, T, V,
+C) to logits (N, classes)."""
 
 from __future__ import annotations
 
@@ -14,10 +15,20 @@ from skelact.types import nearest
 MODELS = {"stgcn": stgcn}
 
 
-def build(name: str, classes: int, skeleton: Skeleton, in_channels: int = 3, persons: int = 1, **kwargs: Any) -> nn.Module:
-    """The named network for that many classes and that skeleton. ConfigError for an unknown name or argument."""
+def build(
+    name: str,
+    classes: int,
+    skeleton: Skeleton,
+    in_channels: int = 3,
+    persons: int = 1,
+    **kwargs: Any,
+) -> nn.Module:
+    """The named network for that many classes and that skeleton. ConfigError for an unknown name or
+    argument."""
     if name not in MODELS:
-        raise ConfigError(f"no model is called {name!r}{nearest(name, MODELS)}", f"one of {', '.join(MODELS)}")
+        raise ConfigError(
+            f"no model is called {name!r}{nearest(name, MODELS)}", f"one of {', '.join(MODELS)}"
+        )
     try:
         return MODELS[name](classes, skeleton, in_channels, persons, **kwargs)
     except (TypeError, ValueError) as error:

@@ -1,8 +1,9 @@
-"""Adjacency matrices of a skeleton. Everywhere A[j, i] = 1 means that joint i receives from joint j: the column is the receiver.
+"""Adjacency matrices of a skeleton. Everywhere A[j, i] = 1 means that joint i receives from joint
+j: the column is the receiver.
 
-    spatial        K = 3: self, inward (child -> parent) and outward links, columns normalised
-    stgcn_spatial  K = 1 + 2 max_hop: ST-GCN's spatial configuration in the form the published numbers use, see `stgcn_spatial`
-    binary_adj     K = 1: 0/1, symmetric, no self loops
+spatial        K = 3: self, inward (child -> parent) and outward links, columns normalised
+stgcn_spatial  K = 1 + 2 max_hop: ST-GCN's spatial configuration in the form the published numbers
+use, see `stgcn_spatial` binary_adj     K = 1: 0/1, symmetric, no self loops
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ def hop_distance(links: Sequence[tuple[int, int]], joints: int, max_hop: int) ->
     """(V, V) number of links between two joints; inf beyond max_hop."""
     step = edges_to_matrix(links, joints)
     step = (step + step.T > 0).astype(float)
-    distance, reached, power = np.full((joints, joints), np.inf), np.zeros((joints, joints), bool), np.eye(joints)
+    distance, reached, power = (
+        np.full((joints, joints), np.inf),
+        np.zeros((joints, joints), bool),
+        np.eye(joints),
+    )
     for hop in range(max_hop + 1):
         new = (power > 0) & ~reached
         distance[new] = hop
@@ -46,16 +51,26 @@ def hop_distance(links: Sequence[tuple[int, int]], joints: int, max_hop: int) ->
     return distance
 
 
-def stgcn_spatial(links: Sequence[tuple[int, int]], joints: int, centre: int, max_hop: int = 1, true_centre: bool = False) -> Matrix:
-    """(K, V, V) ST-GCN's spatial configuration (Yan et al. 2018, sec. 3.3): for each hop, links from joints as close to or closer than the
-    receiver, then the rest; the values are those of the jointly normalised matrix.
+def stgcn_spatial(
+    links: Sequence[tuple[int, int]],
+    joints: int,
+    centre: int,
+    max_hop: int = 1,
+    true_centre: bool = False,
+) -> Matrix:
+    """(K, V, V) ST-GCN's spatial configuration (Yan et al. 2018, sec. 3.3): for each hop, links
+    from joints as close to or closer than the receiver, then the rest; the values are those of the
+    jointly normalised matrix.
 
-    The published code knows distances to the centre only up to max_hop, so that almost everything counts as equally far and lands in the
-    first group; that is the default, since published weights depend on it. `true_centre` uses real distances, as the paper says."""
+    The published code knows distances to the centre only up to max_hop, so that almost everything
+    counts as equally far and lands in the first group; that is the default, since published weights
+    depend on it. `true_centre` uses real distances, as the paper says."""
     hop = hop_distance(links, joints, max_hop)
     to_centre = (hop_distance(links, joints, joints) if true_centre else hop)[:, centre]
     whole = normalise_columns((hop <= max_hop).astype(float))
-    closer = to_centre[:, None] >= to_centre[None, :]  # [j, i]: j is at least as far from the centre as i
+    closer = (
+        to_centre[:, None] >= to_centre[None, :]
+    )  # [j, i]: j is at least as far from the centre as i
     out = []
     for h in range(max_hop + 1):
         at = hop == h
@@ -64,7 +79,9 @@ def stgcn_spatial(links: Sequence[tuple[int, int]], joints: int, centre: int, ma
     return np.stack(out)
 
 
-def adjacency(skeleton: Skeleton, mode: str = "stgcn_spatial", max_hop: int = 1, true_centre: bool = False) -> npt.NDArray[np.float32]:
+def adjacency(
+    skeleton: Skeleton, mode: str = "stgcn_spatial", max_hop: int = 1, true_centre: bool = False
+) -> npt.NDArray[np.float32]:
     """(K, V, V) float32 of a skeleton. ConfigError for an unknown mode."""
     links, joints = skeleton.link_indices, len(skeleton.joints)
     if mode == "stgcn_spatial":

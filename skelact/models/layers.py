@@ -1,7 +1,8 @@
 """Graph and temporal convolutions. Activations are (N, C, T, V), kept in channels-last memory.
 
-In that layout a 1x1 convolution is one matrix product and the sum over subsets and joints is one batched product with contiguous operands,
-which is what makes these layers quicker than the usual einsum over (n, k, c, t, v); the numbers are the same.
+In that layout a 1x1 convolution is one matrix product and the sum over subsets and joints is one
+batched product with contiguous operands, which is what makes these layers quicker than the usual
+einsum over (n, k, c, t, v); the numbers are the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Adaptive = Literal["none", "init", "offset", "importance"]
 
 
 class UnitGCN(nn.Module):
-    """Graph convolution: sum over subsets k of A_k-weighted joints after a 1x1 convolution per subset, then BN, optional residual, ReLU.
+    """Graph convolution: sum over subsets k of A_k-weighted joints after a 1x1 convolution per
+    subset, then BN, optional residual, ReLU.
 
     State-dict names as in PYSKL: `A`, `PA`, `bn`, `conv`, `down.0`, `down.1`.
     """
@@ -49,7 +51,9 @@ class UnitGCN(nn.Module):
         elif adaptive not in ("none", "init"):
             raise ValueError(f"unknown adaptive mode {adaptive!r}")
         self.bn = nn.BatchNorm2d(out)
-        shape = (channels, out * self.subsets) if conv_pos == "pre" else (channels * self.subsets, out)
+        shape = (
+            (channels, out * self.subsets) if conv_pos == "pre" else (channels * self.subsets, out)
+        )
         self.conv = nn.Conv2d(*shape, 1)
         self.with_res = with_res
         if with_res and channels != out:
@@ -82,7 +86,9 @@ class UnitGCN(nn.Module):
 class UnitTCN(nn.Module):
     """Temporal convolution (kernel x 1), BN, dropout. Names as in PYSKL: `conv`, `bn`."""
 
-    def __init__(self, channels: int, out: int, kernel: int = 9, stride: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, out: int, kernel: int = 9, stride: int = 1, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0))
         self.bn = nn.BatchNorm2d(out)
@@ -96,9 +102,12 @@ class UnitTCN(nn.Module):
 
 
 class DataBN(nn.BatchNorm1d):
-    """Batch norm of the raw input over joints x channels ('VC', shared by the persons) or persons x joints x channels ('MVC')."""
+    """Batch norm of the raw input over joints x channels ('VC', shared by the persons) or persons x
+    joints x channels ('MVC')."""
 
-    def __init__(self, kind: Literal["VC", "MVC"], persons: int, joints: int, channels: int) -> None:
+    def __init__(
+        self, kind: Literal["VC", "MVC"], persons: int, joints: int, channels: int
+    ) -> None:
         super().__init__(joints * channels * (persons if kind == "MVC" else 1))
         self.kind = kind
 
@@ -106,5 +115,9 @@ class DataBN(nn.BatchNorm1d):
         """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost."""
         n, m, t, v, c = x.shape
         x = x.permute(0, 1, 3, 4, 2)  # N M V C T
-        x = super().forward(x.reshape(n, m * v * c, t) if self.kind == "MVC" else x.reshape(n * m, v * c, t))
-        return x.view(n * m, v, c, t).permute(0, 2, 3, 1).contiguous(memory_format=torch.channels_last)
+        x = super().forward(
+            x.reshape(n, m * v * c, t) if self.kind == "MVC" else x.reshape(n * m, v * c, t)
+        )
+        return (
+            x.view(n * m, v, c, t).permute(0, 2, 3, 1).contiguous(memory_format=torch.channels_last)
+        )

@@ -1,4 +1,5 @@
-"""ST-GCN (Yan, Xiong, Lin 2018) in the form of PYSKL and mmaction2, whose published weights it loads."""
+"""ST-GCN (Yan, Xiong, Lin 2018) in the form of PYSKL and mmaction2, whose published weights it
+loads."""
 
 from __future__ import annotations
 
@@ -14,9 +15,20 @@ from skelact.skeletons import Skeleton
 
 
 class STGCNBlock(nn.Module):
-    """Graph convolution, temporal convolution, residual, ReLU. Names as in PYSKL: `gcn`, `tcn`, `residual`."""
+    """Graph convolution, temporal convolution, residual, ReLU. Names as in PYSKL: `gcn`, `tcn`,
+    `residual`."""
 
-    def __init__(self, channels: int, out: int, a: Any, stride: int, residual: bool, dropout: float, kernel: int, **gcn: Any) -> None:
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        a: Any,
+        stride: int,
+        residual: bool,
+        dropout: float,
+        kernel: int,
+        **gcn: Any,
+    ) -> None:
         super().__init__()
         self.gcn = UnitGCN(channels, out, a, **gcn)
         self.tcn = UnitTCN(out, out, kernel, stride, dropout)
@@ -33,7 +45,8 @@ class STGCNBlock(nn.Module):
 
 
 class STGCN(nn.Module):
-    """The backbone: data BN and `num_stages` blocks; the width doubles and the rate halves at `inflate_stages` and `down_stages` (1-based)."""
+    """The backbone: data BN and `num_stages` blocks; the width doubles and the rate halves at
+    `inflate_stages` and `down_stages` (1-based)."""
 
     def __init__(
         self,
@@ -61,7 +74,9 @@ class STGCN(nn.Module):
         gcn = {"adaptive": adaptive, "conv_pos": conv_pos, "with_res": with_res}
         blocks, width, inflated = [], in_channels, 0
         if in_channels != base_channels:
-            blocks.append(STGCNBlock(in_channels, base_channels, a, 1, False, 0.0, tcn_kernel, **gcn))
+            blocks.append(
+                STGCNBlock(in_channels, base_channels, a, 1, False, 0.0, tcn_kernel, **gcn)
+            )
             width = base_channels
         for stage in range(2, num_stages + 1):
             inflated += stage in inflate_stages
@@ -78,11 +93,12 @@ class STGCN(nn.Module):
         x = self.data_bn(x)
         for block in self.gcn:
             x = block(x)
-        return x.unflatten(0, (n, m))
+        return x.reshape(n, m, *x.shape[1:])
 
 
 class GCNHead(nn.Module):
-    """Mean over time and joints, mean over persons, dropout, linear. State-dict name `fc`. An empty second person is averaged in, as published."""
+    """Mean over time and joints, mean over persons, dropout, linear. State-dict name `fc`. An empty
+    second person is averaged in, as published."""
 
     def __init__(self, channels: int, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -112,6 +128,15 @@ class Recogniser(nn.Module):
         return self.cls_head(self.features(x))  # type: ignore[no-any-return]
 
 
-def stgcn(classes: int, skeleton: Skeleton, in_channels: int = 3, persons: int = 1, dropout: float = 0.0, **kwargs: Any) -> Recogniser:
+def stgcn(
+    classes: int,
+    skeleton: Skeleton,
+    in_channels: int = 3,
+    persons: int = 1,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> Recogniser:
     """ST-GCN with its head; `dropout` is the head's."""
-    return Recogniser(STGCN(skeleton, in_channels, persons, **kwargs), classes, dropout).to(memory_format=torch.channels_last)
+    net = Recogniser(STGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net

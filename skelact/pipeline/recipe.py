@@ -9,8 +9,7 @@ from typing import Any
 
 from skelact import config
 from skelact.datasets.base import DatasetOptions
-from skelact.engine.batches import AugmentOptions
-from skelact.engine.train import TrainOptions
+from skelact.engine.options import AugmentOptions, TrainOptions
 from skelact.errors import ConfigError
 from skelact.pose.base import PoseOptions
 from skelact.sequence.clean import SequenceOptions
@@ -53,15 +52,21 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def compose(dataset: str, model: str | None, file: str | Path | None, changes: dict[str, Any]) -> Recipe:
-    """The recipe of a config file or shipped name, else the dataset's own with the default network and schedule; a named network replaces that
-    of the recipe; `changes` come last. ConfigError if a name is unknown."""
+def compose(
+    dataset: str, model: str | None, file: str | Path | None, changes: dict[str, Any]
+) -> Recipe:
+    """The recipe of a config file or shipped name, else the dataset's own with the default network
+    and schedule; a named network replaces that of the recipe; `changes` come last. ConfigError if a
+    name is unknown."""
     if file is not None:
         base = config.load(file)
     else:
         known = sorted(p.stem for p in (config.shipped("configs") / "datasets").glob("*.py"))
         if dataset not in known:
-            raise ConfigError(f"no dataset is called {dataset!r}{nearest(dataset, known)}", f"one of {', '.join(known)}")
+            raise ConfigError(
+                f"no dataset is called {dataset!r}{nearest(dataset, known)}",
+                f"one of {', '.join(known)}",
+            )
         parts = (f"datasets/{dataset}", "models/stgcn", "schedules/modern")
         base = config.merge(*(config.load(part) for part in parts))
     if model is not None:

@@ -11,10 +11,12 @@ from skelact.cache import Cache, key_of
 from skelact.datasets import mads, packed, splits
 from skelact.datasets.base import Collection
 from skelact.engine.metrics import Scores
-from skelact.engine.train import CONFIG, RESULT, Plan, Trainer
+from skelact.engine.options import CONFIG, RESULT, SPLIT
+from skelact.engine.train import Plan, Trainer
 from skelact.errors import ConfigError, DatasetError
+from skelact.pipeline.poses import Extracted
 from skelact.pipeline.recipe import Recipe
-from skelact.pipeline.stages import Extracted, extract_videos, load_sequences
+from skelact.pipeline.sequences import extract_videos, load_sequences
 from skelact.sequence.merge import to_skeleton
 from skelact.sequence.normalise import network_input
 from skelact.skeletons import Skeleton, load_skeleton
@@ -40,66 +42,132 @@ def find_dataset(recipe: Recipe, data: Path | None) -> Collection:
     """The collection that the recipe names. ConfigError for an unknown name."""
     name = recipe.dataset.name
     if name not in mads.REGISTRY:
-        raise ConfigError(f"no dataset is called {name!r}{nearest(name, mads.REGISTRY)}", f"one of {', '.join(mads.REGISTRY)}")
+        raise ConfigError(
+            f"no dataset is called {name!r}{nearest(name, mads.REGISTRY)}",
+            f"one of {', '.join(mads.REGISTRY)}",
+        )
     return mads.REGISTRY[name](data, recipe.dataset.classes)
 
 
 def train(
-    recipe: Recipe, cache: Cache, data: Path | None = None, runs: Path = Path("runs"), name: str | None = None, resume: bool = False, listener: Listener = silent
+    recipe: Recipe,
+    cache: Cache,
+    data: Path | None = None,
+    runs: Path = Path("runs"),
+    name: str | None = None,
+    resume: bool = False,
+    listener: Listener = silent,
 ) -> Run:
-    """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default <model>_<dataset>_<split>; an older one of that name is
-    kept and the new one gets a number, unless `resume` takes it up."""
+    """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default
+    <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
+    unless `resume` takes it up."""
     collection = find_dataset(recipe, data)
     if collection.notice:
         listener(Event("train", "notice", text=collection.notice))
     sides = splits.apply(collection, recipe.dataset.protocol)
     sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
     skeleton = load_skeleton(recipe.dataset.skeleton)
-    outcome = extract_videos([i.path for i in collection.items], cache, recipe.pose, recipe.split, recipe.sequence, listener=listener)
+    outcome = extract_videos(
+        [i.path for i in collection.items],
+        cache,
+        recipe.pose,
+        recipe.split,
+        recipe.sequence,
+        listener=listener,
+    )
     by_path: dict[Path, Extracted] = {e.path: e for e in outcome.results}
     estimator = _one_estimator(by_path)
     data_pack = pack(collection, by_path, recipe, skeleton, cache)
     clip_sides = [sides[i] for i in data_pack.items]
     split_id = splits.fingerprint(data_pack.ids, clip_sides)
-    folder = run_folder(runs, name or f"{recipe.model['name']}_{collection.name}_{recipe.dataset.protocol}", resume)
+    folder = run_folder(
+        runs, name or f"{recipe.model['name']}_{collection.name}_{recipe.dataset.protocol}", resume
+    )
     kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
     plain = recipe.as_dict()
-    about = {"recipe": plain, "estimator": estimator, "clip_s": recipe.split.length_s, "split": split_id, "dataset": collection.name}
-    plan = Plan(data_pack, clip_sides, recipe.model["name"], kwargs, recipe.sampling, recipe.augment, recipe.train, about)
+    about = {
+        "recipe": plain,
+        "estimator": estimator,
+        "clip_s": recipe.split.length_s,
+        "split": split_id,
+        "dataset": collection.name,
+    }
+    plan = Plan(
+        data_pack,
+        clip_sides,
+        recipe.model["name"],
+        kwargs,
+        recipe.sampling,
+        recipe.augment,
+        recipe.train,
+        about,
+    )
     trainer = Trainer(plan, folder, listener)
     (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    described = {"fingerprint": split_id, "protocol": recipe.dataset.protocol, "videos": _videos_of(collection, sides)}
-    (folder / "split.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    described = {
+        "fingerprint": split_id,
+        "protocol": recipe.dataset.protocol,
+        "videos": _videos_of(collection, sides),
+    }
+    (folder / SPLIT).write_text(
+        json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     resumed = resume and trainer.resume()
     trainer.fit()
     scores = trainer.finish()
     _plots(folder, trainer.history, scores, data_pack.classes)
     counts = {side: clip_sides.count(side) for side in ("train", "val", "test")}
-    return Run(folder, collection, scores, counts, estimator["name"], tuple(outcome.failed), resumed)
+    return Run(
+        folder, collection, scores, counts, estimator["name"], tuple(outcome.failed), resumed
+    )
 
 
 def _videos_of(collection: Collection, sides: list[str]) -> dict[str, list[str]]:
     names = [i.path.relative_to(collection.root).as_posix() for i in collection.items]
-    return {side: [n for n, s in zip(names, sides, strict=True) if s == side] for side in ("train", "val", "test")}
+    return {
+        side: [n for n, s in zip(names, sides, strict=True) if s == side]
+        for side in ("train", "val", "test")
+    }
 
 
 def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
-    """Name, weights and options of the estimator that made all poses. DatasetError if there are none, or several made them."""
-    found = {(e.poses.manifest["estimator"], e.poses.manifest["weights"]): e.poses.manifest["pose"] for e in extracted.values()}
+    """Name, weights and options of the estimator that made all poses. DatasetError if there are
+    none, or several made them."""
+    found = {
+        (e.poses.manifest["estimator"], e.poses.manifest["weights"]): e.poses.manifest["pose"]
+        for e in extracted.values()
+    }
     if not found:
         raise DatasetError("no video could be used", "see the reasons listed by `skelact extract`")
     if len(found) > 1:
-        raise DatasetError(f"poses come from {len(found)} different estimators", "extract all videos with one")
+        raise DatasetError(
+            f"poses come from {len(found)} different estimators", "extract all videos with one"
+        )
     (name, weights), options = next(iter(found.items()))
     return {"name": name, "weights": weights, "pose": options}
 
 
-def pack(collection: Collection, extracted: dict[Path, Extracted], recipe: Recipe, skeleton: Skeleton, cache: Cache) -> packed.Packed:
+def pack(
+    collection: Collection,
+    extracted: dict[Path, Extracted],
+    recipe: Recipe,
+    skeleton: Skeleton,
+    cache: Cache,
+) -> packed.Packed:
     """All clips of the collection as one packed dataset, cached."""
-    used = [(n, i, extracted[i.path]) for n, i in enumerate(collection.items) if i.path in extracted]
+    used = [
+        (n, i, extracted[i.path]) for n, i in enumerate(collection.items) if i.path in extracted
+    ]
     names = {item.path: item.path.relative_to(collection.root).as_posix() for _, item, _ in used}
-    parts = [[names[i.path], i.label, n, e.sequences.path.name if e.sequences else ""] for n, i, e in used]
-    settings = {"normalise": asdict(recipe.normalise), "skeleton": skeleton.as_dict(), "persons": recipe.sequence.persons}
+    parts = [
+        [names[i.path], i.label, n, e.sequences.path.name if e.sequences else ""]
+        for n, i, e in used
+    ]
+    settings = {
+        "normalise": asdict(recipe.normalise),
+        "skeleton": skeleton.as_dict(),
+        "persons": recipe.sequence.persons,
+    }
     key = key_of(version=packed.VERSION, clips=parts, **settings)
     entry = cache.find(packed.STAGE, key)
     if entry is None:
@@ -108,12 +176,26 @@ def pack(collection: Collection, extracted: dict[Path, Extracted], recipe: Recip
             assert found.sequences is not None
             for span, sequence in load_sequences(found.sequences):
                 values = network_input(to_skeleton(sequence, skeleton), recipe.normalise)
-                samples.append(packed.Sample(f"{names[item.path]}#{span.start}-{span.end}", item.label, n, values, sequence.fps))
+                samples.append(
+                    packed.Sample(
+                        f"{names[item.path]}#{span.start}-{span.end}",
+                        item.label,
+                        n,
+                        values,
+                        sequence.fps,
+                    )
+                )
         wanted = recipe.sequence.persons
-        persons = max((len(s.values) for s in samples), default=1) if wanted == "all" else int(wanted)
+        persons = (
+            max((len(s.values) for s in samples), default=1) if wanted == "all" else int(wanted)
+        )
         meta = {"dims": recipe.normalise.dims, "dataset": collection.name}
-        with cache.write(packed.STAGE, key, {"dataset": collection.name, "samples": len(samples)}) as folder:
-            packed.write(folder, samples, collection.classes, skeleton, min(persons, MOST_PERSONS), meta)
+        with cache.write(
+            packed.STAGE, key, {"dataset": collection.name, "samples": len(samples)}
+        ) as folder:
+            packed.write(
+                folder, samples, collection.classes, skeleton, min(persons, MOST_PERSONS), meta
+            )
         entry = cache.find(packed.STAGE, key)
         assert entry is not None
     return packed.open_packed(entry)
@@ -133,11 +215,15 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the run folder {folder}: {error.strerror}", "choose another with --runs") from error
+        raise ConfigError(
+            f"cannot make the run folder {folder}: {error.strerror}", "choose another with --runs"
+        ) from error
     return folder
 
 
-def _plots(folder: Path, history: list[dict[str, Any]], scores: Scores, classes: tuple[str, ...]) -> None:
+def _plots(
+    folder: Path, history: list[dict[str, Any]], scores: Scores, classes: tuple[str, ...]
+) -> None:
     from skelact.report import plots
 
     plots.curves(history, folder / "curves.png")

@@ -1,6 +1,8 @@
-"""MediaPipe's PoseLandmarker ("full"), several people, tracked from frame to frame, from the model files inside its own wheel.
+"""MediaPipe's PoseLandmarker ("full"), several people, tracked from frame to frame, from the model
+files inside its own wheel.
 
-The Tasks API wants a bundle with metadata that the wheel's files lack; it is assembled once a process, in memory.
+The Tasks API wants a bundle with metadata that the wheel's files lack; it is assembled once a
+process, in memory.
 """
 
 from __future__ import annotations
@@ -26,14 +28,20 @@ from skelact.types import FramePose
 
 INSTALL = "pip install 'mediapipe==0.10.21'"
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
-_PARTS = (("pose_detector.tflite", 127.5, 127.5, 2), ("pose_landmarks_detector.tflite", 0.0, 255.0, 5))  # name, mean, std, outputs
+_PARTS = (
+    ("pose_detector.tflite", 127.5, 127.5, 2),
+    ("pose_landmarks_detector.tflite", 0.0, 255.0, 5),
+)  # name, mean, std, outputs
 
 
 def model_files() -> list[Path]:
-    """The two .tflite files of the installed mediapipe, found without importing it; BackendMissing if there are none."""
+    """The two .tflite files of the installed mediapipe, found without importing it; BackendMissing
+    if there are none."""
     spec = find_spec("mediapipe")
     if spec is None or not spec.submodule_search_locations:
-        raise BackendMissing("the blazepose estimator needs mediapipe, which is not installed", INSTALL)
+        raise BackendMissing(
+            "the blazepose estimator needs mediapipe, which is not installed", INSTALL
+        )
     folder = Path(spec.submodule_search_locations[0]) / "modules"
     files = [folder / name for name in _MODELS]
     if not all(f.is_file() for f in files):
@@ -52,7 +60,8 @@ def fingerprint() -> str:
 
 @cache
 def bundle() -> bytes:
-    """The .task file: a stored zip of both models, each given the input and output metadata it lacks."""
+    """The .task file: a stored zip of both models, each given the input and output metadata it
+    lacks."""
     from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
 
     whole = io.BytesIO()
@@ -111,7 +120,9 @@ class BlazePose:
         try:
             return vision.PoseLandmarker.create_from_options(settings)
         except RuntimeError as error:
-            raise EstimatorError(f"mediapipe cannot start its landmarker: {error}", "skelact doctor") from error
+            raise EstimatorError(
+                f"mediapipe cannot start its landmarker: {error}", "skelact doctor"
+            ) from error
 
     def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
         """See Estimator. xyz is MediaPipe's world landmarks: metres, origin between the hips."""
@@ -124,9 +135,14 @@ class BlazePose:
                     with _quiet():
                         if landmarker is not None:
                             landmarker.close()
-                        landmarker, current = self._landmarker(), picture.video
-                image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture.image[..., ::-1]))
-                found = landmarker.detect_for_video(image, round(picture.frame * 1000 / picture.fps))
+                        landmarker, current = self._landmarker(), picture.video  # type: ignore[no-untyped-call]
+                image = mp.Image(
+                    image_format=mp.ImageFormat.SRGB,
+                    data=np.ascontiguousarray(picture.image[..., ::-1]),
+                )
+                found = landmarker.detect_for_video(
+                    image, round(picture.frame * 1000 / picture.fps)
+                )
                 yield picture, suppress(self._people(found, picture), self.skeleton)
         finally:
             if landmarker is not None:
@@ -139,5 +155,11 @@ class BlazePose:
         for flat, world in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True):
             xyv = np.array([(p.x, p.y, p.visibility) for p in flat], np.float32)
             xyz = np.array([(p.x, p.y, p.z) for p in world], np.float32)
-            people.append(FramePose(xyv[:, :2] * np.float32([width, height]), np.clip(xyv[:, 2], 0, 1), xyz))
+            people.append(
+                FramePose(
+                    xyv[:, :2] * np.array([width, height], np.float32),
+                    np.clip(xyv[:, 2], 0, 1),
+                    xyz,
+                )
+            )
         return people

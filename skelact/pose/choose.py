@@ -15,12 +15,13 @@ WEIGHTS_VARIABLE = "SKELACT_MODELS"
 
 
 def weights_folder() -> Path:
-    """Where `skelact models pull` puts checkpoints: $SKELACT_MODELS, else ~/.cache/skelact/models."""
+    """Where pulled checkpoints lie: $SKELACT_MODELS, else ~/.cache/skelact/models."""
     return Path(os.environ.get(WEIGHTS_VARIABLE) or Path.home() / ".cache" / "skelact" / "models")
 
 
 def resolve(options: PoseOptions) -> PoseOptions:
-    """'auto' becomes the best estimator whose weights are on this machine: a pulled mmpose model if there is a GPU, else blazepose."""
+    """'auto' becomes the best estimator whose weights are on this machine: a pulled mmpose model if
+    there is a GPU, else blazepose."""
     check_name(options.estimator)
     if options.estimator != "auto":
         return options
@@ -29,7 +30,11 @@ def resolve(options: PoseOptions) -> PoseOptions:
 
 @cache
 def _best() -> str:
-    pulled = [n for n in (*reversed(RTMO), *reversed(RTMPOSE)) if (weights_folder() / f"{n}.pth").is_file()]
+    pulled = [
+        n
+        for n in (*reversed(RTMO), *reversed(RTMPOSE))
+        if (weights_folder() / f"{n}.pth").is_file()
+    ]
     if pulled:
         import torch
 
@@ -39,7 +44,8 @@ def _best() -> str:
 
 
 def fingerprint_of(options: PoseOptions) -> str:
-    """Hash of the weights that a resolved estimator would use; BackendMissing or WeightsMissing if it could not run."""
+    """Hash of the weights that a resolved estimator would use; BackendMissing or WeightsMissing if
+    it could not run."""
     if options.estimator == BLAZEPOSE:
         return blazepose.fingerprint()
     from skelact.pose import mmpose

@@ -1,4 +1,5 @@
-"""One video -> its poses in the cache, and many videos over a pool of processes. A file that fails, or kills its process, fails alone."""
+"""One video -> its poses in the cache, and many videos over a pool of processes. A file that fails,
+or kills its process, fails alone."""
 
 from __future__ import annotations
 
@@ -9,15 +10,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from skelact.cache import Cache, Entry, key_of
-from skelact.errors import EstimatorError, InputError, SkelactError
-from skelact.pose.base import BLAZEPOSE, Estimator, Picture, PoseOptions
-from skelact.pose.store import JsonForm, frame_json, write_poses
+from skelact.cache import Cache, key_of
+from skelact.errors import InputError, SkelactError
+from skelact.pose.base import Estimator, Picture, PoseOptions
+from skelact.pose.store import JsonForm, write_poses
 from skelact.pose.track import Tracker, TrackOptions
+from skelact.skeletons import Skeleton
 from skelact.types import Event, Failure, FramePose, Listener, Outcome, VideoInfo
 from skelact.video.frames import read_frames
 from skelact.video.probe import probe
@@ -46,18 +49,27 @@ class Job:
 
 
 def poses_key(content: str, options: PoseOptions, fingerprint: str, track: TrackOptions) -> str:
-    """The cache key of a video's poses. How they are written (frames or lines) is no part of what they are."""
-    return key_of(version=VERSION, video=content, pose=asdict(options), weights=fingerprint, track=asdict(track))
+    """The cache key of a video's poses. How they are written (frames or lines) is no part of what
+    they are."""
+    return key_of(
+        version=VERSION,
+        video=content,
+        pose=options.key_part(),
+        weights=fingerprint,
+        track=asdict(track),
+    )
 
 
-def manifest_of(job: Job, info: VideoInfo, estimator: Estimator) -> dict[str, Any]:
+def manifest_of(
+    job: Job, info: VideoInfo, estimator: str, weights: str, skeleton: Skeleton
+) -> dict[str, Any]:
     """What the stored poses say of themselves; counts are added when they are known."""
     return {
         "source": str(job.path),
         "content": job.content,
-        "estimator": estimator.name,
-        "weights": estimator.fingerprint,
-        "skeleton": estimator.skeleton.as_dict(),
+        "estimator": estimator,
+        "weights": weights,
+        "skeleton": skeleton.as_dict(),
         "width": info.width,
         "height": info.height,
         "fps": info.fps,
@@ -71,24 +83,44 @@ def _numbered(info: VideoInfo, video: int) -> Iterator[Picture]:
         yield Picture(video, n, info.fps, image)
 
 
-def _followed(frames: Iterator[list[FramePose]], tracker: Tracker, counts: dict[str, int], tell: Callable[[int], None]) -> Iterator[list[FramePose]]:
-    """Give ids, count, report on the way."""
-    ids: set[int] = set()
-    for people in frames:
-        people = tracker.update(people)
-        counts["frames"] += 1
-        counts["frames_with_people"] += bool(people)
-        counts["people_found"] += len(people)
-        ids.update(p.person_id for p in people)
-        counts["persons"] = len(ids)
-        if counts["frames"] % _TOLD_EVERY == 0:
-            tell(_TOLD_EVERY)
-        yield people
-    tell(counts["frames"] % _TOLD_EVERY)
+class _Following:
+    """Gives ids to frames as they come, counts them, and tells how many there were now and then."""
+
+    def __init__(
+        self, frames: Iterator[list[FramePose]], tracker: Tracker, tell: Callable[[int], None]
+    ) -> None:
+        self.frames, self.tracker, self.tell = frames, tracker, tell
+        self.counts = count_people([])
+        self.ids: set[int] = set()
+
+    def __iter__(self) -> Iterator[list[FramePose]]:
+        c = self.counts
+        for people in self.frames:
+            people = self.tracker.update(people)
+            c["frames"] += 1
+            c["frames_with_people"] += bool(people)
+            c["people_found"] += len(people)
+            self.ids.update(p.person_id for p in people)
+            if c["frames"] % _TOLD_EVERY == 0:
+                self.tell(_TOLD_EVERY)
+            yield people
+        c["persons"] = len(self.ids)
+        self.tell(c["frames"] % _TOLD_EVERY)
+
+
+def count_people(frames: list[list[FramePose]]) -> dict[str, int]:
+    """The counts of a manifest."""
+    return {
+        "frames": len(frames),
+        "frames_with_people": sum(bool(people) for people in frames),
+        "people_found": sum(len(people) for people in frames),
+        "persons": len({p.person_id for people in frames for p in people}),
+    }
 
 
 def extract_video(job: Job, estimator: Estimator, tell: Callable[[int], None]) -> str:
-    """Estimate, track and store one video: 'done', 'cached' if someone else just did it, or 'busy' if someone is doing it now."""
+    """Estimate, track and store one video: 'done', 'cached' if someone else just did it, or 'busy'
+    if someone is doing it now."""
     cache = Cache(job.cache_root)
     with cache.lock(STAGE, job.key, job.wait) as mine:
         if not mine:
@@ -96,17 +128,17 @@ def extract_video(job: Job, estimator: Estimator, tell: Callable[[int], None]) -
         if cache.find(STAGE, job.key) is not None:
             return "cached"
         info = probe(job.path)
-        counts = {"frames": 0, "frames_with_people": 0, "people_found": 0, "persons": 0}
-        manifest = manifest_of(job, info, estimator)
-        tracker = Tracker(estimator.skeleton, info.fps, job.track)
+        manifest = manifest_of(job, info, estimator.name, estimator.fingerprint, estimator.skeleton)
+        found = (people for _, people in estimator.run(_numbered(info, 0)))
+        following = _Following(found, Tracker(estimator.skeleton, info.fps, job.track), tell)
         with cache.write(STAGE, job.key, manifest) as folder:
-            found = (people for _, people in estimator.run(_numbered(info, 0)))
-            write_poses(folder, _followed(found, tracker, counts, tell), job.form)
-            manifest.update(counts)
+            write_poses(folder, following, job.form)
+            manifest.update(following.counts)
     return "done"
 
 
-# --- the pool -------------------------------------------------------------------------------------------------------------------------
+# --- the pool -------------------------------------------------------------------------------------
+# ------------------------------------
 
 _estimator: Estimator | None = None
 _progress: Any = None
@@ -116,7 +148,9 @@ def _start_worker(options: PoseOptions, progress: Any) -> None:
     global _estimator, _progress
     os.environ["OMP_NUM_THREADS"] = "1"
     if not os.environ.get(DEBUG_VARIABLE):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # native libraries chatter there; errors come back as exceptions
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 2
+        )  # native libraries chatter there; errors come back as exceptions
     import cv2
 
     cv2.setNumThreads(1)
@@ -139,7 +173,9 @@ def _work(job: Job) -> tuple[str, Failure | None]:
 
 def processes(videos: int) -> int:
     """One a core, no more than videos."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(cores, videos))
 
 
@@ -165,29 +201,44 @@ class _Teller:
 
 
 def extract_all(jobs: list[Job], listener: Listener) -> Outcome:
-    """Every job through a pool of blazepose processes: paths done, cached meanwhile by others, failed. CacheError and EstimatorError end it."""
+    """Every job through a pool of blazepose processes: paths done, cached meanwhile by others,
+    failed. CacheError and EstimatorError end it."""
     outcome = Outcome()
     context = multiprocessing.get_context("spawn")
     progress = context.Queue()
     teller = _Teller(progress, listener)
     try:
         rest = _pass(jobs, processes(len(jobs)), context, progress, outcome)
-        for job in rest:  # their pool broke, or another skelact was busy with them: alone, and waiting
-            calm = Job(**{**job.__dict__, "wait": True})
+        for (
+            job
+        ) in rest:  # their pool broke, or another skelact was busy with them: alone, and waiting
+            calm = replace(job, wait=True)
             if _pass([calm], 1, context, progress, outcome):
-                outcome.failed.append(Failure(job.path, "the estimator's process died on this file", "re-encode it with ffmpeg, or leave it out"))
+                outcome.failed.append(
+                    Failure(
+                        job.path,
+                        "the estimator's process died on this file",
+                        "re-encode it with ffmpeg, or leave it out",
+                    )
+                )
     finally:
         teller.close()
         progress.close()
     return outcome
 
 
-def _pass(jobs: list[Job], workers: int, context: Any, progress: Any, outcome: Outcome) -> list[Job]:
+def _pass(
+    jobs: list[Job], workers: int, context: Any, progress: Any, outcome: Outcome
+) -> list[Job]:
     """Run the jobs; those left over because someone else holds them or the pool broke."""
     left: list[Job] = []
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(jobs[0].options, progress))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(jobs[0].options, progress)
+    )
     try:
-        waiting: dict[Future[tuple[str, Failure | None]], Job] = {pool.submit(_work, job): job for job in jobs}
+        waiting: dict[Future[tuple[str, Failure | None]], Job] = {
+            pool.submit(_work, job): job for job in jobs
+        }
         while waiting:
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -209,10 +260,9 @@ def _pass(jobs: list[Job], workers: int, context: Any, progress: Any, outcome: O
 
 
 def extract_with(jobs: list[Job], estimator: Estimator, listener: Listener) -> Outcome:
-    """Every job through one estimator in this process, frames of all videos in one stream, so that it can fill its batches across them."""
+    """Every job through one estimator in this process, frames of all videos in one stream, so that
+    it can fill its batches across them."""
     outcome = Outcome()
-    if isinstance(estimator, type) or estimator.name == BLAZEPOSE:
-        raise EstimatorError("blazepose runs in its own processes")
     failures: dict[int, Exception] = {}
     infos: dict[int, VideoInfo] = {}
 
@@ -224,24 +274,21 @@ def extract_with(jobs: list[Job], estimator: Estimator, listener: Listener) -> O
             except InputError as error:
                 failures[n] = error
 
-    from itertools import groupby
-
     for n, group in groupby(estimator.run(_ahead(stream())), key=lambda item: item[0].video):
         job, info, cache = jobs[n], infos[n], Cache(jobs[n].cache_root)
-        lines: list[str] = []
-        counts = {"frames": 0, "frames_with_people": 0, "people_found": 0, "persons": 0}
         tracker = Tracker(estimator.skeleton, info.fps, job.track)
-        for people in _followed((p for _, p in group), tracker, counts, lambda k: listener(Event("extract", "advance", k))):
-            lines.append(frame_json(people))
-        if n in failures:
+        following = _Following(
+            (p for _, p in group), tracker, lambda k: listener(Event("extract", "advance", k))
+        )
+        manifest = manifest_of(job, info, estimator.name, estimator.fingerprint, estimator.skeleton)
+        try:
+            with cache.write(STAGE, job.key, manifest) as folder:
+                write_poses(folder, following, job.form)
+                manifest.update(following.counts)
+                if n in failures:  # the stream ended early: drop what there is
+                    raise failures[n]
+        except InputError:
             continue
-        manifest = manifest_of(job, info, estimator) | counts
-        with cache.write(STAGE, job.key, manifest) as folder:
-            if job.form == "lines":
-                (folder / "frames.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-            else:
-                for i, line in enumerate(lines):
-                    (folder / f"{i:06d}.json").write_text(line, encoding="utf-8")
         outcome.done.append(job.path)
     outcome.failed += [Failure.of(jobs[n].path, error) for n, error in failures.items()]
     return outcome
@@ -280,8 +327,3 @@ def _ahead(pictures: Iterator[Picture], depth: int = 256) -> Iterator[Picture]:
             yield item
     finally:
         gone.set()
-
-
-def stored(cache: Cache, key: str) -> Entry | None:
-    """The stored poses of that key, if they are there and whole."""
-    return cache.find(STAGE, key)

@@ -1,9 +1,11 @@
 """People as JSON, one file a frame in OpenPose's shape (or one line a frame), and back.
 
-    {"version": 1.3, "people": [{"person_id": [0], "pose_keypoints_2d": [x, y, score, …], "pose_keypoints_3d": [x, y, z, score, …]}]}
+    {"version": 1.3, "people": [{"person_id": [0], "pose_keypoints_2d": [x, y, score, …],
+    "pose_keypoints_3d": [x, y, z, score, …]}]}
 
-2-D in pixels, 3-D in metres where the estimator gives it, joints in the estimator's own order (the manifest names the layout). A missing joint
-is written as OpenPose does, 0, 0, 0, and read back as NaN with score 0. An empty frame is an empty list.
+2-D in pixels, 3-D in metres where the estimator gives it, joints in the estimator's own order (the
+manifest names the layout). A missing joint is written as OpenPose does, 0, 0, 0, and read back as
+NaN with score 0. An empty frame is an empty list.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def frame_json(people: list[FramePose]) -> str:
     """One frame's people as JSON text."""
     out = []
     for p in people:
-        record: dict[str, Any] = {"person_id": [p.person_id], "pose_keypoints_2d": _flat(p.xy, p.score, 2)}
+        record: dict[str, Any] = {
+            "person_id": [p.person_id],
+            "pose_keypoints_2d": _flat(p.xy, p.score, 2),
+        }
         if p.xyz is not None:
             record["pose_keypoints_3d"] = _flat(p.xyz, p.score, 4)
         out.append(record)
@@ -90,4 +95,6 @@ def read_poses(entry: Entry) -> list[list[FramePose]]:
             return [parse_frame(line, joints) for line in entry.read(LINES).splitlines()]
         return [parse_frame(entry.read(name), joints) for name in names]
     except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"{entry.path} holds no poses: {error}", "run the command again: it is made anew") from error
+        raise CacheError(
+            f"{entry.path} holds no poses: {error}", "run the command again: it is made anew"
+        ) from error

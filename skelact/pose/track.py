@@ -1,6 +1,8 @@
-"""Person ids: which person of this frame is which of the last ones. Object Keypoint Similarity, Hungarian assignment, an age limit.
+"""Person ids: which person of this frame is which of the last ones. Object Keypoint Similarity,
+Hungarian assignment, an age limit.
 
-OKS as in COCO: the mean over joints of exp(-d² / (2 s² k²)), d the distance, s² the person's area, k the joint's tolerance.
+OKS as in COCO: the mean over joints of exp(-d² / (2 s² k²)), d the distance, s² the person's area,
+k the joint's tolerance.
 """
 
 from __future__ import annotations
@@ -13,10 +15,19 @@ import numpy.typing as npt
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, FramePose
 
-# twice COCO's sigmas, by the last word of a joint's name; a joint of another layout gets the middle of them
+# twice COCO's sigmas, by the last word of a joint's name; a joint of another layout gets the middle
+# of them
 _TOLERANCE = {
-    "nose": 0.052, "eye": 0.05, "ear": 0.07, "shoulder": 0.158, "elbow": 0.144, "wrist": 0.124, "hip": 0.214, "knee": 0.174, "ankle": 0.178,
-}  # fmt: skip
+    "nose": 0.052,
+    "eye": 0.05,
+    "ear": 0.07,
+    "shoulder": 0.158,
+    "elbow": 0.144,
+    "wrist": 0.124,
+    "hip": 0.214,
+    "knee": 0.174,
+    "ankle": 0.178,
+}
 _OTHER = 0.13
 
 
@@ -24,13 +35,19 @@ _OTHER = 0.13
 class TrackOptions:
     """When a person of this frame is one seen before."""
 
-    min_similarity: float = field(default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"})
-    max_age_s: float = field(default=1.0, metadata={"help": "how long a lost person is waited for [s]"})
+    min_similarity: float = field(
+        default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"}
+    )
+    max_age_s: float = field(
+        default=1.0, metadata={"help": "how long a lost person is waited for [s]"}
+    )
 
 
 def tolerances(skeleton: Skeleton) -> Floats:
     """(V,) k of every joint."""
-    return np.array([_TOLERANCE.get(j.rsplit("_", 1)[-1], _OTHER) for j in skeleton.joints], np.float32)
+    return np.array(
+        [_TOLERANCE.get(j.rsplit("_", 1)[-1], _OTHER) for j in skeleton.joints], np.float32
+    )
 
 
 def area(xy: Floats) -> float:
@@ -38,11 +55,14 @@ def area(xy: Floats) -> float:
     if np.isnan(xy).all():
         return 1.0
     size = np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0)
-    return float(max(size[0] * size[1], 0.1 * size.max() ** 2, 1.0))  # a person seen from the side still has a width
+    return float(
+        max(size[0] * size[1], 0.1 * size.max() ** 2, 1.0)
+    )  # a person seen from the side still has a width
 
 
 def similarity(a: Floats, b: Floats, scale: float, k: Floats) -> float:
-    """OKS of two persons (V, 2) at the area `scale` [px²], over the joints both have; 0 if there are none."""
+    """OKS of two persons (V, 2) at the area `scale` [px²], over the joints both have; 0 if there
+    are none."""
     squared = ((a - b) ** 2).sum(-1) / (2 * scale * k**2)
     return float(np.nanmean(np.exp(-squared))) if not np.isnan(squared).all() else 0.0
 
@@ -68,7 +88,8 @@ class _Track:
 
 
 class Tracker:
-    """Gives ids to the people of successive frames of one video. Ids count from 0 and are never given twice."""
+    """Gives ids to the people of successive frames of one video. Ids count from 0 and are never
+    given twice."""
 
     def __init__(self, skeleton: Skeleton, fps: float, options: TrackOptions | None = None) -> None:
         self.options = options or TrackOptions()
@@ -92,14 +113,19 @@ class Tracker:
                 self.tracks.append(track)
             else:
                 moved = person.xy - track.xy
-                step = np.nanmedian(moved, axis=0) if not np.isnan(moved).all() else np.zeros(2, np.float32)
+                step = (
+                    np.nanmedian(moved, axis=0)
+                    if not np.isnan(moved).all()
+                    else np.zeros(2, np.float32)
+                )
                 track.velocity = 0.6 * track.velocity + 0.4 * step / (self.frame - track.seen)
                 track.xy, track.seen = person.xy, self.frame
             out.append(replace(person, person_id=track.person_id))
         return out
 
     def _match(self, people: list[FramePose]) -> list[tuple[int, _Track]]:
-        """(person, track) pairs that maximise the summed similarity. A track is looked for where it was heading."""
+        """(person, track) pairs that maximise the summed similarity. A track is looked for where it
+        was heading."""
         if not people or not self.tracks:
             return []
         if len(people) == len(self.tracks) == 1:
@@ -111,11 +137,18 @@ class Tracker:
             table = np.array([[self._likeness(p, t) for t in self.tracks] for p in people])
             rows, columns = linear_sum_assignment(-table)
         chosen = zip(rows, columns, strict=True)
-        return [(int(r), self.tracks[c]) for r, c in chosen if table[r, c] >= self.options.min_similarity]
+        return [
+            (int(r), self.tracks[c])
+            for r, c in chosen
+            if table[r, c] >= self.options.min_similarity
+        ]
 
     def _likeness(self, person: FramePose, track: _Track) -> float:
         gone = self.frame - track.seen
         ahead = track.xy + track.velocity * min(gone, self.max_age / 2)
         scale = max(area(track.xy), area(person.xy)) * (1 + 0.1 * (gone - 1))
         # the second opinion, without the prediction, is for sudden stops
-        return max(similarity(person.xy, ahead, scale, self.k), 0.95 * similarity(person.xy, track.xy, scale, self.k))
+        return max(
+            similarity(person.xy, ahead, scale, self.k),
+            0.95 * similarity(person.xy, track.xy, scale, self.k),
+        )

@@ -25,7 +25,14 @@ def curves(history: list[dict[str, Any]], path: Path) -> None:
         for side, colour in (("train", "#4477aa"), ("val", "#ee6677")):
             key = f"{side}_{metric}"
             if history and key in history[0]:
-                axis.plot(epochs, [row[key] for row in history], color=colour, marker="o", markersize=3, label="validation" if side == "val" else side)
+                axis.plot(
+                    epochs,
+                    [row[key] for row in history],
+                    color=colour,
+                    marker="o",
+                    markersize=3,
+                    label="validation" if side == "val" else side,
+                )
         best = next((row["epoch"] for row in reversed(history) if row["best"]), None)
         if best is not None:
             axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="kept")
@@ -45,7 +52,14 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(*counts.shape):
         if counts[i, j]:
-            axis.text(j, i, counts[i, j], ha="center", va="center", color="white" if share[i, j] > 0.55 else "black")
+            axis.text(
+                j,
+                i,
+                counts[i, j],
+                ha="center",
+                va="center",
+                color="white" if share[i, j] > 0.55 else "black",
+            )
     axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="predicted", ylabel="true")

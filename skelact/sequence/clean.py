@@ -1,8 +1,9 @@
-"""Who matters and what is missing: choosing persons, dropping unsure joints, bridging short gaps."""
+"""Who matters, what is missing: choosing persons, dropping unsure joints, bridging short gaps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,9 +15,15 @@ from skelact.types import Floats, PoseSequence
 class SequenceOptions:
     """From merged people to clean sequences."""
 
-    persons: str = field(default="1", metadata={"help": "how many people a clip keeps: 1, 2, … or all"})
-    min_score: float = field(default=0.0, metadata={"help": "joints less sure than this count as missing"})
-    max_gap_s: float = field(default=0.5, metadata={"help": "longest gap that is bridged by interpolation [s]"})
+    persons: str = field(
+        default="1", metadata={"help": "how many people a clip keeps: 1, 2, … or all"}
+    )
+    min_score: float = field(
+        default=0.0, metadata={"help": "joints less sure than this count as missing"}
+    )
+    max_gap_s: float = field(
+        default=0.5, metadata={"help": "longest gap that is bridged by interpolation [s]"}
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "persons", str(self.persons))
@@ -37,14 +44,16 @@ def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
 
 
 def prominence(sequence: PoseSequence) -> Floats:
-    """(M,) total score x size x time: the sum over frames of a person's mean score times the square root of its box area [px]."""
+    """(M,) total score x size x time: the sum over frames of a person's mean score times the square
+    root of its box area [px]."""
     if not sequence.persons:
         return np.zeros(0, np.float32)
     seen = ~np.isnan(sequence.xy).all(axis=(2, 3))  # (M, T)
     low = np.where(np.isnan(sequence.xy), np.inf, sequence.xy).min(axis=2)
     high = np.where(np.isnan(sequence.xy), -np.inf, sequence.xy).max(axis=2)
     extent = np.where(seen[..., None], high - low, 0).clip(1, None)
-    return (seen * np.sqrt(extent.prod(axis=-1)) * sequence.score.mean(axis=2)).sum(axis=1).astype(np.float32)
+    weights = seen * np.sqrt(extent.prod(axis=-1)) * sequence.score.mean(axis=2)
+    return np.asarray(weights.sum(axis=1), np.float32)
 
 
 def choose_persons(sequence: PoseSequence, persons: str) -> PoseSequence:
@@ -58,19 +67,30 @@ def choose_persons(sequence: PoseSequence, persons: str) -> PoseSequence:
 def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
     """Those persons, by row, in that order."""
     xyz = None if sequence.xyz is None else sequence.xyz[rows]
-    return replace(sequence, xy=sequence.xy[rows], score=sequence.score[rows], xyz=xyz, ids=tuple(sequence.ids[i] for i in rows))
+    return replace(
+        sequence,
+        xy=sequence.xy[rows],
+        score=sequence.score[rows],
+        xyz=xyz,
+        ids=tuple(sequence.ids[i] for i in rows),
+    )
 
 
 def drop_unsure(sequence: PoseSequence, min_score: float) -> PoseSequence:
     """Joints with a score below `min_score` become missing: NaN, score 0."""
     unsure = sequence.score < min_score
-    xyz = None if sequence.xyz is None else np.where(unsure[..., None], np.float32(np.nan), sequence.xyz)
+    xyz = (
+        None
+        if sequence.xyz is None
+        else np.where(unsure[..., None], np.float32(np.nan), sequence.xyz)
+    )
     xy = np.where(unsure[..., None], np.float32(np.nan), sequence.xy)
     return replace(sequence, xy=xy, score=np.where(unsure, np.float32(0), sequence.score), xyz=xyz)
 
 
 def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
-    """Interpolate linearly over gaps of at most `max_gap_s` between two sightings of a joint; longer ones, and the ends, stay missing."""
+    """Interpolate linearly over gaps of at most `max_gap_s` between two sightings of a joint;
+    longer ones, and the ends, stay missing."""
     longest = int(max_gap_s * sequence.fps + 1e-6)
     missing = np.isnan(sequence.xy[..., 0])
     if longest < 1 or not missing.any():
@@ -80,10 +100,12 @@ def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
     channels = [xy, score[..., None]] + ([xyz] if xyz is not None else [])
     for m, v in zip(*np.nonzero(missing.any(axis=1) & ~missing.all(axis=1)), strict=True):
         known = np.flatnonzero(~missing[m, :, v])
-        for before, after in zip(known[:-1], known[1:], strict=True):
+        for before, after in pairwise(known):
             gap = after - before - 1
             if 0 < gap <= longest:
                 weight = (np.arange(1, gap + 1, dtype=np.float32) / (gap + 1))[:, None]
                 for values in channels:
-                    values[m, before + 1 : after, v] = values[m, before, v] * (1 - weight) + values[m, after, v] * weight
+                    values[m, before + 1 : after, v] = (
+                        values[m, before, v] * (1 - weight) + values[m, after, v] * weight
+                    )
     return replace(sequence, xy=xy, score=score, xyz=xyz)

@@ -1,7 +1,9 @@
-"""Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is an empty (masked) frame.
+"""Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is
+an empty (masked) frame.
 
-Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments and one frame drawn from each; clips shorter
-than L are wrapped around, clips of up to 2 L get T - L random skips.
+Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments
+and one frame drawn from each; clips shorter than L are wrapped around, clips of up to 2 L get T - L
+random skips.
 """
 
 from __future__ import annotations
@@ -23,14 +25,24 @@ class SamplingOptions:
     """How a clip becomes the network's window."""
 
     length: int = field(default=100, metadata={"help": "frames the network sees"})
-    method: str = field(default="uniform", metadata={"help": "uniform, or keep the rate and pad by loop, hold or zero"})
-    test_clips: int = field(default=1, metadata={"help": "draws averaged at test time (uniform only)"})
+    method: str = field(
+        default="uniform",
+        metadata={"help": "uniform, or keep the rate and pad by loop, hold or zero"},
+    )
+    test_clips: int = field(
+        default=1, metadata={"help": "draws averaged at test time (uniform only)"}
+    )
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.test_clips < 1:
-            raise ConfigError(f"sampling needs at least one frame and one clip, got {self.length} and {self.test_clips}")
+            raise ConfigError(
+                f"sampling needs at least one frame and one clip, got {self.length} and "
+                f"{self.test_clips}"
+            )
         if self.method not in METHODS:
-            raise ConfigError(f"sampling method must be one of {', '.join(METHODS)}, got {self.method!r}")
+            raise ConfigError(
+                f"sampling method must be one of {', '.join(METHODS)}, got {self.method!r}"
+            )
 
 
 def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Indices:
@@ -42,7 +54,8 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
 
 
 def testing_indices(frames: int, options: SamplingOptions) -> Indices:
-    """(clips, L) the same at every call: mmaction2's draws for uniform sampling, the middle window otherwise."""
+    """(clips, L) the same at every call: mmaction2's draws for uniform sampling, the middle window
+    otherwise."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
     start = max(0, (frames - options.length) // 2)
@@ -55,7 +68,8 @@ def _unless_empty(indices: Indices, start: int) -> Indices:
 
 
 def padded(frames: int, options: SamplingOptions) -> Indices:
-    """(L,) the first L frames at their own rate; a shorter clip is repeated (loop), its last frame held (hold), or empty frames follow (zero)."""
+    """(L,) the first L frames at their own rate; a shorter clip is repeated (loop), its last frame
+    held (hold), or empty frames follow (zero)."""
     i = np.arange(options.length)
     if options.method == "loop":
         return i % frames
@@ -65,7 +79,7 @@ def padded(frames: int, options: SamplingOptions) -> Indices:
 
 
 def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> Indices:
-    """(L,) one uniform draw of a clip of `frames`; `start` matters only for clips shorter than L."""
+    """(L,) one uniform draw of a clip of `frames`; `start` is for clips shorter than L."""
     if frames < length:
         return (start + np.arange(length)) % frames
     if frames < 2 * length:
@@ -73,11 +87,11 @@ def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> I
         skips[rng.choice(length + 1, frames - length, replace=False)] = 1
         return np.arange(length) + np.cumsum(skips)[:-1]
     bounds = np.arange(length + 1) * frames // length
-    return bounds[:-1] + rng.integers(0, np.diff(bounds))
+    return np.array(bounds[:-1] + rng.integers(0, np.diff(bounds)), np.int64)
 
 
 def uniform_test(frames: int, length: int, clips: int, seed: int = SEED) -> Indices:
-    """(clips, L) mmaction2's test indices, draw for draw: its seeded legacy generator, kept local."""
+    """(clips, L) mmaction2's test indices, draw for draw: its legacy generator, kept local."""
     rng = np.random.RandomState(seed)
     out = []
     for i in range(clips):
@@ -92,12 +106,13 @@ def uniform_test(frames: int, length: int, clips: int, seed: int = SEED) -> Indi
             bounds = np.array([j * frames // length for j in range(length + 1)])
             picked = bounds[:-1] + rng.randint(np.diff(bounds))
         out.append(picked % frames)
-    return np.stack(out).astype(np.int64)
+    return np.array(np.stack(out), np.int64)
 
 
 def windows(frames: int, length: int, step: int) -> list[tuple[int, int]]:
-    """Overlapping windows (start, end) over `frames`, the last one flush with the end; one window if the clip is not longer than one."""
+    """Overlapping windows (start, end) over `frames`, the last one flush with the end; one window
+    if the clip is not longer than one."""
     if frames <= length:
         return [(0, frames)]
-    starts = list(range(0, frames - length, step)) + [frames - length]
+    starts = [*range(0, frames - length, step), frames - length]
     return [(s, s + length) for s in starts]

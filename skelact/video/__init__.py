@@ -1,1 +1,1 @@
-"""Video files: what they are (probe), their pictures (frames), cutting them (split). No torch here."""
+"""Video files: what they are (probe), their pictures (frames), cutting them (split). No torch."""

@@ -21,12 +21,16 @@ def ffmpeg() -> str:
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):
-        raise FfmpegError("no ffmpeg was found", "pip install imageio-ffmpeg, or install ffmpeg on the system") from None
+        raise FfmpegError(
+            "no ffmpeg was found", "pip install imageio-ffmpeg, or install ffmpeg on the system"
+        ) from None
 
 
 def version() -> str:
     """The first line of `ffmpeg -version`, shortened to 'ffmpeg version x'."""
-    line = subprocess.run([ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout.split("\n", 1)[0]
+    line = subprocess.run(
+        [ffmpeg(), "-version"], capture_output=True, text=True, check=False
+    ).stdout.split("\n", 1)[0]
     return " ".join(line.split()[:3])
 
 

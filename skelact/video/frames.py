@@ -17,8 +17,10 @@ Frame = npt.NDArray[np.uint8]  # (H, W, 3) BGR
 _COMPLETE = 0.95  # share of the promised frames below which a file counts as cut off
 
 
-def open_video(path: Path):  # type: ignore[no-untyped-def]  # cv2.VideoCapture; cv2 is imported late
-    """An opened cv2.VideoCapture; NotAVideo or PathMissing otherwise. FFmpeg's own complaints stay off the terminal."""
+# cv2.VideoCapture; cv2 is imported late
+def open_video(path: Path):  # type: ignore[no-untyped-def]
+    """An opened cv2.VideoCapture; NotAVideo or PathMissing otherwise. FFmpeg's own complaints stay
+    off the terminal."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
@@ -35,8 +37,13 @@ def open_video(path: Path):  # type: ignore[no-untyped-def]  # cv2.VideoCapture;
     if not capture.isOpened():
         capture.release()
         if _lacks_index(path):
-            raise TruncatedVideo(f"{path} is cut off: its index is missing", "copy or record it again; an interrupted copy looks like this")
-        raise NotAVideo(f"{path} holds no video that can be decoded", "is it really a video? try to play it")
+            raise TruncatedVideo(
+                f"{path} is cut off: its index is missing",
+                "copy or record it again; an interrupted copy looks like this",
+            )
+        raise NotAVideo(
+            f"{path} holds no video that can be decoded", "is it really a video? try to play it"
+        )
     return capture
 
 
@@ -61,8 +68,9 @@ def _lacks_index(path: Path) -> bool:
 
 
 def read_frames(info: VideoInfo) -> Iterator[Frame]:
-    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps. A variable-rate video is laid on that grid by its time stamps: a long-lasting
-    picture is repeated, a crowded one dropped. TruncatedVideo if the file ends well before its promised end."""
+    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps. A variable-rate video is laid on
+    that grid by its time stamps: a long-lasting picture is repeated, a crowded one dropped.
+    TruncatedVideo if the file ends well before its promised end."""
     import cv2
 
     capture = open_video(info.path)
@@ -94,7 +102,8 @@ def read_frames(info: VideoInfo) -> Iterator[Frame]:
             raise NotAVideo(f"{info.path}: no frame can be decoded")
         if written < _COMPLETE * info.frames - 2:
             raise TruncatedVideo(
-                f"{info.path} is cut off: {written} of {info.frames} frames can be decoded", "copy it again, or re-encode it to keep what is there"
+                f"{info.path} is cut off: {written} of {info.frames} frames can be decoded",
+                "copy it again, or re-encode it to keep what is there",
             )
 
 
@@ -104,7 +113,9 @@ def colour(picture: npt.NDArray[np.uint8]) -> Frame:
 
     if picture.ndim == 2 or picture.shape[2] == 1:
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
-    return picture if picture.shape[2] == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR))
+    return (
+        picture if picture.shape[2] == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR))
+    )
 
 
 class _Release:

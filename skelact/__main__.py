@@ -1,0 +1,7 @@
+"""python -m skelact"""
+
+import sys
+
+from skelact.cli import main
+
+sys.exit(main())

@@ -1,0 +1,167 @@
+"""skelact doctor"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+
+import typer
+
+from skelact import __version__
+from skelact.cli import show
+from skelact.cli.options import Json
+from skelact.errors import SkelactError
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "opencv-python",
+    "mediapipe",
+    "mmengine",
+    "mmpose",
+    "mmdet",
+    "mmcv-lite",
+    "typer",
+    "rich",
+    "imageio-ffmpeg",
+)
+_LIBRARIES = (
+    "apt-get install libgl1 libegl1 libgles2   (or your system's packages of these libraries)"
+)
+
+
+@dataclass
+class Finding:
+    """One thing looked at: `ok`, what was found, what mends it; `needed` if the default road runs
+    over it."""
+
+    what: str
+    ok: bool
+    state: str
+    mend: str = ""
+    needed: bool = True
+
+
+def command(json: Json = False) -> None:
+    """Look at everything skelact needs: versions, ffmpeg, GPU, each estimator; with the one command
+    that mends what is broken."""
+    findings = [*_packages(), _ffmpeg(), _opencv(), _torch(), _blazepose(), *_mmpose(), _data()]
+    broken = [f for f in findings if f.needed and not f.ok]
+    if json:
+        show.as_json(
+            {"skelact": __version__, "ok": not broken, "findings": [vars(f) for f in findings]}
+        )
+    else:
+        title = (
+            f"skelact {__version__}, Python {platform.python_version()}, {platform.system()} "
+            f"{platform.machine()}"
+        )
+        marks = {True: "ok", False: "-"}
+        rows = [("!!" if f in broken else marks[f.ok], f.what, f.state, f.mend) for f in findings]
+        show.table(title, ("", "", "state", "to mend it"), rows)
+        show.say("the default road is broken" if broken else "extract, train and predict are ready")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _packages() -> list[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding(name, True, importlib.metadata.version(name), needed=False))
+        except importlib.metadata.PackageNotFoundError:
+            optional = name in ("mmpose", "mmdet", "mmcv-lite")
+            found.append(
+                Finding(
+                    name,
+                    False,
+                    "not installed",
+                    "" if optional else f"pip install {name}",
+                    needed=not optional,
+                )
+            )
+    return found
+
+
+def _ffmpeg() -> Finding:
+    from skelact.video import ffmpeg
+
+    try:
+        return Finding("ffmpeg", True, f"{ffmpeg.version()} ({ffmpeg.ffmpeg()})")
+    except (SkelactError, OSError) as error:
+        return Finding("ffmpeg", False, str(error), "pip install imageio-ffmpeg")
+
+
+def _opencv() -> Finding:
+    try:
+        import cv2
+
+        return Finding(
+            "reading video", "FFMPEG" in cv2.getBuildInformation(), f"OpenCV {cv2.__version__}"
+        )
+    except ImportError as error:
+        return Finding("reading video", False, f"OpenCV does not load: {error}", _LIBRARIES)
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("device", False, f"torch does not load: {error}", "pip install torch")
+    if torch.cuda.is_available():
+        return Finding(
+            "device", True, f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
+        )
+    return Finding("device", True, "CPU (no GPU that torch can use)")
+
+
+def _blazepose() -> Finding:
+    """Run it, on an empty picture: importing proves little."""
+    import numpy as np
+
+    from skelact.pose.base import Picture, PoseOptions
+    from skelact.pose.blazepose import INSTALL, BlazePose
+
+    try:
+        estimator = BlazePose(PoseOptions(max_persons=1))
+        people = list(estimator.run([Picture(0, 0, 15.0, np.zeros((64, 64, 3), np.uint8))]))
+        return Finding("blazepose", len(people) == 1, f"runs; weights {estimator.fingerprint}")
+    except SkelactError as error:
+        return Finding(
+            "blazepose",
+            False,
+            error.message,
+            error.hint if error.hint != "skelact doctor" else _LIBRARIES,
+        )
+    except (ImportError, OSError) as error:
+        return Finding(
+            "blazepose",
+            False,
+            f"mediapipe does not load: {error}",
+            _LIBRARIES if ".so" in str(error) else INSTALL,
+        )
+
+
+def _mmpose() -> list[Finding]:
+    from skelact.pose import weights
+
+    found = []
+    for name in weights.names()[1:]:
+        state = weights.state(name)
+        ready = state.startswith("ready")
+        found.append(Finding(name, ready, state, "" if ready else weights.mend(name), needed=False))
+    return found
+
+
+def _data() -> Finding:
+    from skelact.config import recipes, shipped
+
+    try:
+        return Finding(
+            "shipped files",
+            bool(recipes()),
+            f"{len(recipes())} recipes, sample videos in {shipped('sample_videos')}",
+        )
+    except SkelactError as error:
+        return Finding("shipped files", False, error.message, error.hint)

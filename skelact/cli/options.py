@@ -1,0 +1,22 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help="the stage store [default: $SKELACT_CACHE or ./.skelact]",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
+Videos = Annotated[
+    list[str],
+    typer.Argument(help="video files, folders (searched through) or globs", show_default=False),
+]

@@ -1,0 +1,108 @@
+"""skelact predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skelact.cli import show
+from skelact.cli.options import CacheDir, Json, Videos
+from skelact.engine.options import PredictOptions
+
+
+def command(
+    videos: Videos,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="a run folder or checkpoint [default: the newest run in ./runs]",
+            show_default=False,
+        ),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="write the segments as CSV")] = None,
+    srt: Annotated[
+        Path | None,
+        typer.Option(help="write subtitles: a file for one video, a folder for several"),
+    ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "write the video with skeletons, labels, timeline: a file for one video, a "
+                "folder for several"
+            )
+        ),
+    ] = None,
+    step: Annotated[float, show.option(PredictOptions, "step")] = PredictOptions.step,
+    min_segment: Annotated[
+        float, show.option(PredictOptions, "min_segment_s")
+    ] = PredictOptions.min_segment_s,
+    min_seen: Annotated[
+        float, show.option(PredictOptions, "min_seen_s")
+    ] = PredictOptions.min_seen_s,
+    batch_size: Annotated[
+        int, show.option(PredictOptions, "batch_size")
+    ] = PredictOptions.batch_size,
+    device: Annotated[str, show.option(PredictOptions, "device")] = PredictOptions.device,
+    cache_dir: CacheDir = None,
+    json: Json = False,
+) -> None:
+    """Say who does what, and when, in one video or a thousand."""
+    from skelact.cache import Cache
+    from skelact.pipeline import clips, prediction
+    from skelact.report import writers
+
+    options = PredictOptions(step, min_segment, min_seen, batch_size, device)
+    chosen = model or prediction.newest_run()
+    recogniser = prediction.Recogniser.load(chosen, options)
+    if model is None:
+        show.say(f"using the newest run, {chosen}")
+    with show.Bars() as listener:
+        outcome = recogniser.predict_many(videos, Cache(cache_dir), listener)
+        names = clips.output_names([r.path for r in outcome.results])
+        for form, target, write in (
+            ("srt", srt, writers.write_srt),
+            ("mp4", overlay, prediction.write_overlay),
+        ):
+            if target is not None:
+                for result, path in writers.targets(outcome.results, names, target, form):
+                    write(result, path)
+        if csv is not None:
+            writers.write_csv(outcome.results, csv)
+    if json:
+        show.as_json(
+            {
+                "predictions": prediction.as_list(outcome.results),
+                "failed": show.failed_json(outcome.failed),
+            }
+        )
+    else:
+        _table(outcome.results)
+        for what, target in (("segments", csv), ("subtitles", srt), ("overlay", overlay)):
+            if target is not None:
+                show.say(f"{what}: {target}")
+        show.failures(outcome.failed)
+    show.exit_code(len(outcome.results), len(outcome.failed))
+
+
+def _table(results: list[Any]) -> None:
+    rows = []
+    for result in results:
+        for p in result.predictions:
+            who = "all" if p.person_id < 0 else f"#{p.person_id}"
+            for n, s in enumerate(p.segments):
+                first = n == 0
+                rows.append(
+                    (
+                        show.short(p.path) if first else "",
+                        who if first else "",
+                        f"{s.start_s:.1f}",
+                        f"{s.end_s:.1f}",
+                        s.label,
+                        f"{s.probability:.0%}",
+                    )
+                )
+    if rows:
+        show.table("", ("video", "person", ">from [s]", ">to [s]", "action", ">"), rows)

@@ -1,0 +1,113 @@
+"""What can be set in training and prediction, and the names of a run folder's files. No torch here,
+so that help and validation are quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from skelact.errors import ConfigError
+
+BEST, LAST, LOG, RESULT, PREDICTIONS, CONFIG, SPLIT = (
+    "best.pt",
+    "last.pt",
+    "log.jsonl",
+    "result.json",
+    "predictions.json",
+    "config.json",
+    "split.json",
+)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """SGD with Nesterov momentum, cosine to 0 per iteration (PYSKL's schedule), early stop on the
+    validation part of the training side."""
+
+    epochs: int = field(default=16, metadata={"help": "epochs at most"})
+    repeat: int = field(default=5, metadata={"help": "passes over the training clips in one epoch"})
+    batch_size: int = field(default=16, metadata={"help": "clips in a batch"})
+    lr: float = field(
+        default=0.1,
+        metadata={"help": "learning rate for a batch of 128; scaled linearly to the batch size"},
+    )
+    momentum: float = field(default=0.9, metadata={"help": "momentum"})
+    nesterov: bool = field(default=True, metadata={"help": "Nesterov momentum"})
+    weight_decay: float = field(default=5e-4, metadata={"help": "weight decay"})
+    warmup: int = field(default=0, metadata={"help": "iterations of linear warm-up"})
+    label_smoothing: float = field(default=0.0, metadata={"help": "label smoothing"})
+    clip_norm: float = field(default=10.0, metadata={"help": "largest norm of the gradient"})
+    patience: int = field(
+        default=6, metadata={"help": "epochs without improvement before stopping; 0: never"}
+    )
+    val_share: float = field(
+        default=0.25, metadata={"help": "share of the training takes held out for validation"}
+    )
+    seed: int = field(default=0, metadata={"help": "seed of everything random"})
+    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
+    amp: bool = field(default=True, metadata={"help": "bfloat16 on a GPU"})
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.repeat, self.batch_size) < 1:
+            raise ConfigError(
+                f"epochs, repeat and batch_size must be 1 or more, got {self.epochs}, "
+                f"{self.repeat}, {self.batch_size}"
+            )
+        if self.lr <= 0 or not 0 <= self.val_share < 1 or not 0 <= self.label_smoothing < 1:
+            raise ConfigError(
+                "lr must be positive, val_share and label_smoothing must lie in [0, 1)"
+            )
+        if self.patience < 0 or self.warmup < 0 or self.clip_norm <= 0:
+            raise ConfigError("patience and warmup cannot be negative, clip_norm must be positive")
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """What is done to training clips, each with fresh draws."""
+
+    flip: float = field(default=0.5, metadata={"help": "chance of exchanging left and right"})
+    rotate_rad: float = field(
+        default=0.2, metadata={"help": "largest turn in the picture plane [rad]"}
+    )
+    scale: float = field(default=0.15, metadata={"help": "largest change of size, per axis"})
+    noise: float = field(default=0.01, metadata={"help": "standard deviation added to coordinates"})
+    drop_joint: float = field(
+        default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"}
+    )
+
+    def __post_init__(self) -> None:
+        if not (
+            0 <= self.flip <= 1
+            and 0 <= self.drop_joint < 1
+            and 0 <= self.scale < 1
+            and self.noise >= 0
+            and self.rotate_rad >= 0
+        ):
+            raise ConfigError(f"augmentation settings out of range: {self}")
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How long videos are walked and labels smoothed."""
+
+    step: float = field(
+        default=0.25, metadata={"help": "how far the window moves on, as a share of its length"}
+    )
+    min_segment_s: float = field(
+        default=1.5, metadata={"help": "shorter segments are absorbed by their neighbours [s]"}
+    )
+    min_seen_s: float = field(
+        default=0.5, metadata={"help": "people seen for less than this are ignored [s]"}
+    )
+    batch_size: int = field(default=32, metadata={"help": "windows in a batch"})
+    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step <= 1:
+            raise ConfigError(
+                f"step must lie in (0, 1], got {self.step:g}: a larger one would leave "
+                "gaps between windows"
+            )
+        if self.batch_size < 1 or self.min_segment_s < 0 or self.min_seen_s < 0:
+            raise ConfigError(
+                "batch_size must be 1 or more, min_segment_s and min_seen_s cannot be negative"
+            )

@@ -1,0 +1,223 @@
+"""A trained recogniser at work: videos in, who does what and when out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skelact.cache import Cache
+from skelact.engine import checkpoint
+from skelact.engine.device import pick
+from skelact.engine.options import BEST, PredictOptions
+from skelact.engine.predict import per_frame, segments, window_probabilities
+from skelact.errors import CheckpointError, InputError, NoPersonFound
+from skelact.pipeline.poses import Extracted, poses_of
+from skelact.pipeline.recipe import Recipe
+from skelact.pipeline.sequences import whole_sequence
+from skelact.pose.base import PoseOptions
+from skelact.pose.store import read_poses
+from skelact.sequence.clean import clean
+from skelact.sequence.merge import to_skeleton
+from skelact.sequence.normalise import network_input
+from skelact.sequence.sampling import testing_indices, windows
+from skelact.skeletons import Skeleton
+from skelact.types import Event, Failure, Floats, FramePose, Listener, Outcome, Prediction, silent
+from skelact.video.probe import find_videos, probe
+from skelact.video.split import CodingOptions
+
+SCENE = -1  # the person id of a prediction about everyone together
+_VIDEOS_AT_ONCE = 64
+_LEAST_SEEN = 0.25  # share of a window in which a person must be seen
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One video's predictions, most prominent person first, and the poses they come from."""
+
+    path: Path
+    predictions: list[Prediction]
+    extracted: Extracted
+
+
+@dataclass
+class _Track:
+    """One person (or the scene) of one video: its windows and what the network sees."""
+
+    person_id: int
+    spans: list[tuple[int, int]]
+    inputs: list[Floats]
+
+
+def newest_run(runs: Path = Path("runs")) -> Path:
+    """The run trained last below `runs`. CheckpointError if there is none."""
+    found = sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise CheckpointError(
+            f"no trained run in {runs}",
+            "train one with `skelact train --dataset mads`, or name one with --model",
+        )
+    return found[-1].parent
+
+
+class Recogniser:
+    """A checkpoint, ready to predict. `classes` and `recipe` say what it knows and how it was
+    trained."""
+
+    def __init__(self, content: dict[str, Any], options: PredictOptions | None = None) -> None:
+        self.options = options or PredictOptions()
+        self.content = content
+        self.classes: tuple[str, ...] = tuple(content["classes"])
+        self.skeleton = Skeleton.from_dict(content["skeleton"])
+        self.recipe = Recipe.from_dict(content["recipe"])
+        self.device = pick(self.options.device)
+        self.net = checkpoint.network(content).to(self.device)
+
+    @classmethod
+    def load(cls, model: Path | str, options: PredictOptions | None = None) -> Recogniser:
+        """From a run folder or a checkpoint file. CheckpointError if it is neither."""
+        path = Path(model)
+        return cls(checkpoint.read(path / BEST if path.is_dir() else path), options)
+
+    @property
+    def pose(self) -> PoseOptions:
+        """The estimator it was trained with."""
+        made = self.content["estimator"]
+        return PoseOptions(**made["pose"])
+
+    def predict(
+        self, path: Path | str, cache: Cache | None = None, listener: Listener = silent
+    ) -> list[Prediction]:
+        """What each person of one video does, most prominent first. Raises what went wrong with it:
+        NotAVideo, NoPersonFound …"""
+        outcome = self.predict_many([path], cache, listener)
+        if outcome.failed:
+            raise InputError(
+                f"{outcome.failed[0].path}: {outcome.failed[0].reason}", outcome.failed[0].hint
+            )
+        return [p for result in outcome.results for p in result.predictions]
+
+    def predict_many(
+        self, paths: Sequence[Path | str], cache: Cache | None = None, listener: Listener = silent
+    ) -> Outcome:
+        """The same for files, folders and globs; results are Predicted, failures are listed."""
+        videos = find_videos(paths)
+        cache = cache or Cache()
+        poses = poses_of(videos, cache, self.pose, CodingOptions(), listener=listener)
+        outcome = Outcome(failed=list(poses.failed))
+        order = {v: n for n, v in enumerate(videos)}
+        found = sorted(poses.results, key=lambda e: order[e.path])
+        listener(Event("predict", "start", 0, len(found)))
+        for start in range(0, len(found), _VIDEOS_AT_ONCE):
+            self._predict_group(found[start : start + _VIDEOS_AT_ONCE], outcome)
+            listener(Event("predict", "advance", min(_VIDEOS_AT_ONCE, len(found) - start)))
+        listener(Event("predict", "end"))
+        return outcome
+
+    def _predict_group(self, group: list[Extracted], outcome: Outcome) -> None:
+        """Windows of all these videos through the network together."""
+        tracks: list[tuple[Extracted, list[_Track]]] = []
+        for extracted in group:
+            try:
+                tracks.append((extracted, self._tracks(extracted)))
+            except InputError as error:
+                outcome.failed.append(Failure.of(extracted.path, error))
+        inputs = [x for _, people in tracks for track in people for x in track.inputs]
+        if not inputs:
+            return
+        probs = iter(window_probabilities(self.net, inputs, self.options.batch_size, self.device))
+        for extracted, people in tracks:
+            fps, frames = (
+                float(extracted.poses.manifest["fps"]),
+                int(extracted.poses.manifest["frames"]),
+            )
+            predictions = []
+            for track in people:
+                rows = np.stack([next(probs) for _ in track.inputs])
+                by_frame = per_frame(rows, track.spans, frames)
+                mean = np.nanmean(by_frame, axis=0)
+                best = int(mean.argmax())
+                found = tuple(segments(by_frame, fps, self.classes, self.options.min_segment_s))
+                predictions.append(
+                    Prediction(
+                        extracted.path,
+                        track.person_id,
+                        self.classes[best],
+                        float(mean[best]),
+                        self.classes,
+                        found,
+                    )
+                )
+            outcome.done.append(Predicted(extracted.path, predictions, extracted))
+
+    def _tracks(self, extracted: Extracted) -> list[_Track]:
+        """The people worth a prediction. NoPersonFound if there are none."""
+        m = extracted.poses.manifest
+        frames, fps = read_poses(extracted.poses), float(m["fps"])
+        length = round(self.content["clip_s"] * fps) or len(frames)
+        step = max(1, round(length * self.options.step))
+        out = []
+        for person_id, (first, last, part) in self._people(frames, fps).items():
+            spans, inputs = [], []
+            for a, b in windows(last - first, length, step):
+                span = part[first + a : first + b]
+                if sum(bool(people) for people in span) >= _LEAST_SEEN * len(span):
+                    spans.append((first + a, first + b))
+                    inputs.append(self._input(extracted, span))
+            if spans:
+                out.append(_Track(person_id, spans, inputs))
+        if not out:
+            raise NoPersonFound(
+                f"no person found in any of {len(frames)} frames", "is anyone whole in the picture?"
+            )
+        return out
+
+    def _people(
+        self, frames: list[list[FramePose]], fps: float
+    ) -> dict[int, tuple[int, int, list[list[FramePose]]]]:
+        """Person id -> first frame, frame after the last, frames with that person only; longest
+        seen first. The scene as one if the network looks at several people."""
+        if self.recipe.sequence.persons != "1":
+            seen = [n for n, people in enumerate(frames) if people]
+            return {SCENE: (seen[0], seen[-1] + 1, frames)} if seen else {}
+        seen_in: dict[int, list[int]] = {}
+        for n, people in enumerate(frames):
+            for person in people:
+                seen_in.setdefault(person.person_id, []).append(n)
+        ranked = sorted(seen_in.items(), key=lambda item: -len(item[1]))
+        kept = [r for r in ranked if len(r[1]) >= self.options.min_seen_s * fps] or ranked[:1]
+        return {
+            i: (ns[0], ns[-1] + 1, [[p for p in people if p.person_id == i] for people in frames])
+            for i, ns in kept
+        }
+
+    def _input(self, extracted: Extracted, span: list[list[FramePose]]) -> Floats:
+        """(clips, M, L, V, C) without NaN, as in training."""
+        sequence = to_skeleton(
+            clean(whole_sequence(extracted.poses, span), self.recipe.sequence), self.skeleton
+        )
+        values = network_input(sequence, self.recipe.normalise)  # (M, T, V, C)
+        m = self.content["persons"]
+        full = np.full((m, *values.shape[1:]), np.nan, np.float32)
+        full[: min(m, len(values))] = values[:m]
+        frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
+        x = full[:, np.maximum(frames, 0)].transpose(1, 0, 2, 3, 4)
+        x = np.where((frames < 0)[:, None, :, None, None], np.float32(0), x)
+        return np.nan_to_num(x).astype(np.float32)
+
+
+def as_list(results: Iterable[Predicted]) -> list[dict[str, Any]]:
+    """Plain values of all predictions, for JSON."""
+    return [p.as_dict() for result in results for p in result.predictions]
+
+
+def write_overlay(result: Predicted, path: Path) -> Path:
+    """The video of a result with everything drawn on it. FfmpegError if it cannot be written."""
+    from skelact.report.overlay import write_overlay as write
+
+    poses = result.extracted.poses
+    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
+    return write(probe(result.path), read_poses(poses), skeleton, result.predictions, path)

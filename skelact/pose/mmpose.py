@@ -1,0 +1,337 @@
+"""mmpose's networks, driven in batches of frames across videos. The only file that imports mmpose,
+mmdet or mmcv.
+
+One-stage networks (RTMO) take whole frames; top-down ones (RTMPose) take the boxes of an RTMDet
+person detector. Preprocessing and decoding are mmpose's own, so the numbers are those of its
+frame-by-frame API; only the batching is ours.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from skelact.errors import BackendMissing, CheckpointError, ConfigError, PathMissing
+from skelact.pose import weights
+from skelact.pose.base import Picture, PoseOptions
+from skelact.pose.track import suppress
+from skelact.skeletons import SKELETONS, Skeleton
+from skelact.types import FramePose
+
+FRAMES_AT_ONCE = {"cpu": 4, "cuda": 32}
+CROPS_AT_ONCE = {"cpu": 8, "cuda": 128}
+
+
+def _nms(
+    boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int
+) -> torch.Tensor:
+    """Greedy non-maximum suppression: indices of the kept boxes (x1, y1, x2, y2), best first. The
+    one compiled op of mmcv that RTMDet calls."""
+    order = scores.argsort(descending=True, stable=True)
+    x1, y1, x2, y2 = boxes[order].unbind(1)
+    areas = (x2 - x1 + offset) * (y2 - y1 + offset)
+    width = (torch.minimum(x2[:, None], x2) - torch.maximum(x1[:, None], x1) + offset).clamp(min=0)
+    height = (torch.minimum(y2[:, None], y2) - torch.maximum(y1[:, None], y1) + offset).clamp(min=0)
+    overlap = width * height
+    clashes = (overlap / (areas[:, None] + areas - overlap) > iou_threshold).cpu().numpy()
+    gone = np.zeros(len(order), bool)
+    kept = []
+    for i in range(len(order)):
+        if not gone[i]:
+            kept.append(i)
+            gone |= clashes[i]
+    return order[torch.tensor(kept, dtype=torch.long, device=order.device)]
+
+
+def _prepare() -> None:
+    """Make `import mmpose.models` possible beside mmcv-lite, which has no compiled ops: a stand-in
+    that has nms and refuses the others."""
+    if not weights.installed():
+        raise BackendMissing("this estimator needs mmpose, which is not installed", weights.INSTALL)
+    if "mmcv._ext" not in sys.modules:
+        try:
+            import mmcv._ext  # noqa: F401  # the full mmcv
+        except ImportError:
+            stand_in = types.ModuleType("mmcv._ext")
+
+            def missing(name: str) -> Any:
+                if name.startswith("__"):
+                    raise AttributeError(name)
+
+                def refuse(*_: Any, **__: Any) -> None:
+                    raise BackendMissing(
+                        f"this network needs mmcv's compiled op {name}",
+                        "install the full mmcv==2.1.0 instead of mmcv-lite",
+                    )
+
+                return refuse
+
+            stand_in.__getattr__ = missing  # type: ignore[method-assign]
+            stand_in.nms = _nms  # type: ignore[attr-defined]
+            sys.modules["mmcv._ext"] = stand_in
+    import logging
+    import warnings
+
+    for kind, where in (
+        (Warning, r"mm(engine|cv|det|pose)"),
+        (UserWarning, r"torch\.functional"),
+        (UserWarning, "importlib"),
+        (UserWarning, "pkg_resources"),
+    ):
+        warnings.filterwarnings("ignore", category=kind, module=where)
+    logging.getLogger("mmengine").setLevel(logging.ERROR)
+    try:
+        import mmdet.models  # noqa: F401
+        import mmpose.datasets.transforms
+        import mmpose.models  # noqa: F401
+    except ImportError as error:
+        raise BackendMissing(f"mmpose does not load: {error}", weights.INSTALL) from error
+
+
+def _files(options: PoseOptions) -> tuple[Path, Path]:
+    """Config and checkpoint. ConfigError, PathMissing or WeightsMissing if they are not there."""
+    if options.estimator == "custom":
+        if not options.config or not options.checkpoint:
+            raise ConfigError(
+                "--pose custom needs a config and a checkpoint",
+                "--pose-config FILE.py --pose-checkpoint FILE.pth",
+            )
+        config, checkpoint = Path(options.config), Path(options.checkpoint)
+    else:
+        config = Path(options.config) if options.config else shipped_config(options.estimator)
+        checkpoint = (
+            Path(options.checkpoint) if options.checkpoint else weights.required(options.estimator)
+        )
+    for path in (config, checkpoint):
+        if not path.is_file():
+            raise PathMissing(f"{path}: no such file")
+    return config, checkpoint
+
+
+def shipped_config(name: str) -> Path:
+    """mmpose's own config of a network, inside its package."""
+    if not weights.installed():
+        raise BackendMissing(f"{name} needs mmpose, which is not installed", weights.INSTALL)
+    from importlib.util import find_spec
+
+    spec = find_spec("mmpose")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / ".mim" / weights.TABLE[name].config
+
+
+def fingerprint(options: PoseOptions) -> str:
+    """Hash of the weights (and of the detector's, for a top-down network); raises what keeps the
+    estimator from running."""
+    config, checkpoint = _files(options)
+    parts = [weights.sha256(checkpoint)[:16]]
+    if options.estimator == "custom":
+        parts.append(weights.sha256(config)[:8])
+    detector = _detector_of(options)
+    if detector:
+        parts.append(weights.sha256(weights.required(detector))[:16])
+    return "+".join(parts)
+
+
+def _detector_of(options: PoseOptions) -> str:
+    if options.estimator in weights.TABLE:
+        return weights.TABLE[options.estimator].detector
+    config = _read_config(Path(str(options.config)))
+    return "rtmdet-m" if config.model.type == "TopdownPoseEstimator" else ""
+
+
+def _read_config(path: Path) -> Any:
+    from mmengine.config import Config
+
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:  # a config is a program: anything may go wrong inside it
+        raise ConfigError(
+            f"{path} is not an mmpose config: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _build(
+    config: Any, checkpoint: Path, scope: str, device: torch.device
+) -> tuple[torch.nn.Module, Any]:
+    """A network in evaluation mode and its test pipeline."""
+    from mmengine.dataset import Compose
+    from mmengine.registry import DefaultScope
+
+    if scope == "mmdet":
+        from mmdet.registry import MODELS
+    else:
+        from mmpose.registry import MODELS
+    with DefaultScope.overwrite_default_scope(scope):
+        part = config.model.get("backbone", {})
+        part.pop("init_cfg", None)  # pretrained weights from the net: the checkpoint has them all
+        config.model.pop("init_cfg", None)
+        model = MODELS.build(config.model)
+        steps = [dict(s) for s in config.test_dataloader.dataset.pipeline]
+        if scope == "mmdet":
+            steps[0] = {"type": "mmdet.LoadImageFromNDArray"}
+            steps = [s for s in steps if s["type"] != "LoadAnnotations"]
+            steps[-1]["meta_keys"] = ("ori_shape", "img_shape", "scale_factor")
+        pipeline = Compose(steps)
+    state = weights.read_weights(checkpoint)
+    missing, _ = model.load_state_dict(state, strict=False)
+    lost = [k for k in missing if not k.startswith("data_preprocessor")]
+    if lost:
+        raise CheckpointError(
+            f"{checkpoint} does not fit its config: {len(lost)} weights are missing, first "
+            f"{lost[0]}"
+        )
+    return model.to(device).eval(), pipeline
+
+
+class MMPose:
+    """An mmpose network as an Estimator."""
+
+    def __init__(self, options: PoseOptions, device: str = "auto") -> None:
+        _prepare()
+        self.options, self.name = options, options.estimator
+        self.fingerprint = fingerprint(options)
+        self.device = torch.device(
+            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        )
+        config_file, checkpoint = _files(options)
+        config = _read_config(config_file)
+        self.model, self.pipeline = _build(config, checkpoint, "mmpose", self.device)
+        self.meta = _dataset_meta(config)
+        self.skeleton = _skeleton_of(self.meta, self.name)
+        detector = _detector_of(options)
+        self.detector: tuple[torch.nn.Module, Any] | None = None
+        if detector:
+            self.detector = _build(
+                _read_config(shipped_config(detector)),
+                weights.required(detector),
+                "mmdet",
+                self.device,
+            )
+        self.frames_at_once = FRAMES_AT_ONCE[self.device.type]
+        self.crops_at_once = CROPS_AT_ONCE[self.device.type]
+
+    @torch.inference_mode()
+    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+        """See Estimator."""
+        for batch in batches(pictures, self.frames_at_once):
+            images = [p.image for p in batch]
+            found = self._topdown(images) if self.detector is not None else self._onestage(images)
+            for picture, people in zip(batch, found, strict=True):
+                yield picture, suppress(people, self.skeleton)[: self.options.max_persons]
+
+    def _step(self, items: list[dict[str, Any]]) -> list[Any]:
+        from mmengine.dataset import pseudo_collate
+
+        return list(self.model.test_step(pseudo_collate([self.pipeline(item) for item in items])))  # type: ignore[operator]
+
+    def _onestage(self, images: list[Any]) -> list[list[FramePose]]:
+        out = []
+        for sample in self._step([{"img": image, **self.meta} for image in images]):
+            p = sample.pred_instances
+            order = np.argsort(-p.bbox_scores, kind="stable")
+            sure = [i for i in order if p.bbox_scores[i] >= self.options.min_confidence]
+            out.append(
+                [
+                    _person(p.keypoints[i], p.keypoint_scores[i])
+                    for i in sure[: 4 * self.options.max_persons]
+                ]
+            )
+        return out
+
+    def _topdown(self, images: list[Any]) -> list[list[FramePose]]:
+        boxes = self.boxes(images)
+        items = [
+            {"img": image, "bbox": box[None], "bbox_score": np.ones(1, np.float32), **self.meta}
+            for image, found in zip(images, boxes, strict=True)
+            for box in found
+        ]
+        people: list[FramePose] = []
+        for part in batches(items, self.crops_at_once):
+            people += [
+                _person(s.pred_instances.keypoints[0], s.pred_instances.keypoint_scores[0])
+                for s in self._step(part)
+            ]
+        rest = iter(people)
+        return [[next(rest) for _ in found] for found in boxes]
+
+    def boxes(self, images: list[Any]) -> list[Any]:
+        """Person boxes (n, 4) float32 of each image, best first, at most max_persons."""
+        from mmengine.dataset import pseudo_collate
+
+        assert self.detector is not None
+        model, pipeline = self.detector
+        data = pseudo_collate([pipeline({"img": image}) for image in images])
+        out = []
+        for sample in model.test_step(data):  # type: ignore[operator]
+            p = sample.pred_instances
+            keep = (p.scores >= self.options.min_confidence) & (p.labels == 0)
+            out.append(p.bboxes[keep][: self.options.max_persons].cpu().numpy().astype(np.float32))
+        return out
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of `size` items, the last one shorter."""
+    part: list[Any] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _person(keypoints: Any, scores: Any) -> FramePose:
+    xy, score = np.asarray(keypoints, np.float64), np.clip(np.asarray(scores, np.float32), 0, 1)
+    known = (score > 0) & (np.abs(xy) < 1e6).all(axis=1)
+    return FramePose(
+        np.where(known[:, None], xy, np.nan).astype(np.float32),
+        np.where(known, score, np.float32(0)),
+    )
+
+
+def _dataset_meta(config: Any) -> dict[str, Any]:
+    """What mmpose calls metainfo: joint names, flips, sigmas, links."""
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    dataset = config.test_dataloader.dataset
+    given = dataset.get("metainfo")
+    if given is None:
+        from mmpose.registry import DATASETS
+
+        given = DATASETS.get(dataset.type).METAINFO
+    return dict(parse_pose_metainfo(dict(given)))
+
+
+def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
+    """One of our layouts where the joints are the same, else one made from the links of the
+    metainfo."""
+    joints = tuple(meta["keypoint_id2name"][i] for i in range(meta["num_keypoints"]))
+    for known in SKELETONS.values():
+        if known.joints == joints:
+            return known
+    links = [(joints[a], joints[b]) for a, b in meta["skeleton_links"]]
+    parents = {joints[0]: joints[0]}
+    while True:  # grow outwards from the first joint
+        new = {
+            b: a
+            for a, b in [*links, *((b, a) for a, b in links)]
+            if a in parents and b not in parents
+        }
+        if not new:
+            break
+        parents |= new
+    content = {
+        "name": f"{name}-{len(joints)}",
+        "joints": joints,
+        "parents": parents,
+        "links": links,
+        "centre": joints[0],
+    }
+    return Skeleton.from_dict(content)

@@ -1,0 +1,265 @@
+"""The video again, with skeletons, person ids, labels, and a timeline below."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.errors import FfmpegError
+from skelact.skeletons import Skeleton
+from skelact.types import FramePose, Prediction, Segment, VideoInfo
+from skelact.video.ffmpeg import ffmpeg
+from skelact.video.frames import Frame, read_frames
+
+Colour = tuple[int, int, int]  # BGR
+PEOPLE: tuple[Colour, ...] = (
+    (80, 200, 255),
+    (255, 170, 60),
+    (120, 230, 120),
+    (220, 120, 240),
+    (90, 120, 255),
+    (230, 220, 90),
+)
+CLASSES: tuple[Colour, ...] = (
+    (119, 68, 51),
+    (51, 119, 238),
+    (0, 136, 102),
+    (119, 51, 204),
+    (187, 119, 0),
+    (17, 68, 170),
+    (136, 34, 136),
+    (85, 119, 17),
+    (60, 60, 190),
+    (150, 100, 60),
+)
+ROWS = 4  # people on the timeline
+_MIN_SCORE = 0.3
+
+
+def write_overlay(
+    info: VideoInfo,
+    frames: Sequence[list[FramePose]],
+    skeleton: Skeleton,
+    predictions: Sequence[Prediction],
+    out: Path,
+) -> Path:
+    """Draw one frame after the other into `out` (H.264). FfmpegError if it cannot be written."""
+    painter = _Painter(info, skeleton, predictions, len(frames))
+    command = [
+        ffmpeg(),
+        "-y",
+        "-loglevel",
+        "error",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "bgr24",
+        "-s",
+        f"{painter.width}x{painter.height}",
+        "-r",
+        f"{info.fps:.6f}",
+        "-i",
+        "-",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "20",
+        "-pix_fmt",
+        "yuv420p",
+        "-movflags",
+        "+faststart",
+        str(out),
+    ]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None and process.stderr is not None
+    try:
+        for n, image in enumerate(read_frames(info)):
+            people = frames[n] if n < len(frames) else []
+            process.stdin.write(painter.paint(image, people, n / info.fps).tobytes())
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # ffmpeg says why below
+    finally:
+        complaint = process.stderr.read().decode(errors="replace").strip()
+        process.stderr.close()
+        code = process.wait()
+    if code:
+        raise FfmpegError(
+            f"cannot write {out}: {complaint.splitlines()[-1] if complaint else 'ffmpeg failed'}",
+            "does the folder exist? is the disk full?",
+        )
+    return out
+
+
+@lru_cache(maxsize=512)
+def _text(content: str, size: int) -> npt.NDArray[np.float32]:
+    """Alpha (h, w, 1) in [0, 1] of a line of text, any script of DejaVu Sans."""
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
+    )
+    left, _, right, _ = font.getbbox(content)
+    image = Image.new("L", (max(1, int(right - left) + 2), int(size * 1.35)))
+    ImageDraw.Draw(image).text((1 - left, 0), content, fill=255, font=font)
+    return np.asarray(image, np.float32)[..., None] / 255
+
+
+class _Painter:
+    def __init__(
+        self, info: VideoInfo, skeleton: Skeleton, predictions: Sequence[Prediction], frames: int
+    ) -> None:
+        self.width = info.width + info.width % 2
+        self.size = max(11, round(min(info.width, info.height) / 26))
+        self.by_person = {p.person_id: p for p in predictions}
+        self.rows = list(predictions)[:ROWS]
+        self.row_height = round(self.size * 1.9)
+        strip = self.row_height * max(1, len(self.rows)) + self.size
+        self.height = info.height + strip + (info.height + strip) % 2
+        self.video_height = info.height
+        self.skeleton = skeleton
+        self.links = skeleton.link_indices
+        self.duration = max(frames / info.fps, 1e-6)
+        self.thickness = max(1, round(min(info.width, info.height) / 180))
+        self.left = round(self.size * 3.2)
+        self.timeline = self._draw_timeline()
+
+    def class_colour(self, label: str, classes: tuple[str, ...]) -> Colour:
+        return CLASSES[classes.index(label) % len(CLASSES)]
+
+    def _x(self, time_s: float) -> int:
+        return self.left + round(
+            (self.width - self.left - self.size // 2) * min(time_s / self.duration, 1)
+        )
+
+    def _put(
+        self,
+        image: npt.NDArray[np.uint8],
+        content: str,
+        x: int,
+        y: int,
+        colour: Colour,
+        size: int,
+        room: int | None = None,
+    ) -> int:
+        """Write at the top left corner; the width taken. Nothing if it does not fit into `room`
+        pixels."""
+        alpha = _text(content, size)
+        h, w = alpha.shape[:2]
+        if room is not None and w > room:
+            return 0
+        x, y = max(0, min(x, image.shape[1] - w)), max(0, min(y, image.shape[0] - h))
+        part = image[y : y + h, x : x + w]
+        a = alpha[: part.shape[0], : part.shape[1]]
+        part[:] = (part * (1 - a) + np.array(colour, np.float32) * a).astype(np.uint8)
+        return w
+
+    def _draw_timeline(self) -> npt.NDArray[np.uint8]:
+        strip = np.full((self.height - self.video_height, self.width, 3), (38, 34, 32), np.uint8)
+        for row, prediction in enumerate(self.rows):
+            top = self.size // 2 + row * self.row_height
+            bottom = top + self.row_height - self.size // 3
+            name = "all" if prediction.person_id < 0 else f"#{prediction.person_id}"
+            self._put(
+                strip,
+                name,
+                self.size // 2,
+                top + self.size // 5,
+                PEOPLE[prediction.person_id % len(PEOPLE)],
+                self.size,
+            )
+            strip[top:bottom, self._x(0) : self._x(self.duration)] = (58, 52, 50)
+            for segment in prediction.segments:
+                a, b = self._x(segment.start_s), self._x(segment.end_s)
+                strip[top:bottom, a : max(a + 1, b - 1)] = self.class_colour(
+                    segment.label, prediction.classes
+                )
+                self._put(
+                    strip,
+                    segment.label,
+                    a + self.size // 3,
+                    top + self.size // 5,
+                    (255, 255, 255),
+                    self.size,
+                    max(1, b - a - self.size // 2),
+                )
+        return strip
+
+    def paint(
+        self, image: Frame, people: Sequence[FramePose], time_s: float
+    ) -> npt.NDArray[np.uint8]:
+        """One frame (H', W', 3) with everything on it."""
+        out = np.zeros((self.height, self.width, 3), np.uint8)
+        out[: self.video_height, : image.shape[1]] = image[: self.video_height, : self.width]
+        picture = out[: self.video_height]
+        for person in people:
+            self._bones(picture, person)
+        for person in people:
+            self._label(picture, person, time_s)
+        out[self.video_height :] = self.timeline
+        x = self._x(time_s)
+        out[self.video_height + 2 : self.height - 2, x : x + max(2, self.thickness)] = (
+            255,
+            255,
+            255,
+        )
+        return out
+
+    def _bones(self, picture: npt.NDArray[np.uint8], person: FramePose) -> None:
+        import cv2
+
+        colour = PEOPLE[person.person_id % len(PEOPLE)]
+        visible = (person.score >= _MIN_SCORE) & ~np.isnan(person.xy).any(axis=1)
+        points = [
+            (round(float(x) * 8), round(float(y) * 8)) if ok else None
+            for (x, y), ok in zip(person.xy, visible, strict=True)
+        ]
+        for shade, extra in (((20, 20, 20), 2), (colour, 0)):
+            for a, b in self.links:
+                pa, pb = points[a], points[b]
+                if pa is not None and pb is not None:
+                    cv2.line(picture, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
+        for point in points:
+            if point is not None:
+                cv2.circle(picture, point, self.thickness * 8, (255, 255, 255), -1, cv2.LINE_AA, 3)
+
+    def _label(self, picture: npt.NDArray[np.uint8], person: FramePose, time_s: float) -> None:
+        if np.isnan(person.xy).all():
+            return
+        prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)
+        segment = _segment_at(prediction.segments, time_s) if prediction else None
+        content = f"#{person.person_id}" + (
+            f"  {segment.label} {segment.probability:.0%}" if segment else ""
+        )
+        fill = (
+            self.class_colour(segment.label, prediction.classes)
+            if segment and prediction
+            else (60, 60, 60)
+        )
+        alpha = _text(content, self.size)
+        h, w = alpha.shape[0] + self.size // 2, alpha.shape[1] + self.size
+        centre = float(np.nanmean(person.xy[:, 0]))
+        x = max(0, min(round(centre - w / 2), picture.shape[1] - w))
+        y = max(
+            0,
+            min(
+                round(float(np.nanmin(person.xy[:, 1])) - h - self.size * 1.2), picture.shape[0] - h
+            ),
+        )
+        box = picture[y : y + h, x : x + w]
+        box[:] = (box * 0.15 + np.array(fill, np.float32) * 0.85).astype(np.uint8)
+        self._put(
+            picture, content, x + self.size // 2, y + self.size // 4, (255, 255, 255), self.size
+        )
+
+
+def _segment_at(segments: Sequence[Segment], time_s: float) -> Segment | None:
+    return next((s for s in segments if s.start_s <= time_s < s.end_s), None)
