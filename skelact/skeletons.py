@@ -233,6 +233,13 @@ SKELETONS: dict[str, Skeleton] = {
             f"nose>neck *shoulder>neck *hip>shoulder {_ARM_LEG} *eye>nose *ear>eye",
         ),
         _layout(
+            "openpose-mpi-15",
+            "neck",
+            "head neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
+            "right_hip right_knee right_ankle left_hip left_knee left_ankle chest",
+            f"head>neck *shoulder>neck chest>neck *hip>chest {_ARM_LEG}",
+        ),
+        _layout(
             "blazepose-33",
             "nose",
             "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye "

@@ -3,7 +3,7 @@ model = dict(
     name="stgcn",
     base_channels=32,
     num_stages=6,
-    inflate_stages=(3, 5),
-    down_stages=(3, 5),
+    inflate_stages=[3, 5],
+    down_stages=[3, 5],
     dropout=0.2,
 )

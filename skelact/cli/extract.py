@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import show
-from skelact.cli.options import CacheDir, Json, Videos
+from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
 from skelact.pose.base import PoseOptions
 from skelact.sequence.clean import SequenceOptions
 from skelact.video.split import CodingOptions, SplitOptions
@@ -49,12 +49,7 @@ def command(
         JsonForm,
         typer.Option(help="one JSON file a frame, or one line a frame in one file a video"),
     ] = JsonForm.FRAMES,
-    poses_from: Annotated[
-        Path | None,
-        typer.Option(
-            help="import OpenPose, AlphaPose or COCO JSON from this folder instead of estimating"
-        ),
-    ] = None,
+    poses_from: PosesFrom = None,
     out: Annotated[Path | None, typer.Option(help="also copy the JSON to <out>/<video>/")] = None,
     cache_dir: CacheDir = None,
     json: Json = False,

@@ -15,6 +15,10 @@ CacheDir = Annotated[
         show_default=False,
     ),
 ]
+PosesFrom = Annotated[
+    Path | None,
+    typer.Option(help="import OpenPose, AlphaPose or COCO JSON from here instead of estimating"),
+]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
 Videos = Annotated[
     list[str],

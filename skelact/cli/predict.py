@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import show
-from skelact.cli.options import CacheDir, Json, Videos
+from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
 from skelact.engine.options import PredictOptions
 
 
@@ -46,6 +46,7 @@ def command(
         int, show.option(PredictOptions, "batch_size")
     ] = PredictOptions.batch_size,
     device: Annotated[str, show.option(PredictOptions, "device")] = PredictOptions.device,
+    poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def command(
     if model is None:
         show.say(f"using the newest run, {chosen}")
     with show.Bars() as listener:
-        outcome = recogniser.predict_many(videos, Cache(cache_dir), listener)
+        outcome = recogniser.predict_many(videos, Cache(cache_dir), listener, poses_from)
         names = clips.output_names([r.path for r in outcome.results])
         for form, target, write in (
             ("srt", srt, writers.write_srt),

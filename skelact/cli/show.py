@@ -95,7 +95,7 @@ def table(
     for i, column in enumerate(columns):
         foot = _plain(footer[i]) if footer is not None else ""
         out.add_column(
-            column.lstrip(">"),
+            _plain(column.lstrip(">")),
             foot,
             justify="right" if column.startswith(">") else "left",
             overflow="fold",

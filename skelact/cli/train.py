@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import show
-from skelact.cli.options import CacheDir, Json
+from skelact.cli.options import CacheDir, Json, PosesFrom
 
 _Data = Annotated[
     Path | None,
@@ -82,6 +82,7 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with the newest run of that name")
     ] = False,
+    poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -94,7 +95,10 @@ def command(
     started = time.monotonic()
     given: dict[str, dict[str, Any]] = {
         "dataset": {"protocol": split, "classes": classes.split(",") if classes else None},
-        "pose": {"estimator": pose},
+        "pose": {
+            "estimator": pose,
+            "poses_from": str(poses_from) if poses_from else None,
+        },
         "normalise": {"dims": dims},
         "sequence": {"persons": persons},
         "split": {"length_s": length, "overlap_s": overlap},

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 import uuid
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch import nn
 
 from skelact.errors import CheckpointError
 from skelact.models import build
+from skelact.safeload import load_tensors
 from skelact.skeletons import Skeleton
 
 FORMAT = "skelact-1"
@@ -50,26 +49,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint of ours. CheckpointError if it is none, is damaged, or holds
     anything but tensors and plain values."""
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such checkpoint", "--model takes a run folder or a .pt file"
-        )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(path) and "Unsupported" in str(error):
-            raise CheckpointError(
-                f"{path} holds code or objects beside tensors, and was not opened",
-                "only load files you trust",
-            ) from error
-        raise CheckpointError(
-            f"{path} is not a checkpoint",
-            "--model takes a run folder or a .pt file written by skelact train",
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or not a checkpoint", "train again, or copy it again"
-        ) from error
+    content = load_tensors(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} was not written by skelact",

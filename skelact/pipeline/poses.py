@@ -11,7 +11,7 @@ from skelact.cache import Cache, Entry
 from skelact.errors import InputError, PathMissing
 from skelact.pipeline.clips import split_video
 from skelact.pose import imports
-from skelact.pose.base import BLAZEPOSE, PoseOptions
+from skelact.pose.base import BLAZEPOSE, IMPORT, PoseOptions
 from skelact.pose.choose import fingerprint_of, open_estimator, resolve
 from skelact.pose.extract import STAGE as POSES
 from skelact.pose.extract import (
@@ -124,7 +124,7 @@ def _imported(videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm
                     f"found there: {', '.join(sorted(available)[:5])}",
                 )
             info = probe(video)
-            pose = PoseOptions(estimator="import")
+            pose = PoseOptions(estimator=IMPORT)
             key = poses_key(cache.content_hash(video), pose, source.content, track)
             entry = cache.find(POSES, key)
             if entry is not None:
@@ -134,7 +134,7 @@ def _imported(videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm
             job = Job(
                 video, cache.content_hash(video), cache.root, pose, source.content, track, form
             )
-            manifest = manifest_of(job, info, made.program, "import", made.skeleton) | count_people(
+            manifest = manifest_of(job, info, made.program, IMPORT, made.skeleton) | count_people(
                 made.frames
             )
             with cache.write(POSES, key, manifest) as target:

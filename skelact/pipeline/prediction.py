@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from skelact.engine import checkpoint
 from skelact.engine.device import pick
 from skelact.engine.options import BEST, PredictOptions
 from skelact.engine.predict import per_frame, segments, window_probabilities
-from skelact.errors import CheckpointError, InputError, NoPersonFound
+from skelact.errors import CheckpointError, ConfigError, InputError, NoPersonFound
 from skelact.pipeline.poses import Extracted, poses_of
 from skelact.pipeline.recipe import Recipe
 from skelact.pipeline.sequences import whole_sequence
-from skelact.pose.base import PoseOptions
+from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.sequence.clean import clean
 from skelact.sequence.merge import to_skeleton
@@ -82,11 +82,17 @@ class Recogniser:
         path = Path(model)
         return cls(checkpoint.read(path / BEST if path.is_dir() else path), options)
 
-    @property
-    def pose(self) -> PoseOptions:
-        """The estimator it was trained with."""
-        made = self.content["estimator"]
-        return PoseOptions(**made["pose"])
+    def pose(self, poses_from: Path | None = None) -> PoseOptions:
+        """The estimator it was trained with, or the folder to import poses from. ConfigError if it
+        was trained on imported poses and there is none."""
+        options = PoseOptions(**self.content["estimator"]["pose"])
+        if poses_from is not None:
+            return replace(options, poses_from=str(poses_from))
+        if options.estimator == IMPORT:
+            raise ConfigError(
+                "this recogniser was trained on imported poses", "give --poses-from FOLDER"
+            )
+        return options
 
     def predict(
         self, path: Path | str, cache: Cache | None = None, listener: Listener = silent
@@ -101,12 +107,16 @@ class Recogniser:
         return [p for result in outcome.results for p in result.predictions]
 
     def predict_many(
-        self, paths: Sequence[Path | str], cache: Cache | None = None, listener: Listener = silent
+        self,
+        paths: Sequence[Path | str],
+        cache: Cache | None = None,
+        listener: Listener = silent,
+        poses_from: Path | None = None,
     ) -> Outcome:
         """The same for files, folders and globs; results are Predicted, failures are listed."""
         videos = find_videos(paths)
         cache = cache or Cache()
-        poses = poses_of(videos, cache, self.pose, CodingOptions(), listener=listener)
+        poses = poses_of(videos, cache, self.pose(poses_from), CodingOptions(), listener=listener)
         outcome = Outcome(failed=list(poses.failed))
         order = {v: n for n, v in enumerate(videos)}
         found = sorted(poses.results, key=lambda e: order[e.path])

@@ -10,6 +10,7 @@ from typing import Any
 from skelact.cache import Cache, key_of
 from skelact.datasets import mads, packed, splits
 from skelact.datasets.base import Collection
+from skelact.engine.device import pick
 from skelact.engine.metrics import Scores
 from skelact.engine.options import CONFIG, RESULT, SPLIT
 from skelact.engine.train import Plan, Trainer
@@ -61,6 +62,7 @@ def train(
     """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
+    pick(recipe.train.device)  # before an hour of extraction
     collection = find_dataset(recipe, data)
     if collection.notice:
         listener(Event("train", "notice", text=collection.notice))

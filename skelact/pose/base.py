@@ -80,6 +80,7 @@ class Estimator(Protocol):
 
 
 BLAZEPOSE = "blazepose"
+IMPORT = "import"  # poses made by another program
 RTMO = ("rtmo-s", "rtmo-m", "rtmo-l")
 RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
 ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)

@@ -1,9 +1,10 @@
 """Poses that another program estimated: OpenPose's folders, AlphaPose's and COCO's result files,
 through the same door as our own.
 
-<stem>_000000000000_keypoints.json …   OpenPose, one file a frame, BODY_25 or COCO-18; loose in the
-folder or in a folder <stem>/ <stem>.json, <stem>/alphapose-results.json, AlphaPose_<stem>.json   a
-list of {"image_id", "keypoints", "score", optional "idx"}
+    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18 or MPI-15),
+                                           loose in the folder or in a folder <stem>/
+    <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
+    <stem>/alphapose-results.json          optional "idx"}
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import FramePose
 
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
-_LAYOUTS = {17: "coco-17", 18: "openpose-18", 25: "body-25"}
+_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 25: "body-25"}
 
 
 @dataclass(frozen=True)

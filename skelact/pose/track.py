@@ -39,7 +39,7 @@ class TrackOptions:
         default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"}
     )
     max_age_s: float = field(
-        default=1.0, metadata={"help": "how long a lost person is waited for [s]"}
+        default=2.0, metadata={"help": "how long a lost person is waited for [s]"}
     )
 
 

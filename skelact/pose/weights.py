@@ -21,6 +21,7 @@ from typing import Any
 from skelact.errors import CheckpointError, ConfigError, EstimatorError, PathMissing, WeightsMissing
 from skelact.pose.base import BLAZEPOSE, RTMO, RTMPOSE
 from skelact.pose.choose import weights_folder
+from skelact.safeload import load_tensors
 from skelact.types import nearest
 
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
@@ -246,29 +247,9 @@ def _harmless() -> list[Any]:
 def read_weights(path: Path) -> dict[str, Any]:
     """The state dict of a checkpoint: tensors, and metadata of harmless types only. CheckpointError
     names any other type and refuses it."""
-    import pickle
-
     import torch
 
-    try:
-        with torch.serialization.safe_globals(_harmless()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        refused = [
-            w.strip("`.,")
-            for line in str(error).splitlines()
-            if "GLOBAL" in line
-            for w in line.split()
-            if "." in w.strip("`.,")
-        ]
-        if refused:
-            raise CheckpointError(
-                f"{path} holds an object of type {refused[0]} and was not opened",
-                "it could run code; only tensors are needed",
-            ) from error
-        raise CheckpointError(f"{path} is not a checkpoint") from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged or not a checkpoint", "fetch it again") from error
+    content = load_tensors(path, _harmless())
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
         raise CheckpointError(f"{path} holds no state dict", "an mmpose checkpoint is needed")

@@ -34,6 +34,7 @@ def open_video(path: Path):  # type: ignore[no-untyped-def]
     except OSError as error:
         raise NotAVideo(f"{path} cannot be read: {error.strerror}") from error
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # pictures upright, as players show them
     if not capture.isOpened():
         capture.release()
         if _lacks_index(path):

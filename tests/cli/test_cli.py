@@ -1,0 +1,275 @@
+"""The commands as a user runs them, in processes of their own, on small real clips."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from skelact.cli import main
+from skelact.video.probe import probe
+from tests.conftest import run, short_clip, walking
+
+SMALL = (
+    *("--config", "stgcn_mads_demo", "--set", "model.base_channels=8", "--set", "train.repeat=10"),
+    *("--set", "sampling.length=24", "--epochs", "4", "--device", "cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(mini_mads: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run trained on the small dataset through the command line."""
+    where = tmp_path_factory.mktemp("trained")
+    done = run(
+        "train", "--data", mini_mads, *SMALL, "--cache-dir", cache_dir, "--name", "mini", cwd=where
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mean class accuracy" in done.stdout and "commonest class" in done.stdout
+    assert "top-5" not in done.stdout  # meaningless with two classes
+    return where / "runs" / "mini"
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "extract" in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert main(["--nonsense"]) == 2
+    assert main(["extract"]) == 2
+
+
+def test_extract_then_nothing_to_do(clip: Path, cache_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(clip, tmp_path / "videos" / "one.mp4")
+    first = run("extract", "videos", "--cache-dir", cache_dir, "--json", "--out", "json")
+    assert first.returncode == 0, first.stderr
+    video = json.loads(first.stdout)["videos"][0]
+    assert video["frames"] == 20 and video["frames_with_people"] == 20 and video["persons"] == 1
+    frames = sorted((tmp_path / "json" / "one").iterdir())
+    assert [f.name for f in frames] == [f"{n:06d}.json" for n in range(20)]
+    person = json.loads(frames[0].read_text())["people"][0]
+    assert len(person["pose_keypoints_2d"]) == 99 and person["person_id"] == [0]
+    assert len(person["pose_keypoints_3d"]) == 132
+    # renamed and copied: the content is the same, so nothing is done
+    shutil.move(tmp_path / "videos" / "one.mp4", tmp_path / "videos" / "other name.mp4")
+    again = run("extract", "videos", "--cache-dir", cache_dir)
+    assert again.returncode == 0 and "nothing to do" in again.stderr and again.stdout == ""
+
+
+def test_extract_lines_and_recoding(clip: Path, tmp_path: Path) -> None:
+    done = run("extract", clip, "--json-form", "lines", "--height", "192", "--json", "--out", "o")
+    assert done.returncode == 0, done.stderr
+    (file,) = (tmp_path / "o" / "clip").iterdir()
+    assert file.name == "frames.jsonl" and len(file.read_text().splitlines()) == 20
+    entry = Path(json.loads(done.stdout)["videos"][0]["poses"])
+    assert json.loads((entry / "manifest.json").read_text())["height"] == 192
+
+
+def test_split(clip: Path, tmp_path: Path) -> None:
+    arguments = ("split", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    clips = json.loads(done.stdout)["videos"][0]["clips"]
+    assert [(c["start_frame"], c["end_frame"], c["frames"]) for c in clips] == [
+        (0, 8, 8),
+        (6, 14, 8),
+        (12, 20, 8),
+    ]
+    assert [probe(p).frames for p in sorted((tmp_path / "clips").iterdir())] == [8, 8, 8]
+    assert run(*arguments).stdout == done.stdout
+    assert run("split", clip, "--length", "1", "--overlap", "2").returncode == 2
+
+
+def test_train_writes_a_run(trained: Path) -> None:
+    assert {p.name for p in trained.iterdir()} == {
+        "best.pt",
+        "last.pt",
+        "config.json",
+        "split.json",
+        "log.jsonl",
+        "result.json",
+        "predictions.json",
+        "curves.png",
+        "confusion.png",
+    }
+    result = json.loads((trained / "result.json").read_text())
+    assert result["top1"] >= 0.5 and result["clips"]["test"] == 4
+    split = json.loads((trained / "split.json").read_text())["videos"]
+    assert not set(split["train"]) & set(split["test"])
+
+
+def test_predict_one_clip_every_form(
+    trained: Path, mini_mads: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    video = mini_mads / "Taichi" / "Taichi_A2_C0.avi"
+    done = run(
+        "predict",
+        video,
+        "--model",
+        trained,
+        "--cache-dir",
+        cache_dir,
+        "--json",
+        "--csv",
+        "s.csv",
+        "--srt",
+        "s.srt",
+        "--overlay",
+        "over lay.mp4",
+    )
+    assert done.returncode == 0, done.stderr
+    (prediction,) = json.loads(done.stdout)["predictions"]
+    assert prediction["label"] in ("HipHop", "Taichi") and prediction["person_id"] == 0
+    assert prediction["segments"][0]["start_s"] == 0
+    assert sum(prediction["segments"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert rows[0]["label"] == prediction["segments"][0]["label"]
+    assert "00:00:00,000 --> " in (tmp_path / "s.srt").read_text()
+    overlay = probe(tmp_path / "over lay.mp4")
+    assert overlay.frames == 30 and overlay.width == 512 and overlay.height > 384
+
+
+def test_predict_many_with_the_newest_run(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
+    done = run("predict", mini_mads / "HipHop", "--cache-dir", cache_dir, cwd=trained.parents[1])
+    assert done.returncode == 0, done.stderr
+    assert "using the newest run" in done.stderr and done.stdout.count(".avi") == 8
+    assert run("predict", mini_mads / "HipHop", "--cache-dir", cache_dir).returncode == 2
+
+
+def test_several_results_do_not_fit_one_file(
+    trained: Path, mini_mads: Path, cache_dir: Path
+) -> None:
+    done = run(
+        "predict",
+        mini_mads / "HipHop",
+        "--model",
+        trained,
+        "--cache-dir",
+        cache_dir,
+        "--srt",
+        "a.srt",
+    )
+    assert done.returncode == 2 and "name a folder" in done.stderr
+
+
+def test_the_three_lines_of_python(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
+    import skelact
+    from skelact.cache import Cache
+
+    recogniser = skelact.load(trained, device="cpu")
+    predictions = recogniser.predict(mini_mads / "Taichi" / "Taichi_A2_C0.avi", Cache(cache_dir))
+    assert predictions[0].label in recogniser.classes
+    with pytest.raises(skelact.SkelactError):
+        recogniser.predict("nowhere.mp4")
+
+
+def test_a_clip_longer_than_the_window_is_walked(
+    trained: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    from tests.conftest import sample
+
+    short_clip(sample("untrimmed.avi"), tmp_path / "long.mp4", 120, start=150)
+    done = run(
+        "predict",
+        "long.mp4",
+        "--model",
+        trained,
+        "--cache-dir",
+        cache_dir,
+        "--json",
+        "--min-segment",
+        "1",
+    )
+    assert done.returncode == 0, done.stderr
+    segments = json.loads(done.stdout)["predictions"][0]["segments"]
+    assert segments[0]["start_s"] == 0 and segments[-1]["end_s"] == pytest.approx(8, abs=0.1)
+    assert all(a["end_s"] == b["start_s"] for a, b in zip(segments, segments[1:], strict=False))
+
+
+def test_imported_poses_take_the_place_of_estimation(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "json").mkdir()
+    records = [
+        {
+            "image_id": f"{n}.jpg",
+            "keypoints": [v for xy in p.xy.tolist() for v in (*xy, 0.9)],
+            "score": 1,
+        }
+        for n, p in enumerate(walking(20))
+    ]
+    (tmp_path / "json" / "clip.json").write_text(json.dumps(records))
+    done = run("extract", clip, "--poses-from", "json", "--json")
+    assert done.returncode == 0, done.stderr
+    video = json.loads(done.stdout)["videos"][0]
+    assert video["estimator"] == "alphapose" and video["frames"] == 20 and video["persons"] == 1
+    other = tmp_path / "other.mp4"
+    shutil.copy(clip, other)
+    failed = run("extract", clip, other, "--poses-from", "json")
+    assert failed.returncode == 1 and "no poses of that name" in failed.stderr
+
+
+def test_cache_commands(clip: Path, tmp_path: Path) -> None:
+    assert run("extract", clip, "--length", "0").returncode == 0
+    listed = json.loads(run("cache", "ls", "--json").stdout)
+    assert listed["poses"]["entries"] == 1 and listed["sequences"]["entries"] == 1
+    assert run("cache", "verify").returncode == 0
+    (entry,) = (p for p in (tmp_path / ".skelact" / "poses").iterdir() if p.is_dir())
+    (entry / "000003.json").write_text("{}")
+    bad = run("cache", "verify")
+    assert bad.returncode == 1 and str(entry.name) in bad.stdout
+    assert run("cache", "prune", "--damaged").returncode == 0
+    assert "poses" not in json.loads(run("cache", "ls", "--json").stdout)
+
+
+def test_doctor(tmp_path: Path) -> None:
+    done = run("doctor", "--json")
+    content = json.loads(done.stdout)
+    assert done.returncode == 0 and content["ok"]
+    states = {f["what"]: f for f in content["findings"]}
+    assert states["blazepose"]["ok"] and states["ffmpeg"]["ok"]
+    assert states["rtmo-s"]["mend"] and not states["rtmo-s"]["needed"]
+
+
+def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
+    """A mediapipe that does not load: exit 1, and the command that mends it."""
+    (tmp_path / "broken" / "mediapipe").mkdir(parents=True)
+    (tmp_path / "broken" / "mediapipe" / "__init__.py").write_text("raise ImportError('broken')")
+    done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
+    assert done.returncode == 1 and "pip install 'mediapipe==0.10.21'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "--dataset", "mds"), "did you mean 'mads'"),
+        (("train", "--data", "nowhere"), "no MADS video"),
+        (("train", "--split", "xcam"), "no split 'xcam'"),
+        (("train", "--set", "train.epoch=3"), "did you mean 'epochs'"),
+        (("train", "--classes", "Kata,Judo"), "no class 'Judo'"),
+        (("train", "--device", "tpu"), "no device 'tpu'"),
+        (("predict", "x.mp4", "--model", "nowhere"), "no such checkpoint"),
+        (("predict", "x.mp4"), "no trained run"),
+        (("extract", "nowhere"), "no such file or folder"),
+        (("extract", ".", "--pose", "blazpose"), "no video in"),
+        (("models", "pull", "rtmo-xl"), "did you mean 'rtmo-"),
+        (("models", "pull", "rtmo-s", "--from", "nowhere"), "no such file"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_exit_2(
+    arguments: tuple[str, ...],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from skelact.pipeline import training
+
+    monkeypatch.setattr(training, "extract_videos", lambda *_, **__: pytest.fail("too late"))
+    assert main(list(arguments)) == 2
+    shown = capsys.readouterr().err
+    assert says in shown and "Traceback" not in shown
+
+
+def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    done = run("extract", "nowhere", "--debug")
+    assert done.returncode != 0 and "Traceback" in done.stderr

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skelact.cache import Cache
+from skelact.datasets import packed
+from skelact.engine import checkpoint, predict
+from skelact.engine.batches import DeviceClips, augmented, cosine
+from skelact.engine.metrics import score
+from skelact.engine.options import AugmentOptions, PredictOptions, TrainOptions
+from skelact.engine.train import Plan, Trainer
+from skelact.errors import CheckpointError, ConfigError, DatasetError
+from skelact.sequence.sampling import SamplingOptions
+from skelact.skeletons import SKELETONS
+from skelact.types import Event
+
+COCO = SKELETONS["coco-17"]
+MODEL = {
+    "base_channels": 8,
+    "num_stages": 3,
+    "inflate_stages": (3,),
+    "down_stages": (3,),
+    "dropout": 0.2,
+}
+
+
+def waves(root: Path, clips: int = 24) -> packed.Packed:
+    """Two classes that differ in the speed of one arm; 20 to 30 frames, some joints missing."""
+    rng = np.random.default_rng(0)
+    samples, body = [], rng.normal(size=(1, 1, 17, 3))
+    for n in range(clips):
+        t = np.arange(20 + n % 11)
+        values = np.tile(body, (1, len(t), 1, 1)).astype(np.float32)
+        values[0, :, 9, 0] += 2 * np.sin(t * (0.3 if n % 2 else 1.2) + rng.uniform(0, 6))
+        values[0, 3:5, 4] = np.nan
+        values[..., 2] = np.nan_to_num(values[..., 2] * 0 + 0.9)
+        samples.append(packed.Sample(f"clip{n}", ("slow", "fast")[1 - n % 2], n, values, 15.0))
+    cache = Cache(root)
+    with cache.write("packed", "waves", {}) as folder:
+        packed.write(folder, samples, ("fast", "slow"), COCO, 1, {"dims": 2})
+    return packed.open_packed(cache.must_find("packed", "waves"))
+
+
+def plan(root: Path, **options: object) -> Plan:
+    data = waves(root)
+    sides = [
+        "test" if n % 4 >= 2 else "val" if n % 8 in (0, 1) else "train" for n in range(len(data))
+    ]
+    train = TrainOptions(
+        **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
+    )  # type: ignore[arg-type]
+    about = {
+        "recipe": {},
+        "estimator": {"name": "made up"},
+        "clip_s": 2.0,
+        "split": "abc",
+        "dataset": "waves",
+    }
+    return Plan(data, sides, "stgcn", MODEL, SamplingOptions(16), AugmentOptions(), train, about)
+
+
+def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
+    (root / folder).mkdir(exist_ok=True)
+    return Trainer(plan(root, **options), root / folder, lambda event: None)
+
+
+# --- batches ---
+
+
+def test_gather_and_masks(tmp_path: Path) -> None:
+    data = waves(tmp_path)
+    clips = DeviceClips(data, torch.device("cpu"))
+    frames = np.array([[0, 3, -1], [19, 0, 0]])
+    x = clips.gather(np.array([0, 5]), frames)
+    assert x.shape == (2, 1, 3, 17, 3)
+    np.testing.assert_array_equal(x[0, 0, 0], data.keypoints[0, 0])
+    np.testing.assert_array_equal(x[1, 0, 0], data.keypoints[data.offsets[5] + 19, 0])
+    assert (x[0, 0, 2] == 0).all() and torch.isnan(x[0, 0, 1, 4]).any()
+    ready, labels = clips.training(
+        np.array([0, 5]), SamplingOptions(16), AugmentOptions(), np.random.default_rng(0)
+    )
+    assert ready.isfinite().all() and labels.tolist() == [data.labels[0], data.labels[5]]
+    tests, n = clips.testing(np.array([0, 5]), SamplingOptions(16, "uniform", 3))
+    assert tests.shape[0] == 6 and n == 3
+
+
+def test_augmentation_does_what_it_says() -> None:
+    x = torch.randn(4, 1, 6, 17, 3)
+    mirror = torch.from_numpy(COCO.mirror)
+    rng = np.random.default_rng(0)
+    none = AugmentOptions(0, 0, 0, 0)
+    torch.testing.assert_close(augmented(x, none, mirror, 2, rng), x)
+    flipped = augmented(x, AugmentOptions(1, 0, 0, 0), mirror, 2, rng)
+    left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
+    torch.testing.assert_close(flipped[..., left, 0], -x[..., right, 0])
+    torch.testing.assert_close(flipped[..., left, 1:], x[..., right, 1:])
+    turned = augmented(x, AugmentOptions(0, 0.5, 0, 0), mirror, 2, rng)
+    torch.testing.assert_close(turned[..., :2].norm(dim=-1), x[..., :2].norm(dim=-1))
+    assert not torch.allclose(turned, x)
+    torch.testing.assert_close(turned[..., 2], x[..., 2])
+    missing = x.clone()
+    missing[0, 0, 0, 0, :2] = float("nan")
+    assert torch.isnan(augmented(missing, AugmentOptions(), mirror, 2, rng)).sum() == 2
+
+
+def test_cosine() -> None:
+    assert cosine(0, 100, 0) == 1 and cosine(100, 100, 0) == pytest.approx(0)
+    assert cosine(0, 100, 9) == pytest.approx(0.1) and cosine(9, 100, 9) == 1
+
+
+# --- metrics ---
+
+
+def test_scores() -> None:
+    probs = np.eye(3, dtype=np.float32)[[0, 0, 1, 2, 2]]
+    s = score(probs, np.array([0, 1, 1, 2, 1]), majority_class=1)
+    assert s.top1 == 0.6 and s.majority == 0.6 and s.top5 is None
+    assert s.mean_class == pytest.approx((1 + 1 / 3 + 1) / 3)
+    assert s.confusion == [[1, 0, 0], [1, 1, 1], [0, 0, 1]]
+    many = np.tile(np.linspace(1, 0, 8, dtype=np.float32), (4, 1))
+    assert score(many, np.array([0, 4, 5, 7]), 0).top5 == 0.5
+
+
+# --- training ---
+
+
+def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=12, repeat=10, lr=1.0)
+    run.fit()
+    scores = run.finish()
+    assert scores.top1 > 0.8 and scores.majority == 0.5
+    folder = tmp_path / "run"
+    assert {p.name for p in folder.iterdir()} >= {
+        "best.pt",
+        "last.pt",
+        "log.jsonl",
+        "result.json",
+        "predictions.json",
+    }
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [r["epoch"] for r in rows] == list(range(1, 13))
+    assert len(json.loads((folder / "predictions.json").read_text())) == scores.samples
+    content = checkpoint.read(folder / "best.pt")
+    assert content["metrics"]["top1"] == scores.top1
+    net = checkpoint.network(content)
+    assert not net.training
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
+    whole = trainer(tmp_path, "whole", epochs=4)
+    whole.fit()
+    steps = 0
+
+    def die(event: Event) -> None:
+        nonlocal steps
+        steps += event.kind == "advance" and event.done == 1
+        if steps == 2 * whole.steps + 1:  # in the middle of the third epoch
+            raise Killed
+
+    broken = trainer(tmp_path, "broken", epochs=4)
+    broken.listener = die
+    with pytest.raises(Killed):
+        broken.fit()
+    again = trainer(tmp_path, "broken", epochs=4)
+    assert again.resume()
+    assert len(again.history) == 2
+    again.fit()
+    a, b = (checkpoint.read(tmp_path / f / "last.pt")["weights"] for f in ("whole", "broken"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    logs = [
+        [
+            {k: v for k, v in json.loads(line).items() if k != "seconds"}
+            for line in (tmp_path / f / "log.jsonl").read_text().splitlines()
+        ]
+        for f in ("whole", "broken")
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_resume_refuses_another_run(tmp_path: Path) -> None:
+    first = trainer(tmp_path, epochs=1)
+    first.fit()
+    other = trainer(tmp_path, epochs=1)
+    other.plan.about["split"] = "other"
+    with pytest.raises(CheckpointError, match="other settings"):
+        other.resume()
+    assert not trainer(tmp_path, "fresh").resume()
+
+
+def test_early_stop(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=50, patience=2, lr=1e-6)
+    run.fit()
+    assert len(run.history) < 50
+    assert not any(row["best"] for row in run.history[-2:])
+
+
+def test_seeds_are_reproducible(tmp_path: Path) -> None:
+    logs = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run = trainer(tmp_path, name, epochs=1, seed=seed)
+        run.fit()
+        logs.append(run.history[0]["train_loss"])
+    assert logs[0] == logs[1] != logs[2]
+
+
+def test_training_does_not_touch_the_global_random_state(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    trainer(tmp_path, epochs=1).fit()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_nothing_to_train_on(tmp_path: Path) -> None:
+    p = plan(tmp_path)
+    p.sides = ["train"] * len(p.sides)
+    with pytest.raises(DatasetError, match="no clip is left for testing"):
+        Trainer(p, tmp_path, lambda event: None)
+
+
+def test_divergence_is_said(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    with torch.no_grad():
+        next(run.net.parameters()).fill_(float("nan"))
+    with pytest.raises(DatasetError, match="diverged"):
+        run.fit()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"lr": 0.0}, {"val_share": 1.0}, {"patience": -1}, {"batch_size": 0}]
+)
+def test_bad_train_options(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        TrainOptions(**bad)  # type: ignore[arg-type]
+
+
+def test_unknown_device(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no device"):
+        trainer(tmp_path, device="tpu")
+
+
+# --- checkpoints ---
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch pwned",)
+
+
+@pytest.mark.parametrize(
+    ("write", "says"),
+    [
+        (lambda p: p.write_bytes(b""), "not a checkpoint"),
+        (lambda p: p.write_text("hello"), "not a checkpoint"),
+        (lambda p: p.write_bytes(pickle.dumps({"a": 1})), "not a checkpoint"),
+        (lambda p: torch.save({"weights": Evil()}, p), "type \\w+.system"),
+        (lambda p: torch.save({"state_dict": {}}, p), "not written by skelact"),
+        (lambda p: torch.save({"format": "skelact-1"}, p), "lacks model"),
+        (lambda p: torch.save([1], p), "not written by skelact"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, write, says: str) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.read(tmp_path / "x.pt")
+    assert not Path("pwned").exists()
+
+
+def test_a_cut_off_checkpoint(tmp_path: Path) -> None:
+    run = trainer(tmp_path, epochs=1)
+    run.fit()
+    whole = (tmp_path / "run" / "last.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError):
+        checkpoint.read(tmp_path / "cut.pt")
+    with pytest.raises(CheckpointError, match="no such"):
+        checkpoint.read(tmp_path / "none.pt")
+
+
+def test_a_failed_write_keeps_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path / "x.pt", {"a": 1})
+    before = (tmp_path / "x.pt").read_bytes()
+
+    def full(content: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        checkpoint.save(tmp_path / "x.pt", {"a": 2})
+    assert (tmp_path / "x.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+# --- segments ---
+
+
+def test_segments_follow_the_windows() -> None:
+    spans = [(0, 40), (20, 60), (40, 80), (60, 100)]
+    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.05, 0.95]], np.float32)
+    frames = predict.per_frame(probs, spans, 120)
+    assert np.isnan(frames[100:]).all() and not np.isnan(frames[:100]).any()
+    np.testing.assert_allclose(frames[:100].sum(1), 1, atol=1e-6)
+    found = predict.segments(frames, 10.0, ("a", "b"), 1.0)
+    assert [s.label for s in found] == ["a", "b"]
+    assert found[0].start_s == 0 and found[0].end_s == found[1].start_s and found[1].end_s == 10
+    assert 3.5 < found[0].end_s < 6.5
+
+
+def test_flicker_is_smoothed_and_gaps_stay() -> None:
+    probs = np.tile([0.9, 0.1], (100, 1))
+    probs[40:43] = [0.4, 0.6]
+    probs[60:70] = np.nan
+    found = predict.segments(probs, 10.0, ("a", "b"), 1.0)
+    assert [(s.start_s, s.end_s, s.label) for s in found] == [(0, 6, "a"), (7, 10, "a")]
+    assert len(predict.segments(probs, 10.0, ("a", "b"), 0.0)) == 4
+    alone = np.full((20, 2), np.nan)
+    alone[5:8] = [0.2, 0.8]  # a short one without neighbours is kept
+    assert [s.label for s in predict.segments(alone, 10.0, ("a", "b"), 1.0)] == ["b"]
+    assert predict.segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0) == []
+
+
+@pytest.mark.parametrize(
+    "bad", [{"step": 0.0}, {"step": 1.5}, {"batch_size": 0}, {"min_segment_s": -1.0}]
+)
+def test_bad_predict_options(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        PredictOptions(**bad)  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""The house rules that can be checked: imports, exports, what README promises."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skelact
+from tests.conftest import ROOT, run
+
+PACKAGE = ROOT / "skelact"
+# the higher may import the lower, never upwards; the same number may import itself
+FLOORS = {
+    "errors": 0,
+    "skeletons": 1,
+    "types": 2,
+    "config": 3,
+    "cache": 3,
+    "safeload": 3,
+    "video": 4,
+    "sequence": 4,
+    "pose": 5,
+    "datasets": 6,
+    "models": 6,
+    "engine": 7,
+    "report": 7,
+    "pipeline": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
+}
+HEAVY = {
+    "mediapipe": {"pose/blazepose.py"},
+    "mmpose": {"pose/mmpose.py"},
+    "mmdet": {"pose/mmpose.py"},
+    "mmcv": {"pose/mmpose.py"},
+    "matplotlib": {"report/plots.py", "report/overlay.py"},
+    "PIL": {"report/overlay.py"},
+    "ffmpeg": {"video/split.py"},
+}
+NO_TORCH = (
+    "video/",
+    "sequence/",
+    "types.py",
+    "cache.py",
+    "config.py",
+    "skeletons.py",
+    "errors.py",
+    "datasets/",
+)
+FORBIDDEN = {"models": {"datasets", "pose", "cache"}, "engine": {"pose", "video"}}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+            if node.module == "skelact":
+                found += [f"skelact.{a.name}" for a in node.names]
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_never_go_upwards(path: Path) -> None:
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "skelact" and len(parts) > 1 and parts[1] in FLOORS:
+            assert FLOORS[parts[1]] <= FLOORS[room(path)], f"{path.name} imports {name}"
+            assert parts[1] not in FORBIDDEN.get(room(path), set()), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_packages_stay_in_their_adapter(path: Path) -> None:
+    here = path.relative_to(PACKAGE).as_posix()
+    for name in imports_of(path):
+        top = name.split(".")[0]
+        assert here in HEAVY.get(top, {here}), f"{here} imports {name}"
+        if here.startswith(NO_TORCH):
+            assert top != "torch", f"{here} imports torch"
+
+
+def test_no_file_outgrows_its_subject() -> None:
+    long = {p.name: n for p in modules() if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_exports() -> None:
+    assert skelact.__all__ == sorted(skelact.__all__)
+    assert all(hasattr(skelact, name) for name in skelact.__all__)
+
+
+@pytest.mark.parametrize(
+    "what", ["import skelact", "import skelact.cli", "import skelact.pipeline.sequences"]
+)
+def test_light_imports_load_no_heavy_package(what: str) -> None:
+    heavy = ["torch", "mediapipe", "mmpose", "matplotlib", "cv2", "scipy", "mmengine"]
+    code = f"{what}; import sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def readme_commands() -> list[list[str]]:
+    found = []
+    for page in (ROOT / "README.md",):
+        for block in re.findall(
+            r"```(?:bash|sh|console)?\n(.*?)```", page.read_text("utf-8"), re.S
+        ):
+            for line in block.splitlines():
+                words = line.split("#")[0].split()
+                if words and words[0] == "skelact" and len(words) > 1:
+                    found.append(words[1:])
+    return found
+
+
+def test_readme_names_real_commands_and_options() -> None:
+    commands = readme_commands()
+    assert {c[0] for c in commands} >= {
+        "extract",
+        "train",
+        "predict",
+        "split",
+        "doctor",
+        "cache",
+        "models",
+    }
+    helps: dict[tuple[str, ...], str] = {}
+    for words in commands:
+        verb = tuple(words[:2]) if words[0] in ("cache", "models") else (words[0],)
+        if verb not in helps:
+            done = run(*verb, "--help", COLUMNS="300")
+            assert done.returncode == 0, f"skelact {' '.join(verb)}: {done.stderr}"
+            helps[verb] = done.stdout
+        for word in words:
+            if word.startswith("--"):
+                assert word.split("=")[0] in helps[verb] + "--quiet --debug", (
+                    f"{verb} has no {word}"
+                )

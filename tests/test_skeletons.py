@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact.errors import ConfigError
+from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
+
+SIZES = {
+    "coco-17": 17,
+    "body-25": 25,
+    "openpose-18": 18,
+    "blazepose-33": 33,
+    "ntu-25": 25,
+    "mads-19": 19,
+    "mads-15": 15,
+    "openpose-mpi-15": 15,
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_layouts(name: str) -> None:
+    s = SKELETONS[name]
+    assert len(s.joints) == SIZES[name]
+    # a graph of one piece
+    reached = {s.centre}
+    while True:
+        new = {x for a, b in s.links for x in (a, b) if {a, b} & reached} - reached
+        if not new:
+            break
+        reached |= new
+    loose = set(s.joints) - reached
+    assert loose <= ({"mouth_left", "mouth_right"} if name == "blazepose-33" else set())
+    # bones lead to a root
+    for joint in s.joints:
+        for _ in range(20):
+            joint = s.parents[s.index(joint)]
+        assert s.parents[s.index(joint)] == joint
+    assert (s.mirror[s.mirror] == np.arange(len(s.joints))).all()
+    for a, b in s.pairs:
+        assert a.startswith("left_") and b == a.replace("left_", "right_")
+    assert Skeleton.from_dict(s.as_dict()) == s
+
+
+def test_published_numbers() -> None:
+    """Spot checks against MODELS.md 0.1."""
+    coco, ntu, body = SKELETONS["coco-17"], SKELETONS["ntu-25"], SKELETONS["body-25"]
+    assert coco.index("left_hip") == 11 and coco.parent_indices[11] == 0
+    assert (11, 5) in coco.link_indices and (5, 6) not in coco.link_indices
+    assert len(coco.links) == 16 and len(body.links) == 24 and len(ntu.links) == 24
+    assert (ntu.index("left_hand_tip"), ntu.index("left_hand")) == (21, 7)
+    assert ntu.parent_indices[21] == 22 and (21, 7) in ntu.link_indices
+    assert body.joints[8] == "mid_hip" and body.joints[19] == "left_big_toe"
+    openpose = SKELETONS["openpose-18"]
+    assert openpose.centre == "neck" and openpose.parent_indices[0] == 0
+    assert openpose.parent_indices[1] == 0 and (0, 1) in openpose.link_indices
+
+
+def test_convert_by_name_and_missing_is_nan() -> None:
+    source, target = SKELETONS["blazepose-33"], SKELETONS["body-25"]
+    values = np.arange(33 * 2, dtype=np.float32).reshape(1, 33, 2)
+    out = convert(values, source, target)
+    assert (out[0, target.index("left_knee")] == values[0, source.index("left_knee")]).all()
+    assert (
+        out[0, target.index("left_big_toe")] == values[0, source.index("left_foot_index")]
+    ).all()
+    assert np.isnan(out[0, target.index("neck")]).all()
+    mads = convert(values, source, SKELETONS["mads-19"])
+    assert not np.isnan(mads[0, SKELETONS["mads-19"].index("left_foot")]).any()
+
+
+def test_a_skeleton_from_toml(tmp_path: Path) -> None:
+    file = tmp_path / "hand.toml"
+    file.write_text(
+        'name = "two"\ncentre = "root"\njoints = ["root", "left_tip", "right_tip"]\n'
+        '[parents]\nleft_tip = "root"\nright_tip = "root"\n'
+    )
+    s = load_skeleton(file)
+    assert s.pairs == (("left_tip", "right_tip"),)
+    assert s.links == (("left_tip", "root"), ("right_tip", "root"))
+    assert s.parents == ("root", "root", "root")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name = 1 2", "not a skeleton file"),
+        ('name = "a"\njoints = ["x"]', "needs"),
+        ('name="a"\ncentre="y"\njoints=["x"]\nparents={}', "'y'"),
+        ('name="a"\ncentre="x"\njoints=["x","x"]\nparents={}', "once"),
+        ('name="a"\ncentre="x"\njoints=["x"]\nparents={z="x"}', "'z'"),
+    ],
+)
+def test_bad_skeleton_files(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_skeleton(file)
+
+
+def test_unknown_skeleton_and_joint() -> None:
+    with pytest.raises(ConfigError, match="no skeleton"):
+        load_skeleton("coco-18")
+    with pytest.raises(ConfigError, match="'tail'"):
+        SKELETONS["coco-17"].index("tail")

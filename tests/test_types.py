@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact import errors
+from skelact.errors import BadSpan, NotAVideo, SkelactError
+from skelact.types import ClipSpan, Failure, FramePose, VideoInfo, nearest
+from tests.conftest import sequence_of
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (-1, 4)])
+def test_a_span_must_run_forward(start: int, end: int) -> None:
+    with pytest.raises(BadSpan):
+        ClipSpan(start, end)
+
+
+@pytest.mark.parametrize("field", ["width", "height", "fps", "frames"])
+def test_a_video_needs_positive_numbers(field: str) -> None:
+    good = {"path": Path("a"), "width": 2, "height": 2, "fps": 25.0, "frames": 3}
+    assert VideoInfo(**good).duration_s == pytest.approx(0.12)
+    with pytest.raises(ValueError, match="positive"):
+        VideoInfo(**{**good, field: 0})
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
+        FramePose(np.zeros((3, 2), np.float32), np.zeros(4, np.float32))
+    with pytest.raises(ValueError, match="expected xy"):
+        sequence_of(np.zeros((1, 5, 16, 2)))
+
+
+def test_every_error_is_drawn_in_the_tree_and_crosses_processes() -> None:
+    kinds = [
+        k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, SkelactError)
+    ]
+    for kind in kinds:
+        assert kind.__name__ in (errors.__doc__ or "")
+        again = pickle.loads(pickle.dumps(kind("what", "hint")))
+        assert type(again) is kind and (again.message, again.hint) == ("what", "hint")
+
+
+def test_failure_keeps_the_hint() -> None:
+    assert Failure.of(Path("a"), NotAVideo("no", "do")) == Failure(Path("a"), "no", "do")
+    assert Failure.of(Path("a"), KeyError("x")).reason == "KeyError: 'x'"
+
+
+def test_nearest() -> None:
+    assert nearest("blazpose", ["blazepose", "rtmo-s"]) == " (did you mean 'blazepose'?)"
+    assert nearest("zzz", ["blazepose"]) == ""
