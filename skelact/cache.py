@@ -245,6 +245,9 @@ class Cache:
 def _alive(pid: int) -> bool:
     if os.name == "nt":  # there, signal 0 is not a question but Ctrl-C
         return True
+    with contextlib.suppress(OSError, IndexError):  # dead, but not yet buried by its parent
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_a_clip_longer_than_the_window_is_walked(
     assert done.returncode == 0, done.stderr
     segments = json.loads(done.stdout)["predictions"][0]["segments"]
     assert segments[0]["start_s"] == 0 and segments[-1]["end_s"] == pytest.approx(8, abs=0.1)
-    assert all(a["end_s"] == b["start_s"] for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a["end_s"] == b["start_s"] for a, b in pairwise(segments))
 
 
 def test_imported_poses_take_the_place_of_estimation(clip: Path, tmp_path: Path) -> None:

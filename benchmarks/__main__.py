@@ -1,0 +1,20 @@
+"""python -m benchmarks [extraction] [cached] [startup] [training] [pck]   (default: all)"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import cached, extraction, pck, startup, training
+
+ALL = {
+    "extraction": extraction.main,
+    "cached": cached.main,
+    "startup": startup.main,
+    "training": training.main,
+    "pck": pck.main,
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or list(ALL):
+        print(f"== {name}", flush=True)
+        ALL[name]()

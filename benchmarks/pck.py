@@ -1,0 +1,53 @@
+"""How well the default estimator finds the actor of the sample videos: PCK, the share of joints
+within 0.2 torso lengths of the truth."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import numpy as np
+from scipy.io import loadmat
+
+from skelact.cache import Cache
+from skelact.config import shipped
+from skelact.pipeline.poses import poses_of
+from skelact.pose.base import PoseOptions
+from skelact.pose.store import read_poses
+from skelact.skeletons import SKELETONS, Skeleton
+from skelact.video.split import CodingOptions
+
+PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+TRUTH = SKELETONS["mads-19"]
+
+
+def main() -> None:
+    videos = sorted(shipped("sample_videos").glob("*/*_C[0-2].avi"))
+    outcome = poses_of(videos, Cache(), PoseOptions(estimator="blazepose"), CodingOptions())
+    assert not outcome.failed, outcome.failed
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for found in outcome.results:
+        name = re.fullmatch(r"(.+)_C(\d)", found.path.stem)
+        assert name is not None
+        truth = loadmat(found.path.with_name(f"{name[1]}_GT.mat"))[f"GTpixels_C{name[2]}"]
+        skeleton = Skeleton.from_dict(found.poses.manifest["skeleton"])
+        frames = read_poses(found.poses)
+        assert len(frames) == len(truth), found.path
+
+        def middle(joint: str, points: np.ndarray = truth) -> np.ndarray:
+            both = [TRUTH.index(f"{side}_{joint}") for side in ("left", "right")]
+            return np.asarray(points[:, both].mean(axis=1))
+
+        torso = np.linalg.norm(middle("shoulder") - middle("hip"), axis=1)
+        for people, pixels, unit in zip(frames, truth, torso, strict=True):
+            for part in PARTS:
+                for joint in (f"left_{part}", f"right_{part}"):
+                    gap = np.inf
+                    if people:
+                        at = people[0].xy[skeleton.index(joint)]
+                        gap = float(np.linalg.norm(at - pixels[TRUTH.index(joint)]))
+                    hits[part].append(gap <= 0.2 * unit)
+    for part in PARTS:
+        print(f"{part:10s} {np.mean(hits[part]):.3f}")
+    whole = np.mean([h for part in PARTS for h in hits[part]])
+    print(f"all        {whole:.3f} over {len(videos)} videos, {len(hits['hip']) // 2} frames")

@@ -1,0 +1,132 @@
+"""ST-GCN, whole steps with data: our loop against a plain eager form of the same network, each in a
+process of its own, in turn."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.datasets.packed import Packed
+from skelact.engine.batches import DeviceClips
+from skelact.engine.device import keep_memory, pick
+from skelact.engine.options import AugmentOptions
+from skelact.models import build
+from skelact.models.stgcn import Recogniser, STGCNBlock
+from skelact.sequence.sampling import SamplingOptions, uniform
+from skelact.skeletons import SKELETONS
+
+BATCH, PERSONS, LENGTH, CLASSES, STEPS = 16, 2, 100, 60, 4
+
+
+def clips() -> Packed:
+    """Made-up clips of NTU's shape."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(60, 300, 64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = rng.normal(size=(offsets[-1], PERSONS, 17, 3)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, 64)
+    ids = tuple(map(str, range(64)))
+    names = tuple(map(str, range(CLASSES)))
+    return Packed(values, offsets, labels, labels, ids, names, SKELETONS["coco-17"], {"dims": 2})
+
+
+def plain(model: Recogniser) -> nn.Module:
+    """The same weights computed as the published code does: contiguous tensors, a 1x1 convolution
+    and an einsum over (n, k, c, t, v)."""
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    def gcn(self: Any, x: Tensor) -> Tensor:
+        n, _, t, v = x.shape
+        y = self.conv(x).view(n, self.subsets, self.out, t, v)
+        y = torch.einsum("nkctv,kvw->nctw", y, self.adjacency()).contiguous()
+        return F.relu(self.bn(y))
+
+    def data_bn(self: Any, x: Tensor) -> Tensor:
+        n, m, t, v, c = x.shape
+        x = x.permute(0, 1, 3, 4, 2).reshape(n * m, v * c, t)
+        x = nn.BatchNorm1d.forward(self, x)
+        return x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v).contiguous()
+
+    for block in model.backbone.gcn:
+        assert isinstance(block, STGCNBlock)
+        block.gcn.forward = gcn.__get__(block.gcn)  # type: ignore[method-assign]
+    model.backbone.data_bn.forward = data_bn.__get__(model.backbone.data_bn)  # type: ignore[method-assign]
+    return model
+
+
+def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Clip by clip in NumPy, then stacked: what a data loader's workers do."""
+    chosen = rng.integers(0, len(data), BATCH)
+    out = []
+    for i in chosen:
+        part = data.keypoints[data.offsets[i] : data.offsets[i + 1]].transpose(1, 0, 2, 3)
+        out.append(part[:, uniform(part.shape[1], LENGTH, rng, 0)])
+    return torch.from_numpy(np.stack(out)), torch.from_numpy(data.labels[chosen])
+
+
+def measure(kind: str) -> None:
+    """Samples/s of training and evaluation, printed."""
+    torch.manual_seed(0)
+    data, rng, device = clips(), np.random.default_rng(0), pick("auto")
+    if kind == "ours":
+        keep_memory()
+    model = build("stgcn", CLASSES, SKELETONS["coco-17"], persons=PERSONS)
+    assert isinstance(model, Recogniser)
+    net = (plain(model) if kind == "plain" else model).to(device)
+    store = DeviceClips(data, device)
+    optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, nesterov=True)
+    none = AugmentOptions(0, 0, 0, 0)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        if kind == "plain":
+            x, y = plain_batch(data, rng)
+            return x.to(device), y.to(device)
+        return store.training(rng.integers(0, len(data), BATCH), SamplingOptions(LENGTH), none, rng)
+
+    def train() -> None:
+        x, y = batch()
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(net(x), y).backward()
+        optimiser.step()
+
+    @torch.inference_mode()
+    def evaluate() -> None:
+        net(batch()[0])
+
+    for name, step, mode in (("train", train, True), ("eval", evaluate, False)):
+        net.train(mode)
+        step()
+        started = time.monotonic()
+        for _ in range(STEPS):
+            step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        print(name, STEPS * BATCH / (time.monotonic() - started))
+
+
+def main(rounds: int = 3) -> None:
+    found: dict[tuple[str, str], list[float]] = {}
+    for _ in range(rounds):
+        for kind in ("plain", "ours"):
+            code = f"from benchmarks.training import measure; measure({kind!r})"
+            done = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            )
+            for line in done.stdout.splitlines():
+                name, value = line.split()
+                found.setdefault((name, kind), []).append(float(value))
+    for name in ("train", "eval"):
+        plain_rate, our_rate = (statistics.median(found[name, k]) for k in ("plain", "ours"))
+        ratios = [b / a for a, b in zip(found[name, "plain"], found[name, "ours"], strict=True)]
+        print(
+            f"{name}: plain {plain_rate:.1f} samples/s, ours {our_rate:.1f} samples/s, "
+            f"ratio {statistics.median(ratios):.2f} (budget 1.5 on a CPU)"
+        )

@@ -1,0 +1,334 @@
+"""What skelact survives: every kind of bad input, killed runs, damaged caches, company."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from skelact.cache import Cache
+from skelact.video.frames import read_frames
+from skelact.video.probe import probe
+from tests.conftest import run, sample, short_clip
+from tests.video.test_video import encode, pattern
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "skelact", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    _, complaints = process.communicate(timeout=300)
+    return complaints
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """kill -9 the whole process group: nothing gets to clean up."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+
+def entries(cache: Path, stage: str = "poses") -> set[str]:
+    return {
+        p.name
+        for p in (cache / stage).glob("*")
+        if (p / "manifest.json").exists() and "tmp-" not in p.name
+    }
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> Path:
+    """A folder of everything that is no video."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("not a video at all\n" * 100)
+    encode(folder / "sound.mp4", "-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac")
+    whole = pattern(tmp_path / "whole.mp4", "320x240", "25", "3").read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    pattern(folder / "nobody.mp4", "320x240", "10", "1")
+    return folder
+
+
+def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
+    done = run("extract", bad_files, "--json")
+    assert done.returncode == 2  # nothing at all could be used
+    failed = {Path(f["path"]).name: f for f in json.loads(done.stdout)["failed"]}
+    assert set(failed) == {"empty.mp4", "text.mp4", "sound.mp4", "cut.mp4", "nobody.mp4"}
+    says = {
+        "empty": "0 bytes",
+        "text": "no video",
+        "sound": "no",
+        "cut": "cut off",
+        "nobody": "no person",
+    }
+    for name, words in says.items():
+        assert words in failed[f"{name}.mp4"]["reason"]
+    assert "Traceback" not in done.stderr
+    shown = run("extract", bad_files)
+    assert "5 failed" in shown.stderr and shown.returncode == 2
+
+
+def test_an_empty_folder_and_a_missing_path(tmp_path: Path) -> None:
+    (tmp_path / "void").mkdir()
+    for what, says in (("void", "no video in"), ("nowhere", "no such file")):
+        done = run("extract", what)
+        assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_one_bad_file_among_a_hundred(tmp_path: Path) -> None:
+    """Ninety-nine different clips of two frames, and a text file."""
+    folder = tmp_path / "hundred"
+    folder.mkdir()
+    frames = list(read_frames(probe(sample("Kata_A1_C0.avi"))))
+    for n in range(99):
+        size = (256, 192)
+        writer = cv2.VideoWriter(
+            str(folder / f"{n:02d}.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 15, size
+        )
+        for frame in frames[n : n + 2]:
+            writer.write(cv2.resize(frame, size))
+        writer.release()
+    (folder / "50b.avi").write_text("not a video")
+    done = run("extract", folder, "--json")
+    content = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert len(content["videos"]) == 99 and [Path(f["path"]).name for f in content["failed"]] == [
+        "50b.avi"
+    ]
+    assert {v["frames"] for v in content["videos"]} == {2}
+
+
+def test_awkward_but_good_videos(tmp_path: Path) -> None:
+    """One frame, odd width, grey, 4K, turned, variable rate, strange names, twice the same name."""
+    folder = tmp_path / "good"
+    source = sample("Kata_A1_C0.avi")
+    base = ("-i", str(source))
+    encode(folder / "one frame.mp4", *base, "-frames:v", "1")
+    encode(folder / "odd.avi", *base, "-frames:v", "4", "-vf", "crop=431:383", "-c:v", "ffv1")
+    encode(folder / "grey.avi", *base, "-frames:v", "4", "-pix_fmt", "gray", "-c:v", "ffv1")
+    encode(
+        folder / "4k.mp4", *base, "-frames:v", "3", "-vf", "scale=3840:2160", "-preset", "ultrafast"
+    )
+    encode(tmp_path / "flat.mp4", *base, "-frames:v", "4", "-vf", "transpose=1")
+    encode(
+        folder / "turned.mp4",
+        "-display_rotation",
+        "90",
+        "-i",
+        str(tmp_path / "flat.mp4"),
+        "-c",
+        "copy",
+    )
+    encode(
+        folder / "uneven.mp4",
+        *base,
+        "-frames:v",
+        "8",
+        "-vf",
+        "select='not(eq(n,2)+eq(n,3))'",
+        "-fps_mode",
+        "vfr",
+    )
+    encode(folder / "ä \"quoted\" 'name' 東京.mp4", *base, "-frames:v", "4")
+    encode(folder / "a" / "same.mp4", *base, "-frames:v", "4")
+    encode(folder / "b" / "same.mp4", *base, "-frames:v", "5")
+    done = run("extract", folder, "--json", "--out", "json")
+    content = json.loads(done.stdout)
+    assert done.returncode == 0, content["failed"]
+    counts = {
+        Path(v["path"]).relative_to(folder).as_posix(): v["frames_with_people"]
+        for v in content["videos"]
+    }
+    assert counts["one frame.mp4"] == 1 and counts["a/same.mp4"] == 4 and counts["b/same.mp4"] == 5
+    assert all(counts[n] >= 3 for n in counts if n != "one frame.mp4"), counts
+    assert len(list((tmp_path / "json" / "a" / "same").iterdir())) == 4
+    assert len(list((tmp_path / "json" / "b" / "same").iterdir())) == 5
+
+
+def test_a_read_only_folder_of_videos(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    shutil.copy(clip, folder / "clip.mp4")
+    before = sorted(folder.iterdir())
+    folder.chmod(0o555)
+    try:
+        assert run("extract", folder).returncode == 0
+    finally:
+        folder.chmod(0o755)
+    assert sorted(folder.iterdir()) == before  # nothing is ever written beside the videos
+
+
+def test_an_unwritable_cache(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("extract", clip, "--cache-dir", tmp_path / "file" / "cache")
+    assert done.returncode == 2 and "--cache-dir" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_full_disk(clip: Path, tmp_path: Path) -> None:
+    """Files may not grow beyond 2 kB, as on a full disk: an error, and no half-written entry."""
+    limited = (
+        "import resource, signal, sys; from skelact.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "extract", str(clip), "--json-form", "lines"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr
+    assert entries(tmp_path / ".skelact") == set()
+    assert run("extract", clip).returncode == 0
+
+
+def test_a_damaged_entry_is_found_and_redone(clip: Path, tmp_path: Path) -> None:
+    assert run("extract", clip).returncode == 0
+    cache = Cache(tmp_path / ".skelact")
+    (name,) = entries(cache.root)
+    file = cache.root / "poses" / name / "000007.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])  # shorter: seen at once
+    done = run("extract", clip)
+    assert done.returncode == 0 and "20 frames in" in done.stderr
+    assert file.read_bytes() == whole
+    file.write_bytes(b"#" * len(whole))  # same length: seen when read
+    shutil.rmtree(cache.root / "sequences")
+    done = run("extract", clip)
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes() == whole and cache.verify() == []
+
+
+def test_kill_in_the_middle_of_extract(tmp_path: Path) -> None:
+    """What was finished stays and is not done again; the rest is done; the result is that of an
+    unbroken run."""
+    folder, cache = tmp_path / "videos", tmp_path / ".skelact"
+    for n in range(6):
+        short_clip(sample("Kata_A1_C0.avi"), folder / f"{n}.mp4", 40, start=20 * n)
+    process = start("extract", folder, cwd=tmp_path)
+    deadline = time.monotonic() + 120
+    while len(entries(cache)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_all(process)
+    kept = {name: (cache / "poses" / name / "manifest.json").read_text() for name in entries(cache)}
+    assert 2 <= len(kept) < 6
+    done = run("extract", folder, "--json")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["videos"]) == 6
+    for name, manifest in kept.items():  # untouched: it carries its date
+        assert (cache / "poses" / name / "manifest.json").read_text() == manifest
+    assert len(entries(cache)) == 6
+    assert not list(cache.glob("*/tmp-*")) and Cache(cache).verify() == []
+
+
+def test_two_extracts_at_once_on_one_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    for n in range(4):
+        short_clip(sample("Kata_A1_C0.avi"), folder / f"{n}.mp4", 20, start=20 * n)
+    both = [start("extract", folder, cwd=tmp_path) for _ in range(2)]
+    told = [finish(p) for p in both]
+    assert [p.returncode for p in both] == [0, 0], told
+    cache = Cache(tmp_path / ".skelact")
+    assert len(entries(cache.root)) == 4 and cache.verify() == []
+    assert not list(cache.root.glob("*/tmp-*"))
+    assert "nothing to do" in run("extract", folder).stderr
+
+
+def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
+    """Resumed after kill -9, the run ends with the weights of an unbroken one."""
+    from skelact.engine import checkpoint
+    from tests.cli.test_cli import SMALL
+
+    arguments = (
+        "train",
+        "--data",
+        mini_mads,
+        *SMALL,
+        "--set",
+        "train.patience=0",
+        "--cache-dir",
+        cache_dir,
+    )
+    assert run(*arguments, "--name", "whole").returncode == 0
+    process = start(*arguments, "--name", "broken", cwd=tmp_path)
+    log = tmp_path / "runs" / "broken" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    kill_all(process)
+    finished = len(log.read_text().splitlines())
+    assert finished < 4 and not (log.parent / "result.json").exists()
+    done = run(*arguments, "--name", "broken", "--resume")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [r["epoch"] for r in rows] == [1, 2, 3, 4]
+    a, b = (
+        checkpoint.read(tmp_path / "runs" / n / "last.pt")["weights"] for n in ("whole", "broken")
+    )
+    assert all((a[k] == b[k]).all() for k in a)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", os.urandom(4096)])
+def test_predict_refuses_what_is_no_checkpoint(content: bytes, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(content)
+    done = run("predict", clip, "--model", "x.pt")
+    assert done.returncode == 2 and "checkpoint" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_estimator_process_that_dies_takes_only_its_video_with_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder that crashes the process on one file (simulated in the worker): the other files are
+    done."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for n in range(3):
+        short_clip(sample("Kata_A1_C0.avi"), folder / f"{n}.mp4", 12, start=15 * n)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os\n"
+        "import skelact.video.probe as p\n"
+        "whole = p.probe\n"
+        "import multiprocessing\n"
+        "def probe(path):\n"
+        "    if path.name == '1.mp4' and multiprocessing.parent_process() is not None:\n"
+        "        os._exit(139)\n"
+        "    return whole(path)\n"
+        "p.probe = probe\n"
+    )
+    done = run("extract", folder, "--json", PYTHONPATH=str(tmp_path / "site"))
+    content = json.loads(done.stdout)
+    assert done.returncode == 1, done.stderr
+    assert [Path(v["path"]).name for v in content["videos"]] == ["0.mp4", "2.mp4"]
+    assert "process died" in content["failed"][0]["reason"]
+
+
+def test_nan_free_all_the_way(clip: Path, cache_dir: Path) -> None:
+    """A person who is not seen in some frames reaches the network as numbers."""
+    from skelact.pipeline.sequences import load_sequences
+    from skelact.sequence.normalise import NormaliseOptions, network_input
+
+    done = run("extract", clip, "--cache-dir", cache_dir, "--json")
+    entry = Path(json.loads(done.stdout)["videos"][0]["sequences"])
+    found = Cache(cache_dir).find("sequences", entry.name)
+    assert found is not None
+    for _, sequence in load_sequences(found):
+        values = network_input(sequence, NormaliseOptions(dims=3))
+        assert values.shape[-1] == 3 and np.isfinite(values).all()
