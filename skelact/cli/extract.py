@@ -60,6 +60,7 @@ def command(
     from skelact.pipeline.clips import output_names
     from skelact.pipeline.poses import export_poses
     from skelact.pipeline.sequences import extract
+    from skelact.video.probe import find_videos
 
     started = time.monotonic()
     cache = Cache(cache_dir)
@@ -73,7 +74,7 @@ def command(
     )
     with show.Bars() as listener:
         outcome = extract(
-            videos,
+            find_videos(videos),
             cache,
             pose_options,
             SplitOptions(length, overlap),

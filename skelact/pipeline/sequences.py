@@ -20,32 +20,12 @@ from skelact.sequence.clean import SequenceOptions, clean
 from skelact.sequence.merge import merge
 from skelact.skeletons import Skeleton
 from skelact.types import ClipSpan, Failure, FramePose, Listener, Outcome, PoseSequence, silent
-from skelact.video.probe import find_videos
 from skelact.video.split import CodingOptions, SplitOptions, plan
 
 SEQUENCES, SEQUENCES_VERSION = "sequences", 1
 
 
 def extract(
-    paths: Sequence[Path | str],
-    cache: Cache,
-    pose: PoseOptions,
-    split_options: SplitOptions,
-    sequence: SequenceOptions,
-    coding: CodingOptions | None = None,
-    form: JsonForm = "frames",
-    listener: Listener = silent,
-) -> Outcome:
-    """Videos -> poses -> sequences. Results are Extracted, in the order found; a video without a
-    person counts as failed.
-
-    Poses are estimated once over the whole video, so that ids hold across clips and another clip
-    length costs nothing; the clips are spans of it."""
-    videos = find_videos(paths)
-    return extract_videos(videos, cache, pose, split_options, sequence, coding, form, listener)
-
-
-def extract_videos(
     videos: Sequence[Path],
     cache: Cache,
     pose: PoseOptions,
@@ -55,7 +35,11 @@ def extract_videos(
     form: JsonForm = "frames",
     listener: Listener = silent,
 ) -> Outcome:
-    """`extract` for videos already found."""
+    """Videos -> poses -> sequences. Results are Extracted, those made now and those from the cache;
+    a video without a person counts as failed.
+
+    Poses are estimated once over the whole video, so that ids hold across clips and another clip
+    length costs nothing; the clips are spans of it."""
     cache.sweep()
     poses = poses_of(videos, cache, pose, coding or CodingOptions(), form, listener)
     outcome = Outcome(failed=poses.failed)

@@ -17,7 +17,7 @@ from skelact.engine.train import Plan, Trainer
 from skelact.errors import ConfigError, DatasetError
 from skelact.pipeline.poses import Extracted
 from skelact.pipeline.recipe import Recipe
-from skelact.pipeline.sequences import extract_videos, load_sequences
+from skelact.pipeline.sequences import extract, load_sequences
 from skelact.sequence.merge import to_skeleton
 from skelact.sequence.normalise import network_input
 from skelact.skeletons import Skeleton, load_skeleton
@@ -69,7 +69,7 @@ def train(
     sides = splits.apply(collection, recipe.dataset.protocol)
     sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
     skeleton = load_skeleton(recipe.dataset.skeleton)
-    outcome = extract_videos(
+    outcome = extract(
         [i.path for i in collection.items],
         cache,
         recipe.pose,

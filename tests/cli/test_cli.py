@@ -101,6 +101,18 @@ def test_train_writes_a_run(trained: Path) -> None:
     assert not set(split["train"]) & set(split["test"])
 
 
+def test_three_dimensions_and_two_persons(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
+    """World landmarks in, a prediction about everyone together out."""
+    arguments = ("--data", mini_mads, *SMALL, "--epochs", "1", "--cache-dir", cache_dir)
+    done = run("train", *arguments, "--dims", "3", "--persons", "2", "--name", "solid", "--json")
+    assert done.returncode == 0, done.stderr
+    video = mini_mads / "Taichi" / "Taichi_A2_C0.avi"
+    done = run("predict", video, "--model", "runs/solid", "--cache-dir", cache_dir, "--json")
+    assert done.returncode == 0, done.stderr
+    (prediction,) = json.loads(done.stdout)["predictions"]
+    assert prediction["person_id"] == -1
+
+
 def test_predict_one_clip_every_form(
     trained: Path, mini_mads: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
@@ -265,7 +277,7 @@ def test_mistakes_get_a_sentence_and_exit_2(
 ) -> None:
     from skelact.pipeline import training
 
-    monkeypatch.setattr(training, "extract_videos", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(training, "extract", lambda *_, **__: pytest.fail("too late"))
     assert main(list(arguments)) == 2
     shown = capsys.readouterr().err
     assert says in shown and "Traceback" not in shown
