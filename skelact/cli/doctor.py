@@ -145,9 +145,10 @@ def _blazepose() -> Finding:
 
 def _mmpose() -> list[Finding]:
     from skelact.pose import weights
+    from skelact.pose.base import RTMO, RTMPOSE
 
     found = []
-    for name in weights.names()[1:]:
+    for name in (*RTMO, *RTMPOSE):
         state = weights.state(name)
         ready = state.startswith("ready")
         found.append(Finding(name, ready, state, "" if ready else weights.mend(name), needed=False))

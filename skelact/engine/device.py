@@ -48,7 +48,15 @@ def keep_memory() -> None:
 
 
 def autocast(device: torch.device, amp: bool) -> contextlib.AbstractContextManager[object]:
-    """bfloat16 autocast on a GPU; on a CPU everything stays float32."""
-    if amp and device.type == "cuda":
-        return torch.autocast("cuda", torch.bfloat16)
+    """bfloat16 autocast where the device computes it natively: a GPU, or a CPU with AVX512-BF16 or
+    AMX. Elsewhere, and without `amp`, everything stays float32."""
+    if amp and (device.type == "cuda" or (device.type == "cpu" and has_native_bf16())):
+        return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def has_native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; emulated it is slower than float32."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    asked = (getattr(torch.cpu, name, None) for name in names)
+    return any(ask is not None and ask() for ask in asked)

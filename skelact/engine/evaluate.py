@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from skelact.engine.batches import DeviceClips
-from skelact.engine.device import autocast
 from skelact.sequence.sampling import Indices, SamplingOptions
 
 
@@ -19,20 +18,15 @@ def probabilities(
     samples: Indices,
     sampling: SamplingOptions,
     batch_size: int,
-    amp: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """(N, K) float32: softmax of the network's output, averaged over a sample's test clips."""
+    """(N, K) float32: softmax of the network's output, averaged over a sample's test clips.
+    Computed in float32, so that a prediction is the same whatever the training was done in."""
     net.eval()
     out = []
     for start in range(0, len(samples), batch_size):
         x, draws = clips.testing(samples[start : start + batch_size], sampling)
-        with autocast(clips.device, amp):
-            logits = net(x)
+        logits = net(x)
         out.append(
-            torch.softmax(logits.float(), dim=1)
-            .view(-1, draws, logits.shape[1])
-            .mean(dim=1)
-            .cpu()
-            .numpy()
+            torch.softmax(logits, dim=1).view(-1, draws, logits.shape[1]).mean(dim=1).cpu().numpy()
         )
     return np.concatenate(out)

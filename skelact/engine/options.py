@@ -44,7 +44,9 @@ class TrainOptions:
     )
     seed: int = field(default=0, metadata={"help": "seed of everything random"})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
-    amp: bool = field(default=True, metadata={"help": "bfloat16 on a GPU"})
+    amp: bool = field(
+        default=True, metadata={"help": "bfloat16 in training, where the device has it in hardware"}
+    )
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.repeat, self.batch_size) < 1:

@@ -242,7 +242,7 @@ class Trainer:
     def _probabilities(self, side: str) -> npt.NDArray[np.float32]:
         o = self.plan.options
         return probabilities(
-            self.net, self.clips, self.where[side], self.plan.sampling, o.batch_size, o.amp
+            self.net, self.clips, self.where[side], self.plan.sampling, o.batch_size
         )
 
     def _majority(self) -> int:

@@ -73,7 +73,8 @@ class UnitGCN(nn.Module):
         weight = self.conv.weight.flatten(1)  # (K·out, C) or (out, K·C), k slow
         if self.conv_pos == "pre":
             z = F.linear(y, weight, self.conv.bias).view(n * t, v * k, self.out)  # (v, k) rows
-            y = torch.matmul(a.permute(2, 1, 0).reshape(v, v * k), z)
+            gather = a.permute(2, 1, 0).reshape(1, v, v * k).expand(n * t, -1, -1)
+            y = torch.bmm(gather, z)  # matmul would copy z to fold the batch
         else:
             z = torch.matmul(a.permute(2, 0, 1).reshape(v * k, v), y).view(n * t, v, k * c)
             y = F.linear(z, weight, self.conv.bias)

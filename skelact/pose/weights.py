@@ -28,8 +28,8 @@ from skelact.types import nearest
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
 _RTMO, _RTMPOSE = "configs/body_2d_keypoint/rtmo/body7", "configs/body_2d_keypoint/rtmpose/coco"
 INSTALL = (
-    "pip install 'skelact[mmpose]' && pip install --no-deps mmpose==1.3.2 mmdet==3.3.0 "
-    "mmcv-lite==2.1.0"
+    "pip install json-tricks munkres pycocotools shapely six terminaltables tqdm xtcocotools && "
+    "pip install --no-deps mmpose==1.3.2 mmdet==3.3.0 mmcv-lite==2.1.0"
 )
 
 
