@@ -11,15 +11,15 @@ Importing skelact imports neither torch nor any pose estimator; they come with t
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from skelact.errors import SkelactError
-from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from skelact.errors import SkelactError
     from skelact.pipeline.prediction import Recogniser
+    from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,6 +31,14 @@ __all__ = [
     "load",
     "load_skeleton",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are first asked for: `skelact --help` needs no NumPy."""
+    if name not in __all__:
+        raise AttributeError(f"module 'skelact' has no attribute {name!r}")
+    room = "skelact.errors" if name == "SkelactError" else "skelact.skeletons"
+    return getattr(import_module(room), name)
 
 
 def load(model: str | Path, **options: Any) -> Recogniser:

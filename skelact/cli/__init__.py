@@ -3,9 +3,11 @@ program end."""
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -47,19 +49,22 @@ def _options(
     """--quiet and --debug are read by main, before the verbs see the line."""
 
 
-def _register() -> None:
-    from skelact.cli import cache, doctor, extract, models, predict, split, train
-
-    app.command("extract")(extract.command)
-    app.command("train")(train.command)
-    app.command("predict")(predict.command)
-    app.command("split")(split.command)
-    app.add_typer(models.app, name="models")
-    app.command("doctor")(doctor.command)
-    app.add_typer(cache.app, name="cache")
+VERBS = ("extract", "train", "predict", "split", "models", "doctor", "cache")
 
 
-_register()
+def _register(wanted: str | None) -> None:
+    """Put the verbs on the app: the wanted one as it is, the others by their summary alone, since
+    importing them all would make every start slow."""
+    for verb in VERBS:
+        if verb != wanted:
+            source = Path(__file__).with_name(f"{verb}.py").read_text(encoding="utf-8")
+            app.command(verb, help=ast.get_docstring(ast.parse(source)))(lambda: None)
+            continue
+        module = import_module(f"skelact.cli.{verb}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb)
+        else:
+            app.command(verb)(module.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,8 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.quiet = "--quiet" in head
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
+    words = [a for a in head if a not in ("--debug", "--quiet")]
+    app.registered_commands.clear()
+    app.registered_groups.clear()
+    _register(next((w for w in words if not w.startswith("-")), None))
     try:
-        app([a for a in head if a not in ("--debug", "--quiet")] + given[end:], prog_name="skelact")
+        app(words + given[end:], prog_name="skelact")
     except SystemExit as end_of_command:
         return end_of_command.code if isinstance(end_of_command.code, int) else 2
     except KeyboardInterrupt:

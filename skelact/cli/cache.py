@@ -1,4 +1,4 @@
-"""skelact cache ls | verify | prune"""
+"""Look into the stage store, check it, make room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skelact.cache import Cache
 from skelact.cli import show
 from skelact.cli.options import CacheDir, Json
 
-app = typer.Typer(help="Look into the stage store, check it, make room.", no_args_is_help=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
 def _size(folder: Any) -> int:

@@ -1,4 +1,4 @@
-"""skelact doctor"""
+"""Look at everything skelact needs, with the command that mends what is broken."""
 
 from __future__ import annotations
 

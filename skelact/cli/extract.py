@@ -1,4 +1,4 @@
-"""skelact extract"""
+"""Find the people in videos: clips, keypoints (one JSON a frame), sequences. Cached."""
 
 from __future__ import annotations
 

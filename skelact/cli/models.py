@@ -1,4 +1,4 @@
-"""skelact models list | pull"""
+"""List pose estimators and action networks; fetch an estimator's weights."""
 
 from __future__ import annotations
 

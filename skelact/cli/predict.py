@@ -1,4 +1,4 @@
-"""skelact predict"""
+"""Say who does what, and when, in one video or a thousand."""
 
 from __future__ import annotations
 

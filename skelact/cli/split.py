@@ -1,4 +1,4 @@
-"""skelact split"""
+"""Cut videos into clips of equal length."""
 
 from __future__ import annotations
 

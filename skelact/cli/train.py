@@ -1,4 +1,4 @@
-"""skelact train"""
+"""Train a recogniser on a dataset: extract what is missing, split without leaks, measure."""
 
 from __future__ import annotations
 
