@@ -8,11 +8,13 @@ from typing import Any
 from torch import nn
 
 from skelact.errors import ConfigError
-from skelact.models.stgcn import stgcn
+from skelact.models.aagcn import aagcn
+from skelact.models.ctrgcn import ctrgcn
+from skelact.models.stgcn import stgcn, stgcnpp
 from skelact.skeletons import Skeleton
 from skelact.types import nearest
 
-MODELS = {"stgcn": stgcn}
+MODELS = {"stgcn": stgcn, "stgcnpp": stgcnpp, "aagcn": aagcn, "ctrgcn": ctrgcn}
 
 
 def build(

@@ -88,10 +88,17 @@ class UnitTCN(nn.Module):
     """Temporal convolution (kernel x 1), BN, dropout. Names as in PYSKL: `conv`, `bn`."""
 
     def __init__(
-        self, channels: int, out: int, kernel: int = 9, stride: int = 1, dropout: float = 0.0
+        self,
+        channels: int,
+        out: int,
+        kernel: int = 9,
+        stride: int = 1,
+        dropout: float = 0.0,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0))
+        pad = (kernel + (kernel - 1) * (dilation - 1) - 1) // 2
+        self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
         self.bn = nn.BatchNorm2d(out)
         self.drop = nn.Dropout(dropout)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")

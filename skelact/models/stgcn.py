@@ -1,16 +1,18 @@
-"""ST-GCN (Yan, Xiong, Lin 2018) in the form of PYSKL and mmaction2, whose published weights it
-loads."""
+"""ST-GCN (Yan, Xiong, Lin 2018) and ST-GCN++ (Duan et al. 2022) in the form of PYSKL and mmaction2,
+whose published weights they load."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, UnitGCN, UnitTCN
+from skelact.models.multiscale import DilatedTCN
+from skelact.models.recogniser import Recogniser, stage_plan
 from skelact.skeletons import Skeleton
 
 
@@ -19,19 +21,11 @@ class STGCNBlock(nn.Module):
     `residual`."""
 
     def __init__(
-        self,
-        channels: int,
-        out: int,
-        a: Any,
-        stride: int,
-        residual: bool,
-        dropout: float,
-        kernel: int,
-        **gcn: Any,
+        self, channels: int, out: int, gcn: nn.Module, tcn: nn.Module, stride: int, residual: bool
     ) -> None:
         super().__init__()
-        self.gcn = UnitGCN(channels, out, a, **gcn)
-        self.tcn = UnitTCN(out, out, kernel, stride, dropout)
+        self.gcn = gcn
+        self.tcn = tcn
         self.with_residual = residual
         if residual and (channels != out or stride != 1):
             self.residual = UnitTCN(channels, out, 1, stride)
@@ -45,8 +39,7 @@ class STGCNBlock(nn.Module):
 
 
 class STGCN(nn.Module):
-    """The backbone: data BN and `num_stages` blocks; the width doubles and the rate halves at
-    `inflate_stages` and `down_stages` (1-based)."""
+    """The backbone: data BN and the blocks of `stage_plan`."""
 
     def __init__(
         self,
@@ -56,8 +49,8 @@ class STGCN(nn.Module):
         base_channels: int = 64,
         ch_ratio: float = 2.0,
         num_stages: int = 10,
-        inflate_stages: tuple[int, ...] = (5, 8),
-        down_stages: tuple[int, ...] = (5, 8),
+        inflate_stages: Sequence[int] = (5, 8),
+        down_stages: Sequence[int] = (5, 8),
         graph_mode: str = "stgcn_spatial",
         max_hop: int = 1,
         true_centre: bool = False,
@@ -65,27 +58,28 @@ class STGCN(nn.Module):
         conv_pos: Literal["pre", "post"] = "pre",
         with_res: bool = False,
         data_bn_type: Literal["VC", "MVC"] = "VC",
+        tcn_type: Literal["unit", "dilated"] = "unit",
         tcn_kernel: int = 9,
         tcn_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         a = adjacency(skeleton, graph_mode, max_hop, true_centre)
         self.data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
-        gcn = {"adaptive": adaptive, "conv_pos": conv_pos, "with_res": with_res}
-        blocks, width, inflated = [], in_channels, 0
-        if in_channels != base_channels:
-            blocks.append(
-                STGCNBlock(in_channels, base_channels, a, 1, False, 0.0, tcn_kernel, **gcn)
+        plan = stage_plan(
+            in_channels, base_channels, ch_ratio, num_stages, inflate_stages, down_stages
+        )
+        blocks = []
+        for n, s in enumerate(plan):
+            gcn = UnitGCN(s.channels, s.out, a, adaptive, conv_pos, with_res)
+            dropout = tcn_dropout if n else 0.0
+            tcn = (
+                UnitTCN(s.out, s.out, tcn_kernel, s.stride, dropout)
+                if tcn_type == "unit"
+                else DilatedTCN(s.out, s.stride, dropout)
             )
-            width = base_channels
-        for stage in range(2, num_stages + 1):
-            inflated += stage in inflate_stages
-            out = int(base_channels * ch_ratio**inflated + 1e-4)
-            stride = 2 if stage in down_stages else 1
-            blocks.append(STGCNBlock(width, out, a, stride, True, tcn_dropout, tcn_kernel, **gcn))
-            width = out
+            blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
+            self.out_channels = s.out
         self.gcn = nn.ModuleList(blocks)
-        self.out_channels = width
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
@@ -94,38 +88,6 @@ class STGCN(nn.Module):
         for block in self.gcn:
             x = block(x)
         return x.reshape(n, m, *x.shape[1:])
-
-
-class GCNHead(nn.Module):
-    """Mean over time and joints, mean over persons, dropout, linear. State-dict name `fc`. An empty
-    second person is averaged in, as published."""
-
-    def __init__(self, channels: int, classes: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.drop = nn.Dropout(dropout)
-        self.fc = nn.Linear(channels, classes)
-        nn.init.normal_(self.fc.weight, std=0.01)
-        nn.init.zeros_(self.fc.bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, M, C, T, V) -> (N, classes)."""
-        return self.fc(self.drop(features.mean(dim=(3, 4)).mean(dim=1)))  # type: ignore[no-any-return]
-
-
-class Recogniser(nn.Module):
-    """A backbone and a head: (N, M, T, V, C) float32 -> logits (N, classes)."""
-
-    def __init__(self, backbone: STGCN, classes: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.cls_head = GCNHead(backbone.out_channels, classes, dropout)
-
-    def features(self, x: Tensor) -> Tensor:
-        """The map before pooling, (N, M, C', T', V)."""
-        return self.backbone(x)  # type: ignore[no-any-return]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.cls_head(self.features(x))  # type: ignore[no-any-return]
 
 
 def stgcn(
@@ -137,6 +99,22 @@ def stgcn(
     **kwargs: Any,
 ) -> Recogniser:
     """ST-GCN with its head; `dropout` is the head's."""
-    net = Recogniser(STGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
+    return Recogniser(STGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
+
+
+def stgcnpp(
+    classes: int,
+    skeleton: Skeleton,
+    in_channels: int = 3,
+    persons: int = 1,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> Recogniser:
+    """ST-GCN++: learnt adjacency, residuals inside the graph convolution, six temporal branches."""
+    plus: dict[str, Any] = {
+        "graph_mode": "spatial",
+        "adaptive": "init",
+        "with_res": True,
+        "tcn_type": "dilated",
+    }
+    return Recogniser(STGCN(skeleton, in_channels, persons, **(plus | kwargs)), classes, dropout)

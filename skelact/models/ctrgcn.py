@@ -1,0 +1,123 @@
+"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, in PYSKL's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.models.graph import adjacency
+from skelact.models.layers import DataBN, UnitTCN
+from skelact.models.multiscale import MultiScaleTCN
+from skelact.models.recogniser import Recogniser, stage_plan
+from skelact.skeletons import Skeleton
+
+
+class CTRGC(nn.Module):
+    """One branch: A + alpha conv4(tanh(x1_u - x2_v)), x1 and x2 the embedded time means, a graph of
+    its own for every channel (eq. 4 to 6 of the paper). Names `conv1` to `conv4`."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        squeezed = 8 if channels <= 16 else channels // 8
+        self.conv1 = nn.Conv2d(channels, squeezed, 1)
+        self.conv2 = nn.Conv2d(channels, squeezed, 1)
+        self.conv3 = nn.Conv2d(channels, out, 1)
+        self.conv4 = nn.Conv2d(squeezed, out, 1)
+
+    def forward(self, x: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
+        """x (N, C, T, V), a (V, V) -> (N, out, T, V)."""
+        # a convolution of the mean is the mean of the convolution
+        mean = x.mean(dim=2, keepdim=True)
+        x1, x2 = self.conv1(mean).squeeze(2), self.conv2(mean).squeeze(2)
+        graph = self.conv4(torch.tanh(x1.unsqueeze(-1) - x2.unsqueeze(-2))) * alpha + a
+        return torch.matmul(self.conv3(x).contiguous(), graph.contiguous())  # T,V x V,V a channel
+
+
+class UnitCTRGCN(nn.Module):
+    """Three branches summed, BN, residual, ReLU. Names as in PYSKL: `A`, `alpha`, `convs`, `down`,
+    `bn`."""
+
+    def __init__(self, channels: int, out: int, a: Any) -> None:
+        super().__init__()
+        self.A = nn.Parameter(torch.from_numpy(a.copy()))
+        self.alpha = nn.Parameter(torch.zeros(1))
+        self.convs = nn.ModuleList(CTRGC(channels, out) for _ in range(len(a)))
+        if channels != out:
+            self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
+        self.bn = nn.BatchNorm2d(out)
+        nn.init.constant_(self.bn.weight, 1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T, V)."""
+        total = None
+        for conv, a in zip(self.convs, self.A, strict=True):
+            z = conv(x, a, self.alpha)
+            total = z if total is None else total + z
+        return F.relu(self.bn(total) + (self.down(x) if hasattr(self, "down") else x))
+
+
+class CTRGCNBlock(nn.Module):
+    """Names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
+
+    def __init__(self, channels: int, out: int, a: Any, stride: int, residual: bool) -> None:
+        super().__init__()
+        self.gcn1 = UnitCTRGCN(channels, out, a)
+        self.tcn1 = MultiScaleTCN(out, out, stride, kernel=5, dilations=(1, 2), residual=False)
+        self.with_residual = residual
+        if residual and (channels != out or stride != 1):
+            self.residual = UnitTCN(channels, out, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / stride, V)."""
+        y = self.tcn1(self.gcn1(x))
+        if self.with_residual:
+            y = y + (self.residual(x) if hasattr(self, "residual") else x)
+        return F.relu(y)
+
+
+class CTRGCN(nn.Module):
+    """The backbone: data BN over persons too, the blocks of `stage_plan` under the name `net`."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        in_channels: int = 3,
+        persons: int = 1,
+        base_channels: int = 64,
+        num_stages: int = 10,
+        inflate_stages: Sequence[int] = (5, 8),
+        down_stages: Sequence[int] = (5, 8),
+    ) -> None:
+        super().__init__()
+        a = adjacency(skeleton, "spatial")
+        self.data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
+        plan = stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
+        blocks = []
+        for s in plan:
+            blocks.append(CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual))
+            self.out_channels = s.out
+        self.net = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> (N, M, C', T', V)."""
+        n, m = x.shape[:2]
+        x = self.data_bn(x)
+        for block in self.net:
+            x = block(x)
+        return x.reshape(n, m, *x.shape[1:])
+
+
+def ctrgcn(
+    classes: int,
+    skeleton: Skeleton,
+    in_channels: int = 3,
+    persons: int = 1,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> Recogniser:
+    """CTR-GCN with its head."""
+    return Recogniser(CTRGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)

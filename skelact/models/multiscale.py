@@ -1,0 +1,97 @@
+"""Temporal convolutions with several branches: ST-GCN++'s, and the one of MS-G3D and CTR-GCN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.models.layers import UnitTCN
+
+
+class DilatedTCN(nn.Module):
+    """ST-GCN++'s (Duan et al. 2022, sec. 3.2): four dilated branches, a pooled and a plain one,
+    then BN, ReLU, a 1x1 convolution, BN, dropout. State-dict names as in PYSKL: `branches`,
+    `transform`, `bn`. The channels that six does not divide go to the first branch."""
+
+    def __init__(self, channels: int, stride: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        width = channels // 6
+        first = channels - 5 * width
+        branches: list[nn.Module] = []
+        for dilation in (1, 2, 3, 4):
+            out = first if dilation == 1 else width
+            conv = _Named(nn.Conv2d(out, out, (3, 1), (stride, 1), (dilation, 0), (dilation, 1)))
+            branches.append(nn.Sequential(*_squeeze(channels, out), conv))
+        pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        branches.append(nn.Sequential(*_squeeze(channels, width), pool))
+        branches.append(nn.Conv2d(channels, width, 1, (stride, 1)))
+        self.branches = nn.ModuleList(branches)
+        self.transform = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
+        )
+        self.bn = nn.BatchNorm2d(channels)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T / stride, V)."""
+        y = torch.cat([branch(x) for branch in self.branches], dim=1)
+        return self.drop(self.bn(self.transform(y)))  # type: ignore[no-any-return]
+
+
+class MultiScaleTCN(nn.Module):
+    """MS-G3D's (Liu et al. 2020, sec. 3.3), BN in every branch, then its own residual and ReLU;
+    with kernel 5, two dilations and no residual it is CTR-GCN's. The channels that the branches do
+    not divide go to the last, plain one."""
+
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        stride: int = 1,
+        kernel: int = 3,
+        dilations: Sequence[int] = (1, 2, 3, 4),
+        residual: bool = True,
+        activate: bool = True,
+    ) -> None:
+        super().__init__()
+        width = out // (len(dilations) + 2)
+        last = out - width * (len(dilations) + 1)
+        branches = [
+            nn.Sequential(
+                *_squeeze(channels, width), UnitTCN(width, width, kernel, stride, dilation=d)
+            )
+            for d in dilations
+        ]
+        pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        branches.append(nn.Sequential(*_squeeze(channels, width), pool, nn.BatchNorm2d(width)))
+        plain = nn.Conv2d(channels, last, 1, (stride, 1))
+        branches.append(nn.Sequential(plain, nn.BatchNorm2d(last)))
+        self.branches = nn.ModuleList(branches)
+        self.with_residual, self.activate = residual, activate
+        if residual and (channels != out or stride != 1):
+            self.residual = UnitTCN(channels, out, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / stride, V)."""
+        y = torch.cat([branch(x) for branch in self.branches], dim=1)
+        if self.with_residual:
+            y = y + (self.residual(x) if hasattr(self, "residual") else x)
+        return F.relu(y) if self.activate else y
+
+
+def _squeeze(channels: int, out: int) -> list[nn.Module]:
+    return [nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+
+
+class _Named(nn.Module):
+    """A convolution under the name that PYSKL's checkpoints give it."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)  # type: ignore[no-any-return]

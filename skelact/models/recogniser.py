@@ -1,0 +1,74 @@
+"""What all networks share: the plan of their stages, the head, backbone and head as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One block of a backbone: channels in and out, temporal stride, with or without residual."""
+
+    channels: int
+    out: int
+    stride: int
+    residual: bool
+
+
+def stage_plan(
+    in_channels: int,
+    base_channels: int = 64,
+    ch_ratio: float = 2.0,
+    num_stages: int = 10,
+    inflate_stages: Sequence[int] = (5, 8),
+    down_stages: Sequence[int] = (5, 8),
+) -> Iterator[Stage]:
+    """PYSKL's plan: the first block widens the input without a residual; the width doubles and the
+    rate halves at `inflate_stages` and `down_stages` (counted from 1)."""
+    width, inflated = in_channels, 0
+    if in_channels != base_channels:
+        yield Stage(in_channels, base_channels, 1, False)
+        width = base_channels
+    for number in range(2, num_stages + 1):
+        inflated += number in inflate_stages
+        out = int(base_channels * ch_ratio**inflated + 1e-4)
+        yield Stage(width, out, 2 if number in down_stages else 1, True)
+        width = out
+
+
+class GCNHead(nn.Module):
+    """Mean over time and joints, mean over persons, dropout, linear. State-dict name `fc`. An empty
+    second person is averaged in, as published."""
+
+    def __init__(self, channels: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, classes)
+        nn.init.normal_(self.fc.weight, std=0.01)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, M, C, T, V) -> (N, classes)."""
+        return self.fc(self.drop(features.mean(dim=(3, 4)).mean(dim=1)))  # type: ignore[no-any-return]
+
+
+class Recogniser(nn.Module):
+    """A backbone and a head: (N, M, T, V, C) float32 -> logits (N, classes). The backbone gives
+    (N, M, C', T', V) and names its `out_channels`."""
+
+    def __init__(self, backbone: nn.Module, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.cls_head = GCNHead(int(backbone.out_channels), classes, dropout)  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def features(self, x: Tensor) -> Tensor:
+        """The map before pooling, (N, M, C', T', V)."""
+        return self.backbone(x)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cls_head(self.features(x))  # type: ignore[no-any-return]
