@@ -17,6 +17,9 @@ from skelact.types import ClipSpan, FramePose, PoseSequence
 from skelact.video.probe import probe
 from skelact.video.split import CodingOptions, cut
 
+# two test processes on two cores: one thread each, here and in the programs that tests start
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
