@@ -26,8 +26,10 @@ for path in sys.argv[1:]:
         ok, frame = capture.read()
         if not ok:
             break
-        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=cv2.cvtColor(frame,
-        cv2.COLOR_BGR2RGB)) landmarker.detect_for_video(image, round(n * 1000 / 15)) n += 1
+        rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        image = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
+        landmarker.detect_for_video(image, round(n * 1000 / 15))
+        n += 1
 """
 
 

@@ -20,7 +20,8 @@ from skelact.engine.batches import DeviceClips
 from skelact.engine.device import autocast, keep_memory, pick
 from skelact.engine.options import AugmentOptions
 from skelact.models import build
-from skelact.models.stgcn import Recogniser, STGCNBlock
+from skelact.models.recogniser import Recogniser
+from skelact.models.stgcn import STGCNBlock
 from skelact.sequence.sampling import SamplingOptions, uniform
 from skelact.skeletons import SKELETONS
 
@@ -56,7 +57,7 @@ def plain(model: Recogniser) -> nn.Module:
         x = nn.BatchNorm1d.forward(self, x)
         return x.view(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v).contiguous()
 
-    for block in model.backbone.gcn:
+    for block in model.backbone.gcn:  # type: ignore[union-attr]
         assert isinstance(block, STGCNBlock)
         block.gcn.forward = gcn.__get__(block.gcn)  # type: ignore[method-assign]
     model.backbone.data_bn.forward = data_bn.__get__(model.backbone.data_bn)  # type: ignore[method-assign]

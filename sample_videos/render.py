@@ -19,8 +19,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from actor import JOINTS, PERFORMERS, Canvas, Performer, draw, joints, soft_shadow
-from choreography import ACTIONS, FPS
+from actor import JOINTS, PERFORMERS, Performer, joints
+from canvas import Canvas, draw, soft_shadow
+from choreography import FPS, pose
+from dance import hiphop, jazz
+from martial import kata, taichi
 from scipy.io import savemat
 
 WIDTH, HEIGHT, OVERSAMPLE = 512, 384, 2
@@ -32,6 +35,7 @@ UNTRIMMED = (
     ("Jazz", 12.0),
     ("Taichi", 10.0),
 )  # action, seconds
+ACTIONS = {"Taichi": taichi, "Kata": kata, "Jazz": jazz, "HipHop": hiphop}
 Look = tuple[np.ndarray, np.ndarray]
 
 
@@ -208,8 +212,6 @@ def crossing(root: Path) -> None:
     for n, performer in enumerate(cast):
         phase = rng.uniform(0, 6)
         for time in t:
-            from choreography import pose
-
             swing = np.sin(2 * np.pi * 0.9 * time + phase)
             heading = np.cos(2 * np.pi * time / 14) * (1 if n == 0 else -1)
             walk = pose(

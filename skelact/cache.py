@@ -44,6 +44,7 @@ class Entry:
                 "run the command again: it is made anew",
             ) from error
         if self.manifest["files"].get(name) != [len(content), digest(content)]:
+            (self.path / MANIFEST).unlink(missing_ok=True)  # from now on it counts as absent
             raise CacheError(
                 f"{self.path / name} is damaged", "run the command again: it is made anew"
             )

@@ -5,16 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from skelact.errors import ConfigError
-from skelact.models.aagcn import aagcn
-from skelact.models.ctrgcn import ctrgcn
-from skelact.models.stgcn import stgcn, stgcnpp
+from skelact.models.aagcn import AAGCN
+from skelact.models.ctrgcn import CTRGCN
+from skelact.models.recogniser import Recogniser
+from skelact.models.stgcn import PLUS_PLUS, STGCN
 from skelact.skeletons import Skeleton
 from skelact.types import nearest
 
-MODELS = {"stgcn": stgcn, "stgcnpp": stgcnpp, "aagcn": aagcn, "ctrgcn": ctrgcn}
+# name -> backbone class and the arguments that make it this network
+MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "stgcn": (STGCN, {}),
+    "stgcnpp": (STGCN, PLUS_PLUS),
+    "aagcn": (AAGCN, {}),
+    "ctrgcn": (CTRGCN, {}),
+}
 
 
 def build(
@@ -23,15 +28,18 @@ def build(
     skeleton: Skeleton,
     in_channels: int = 3,
     persons: int = 1,
+    dropout: float = 0.0,
     **kwargs: Any,
-) -> nn.Module:
-    """The named network for that many classes and that skeleton. ConfigError for an unknown name or
-    argument."""
+) -> Recogniser:
+    """The named network for that many classes and that skeleton; `dropout` is the head's, `kwargs`
+    are the backbone's. ConfigError for an unknown name or argument."""
     if name not in MODELS:
         raise ConfigError(
             f"no model is called {name!r}{nearest(name, MODELS)}", f"one of {', '.join(MODELS)}"
         )
+    backbone, fixed = MODELS[name]
     try:
-        return MODELS[name](classes, skeleton, in_channels, persons, **kwargs)
+        body = backbone(skeleton, in_channels, persons, **(fixed | kwargs))
+        return Recogniser(body, classes, dropout)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name}: {error}", "see configs/models for its options") from error

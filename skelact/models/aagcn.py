@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, UnitTCN
-from skelact.models.recogniser import Recogniser, stage_plan
+from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
@@ -83,8 +83,8 @@ class UnitAAGCN(nn.Module):
         return y * (1 + channel[:, :, None, None])
 
 
-class AAGCN(nn.Module):
-    """The backbone: data BN over persons too, the blocks of `stage_plan`."""
+class AAGCN(StagedBackbone):
+    """The backbone: the blocks of `stage_plan`."""
 
     def __init__(
         self,
@@ -98,34 +98,12 @@ class AAGCN(nn.Module):
         attention: bool = True,
         tcn_dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         a = adjacency(skeleton, "spatial")
-        self.data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         plan = stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
-        blocks = []
+        blocks: list[nn.Module] = []
         for n, s in enumerate(plan):
             gcn = UnitAAGCN(s.channels, s.out, a, attention)
             tcn = UnitTCN(s.out, s.out, 9, s.stride, tcn_dropout if n else 0.0)
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
-            self.out_channels = s.out
-        self.gcn = nn.ModuleList(blocks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> (N, M, C', T', V)."""
-        n, m = x.shape[:2]
-        x = self.data_bn(x)
-        for block in self.gcn:
-            x = block(x)
-        return x.reshape(n, m, *x.shape[1:])
-
-
-def aagcn(
-    classes: int,
-    skeleton: Skeleton,
-    in_channels: int = 3,
-    persons: int = 1,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> Recogniser:
-    """AAGCN with its head."""
-    return Recogniser(AAGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
+        data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
+        super().__init__(data_bn, blocks, s.out)

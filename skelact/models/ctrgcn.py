@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, UnitTCN
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.recogniser import Recogniser, stage_plan
+from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
 
 
@@ -79,8 +79,8 @@ class CTRGCNBlock(nn.Module):
         return F.relu(y)
 
 
-class CTRGCN(nn.Module):
-    """The backbone: data BN over persons too, the blocks of `stage_plan` under the name `net`."""
+class CTRGCN(StagedBackbone):
+    """The backbone: the blocks of `stage_plan` under the name `net`."""
 
     def __init__(
         self,
@@ -92,32 +92,12 @@ class CTRGCN(nn.Module):
         inflate_stages: Sequence[int] = (5, 8),
         down_stages: Sequence[int] = (5, 8),
     ) -> None:
-        super().__init__()
         a = adjacency(skeleton, "spatial")
-        self.data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
-        plan = stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
-        blocks = []
-        for s in plan:
-            blocks.append(CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual))
-            self.out_channels = s.out
-        self.net = nn.ModuleList(blocks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> (N, M, C', T', V)."""
-        n, m = x.shape[:2]
-        x = self.data_bn(x)
-        for block in self.net:
-            x = block(x)
-        return x.reshape(n, m, *x.shape[1:])
-
-
-def ctrgcn(
-    classes: int,
-    skeleton: Skeleton,
-    in_channels: int = 3,
-    persons: int = 1,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> Recogniser:
-    """CTR-GCN with its head."""
-    return Recogniser(CTRGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
+        plan = list(
+            stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
+        )
+        blocks: list[nn.Module] = [
+            CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual) for s in plan
+        ]
+        data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
+        super().__init__(data_bn, blocks, plan[-1].out, blocks_name="net")

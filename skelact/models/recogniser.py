@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skelact.models.layers import DataBN
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -38,6 +40,28 @@ def stage_plan(
         out = int(base_channels * ch_ratio**inflated + 1e-4)
         yield Stage(width, out, 2 if number in down_stages else 1, True)
         width = out
+
+
+class StagedBackbone(nn.Module):
+    """Data BN and a row of blocks, the last of which gives `out_channels`. `blocks_name` is what
+    the published checkpoints call the row."""
+
+    def __init__(
+        self, data_bn: DataBN, blocks: list[nn.Module], out_channels: int, blocks_name: str = "gcn"
+    ) -> None:
+        super().__init__()
+        self.data_bn = data_bn
+        self.out_channels = out_channels
+        self._blocks_name = blocks_name
+        self.add_module(blocks_name, nn.ModuleList(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> (N, M, C', T', V)."""
+        n, m = x.shape[:2]
+        x = self.data_bn(x)
+        for block in self.get_submodule(self._blocks_name).children():
+            x = block(x)
+        return x.reshape(n, m, *x.shape[1:])
 
 
 class GCNHead(nn.Module):

@@ -4,7 +4,7 @@ whose published weights they load."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
-from skelact.models.recogniser import Recogniser, stage_plan
+from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
 
 
@@ -38,8 +38,8 @@ class STGCNBlock(nn.Module):
         return F.relu(y, inplace=True)
 
 
-class STGCN(nn.Module):
-    """The backbone: data BN and the blocks of `stage_plan`."""
+class STGCN(StagedBackbone):
+    """The backbone: the blocks of `stage_plan`."""
 
     def __init__(
         self,
@@ -62,13 +62,11 @@ class STGCN(nn.Module):
         tcn_kernel: int = 9,
         tcn_dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         a = adjacency(skeleton, graph_mode, max_hop, true_centre)
-        self.data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
         plan = stage_plan(
             in_channels, base_channels, ch_ratio, num_stages, inflate_stages, down_stages
         )
-        blocks = []
+        blocks: list[nn.Module] = []
         for n, s in enumerate(plan):
             gcn = UnitGCN(s.channels, s.out, a, adaptive, conv_pos, with_res)
             dropout = tcn_dropout if n else 0.0
@@ -78,43 +76,15 @@ class STGCN(nn.Module):
                 else DilatedTCN(s.out, s.stride, dropout)
             )
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
-            self.out_channels = s.out
-        self.gcn = nn.ModuleList(blocks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> (N, M, C', T', V)."""
-        n, m = x.shape[:2]
-        x = self.data_bn(x)
-        for block in self.gcn:
-            x = block(x)
-        return x.reshape(n, m, *x.shape[1:])
+        data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
+        super().__init__(data_bn, blocks, s.out)
 
 
-def stgcn(
-    classes: int,
-    skeleton: Skeleton,
-    in_channels: int = 3,
-    persons: int = 1,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> Recogniser:
-    """ST-GCN with its head; `dropout` is the head's."""
-    return Recogniser(STGCN(skeleton, in_channels, persons, **kwargs), classes, dropout)
-
-
-def stgcnpp(
-    classes: int,
-    skeleton: Skeleton,
-    in_channels: int = 3,
-    persons: int = 1,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> Recogniser:
-    """ST-GCN++: learnt adjacency, residuals inside the graph convolution, six temporal branches."""
-    plus: dict[str, Any] = {
-        "graph_mode": "spatial",
-        "adaptive": "init",
-        "with_res": True,
-        "tcn_type": "dilated",
-    }
-    return Recogniser(STGCN(skeleton, in_channels, persons, **(plus | kwargs)), classes, dropout)
+# what makes an ST-GCN an ST-GCN++: a learnt adjacency, residuals inside the graph convolution, six
+# temporal branches
+PLUS_PLUS = {
+    "graph_mode": "spatial",
+    "adaptive": "init",
+    "with_res": True,
+    "tcn_type": "dilated",
+}

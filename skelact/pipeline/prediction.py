@@ -14,7 +14,7 @@ from skelact.engine import checkpoint
 from skelact.engine.device import pick
 from skelact.engine.options import BEST, PredictOptions
 from skelact.engine.predict import per_frame, segments, window_probabilities
-from skelact.errors import CheckpointError, ConfigError, InputError, NoPersonFound
+from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
 from skelact.pipeline.poses import Extracted, poses_of
 from skelact.pipeline.recipe import Recipe
 from skelact.pipeline.sequences import whole_sequence
@@ -36,7 +36,7 @@ _LEAST_SEEN = 0.25  # share of a window in which a person must be seen
 
 @dataclass(frozen=True)
 class Predicted:
-    """One video's predictions, most prominent person first, and the poses they come from."""
+    """One video's predictions, longest-seen person first, and the poses they come from."""
 
     path: Path
     predictions: list[Prediction]
@@ -97,8 +97,8 @@ class Recogniser:
     def predict(
         self, path: Path | str, cache: Cache | None = None, listener: Listener = silent
     ) -> list[Prediction]:
-        """What each person of one video does, most prominent first. Raises what went wrong with it:
-        NotAVideo, NoPersonFound …"""
+        """What each person of one video does, longest seen first. InputError, with the reason, if
+        the video cannot be used."""
         outcome = self.predict_many([path], cache, listener)
         if outcome.failed:
             raise InputError(
@@ -133,7 +133,7 @@ class Recogniser:
         for extracted in group:
             try:
                 tracks.append((extracted, self._tracks(extracted)))
-            except InputError as error:
+            except (InputError, CacheError) as error:
                 outcome.failed.append(Failure.of(extracted.path, error))
         inputs = [x for _, people in tracks for track in people for x in track.inputs]
         if not inputs:
