@@ -128,6 +128,7 @@ class BlazePose:
         """See Estimator. xyz is MediaPipe's world landmarks: metres, origin between the hips."""
         with _quiet():
             landmarker, current = None, -1
+            import cv2
             import mediapipe as mp
         try:
             for picture in pictures:
@@ -136,10 +137,8 @@ class BlazePose:
                         if landmarker is not None:
                             landmarker.close()
                         landmarker, current = self._landmarker(), picture.video  # type: ignore[no-untyped-call]
-                image = mp.Image(
-                    image_format=mp.ImageFormat.SRGB,
-                    data=np.ascontiguousarray(picture.image[..., ::-1]),
-                )
+                rgb = cv2.cvtColor(picture.image, cv2.COLOR_BGR2RGB)
+                image = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
                 found = landmarker.detect_for_video(
                     image, round(picture.frame * 1000 / picture.fps)
                 )
