@@ -86,7 +86,7 @@ def command(
     names = output_names([e.path for e in outcome.results])
     if out is not None:
         for extracted in outcome.results:
-            export_poses(extracted.poses, out / names[extracted.path])
+            export_poses(extracted.poses, out / names[extracted.path], json_form.value)
     if json:
         show.as_json(
             {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skelact.cache import Cache, Entry, key_of
-from skelact.errors import InputError
+from skelact.errors import FfmpegError, InputError
 from skelact.types import Event, Failure, Listener, Outcome, silent
 from skelact.video.probe import find_videos, probe
 from skelact.video.split import CodingOptions, SplitOptions, cut, plan
@@ -35,7 +35,7 @@ def split(
     for video in videos:
         try:
             entry, fresh = split_video(video, options, coding, cache)
-        except InputError as error:
+        except (InputError, FfmpegError) as error:
             outcome.failed.append(Failure.of(video, error))
         else:
             (outcome.done if fresh else outcome.cached).append((video, entry))

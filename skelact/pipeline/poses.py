@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skelact.cache import Cache, Entry
-from skelact.errors import InputError, PathMissing
+from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
 from skelact.pipeline.clips import split_video
 from skelact.pose import imports
 from skelact.pose.base import BLAZEPOSE, IMPORT, PoseOptions
@@ -22,7 +21,7 @@ from skelact.pose.extract import (
     manifest_of,
     poses_key,
 )
-from skelact.pose.store import JsonForm, write_poses
+from skelact.pose.store import JsonForm, read_poses, write_poses
 from skelact.pose.track import TrackOptions
 from skelact.types import Event, Failure, Listener, Outcome, silent
 from skelact.video.probe import probe
@@ -56,6 +55,10 @@ def poses_of(
     """The poses of every video: from the cache where they are, estimated now where they are not.
     Results are Extracted without sequences."""
     if pose.poses_from is not None:
+        if coding.changes:
+            raise ConfigError(
+                "imported poses belong to the video as it is", "leave out --height and --fps"
+            )
         return _imported(videos, cache, Path(pose.poses_from), form)
     pose = resolve(pose)
     weights, track = fingerprint_of(pose), TrackOptions()
@@ -68,7 +71,7 @@ def poses_of(
         try:
             read_from = _recoded(video, coding, cache) if coding.changes else video
             content = cache.content_hash(read_from)
-        except (InputError, OSError) as error:
+        except (InputError, FfmpegError, OSError) as error:
             outcome.failed.append(Failure.of(video, error))
             continue
         source[video] = read_from
@@ -146,12 +149,11 @@ def _imported(videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm
     return outcome
 
 
-def export_poses(poses: Entry, folder: Path) -> None:
-    """Copy the JSON of stored poses into `folder`."""
+def export_poses(poses: Entry, folder: Path, form: JsonForm) -> None:
+    """Write the JSON of stored poses into `folder`, in either form, however they are stored."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in poses.manifest["files"]:
-            shutil.copyfile(poses.path / name, folder / name)
+        write_poses(folder, read_poses(poses), form)
     except OSError as error:
         raise InputError(
             f"cannot write to {folder}: {error.strerror}", "choose another --out"

@@ -68,6 +68,36 @@ def test_extract_lines_and_recoding(clip: Path, tmp_path: Path) -> None:
     assert json.loads((entry / "manifest.json").read_text())["height"] == 192
 
 
+def test_either_json_form_comes_out_of_the_cache(clip: Path, tmp_path: Path) -> None:
+    assert run("extract", clip).returncode == 0
+    assert run("extract", clip, "--json-form", "lines", "--out", "a").returncode == 0
+    assert run("extract", clip, "--out", "b").returncode == 0
+    lines = (tmp_path / "a" / "clip" / "frames.jsonl").read_text().splitlines()
+    frames = [f.read_text() for f in sorted((tmp_path / "b" / "clip").iterdir())]
+    assert lines == frames and len(frames) == 20
+
+
+def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skelact.errors import FfmpegError
+    from skelact.pipeline import clips
+
+    bad = shutil.copy(clip, tmp_path / "bad.mp4")
+    with Path(bad).open("ab") as file:  # another content, so another cache entry
+        file.write(b"tail")
+    whole = clips.cut
+
+    def cut(info, *rest):  # type: ignore[no-untyped-def]
+        if info.path.name == "bad.mp4":
+            raise FfmpegError("ffmpeg failed on bad.mp4")
+        whole(info, *rest)
+
+    monkeypatch.setattr(clips, "cut", cut)
+    assert main(["split", str(bad), str(clip)]) == 1
+    assert len(list((tmp_path / "clips").iterdir())) == 1
+
+
 def test_split(clip: Path, tmp_path: Path) -> None:
     arguments = ("split", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
     done = run(*arguments)
