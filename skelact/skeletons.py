@@ -3,7 +3,8 @@ conversion between layouts by name.
 
 This is the only file in which joints have numbers. Layouts and their published quirks: the COCO
 graph ties hips to shoulders while its bones tie them to the nose; PYSKL's NTU graph ties fingertips
-to the hands while its bone list goes through the thumbs (kept, for parity).
+to the hands while its bone list goes through the thumbs (kept, for parity); everyone else's NTU
+graph goes through the thumbs too (ntu-25-thumb).
 """
 
 from __future__ import annotations
@@ -196,6 +197,13 @@ _MADS = (
     "*shoulder>neck *elbow>shoulder *wrist>elbow *hip>pelvis *knee>hip *ankle>knee "
     "pelvis>neck head>neck"
 )
+_NTU_JOINTS = (
+    "pelvis spine_mid neck head left_shoulder left_elbow left_wrist left_hand "
+    "right_shoulder right_elbow right_wrist right_hand "
+    "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot "
+    "spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb"
+)
+_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _NTU = (
     "pelvis>spine_mid neck>spine_shoulder spine_mid>spine_shoulder head>neck "
     "*shoulder>spine_shoulder *elbow>shoulder *wrist>elbow "
@@ -264,13 +272,25 @@ SKELETONS: dict[str, Skeleton] = {
         _layout(
             "ntu-25",
             "spine_shoulder",
-            "pelvis spine_mid neck head left_shoulder left_elbow left_wrist left_hand "
-            "right_shoulder right_elbow right_wrist right_hand "
-            "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle "
-            "right_foot spine_shoulder left_hand_tip left_thumb "
-            "right_hand_tip right_thumb",
+            _NTU_JOINTS,
             f"{_NTU} *hand_tip>thumb *thumb>hand",
             f"{_NTU} *hand_tip>hand *thumb>hand",
+        ),
+        _layout(
+            "ntu-25-thumb",
+            "spine_shoulder",
+            _NTU_JOINTS,
+            f"{_NTU} *hand_tip>thumb *thumb>hand",
+        ),
+        _layout(
+            "hand-21",
+            "wrist",
+            "wrist " + " ".join(f"{f}_{n}" for f in _FINGERS for n in range(1, 5)),
+            " ".join(
+                f"{f}_{n}>{f}_{n - 1}" if n > 1 else f"{f}_1>wrist"
+                for f in _FINGERS
+                for n in range(1, 5)
+            ),
         ),
         _layout(
             "mads-19",

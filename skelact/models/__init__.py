@@ -7,8 +7,13 @@ from typing import Any
 
 from skelact.errors import ConfigError
 from skelact.models.aagcn import AAGCN
+from skelact.models.asgcn import ASGCN
 from skelact.models.ctrgcn import CTRGCN
+from skelact.models.esan import ESAN
+from skelact.models.kth import KTHNet
+from skelact.models.msg3d import MSG3D
 from skelact.models.recogniser import Recogniser
+from skelact.models.sgn import SGN
 from skelact.models.stgcn import PLUS_PLUS, STGCN
 from skelact.skeletons import Skeleton
 from skelact.types import nearest
@@ -16,9 +21,16 @@ from skelact.types import nearest
 # name -> backbone class and the arguments that make it this network
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "stgcn": (STGCN, {}),
+    "stgcn-kth": (KTHNet, {}),
     "stgcnpp": (STGCN, PLUS_PLUS),
+    "asgcn": (ASGCN, {}),
     "aagcn": (AAGCN, {}),
+    "2s-agcn": (AAGCN, {"attention": False}),
+    "agcn": (AAGCN, {"attention": False, "original": True}),
     "ctrgcn": (CTRGCN, {}),
+    "msg3d": (MSG3D, {}),
+    "sgn": (SGN, {}),
+    "esan": (ESAN, {}),
 }
 
 

@@ -1,5 +1,6 @@
 """AAGCN (Shi et al. 2020, multi-stream adaptive graph networks), PYSKL's form; without attention it
-is what mmaction2 calls 2s-AGCN."""
+is what mmaction2 calls 2s-AGCN. With `original=True` the graph is that of the first paper's code
+(Shi et al. 2019, two-stream adaptive graph networks)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, UnitTCN
+from skelact.models.layers import DataBN, UnitTCN, graph_convolution, is_published
 from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
@@ -19,14 +20,24 @@ from skelact.skeletons import Skeleton
 
 class UnitAAGCN(nn.Module):
     """y = ReLU(BN(sum_k d_k(x (A_k + alpha C_k))) + down(x)), C_k = tanh of the joints' embedded
-    likeness; then spatial, temporal and channel attention, each y (1 + sigmoid). Names as in
-    PYSKL."""
+    likeness; then spatial, temporal and channel attention, each y (1 + sigmoid). In the original the
+    graph is A_k + PA_k + softmax of the likeness over the senders. Names as in PYSKL."""
 
-    def __init__(self, channels: int, out: int, a: Any, attention: bool) -> None:
+    A: Tensor
+
+    def __init__(
+        self, channels: int, out: int, a: Any, attention: bool, original: bool = False
+    ) -> None:
         super().__init__()
-        self.A = nn.Parameter(torch.from_numpy(a.copy()))
-        subsets, joints = self.A.shape[:2]
-        self.alpha = nn.Parameter(torch.zeros(1))
+        graph = torch.from_numpy(a.copy())
+        subsets, joints = graph.shape[:2]
+        self.original = original
+        if original:
+            self.register_buffer("A", graph)
+            self.PA = nn.Parameter(torch.full_like(graph, 1e-6))
+        else:
+            self.A = nn.Parameter(graph)
+            self.alpha = nn.Parameter(torch.zeros(1))
         embed = out // 4
         self.conv_a = nn.ModuleList(nn.Conv2d(channels, embed, 1) for _ in range(subsets))
         self.conv_b = nn.ModuleList(nn.Conv2d(channels, embed, 1) for _ in range(subsets))
@@ -61,26 +72,43 @@ class UnitAAGCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        n, c, t, v = x.shape
-        total = None
-        for k, (conv_a, conv_b, conv_d) in enumerate(
-            zip(self.conv_a, self.conv_b, self.conv_d, strict=True)
-        ):
-            left = conv_a(x).permute(0, 3, 1, 2).reshape(n, v, -1)
-            right = conv_b(x).reshape(n, -1, v)
-            likeness = torch.tanh(left @ right / left.shape[-1])
-            graph = self.A[k] + self.alpha * likeness
-            z = conv_d((x.reshape(n, c * t, v) @ graph.to(x.dtype)).view(n, c, t, v))
-            total = z if total is None else total + z
-        assert total is not None
-        y = F.relu(self.bn(total) + (self.down(x) if hasattr(self, "down") else x))
+        weight, bias = _stacked(self.conv_d)
+        if is_published():
+            graph = self.graph(*(torch.stack([c(x) for c in cs]) for cs in self.embeddings()))
+        else:  # one product for all embeddings of all subsets
+            rows = x.permute(0, 2, 3, 1)
+            parts = [_stacked(cs) for cs in self.embeddings()]
+            both = torch.cat([w.flatten(0, 1) for w, _ in parts])
+            embedded = F.linear(rows, both, torch.cat([b.flatten() for _, b in parts]))
+            sides = embedded.unflatten(3, (2, len(weight), -1)).permute(3, 4, 0, 5, 1, 2)
+            graph = self.graph(*sides)
+        y = self.bn(graph_convolution(x, graph, weight, bias.sum(dim=0)))
+        y = F.relu(y + (self.down(x) if hasattr(self, "down") else x))
         return self._attend(y) if self.attention else y
+
+    def embeddings(self) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """The convolutions of senders and receivers."""
+        return self.conv_a, self.conv_b
+
+    def graph(self, left: Tensor, right: Tensor) -> Tensor:
+        """Embedded joints, each (K, N, E, T, V) -> (N, K, V, V)."""
+        size = left.shape[2] * left.shape[3]
+        likeness = left.permute(1, 0, 4, 2, 3).flatten(3) @ right.transpose(0, 1).flatten(2, 3)
+        if self.original:
+            return self.A + self.PA + torch.softmax(likeness / size, dim=-2)
+        return self.A + self.alpha * torch.tanh(likeness / size)
 
     def _attend(self, y: Tensor) -> Tensor:
         y = y * (1 + torch.sigmoid(self.conv_sa(y.mean(dim=2))).unsqueeze(2))
         y = y * (1 + torch.sigmoid(self.conv_ta(y.mean(dim=3))).unsqueeze(3))
         channel = torch.sigmoid(self.fc2c(F.relu(self.fc1c(y.mean(dim=(2, 3))))))
         return y * (1 + channel[:, :, None, None])
+
+
+def _stacked(convs: nn.ModuleList) -> tuple[Tensor, Tensor]:
+    """Weights (K, out, C) and biases (K, out) of 1x1 convolutions."""
+    weights = torch.stack([c.weight.flatten(1) for c in convs])  # type: ignore[union-attr, operator]
+    return weights, torch.stack([c.bias for c in convs])  # type: ignore[misc]
 
 
 class AAGCN(StagedBackbone):
@@ -96,13 +124,14 @@ class AAGCN(StagedBackbone):
         inflate_stages: Sequence[int] = (5, 8),
         down_stages: Sequence[int] = (5, 8),
         attention: bool = True,
+        original: bool = False,
         tcn_dropout: float = 0.0,
     ) -> None:
         a = adjacency(skeleton, "spatial")
         plan = stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
         blocks: list[nn.Module] = []
         for n, s in enumerate(plan):
-            gcn = UnitAAGCN(s.channels, s.out, a, attention)
+            gcn = UnitAAGCN(s.channels, s.out, a, attention, original)
             tcn = UnitTCN(s.out, s.out, 9, s.stride, tcn_dropout if n else 0.0)
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)

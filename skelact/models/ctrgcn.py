@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, UnitTCN
+from skelact.models.layers import DataBN, Residual, is_published
 from skelact.models.multiscale import MultiScaleTCN
 from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
@@ -30,9 +30,11 @@ class CTRGC(nn.Module):
 
     def forward(self, x: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
         """x (N, C, T, V), a (V, V) -> (N, out, T, V)."""
-        # a convolution of the mean is the mean of the convolution
-        mean = x.mean(dim=2, keepdim=True)
-        x1, x2 = self.conv1(mean).squeeze(2), self.conv2(mean).squeeze(2)
+        if is_published():
+            x1, x2 = self.conv1(x).mean(dim=2), self.conv2(x).mean(dim=2)
+        else:  # a convolution of the mean is the mean of the convolution
+            mean = x.mean(dim=2, keepdim=True)
+            x1, x2 = self.conv1(mean).squeeze(2), self.conv2(mean).squeeze(2)
         graph = self.conv4(torch.tanh(x1.unsqueeze(-1) - x2.unsqueeze(-2))) * alpha + a
         return torch.matmul(self.conv3(x).contiguous(), graph.contiguous())  # T,V x V,V a channel
 
@@ -60,23 +62,18 @@ class UnitCTRGCN(nn.Module):
         return F.relu(self.bn(total) + (self.down(x) if hasattr(self, "down") else x))
 
 
-class CTRGCNBlock(nn.Module):
+class CTRGCNBlock(Residual):
     """Names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
 
     def __init__(self, channels: int, out: int, a: Any, stride: int, residual: bool) -> None:
         super().__init__()
         self.gcn1 = UnitCTRGCN(channels, out, a)
         self.tcn1 = MultiScaleTCN(out, out, stride, kernel=5, dilations=(1, 2), residual=False)
-        self.with_residual = residual
-        if residual and (channels != out or stride != 1):
-            self.residual = UnitTCN(channels, out, 1, stride)
+        self.add_residual(channels, out, stride, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        y = self.tcn1(self.gcn1(x))
-        if self.with_residual:
-            y = y + (self.residual(x) if hasattr(self, "residual") else x)
-        return F.relu(y)
+        return F.relu(self.plus_residual(self.tcn1(self.gcn1(x)), x))
 
 
 class CTRGCN(StagedBackbone):

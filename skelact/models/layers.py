@@ -2,11 +2,14 @@
 
 In that layout a 1x1 convolution is one matrix product and the sum over subsets and joints is one
 batched product with contiguous operands, which is what makes these layers quicker than the usual
-einsum over (n, k, c, t, v); the numbers are the same.
+einsum over (n, k, c, t, v); the numbers are the same. `as_published()` switches to the usual form,
+which is what speed and multiplications are measured against.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -16,6 +19,71 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Adaptive = Literal["none", "init", "offset", "importance"]
+_published = False
+
+
+@contextmanager
+def as_published() -> Iterator[None]:
+    """Inside, layers compute in the order of operations of the papers' own code."""
+    global _published
+    before, _published = _published, True
+    try:
+        yield
+    finally:
+        _published = before
+
+
+def is_published() -> bool:
+    """Whether a layer shall compute as the papers' code does."""
+    return _published
+
+
+def graph_convolution(
+    x: Tensor, a: Tensor, weight: Tensor, bias: Tensor, shift: Tensor | None = None
+) -> Tensor:
+    """sum over k and v of A_k[v, w] (W_k x_v + b_k): x (N, C, T, V), a (K, V, V) or one for each
+    sample (N, K, V, V), weight (K, out, C), bias (K, out) or, added once, (out,)
+    -> (N, out, T, V). `shift` (V, out), where given, stands for the whole bias.
+
+    Joints are gathered where the features are fewer: before or after the product with W."""
+    n, c, t, v = x.shape
+    k, out = weight.shape[:2]
+    a = a.to(x.dtype)
+    if _published:
+        return _published_order(x, a, weight, bias)
+    if shift is None:
+        once = bias.dim() == 1
+        shift = bias.expand(v, out) if once else torch.einsum("...kvw,ko->...wo", a, bias.to(a))
+    if shift.dim() == 3:  # one for each sample: for each of its frames
+        shift = shift.repeat_interleave(t, dim=0)
+    y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
+    if out <= c:
+        # (v, k) rows; matmul would copy z to fold the batch
+        z = F.linear(y, weight.reshape(k * out, c)).view(n * t, v * k, out)
+        gather = a.movedim((-1, -2, -3), (-3, -2, -1)).reshape(-1, v, v * k)
+        y = torch.baddbmm(shift.to(z.dtype), _for_each_frame(gather, n, t), z)
+    else:
+        gather = a.movedim((-1, -3, -2), (-3, -2, -1)).reshape(-1, v * k, v)
+        z = torch.bmm(_for_each_frame(gather, n, t), y).view(n * t, v, k * c)
+        y = F.linear(z, weight.permute(1, 0, 2).reshape(out, k * c))
+        y = y + shift.to(y.dtype)
+    return y.view(n, t, v, out).permute(0, 3, 1, 2)
+
+
+def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
+    """(1 or N, ...) -> (N T, ...)."""
+    return a.expand(n * t, -1, -1) if len(a) == 1 else a.repeat_interleave(t, dim=0)
+
+
+def _published_order(x: Tensor, a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    k, out, c = weight.shape
+    n, _, t, v = x.shape
+    which = "nkvw" if a.dim() == 4 else "kvw"
+    if bias.dim() == 2:
+        z = F.conv2d(x, weight.reshape(k * out, c, 1, 1), bias.flatten()).view(n, k, out, t, v)
+        return torch.einsum(f"nkctv,{which}->nctw", z, a).contiguous()
+    z = torch.einsum(f"nctv,{which}->nkctw", x, a).reshape(n, k * c, t, v)
+    return F.conv2d(z, weight.permute(1, 0, 2).reshape(out, k * c, 1, 1), bias)
 
 
 class UnitGCN(nn.Module):
@@ -67,21 +135,20 @@ class UnitGCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        n, c, t, v = x.shape
-        k, a = self.subsets, self.adjacency().to(x.dtype)
-        y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
-        weight = self.conv.weight.flatten(1)  # (K·out, C) or (out, K·C), k slow
-        if self.conv_pos == "pre":
-            z = F.linear(y, weight, self.conv.bias).view(n * t, v * k, self.out)  # (v, k) rows
-            gather = a.permute(2, 1, 0).reshape(1, v, v * k).expand(n * t, -1, -1)
-            y = torch.bmm(gather, z)  # matmul would copy z to fold the batch
-        else:
-            z = torch.matmul(a.permute(2, 0, 1).reshape(v * k, v), y).view(n * t, v, k * c)
-            y = F.linear(z, weight, self.conv.bias)
-        y = self.bn(y.view(n, t, v, self.out).permute(0, 3, 1, 2))
+        y = self.bn(graph_convolution(x, self.adjacency(), *self.per_subset()))
         if self.with_res:
             y = y + (self.down(x) if hasattr(self, "down") else x)
         return F.relu(y, inplace=True)
+
+    def per_subset(self) -> tuple[Tensor, Tensor]:
+        """The 1x1 convolution as `graph_convolution` takes it; k is the slow index of its rows
+        (pre) or columns (post)."""
+        assert self.conv.bias is not None
+        if self.conv_pos == "pre":
+            return self.conv.weight.view(
+                self.subsets, self.out, -1
+            ), self.conv.bias.view(self.subsets, self.out)
+        return self.conv.weight.view(self.out, self.subsets, -1).transpose(0, 1), self.conv.bias
 
 
 class UnitTCN(nn.Module):
@@ -109,23 +176,49 @@ class UnitTCN(nn.Module):
         return self.drop(self.bn(self.conv(x)))  # type: ignore[no-any-return]
 
 
+class Residual(nn.Module):
+    """What a block adds to its result: the input itself, a 1x1 convolution with BN where the shape
+    changes, or nothing. A block inherits it; state-dict name as in PYSKL: `residual`."""
+
+    def add_residual(self, channels: int, out: int, stride: int, wanted: bool = True) -> None:
+        """To be called in the constructor."""
+        self.with_residual = wanted
+        if wanted and (channels != out or stride != 1):
+            self.residual = UnitTCN(channels, out, 1, stride)
+
+    def plus_residual(self, y: Tensor, x: Tensor) -> Tensor:
+        """y + residual(x)."""
+        if not self.with_residual:
+            return y
+        return y + (self.residual(x) if hasattr(self, "residual") else x)
+
+
 class DataBN(nn.BatchNorm1d):
     """Batch norm of the raw input over joints x channels ('VC', shared by the persons) or persons x
-    joints x channels ('MVC')."""
+    joints x channels ('MVC'). Features are in that order; with `channels_first` channels x joints
+    (SGN's)."""
 
     def __init__(
-        self, kind: Literal["VC", "MVC"], persons: int, joints: int, channels: int
+        self,
+        kind: Literal["VC", "MVC"],
+        persons: int,
+        joints: int,
+        channels: int,
+        channels_first: bool = False,
     ) -> None:
         super().__init__(joints * channels * (persons if kind == "MVC" else 1))
-        self.kind = kind
+        self.kind, self.channels_first = kind, channels_first
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost."""
         n, m, t, v, c = x.shape
-        x = x.permute(0, 1, 3, 4, 2)  # N M V C T
-        x = super().forward(
-            x.reshape(n, m * v * c, t) if self.kind == "MVC" else x.reshape(n * m, v * c, t)
-        )
-        return (
-            x.view(n * m, v, c, t).permute(0, 2, 3, 1).contiguous(memory_format=torch.channels_last)
-        )
+        if self.kind == "MVC":
+            rows = super().forward(x.transpose(1, 2).reshape(n * t, m * v * c))
+            x = rows.view(n, t, m, v, c).transpose(1, 2)
+        elif self.channels_first:
+            x = super().forward(x.transpose(3, 4).reshape(n * m * t, c * v))
+            x = x.view(n, m, t, c, v).transpose(3, 4)
+        else:
+            x = super().forward(x.reshape(n * m * t, v * c))
+        x = x.reshape(n * m, t, v, c).permute(0, 3, 1, 2)
+        return x.contiguous() if _published else x

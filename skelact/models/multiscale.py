@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import UnitTCN
+from skelact.models.layers import Residual, UnitTCN
 
 
 class DilatedTCN(nn.Module):
@@ -41,7 +41,7 @@ class DilatedTCN(nn.Module):
         return self.drop(self.bn(self.transform(y)))  # type: ignore[no-any-return]
 
 
-class MultiScaleTCN(nn.Module):
+class MultiScaleTCN(Residual):
     """MS-G3D's (Liu et al. 2020, sec. 3.3), BN in every branch, then its own residual and ReLU;
     with kernel 5, two dilations and no residual it is CTR-GCN's. The channels that the branches do
     not divide go to the last, plain one."""
@@ -70,15 +70,13 @@ class MultiScaleTCN(nn.Module):
         plain = nn.Conv2d(channels, last, 1, (stride, 1))
         branches.append(nn.Sequential(plain, nn.BatchNorm2d(last)))
         self.branches = nn.ModuleList(branches)
-        self.with_residual, self.activate = residual, activate
-        if residual and (channels != out or stride != 1):
-            self.residual = UnitTCN(channels, out, 1, stride)
+        self.activate = activate
+        self.add_residual(channels, out, stride, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
         y = torch.cat([branch(x) for branch in self.branches], dim=1)
-        if self.with_residual:
-            y = y + (self.residual(x) if hasattr(self, "residual") else x)
+        y = self.plus_residual(y, x)
         return F.relu(y) if self.activate else y
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skelact.models.layers import DataBN
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class StagedBackbone(nn.Module):
     the published checkpoints call the row."""
 
     def __init__(
-        self, data_bn: DataBN, blocks: list[nn.Module], out_channels: int, blocks_name: str = "gcn"
+        self, data_bn: nn.Module, blocks: list[nn.Module], out_channels: int, blocks_name: str = "gcn"
     ) -> None:
         super().__init__()
         self.data_bn = data_bn
@@ -88,7 +87,9 @@ class Recogniser(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.cls_head = GCNHead(int(backbone.out_channels), classes, dropout)  # type: ignore[arg-type]
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:
         """The map before pooling, (N, M, C', T', V)."""

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
-from skelact.models.layers import Adaptive, DataBN, UnitGCN, UnitTCN
+from skelact.models.layers import Adaptive, DataBN, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
 from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
 
 
-class STGCNBlock(nn.Module):
+class STGCNBlock(Residual):
     """Graph convolution, temporal convolution, residual, ReLU. Names as in PYSKL: `gcn`, `tcn`,
     `residual`."""
 
@@ -26,16 +26,11 @@ class STGCNBlock(nn.Module):
         super().__init__()
         self.gcn = gcn
         self.tcn = tcn
-        self.with_residual = residual
-        if residual and (channels != out or stride != 1):
-            self.residual = UnitTCN(channels, out, 1, stride)
+        self.add_residual(channels, out, stride, residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        y = self.tcn(self.gcn(x))
-        if self.with_residual:
-            y = y + (self.residual(x) if hasattr(self, "residual") else x)
-        return F.relu(y, inplace=True)
+        return F.relu(self.plus_residual(self.tcn(self.gcn(x)), x), inplace=True)
 
 
 class STGCN(StagedBackbone):

@@ -1,0 +1,205 @@
+"""AS-GCN's A-link inference module: an encoder that guesses, for every pair of joints, which of
+several kinds of link ties them, and a decoder that is good at foretelling motion only if the guess
+is (Li et al. 2019, sec. 4.1; after Kipf et al. 2018). Trained alone, before the recogniser.
+
+Pairs are a (V, V) grid, row the sender, column the receiver, the diagonal unused: nothing is indexed
+by edge, so that a layer on [receiver, sender] is two small layers on joints and a sum."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+PRIOR_NO_LINK = 0.95
+VARIANCE = 5e-4
+EPS = 1e-10
+
+
+class MLP(nn.Module):
+    """Linear, ELU, dropout, linear, ELU, BN over everything but the features. Published names."""
+
+    def __init__(self, channels: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, hidden)
+        self.bn = nn.BatchNorm1d(hidden)
+        self.dropout = dropout
+        for fc in (self.fc1, self.fc2):
+            nn.init.xavier_normal_(fc.weight)
+            nn.init.constant_(fc.bias, 0.1)
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """Parts (..., C_i) of the concatenated input, which broadcast -> (..., H)."""
+        widths = [p.shape[-1] for p in parts]
+        weights = self.fc1.weight.split(widths, dim=1)
+        x = self.fc1.bias + sum(F.linear(p, w) for p, w in zip(parts, weights, strict=True))
+        x = F.dropout(F.elu(x), self.dropout, self.training)
+        x = F.elu(self.fc2(x))
+        if x.dim() == 4:  # pairs: the diagonal must not count in the statistics
+            mask = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+            out = torch.zeros_like(x)
+            out[:, mask] = self.bn(x[:, mask].flatten(0, 1)).view(len(x), -1, x.shape[-1])
+            return out
+        return self.bn(x.flatten(0, 1)).view(x.shape)  # type: ignore[no-any-return]
+
+
+class Encoder(nn.Module):
+    """Motion of every joint -> logits of the kind of link of every pair."""
+
+    def __init__(self, channels: int, hidden: int, kinds: int, dropout: float) -> None:
+        super().__init__()
+        self.mlp1 = MLP(channels, hidden, dropout)
+        self.mlp2 = MLP(2 * hidden, hidden, dropout)
+        self.mlp3 = MLP(hidden, hidden, dropout)
+        self.mlp4 = MLP(3 * hidden, hidden, dropout)
+        self.fc_out = nn.Linear(hidden, kinds)
+        nn.init.xavier_normal_(self.fc_out.weight)
+        nn.init.constant_(self.fc_out.bias, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, V, T·C) -> (B, V, V, kinds)."""
+        nodes = self.mlp1(x)
+        pairs = self.mlp2(nodes[:, None], nodes[:, :, None])  # receiver, sender
+        nodes = self.mlp3(pairs.sum(dim=1) / x.shape[1])
+        return self.fc_out(self.mlp4(nodes[:, None], nodes[:, :, None], pairs))  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """Foretells every frame from the one before it: messages along the links, a recurrent cell
+    shared by the joints."""
+
+    def __init__(self, dims: int, hidden: int, kinds: int, dropout: float) -> None:
+        super().__init__()
+        self.msg_fc1 = nn.ModuleList(nn.Linear(2 * hidden, hidden) for _ in range(kinds))
+        self.msg_fc2 = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(kinds))
+        for gate in "rin":
+            self.add_module(f"hidden_{gate}", nn.Linear(hidden, hidden, bias=False))
+            self.add_module(f"input_{gate}", nn.Linear(dims, hidden))
+        self.out_fc1 = nn.Linear(hidden, hidden)
+        self.out_fc2 = nn.Linear(hidden, hidden)
+        self.out_fc3 = nn.Linear(hidden, dims)
+        self.hidden, self.dropout = hidden, dropout
+        # kind 0 is 'no link' and sends nothing
+        for unused in (self.msg_fc1[0], self.msg_fc2[0]):
+            unused.requires_grad_(False)
+
+    def forward(self, x: Tensor, links: Tensor) -> Tensor:
+        """x (B, V, T, C), links (B, V, V, kinds) -> frames 1 to T - 1 foretold, (B, V, T - 1, C)."""
+        state = x.new_zeros(*x.shape[:2], self.hidden)
+        out = []
+        for t in range(x.shape[2] - 1):
+            if torch.is_grad_enabled():  # recomputed in the backward pass: memory of one step
+                now, state = cast(
+                    tuple[Tensor, Tensor],
+                    checkpoint(self.step, x[:, :, t], state, links, use_reentrant=False),
+                )
+            else:
+                now, state = self.step(x[:, :, t], state, links)
+            out.append(now)
+        return torch.stack(out, dim=2)
+
+    def step(self, x: Tensor, state: Tensor, links: Tensor) -> tuple[Tensor, Tensor]:
+        """One frame (B, V, C) and the state (B, V, H) -> the next frame and state."""
+        total: Tensor | None = None
+        kinds = range(1, len(self.msg_fc1))
+        for kind in kinds:
+            first, second = self.msg_fc1[kind], self.msg_fc2[kind]
+            assert isinstance(first, nn.Linear)
+            to, of = first.weight.split(self.hidden, dim=1)
+            pairs = F.linear(state, to, first.bias)[:, None] + F.linear(state, of)[:, :, None]
+            message = torch.tanh(second(self._drop(torch.tanh(pairs))))
+            sent = torch.einsum("bijh,bij->bjh", message, links[..., kind])
+            total = sent if total is None else total + sent
+        assert total is not None
+        # divided by the number of coordinates, as published, not by that of joints
+        heard = total / len(kinds) / x.shape[-1]
+        reset = torch.sigmoid(self._gate("r", x, heard))
+        update = torch.sigmoid(self._gate("i", x, heard))
+        new = self.get_submodule("input_n")(x)
+        new = torch.tanh(new + reset * self.get_submodule("hidden_n")(heard))
+        state = (1 - update) * new + update * state
+        y = self._drop(F.relu(self.out_fc1(state)))
+        y = self._drop(F.relu(self.out_fc2(y)))
+        return x + self.out_fc3(y), state
+
+    def _gate(self, gate: str, x: Tensor, heard: Tensor) -> Tensor:
+        return cast(
+            Tensor,
+            self.get_submodule(f"input_{gate}")(x) + self.get_submodule(f"hidden_{gate}")(heard),
+        )
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+class LinkInference(nn.Module):
+    """Encoder and decoder. `kinds` counts 'no link' too. The defaults are the published sizes."""
+
+    def __init__(
+        self,
+        dims: int,
+        frames: int = 50,
+        kinds: int = 3,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        tau: float = 0.5,
+        noise_in_eval: bool = False,
+    ) -> None:
+        super().__init__()
+        self.frames, self.kinds, self.tau, self.noise_in_eval = frames, kinds, tau, noise_in_eval
+        self.encoder = Encoder(dims * frames, hidden, kinds, dropout)
+        self.decoder = Decoder(dims, hidden, kinds, dropout)
+
+    def sampled(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) of any length -> (N·M, V, frames, C)."""
+        t = x.shape[2]
+        steps = torch.arange(self.frames, device=x.device)
+        at = steps * t // self.frames if t > self.frames else steps % t
+        return x[:, :, at].flatten(0, 1).transpose(1, 2)
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, V, frames, C) -> logits and links, both (B, V, V, kinds). Links are one-hot (none
+        from a joint to itself), drawn by Gumbel noise in training (straight through), the likeliest in evaluation; the published
+        code draws there too: `noise_in_eval`. `noise` (B, V, V, kinds) are uniform draws."""
+        logits = self.encoder(x.flatten(2))
+        y = logits
+        if self.training or self.noise_in_eval or noise is not None:
+            u = torch.rand_like(logits) if noise is None else noise
+            y = logits - torch.log(EPS - torch.log(u + EPS))
+        soft = torch.softmax(y / self.tau, dim=-1)
+        hard = F.one_hot(soft.argmax(dim=-1), self.kinds).to(soft.dtype)
+        apart = 1 - torch.eye(logits.shape[1], device=x.device, dtype=soft.dtype)[..., None]
+        return logits, (hard - soft.detach() + soft) * apart
+
+    def graph(self, links: Tensor, strength: float = 0.1) -> Tensor:
+        """(B, V, V, kinds) -> (B, kinds - 1, V, V) actional adjacency: self and links, columns
+        normalised, times `strength` (0.1 as published)."""
+        eye = torch.eye(links.shape[1], device=links.device, dtype=links.dtype)
+        a = links.permute(0, 3, 1, 2)[:, 1:] + eye
+        return a * (1 / a.sum(dim=2, keepdim=True) + EPS) * strength
+
+    def loss(self, x: Tensor) -> Tensor:
+        """Scalar for (B, V, frames, C): Gaussian negative log-likelihood of the decoder's frames,
+        and divergence of the links from a prior of few."""
+        logits, links = self(x)
+        return self.likelihood(x, self.decoder(x, links)) + self.divergence(logits)
+
+    @staticmethod
+    def likelihood(x: Tensor, foretold: Tensor) -> Tensor:
+        """Squared error over twice the variance, a joint of a sequence."""
+        error = (foretold - x[:, :, 1:]).square().sum()
+        return error / (2 * VARIANCE) / (x.shape[0] * x.shape[1])
+
+    def divergence(self, logits: Tensor) -> Tensor:
+        """KL from the prior 0.95 for 'no link', the rest shared; a joint of a sequence."""
+        batch, joints = logits.shape[:2]
+        p = torch.softmax(logits, dim=-1)
+        prior = p.new_full((self.kinds,), (1 - PRIOR_NO_LINK) / (self.kinds - 1))
+        prior[0] = PRIOR_NO_LINK
+        terms = (p * (torch.log(p + 1e-16) - torch.log(prior))).sum(dim=-1)
+        off = ~torch.eye(joints, dtype=torch.bool, device=p.device)
+        return terms[:, off].sum() / (joints * batch)

@@ -1,0 +1,146 @@
+"""The ST-GCN of the KTH report: four ways to partition the neighbours, plain or full pre-activation
+residual layers, edge importance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.models.graph import Matrix, kth_normalise, kth_partition
+from skelact.models.layers import graph_convolution
+from skelact.models.recogniser import StagedBackbone
+from skelact.skeletons import Skeleton
+
+# widths of the layers; the rate halves wherever the width doubles
+PLANS = {
+    9: (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
+    12: (64, 64, 64, 64, 64, 128, 128, 128, 128, 256, 256),
+}
+
+
+class KTHLayer(nn.Module):
+    """Plain: BN, graph convolution, temporal convolution, BN, ReLU, dropout. Residual: BN, ReLU,
+    graph convolution, BN, ReLU, temporal convolution, plus the input (through a 1x1 convolution
+    where its shape changes), ReLU, dropout.
+
+    `bn` places the plain layer's: both, first (only before the graph convolution), or swapped (the
+    second after the ReLU). The mask `M` multiplies the fixed `A` in every forward pass; in the
+    published code A was itself the parameter and M never learnt: `learn_adjacency`."""
+
+    A: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        out: int,
+        a: Matrix,
+        stride: int,
+        residual: bool,
+        dropout: float,
+        bn: Literal["both", "first", "swapped"],
+        edge_importance: bool,
+        learn_adjacency: bool,
+        final_relu: bool,
+        kernel: int,
+    ) -> None:
+        super().__init__()
+        graph = torch.from_numpy(a).float()
+        if learn_adjacency:
+            self.A = nn.Parameter(graph)
+        else:
+            self.register_buffer("A", graph)
+        self.M = nn.Parameter(torch.ones_like(graph)) if edge_importance else None
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.graph = nn.Conv2d(channels, out * len(graph), 1)
+        self.temporal = nn.Conv2d(out, out, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0))
+        if bn not in ("both", "first", "swapped"):
+            raise ValueError(f"bn must be both, first or swapped, got {bn!r}")
+        if residual or bn != "first":
+            self.bn2 = nn.BatchNorm2d(out)
+        self.residual, self.placement, self.final_relu = residual, bn, final_relu
+        if residual and (channels != out or stride != 1):
+            self.shortcut = nn.Conv2d(channels, out, 1, (stride, 1))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / stride, V)."""
+        if self.residual:
+            y = self._gather(F.relu(self.bn1(x)))
+            y = self.temporal(F.relu(self.bn2(y)))
+            y = y + (self.shortcut(x) if hasattr(self, "shortcut") else x)
+            return self.drop(F.relu(y) if self.final_relu else y)  # type: ignore[no-any-return]
+        y = self.temporal(self._gather(self.bn1(x)))
+        if self.placement == "both":
+            y = F.relu(self.bn2(y))
+        else:
+            y = F.relu(y)
+            y = self.bn2(y) if self.placement == "swapped" else y
+        return self.drop(y)  # type: ignore[no-any-return]
+
+    def _gather(self, x: Tensor) -> Tensor:
+        a = self.A if self.M is None else self.A * self.M
+        assert self.graph.bias is not None
+        weight = self.graph.weight.view(len(a), -1, x.shape[1])
+        return graph_convolution(x, a, weight, self.graph.bias.view(len(a), -1))
+
+
+class _PersonsApart(nn.Module):
+    """(N, M, T, V, C) -> (N·M, C, T, V) channels-last; the network normalises in its layers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+class KTHNet(StagedBackbone):
+    """The backbone: an input layer and nine more (depth 9), or the deeper plan (depth 12).
+
+    `distances` (V,), for partition `spatial`, is each joint's mean distance to the middle of the
+    body over the training set; training fills it in."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        in_channels: int = 2,
+        persons: int = 1,
+        partition: Literal["uni", "distance", "spatial", "symmetrical"] = "spatial",
+        norm: Literal["report", "row", "published"] = "report",
+        residual: bool = True,
+        edge_importance: bool = True,
+        learn_adjacency: bool = False,
+        layer_dropout: float = 0.0,
+        bn: Literal["both", "first", "swapped"] = "both",
+        final_relu: bool = True,
+        depth: int = 9,
+        base_channels: int = 64,
+        kernel: int = 9,
+        distances: Sequence[float] | None = None,
+    ) -> None:
+        if depth not in PLANS:
+            raise ValueError(f"depth must be one of {', '.join(map(str, PLANS))}, got {depth}")
+        a = kth_normalise(kth_partition(skeleton, partition, distances), norm)
+        blocks: list[nn.Module] = []
+        channels = in_channels
+        for number, width in enumerate(PLANS[depth]):
+            out = width * base_channels // 64
+            stride = 2 if number and out != channels else 1
+            blocks.append(
+                KTHLayer(
+                    channels,
+                    out,
+                    a,
+                    stride,
+                    residual,
+                    layer_dropout,
+                    bn,
+                    edge_importance,
+                    learn_adjacency,
+                    final_relu,
+                    kernel,
+                )
+            )
+            channels = out
+        super().__init__(_PersonsApart(), blocks, channels, blocks_name="layers")

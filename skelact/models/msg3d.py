@@ -1,0 +1,187 @@
+"""MS-G3D (Liu et al. 2020): disentangled multi-scale aggregation, in PYSKL's form; `norm="sym"` is
+the original's normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
+from skelact.models.layers import DataBN, graph_convolution, is_published
+from skelact.models.multiscale import MultiScaleTCN
+from skelact.skeletons import Skeleton
+
+Norm = Literal["col", "sym"]
+
+
+class _Layers(nn.Module):
+    """Convolution, BN, ReLU under the names that PYSKL's checkpoints give them."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU())
+
+    def finish(self, y: Tensor) -> Tensor:
+        """BN and ReLU of what the convolution gave."""
+        return self.layers[2](self.layers[1](y))  # type: ignore[no-any-return]
+
+
+class MultiScaleGCN(nn.Module):
+    """ReLU(BN(W [ (A_k + PA_k) x ]_k)) over shells of exactly k hops (eq. 6). Names as in PYSKL:
+    `A`, `PA`, `mlp.layers`."""
+
+    A: Tensor
+
+    def __init__(self, channels: int, out: int, links: Matrix, scales: int, norm: Norm) -> None:
+        super().__init__()
+        a = torch.from_numpy(k_adjacency(links, scales, norm)).float()
+        self.register_buffer("A", a)
+        self.PA = nn.Parameter(torch.empty_like(a).uniform_(-1e-6, 1e-6))
+        self.mlp = _Layers(channels * scales, out)
+
+    def per_scale(self) -> tuple[Tensor, Tensor]:
+        """Weight (K, out, C) and bias (out,) of the convolution; k is the slow index of its
+        columns."""
+        conv = self.mlp.layers[0]
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+        return conv.weight.view(conv.out_channels, len(self.A), -1).transpose(0, 1), conv.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T, V)."""
+        return self.mlp.finish(graph_convolution(x, self.A + self.PA, *self.per_scale()))
+
+
+class WindowGCN(nn.Module):
+    """One G3D path (sec. 3.2): a multi-scale graph convolution over all joints of a window of
+    frames at once, then a convolution that collapses the window, BN. Names as in PYSKL: `gcn3d.1`,
+    `out_conv`, `out_bn`."""
+
+    def __init__(
+        self,
+        channels: int,
+        middle: int,
+        out: int,
+        links: Matrix,
+        window: int,
+        stride: int,
+        scales: int,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.window, self.stride = window, stride
+        graph = MultiScaleGCN(channels, middle, window_graph(links, window), scales, norm)
+        self.gcn3d = nn.Sequential(nn.Identity(), graph)
+        self.out_conv = nn.Conv3d(middle, out, (1, window, 1))
+        self.out_bn = nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / stride, V)."""
+        n, c, t, v = x.shape
+        graph = self.gcn3d[1]
+        assert isinstance(graph, MultiScaleGCN)
+        after = (t - 1) // self.stride + 1
+        if is_published():
+            y = graph(self._unfolded(x)).view(n, -1, after, self.window, v)
+            return self.out_bn(self.out_conv(y).squeeze(3))  # type: ignore[no-any-return]
+        if self.out_conv.in_channels > c:
+            y = graph(self._unfolded(x)).permute(0, 2, 3, 1)
+            y = y.reshape(n * after, self.window, v, -1).permute(0, 3, 1, 2)
+        else:
+            y = graph.mlp.finish(self._weights_first(x, graph, after))
+        y = F.conv2d(y, self.out_conv.weight.squeeze(2), self.out_conv.bias)
+        y = y.permute(0, 2, 3, 1).reshape(n, after, v, -1).permute(0, 3, 1, 2)
+        return self.out_bn(y)  # type: ignore[no-any-return]
+
+    def _unfolded(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T / stride, window V), time slow."""
+        n, c, _, v = x.shape
+        pad = (self.window - 1) // 2
+        windows = F.pad(x, (0, 0, pad, pad)).unfold(2, self.window, self.stride)
+        return windows.transpose(3, 4).reshape(n, c, -1, self.window * v)
+
+    def _weights_first(self, x: Tensor, graph: MultiScaleGCN, after: int) -> Tensor:
+        """The graph convolution before BN, (N T', C', window, V): a frame is multiplied with the
+        weights once instead of once for every window that shows it."""
+        n, c, t, v = x.shape
+        weight, bias = graph.per_scale()
+        k, out = weight.shape[:2]
+        y = x.permute(0, 2, 3, 1).reshape(n, t, v, c)
+        z = F.linear(y, weight.reshape(k * out, c)).view(n, t, v * k, out)
+        pad = (self.window - 1) // 2
+        z = F.pad(z, (0, 0, 0, 0, pad, pad))
+        a = (graph.A + graph.PA).to(z.dtype)  # (K, window V from, window V to)
+        total = bias.to(z.dtype).expand(n * after, self.window * v, out)
+        for source, part in enumerate(a.split(v, dim=1)):
+            frames = z[:, source : source + self.stride * (after - 1) + 1 : self.stride]
+            gather = part.permute(2, 1, 0).reshape(1, self.window * v, v * k)
+            frames = frames.reshape(n * after, v * k, out)
+            total = torch.baddbmm(total, gather.expand(n * after, -1, -1), frames)
+        return total.view(n * after, self.window, v, out).permute(0, 3, 1, 2)
+
+
+class G3D(nn.Module):
+    """The sum of several windows' paths. Name as in PYSKL: `gcn3d`."""
+
+    def __init__(self, paths: Iterable[WindowGCN]) -> None:
+        super().__init__()
+        self.gcn3d = nn.ModuleList(paths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / stride, V)."""
+        return sum(path(x) for path in self.gcn3d)  # type: ignore[return-value]
+
+
+class MSG3D(nn.Module):
+    """The backbone: three blocks of ReLU(factorised path + G3D paths) and a temporal convolution.
+    Names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
+
+    A: Tensor
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        in_channels: int = 3,
+        persons: int = 1,
+        base_channels: int = 96,
+        gcn_scales: int = 13,
+        g3d_scales: int = 6,
+        windows: Sequence[int] = (3, 5),
+        norm: Norm = "col",
+    ) -> None:
+        super().__init__()
+        links = adjacency(skeleton, "binary_adj")[0].astype(float)
+        self.register_buffer("A", torch.from_numpy(links).float())
+        self.data_bn = DataBN("MVC", persons, len(links), in_channels)
+        self.out_channels = 4 * base_channels
+        channels = in_channels
+        for block, stride in enumerate((1, 2, 2), start=1):
+            out = base_channels * 2 ** (block - 1)
+            middle = base_channels if block == 1 else channels
+            sgcn = nn.Sequential(
+                MultiScaleGCN(channels, middle, links, gcn_scales, norm),
+                MultiScaleTCN(middle, out, stride),
+                MultiScaleTCN(out, out, activate=False),
+            )
+            paths = (
+                WindowGCN(channels, middle, out, links, w, stride, g3d_scales, norm)
+                for w in windows
+            )
+            self.add_module(f"gcn3d{block}", G3D(paths))
+            self.add_module(f"sgcn{block}", sgcn)
+            self.add_module(f"tcn{block}", MultiScaleTCN(out, out))
+            channels = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> (N, M, C', T', V)."""
+        n, m = x.shape[:2]
+        x = self.data_bn(x)
+        for block in "123":
+            g3d, sgcn, tcn = (
+                self.get_submodule(name + block) for name in ("gcn3d", "sgcn", "tcn")
+            )
+            x = tcn(F.relu(sgcn(x) + g3d(x)))
+        return x.reshape(n, m, *x.shape[1:])
