@@ -214,7 +214,7 @@ class Trainer:
                     logits = net(x)
                 loss = F.cross_entropy(logits.float(), labels, label_smoothing=o.label_smoothing)
                 self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 nn.utils.clip_grad_norm_(net.parameters(), o.clip_norm)
                 self.optimiser.step()
                 losses += loss.detach() * len(batch)

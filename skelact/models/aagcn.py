@@ -20,8 +20,8 @@ from skelact.skeletons import Skeleton
 
 class UnitAAGCN(nn.Module):
     """y = ReLU(BN(sum_k d_k(x (A_k + alpha C_k))) + down(x)), C_k = tanh of the joints' embedded
-    likeness; then spatial, temporal and channel attention, each y (1 + sigmoid). In the original the
-    graph is A_k + PA_k + softmax of the likeness over the senders. Names as in PYSKL."""
+    likeness; then spatial, temporal and channel attention, each y (1 + sigmoid). In the original
+    the graph is A_k + PA_k + softmax of the likeness over the senders. Names as in PYSKL."""
 
     A: Tensor
 
@@ -107,7 +107,7 @@ class UnitAAGCN(nn.Module):
 
 def _stacked(convs: nn.ModuleList) -> tuple[Tensor, Tensor]:
     """Weights (K, out, C) and biases (K, out) of 1x1 convolutions."""
-    weights = torch.stack([c.weight.flatten(1) for c in convs])  # type: ignore[union-attr, operator]
+    weights = torch.stack([c.weight.flatten(1) for c in convs])  # type: ignore[operator]
     return weights, torch.stack([c.bias for c in convs])  # type: ignore[misc]
 
 

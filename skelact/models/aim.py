@@ -2,8 +2,8 @@
 several kinds of link ties them, and a decoder that is good at foretelling motion only if the guess
 is (Li et al. 2019, sec. 4.1; after Kipf et al. 2018). Trained alone, before the recogniser.
 
-Pairs are a (V, V) grid, row the sender, column the receiver, the diagonal unused: nothing is indexed
-by edge, so that a layer on [receiver, sender] is two small layers on joints and a sum."""
+Pairs are a (V, V) grid, row the sender, column the receiver, the diagonal unused: nothing is
+indexed by edge, so that a layer on [receiver, sender] is two small layers on joints and a sum."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from torch.utils.checkpoint import checkpoint
 PRIOR_NO_LINK = 0.95
 VARIANCE = 5e-4
 EPS = 1e-10
+
+
+def off_diagonal(size: int, device: torch.device) -> Tensor:
+    """Positions of a flattened (size, size) grid that are not on its diagonal."""
+    return torch.arange(size * size, device=device)[1:].view(size - 1, size + 1)[:, :-1].flatten()
 
 
 class MLP(nn.Module):
@@ -40,11 +45,11 @@ class MLP(nn.Module):
         x = F.dropout(F.elu(x), self.dropout, self.training)
         x = F.elu(self.fc2(x))
         if x.dim() == 4:  # pairs: the diagonal must not count in the statistics
-            mask = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-            out = torch.zeros_like(x)
-            out[:, mask] = self.bn(x[:, mask].flatten(0, 1)).view(len(x), -1, x.shape[-1])
-            return out
-        return self.bn(x.flatten(0, 1)).view(x.shape)  # type: ignore[no-any-return]
+            pairs = off_diagonal(x.shape[1], x.device)
+            normed = self.bn(x.flatten(1, 2)[:, pairs].flatten(0, 1)).to(x.dtype)
+            out = torch.zeros_like(x).flatten(1, 2)
+            return out.index_copy(1, pairs, normed.view(len(x), len(pairs), -1)).view(x.shape)
+        return self.bn(x.flatten(0, 1)).view(x.shape)
 
 
 class Encoder(nn.Module):
@@ -65,7 +70,7 @@ class Encoder(nn.Module):
         nodes = self.mlp1(x)
         pairs = self.mlp2(nodes[:, None], nodes[:, :, None])  # receiver, sender
         nodes = self.mlp3(pairs.sum(dim=1) / x.shape[1])
-        return self.fc_out(self.mlp4(nodes[:, None], nodes[:, :, None], pairs))  # type: ignore[no-any-return]
+        return self.fc_out(self.mlp4(nodes[:, None], nodes[:, :, None], pairs))
 
 
 class Decoder(nn.Module):
@@ -88,7 +93,7 @@ class Decoder(nn.Module):
             unused.requires_grad_(False)
 
     def forward(self, x: Tensor, links: Tensor) -> Tensor:
-        """x (B, V, T, C), links (B, V, V, kinds) -> frames 1 to T - 1 foretold, (B, V, T - 1, C)."""
+        """x (B, V, T, C), links (B, V, V, kinds) -> frames 1 to T - 1 foretold (B, V, T - 1, C)."""
         state = x.new_zeros(*x.shape[:2], self.hidden)
         out = []
         for t in range(x.shape[2] - 1):
@@ -163,8 +168,9 @@ class LinkInference(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, V, frames, C) -> logits and links, both (B, V, V, kinds). Links are one-hot (none
-        from a joint to itself), drawn by Gumbel noise in training (straight through), the likeliest in evaluation; the published
-        code draws there too: `noise_in_eval`. `noise` (B, V, V, kinds) are uniform draws."""
+        from a joint to itself), drawn by Gumbel noise in training (straight through), the likeliest
+        in evaluation; the published code draws there too: `noise_in_eval`. `noise`
+        (B, V, V, kinds) are uniform draws."""
         logits = self.encoder(x.flatten(2))
         y = logits
         if self.training or self.noise_in_eval or noise is not None:
@@ -201,5 +207,4 @@ class LinkInference(nn.Module):
         prior = p.new_full((self.kinds,), (1 - PRIOR_NO_LINK) / (self.kinds - 1))
         prior[0] = PRIOR_NO_LINK
         terms = (p * (torch.log(p + 1e-16) - torch.log(prior))).sum(dim=-1)
-        off = ~torch.eye(joints, dtype=torch.bool, device=p.device)
-        return terms[:, off].sum() / (joints * batch)
+        return terms.flatten(1)[:, off_diagonal(joints, p.device)].sum() / (joints * batch)

@@ -205,7 +205,7 @@ class ASGCN(nn.Module):
     def _foretold(self, x: Tensor, features: Tensor, actional: Tensor) -> Tensor:
         n, m = x.shape[:2]
         last = x[:, :, -1:].flatten(0, 1).permute(0, 3, 1, 2)
-        return self.foreteller(features.flatten(0, 1), last, actional).unflatten(0, (n, m))  # type: ignore[no-any-return]
+        return self.foreteller(features.flatten(0, 1), last, actional).unflatten(0, (n, m))
 
     def forecast(self, x: Tensor) -> Tensor:
         """The `horizon` poses after (N, M, T, V, C): (N, M, horizon, V, C)."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import DataBN
+from skelact.models.layers import DataBN, is_published
 from skelact.models.sgn import Embed, one_hot_positions
 from skelact.skeletons import Skeleton
 
@@ -52,10 +52,13 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        seen = x[:, :, :: self.stride]
+        # frames that know nothing of each other need no graph where they are dropped
+        early = self.kind in ("S1", "V") and not is_published()
+        seen = x[:, :, :: self.stride] if early else x
         theta = self.theta(seen)
         phi = self.phi(seen) if hasattr(self, "phi") else theta
         y = self._attend(theta, phi, self.g(seen))
+        y = y if early else y[:, :, :: self.stride]
         if hasattr(self, "h"):
             y = self.h(y)
         return F.relu(self.bn(y) + self.residual_bn(self.residual(x)))

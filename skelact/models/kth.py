@@ -72,14 +72,14 @@ class KTHLayer(nn.Module):
             y = self._gather(F.relu(self.bn1(x)))
             y = self.temporal(F.relu(self.bn2(y)))
             y = y + (self.shortcut(x) if hasattr(self, "shortcut") else x)
-            return self.drop(F.relu(y) if self.final_relu else y)  # type: ignore[no-any-return]
+            return self.drop(F.relu(y) if self.final_relu else y)
         y = self.temporal(self._gather(self.bn1(x)))
         if self.placement == "both":
             y = F.relu(self.bn2(y))
         else:
             y = F.relu(y)
             y = self.bn2(y) if self.placement == "swapped" else y
-        return self.drop(y)  # type: ignore[no-any-return]
+        return self.drop(y)
 
     def _gather(self, x: Tensor) -> Tensor:
         a = self.A if self.M is None else self.A * self.M

@@ -145,9 +145,9 @@ class UnitGCN(nn.Module):
         (pre) or columns (post)."""
         assert self.conv.bias is not None
         if self.conv_pos == "pre":
-            return self.conv.weight.view(
-                self.subsets, self.out, -1
-            ), self.conv.bias.view(self.subsets, self.out)
+            return self.conv.weight.view(self.subsets, self.out, -1), self.conv.bias.view(
+                self.subsets, self.out
+            )
         return self.conv.weight.view(self.out, self.subsets, -1).transpose(0, 1), self.conv.bias
 
 
@@ -173,7 +173,7 @@ class UnitTCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        return self.drop(self.bn(self.conv(x)))  # type: ignore[no-any-return]
+        return self.drop(self.bn(self.conv(x)))
 
 
 class Residual(nn.Module):

@@ -27,7 +27,7 @@ class _Layers(nn.Module):
 
     def finish(self, y: Tensor) -> Tensor:
         """BN and ReLU of what the convolution gave."""
-        return self.layers[2](self.layers[1](y))  # type: ignore[no-any-return]
+        return self.layers[2](self.layers[1](y))
 
 
 class MultiScaleGCN(nn.Module):
@@ -86,7 +86,7 @@ class WindowGCN(nn.Module):
         after = (t - 1) // self.stride + 1
         if is_published():
             y = graph(self._unfolded(x)).view(n, -1, after, self.window, v)
-            return self.out_bn(self.out_conv(y).squeeze(3))  # type: ignore[no-any-return]
+            return self.out_bn(self.out_conv(y).squeeze(3))
         if self.out_conv.in_channels > c:
             y = graph(self._unfolded(x)).permute(0, 2, 3, 1)
             y = y.reshape(n * after, self.window, v, -1).permute(0, 3, 1, 2)
@@ -94,7 +94,7 @@ class WindowGCN(nn.Module):
             y = graph.mlp.finish(self._weights_first(x, graph, after))
         y = F.conv2d(y, self.out_conv.weight.squeeze(2), self.out_conv.bias)
         y = y.permute(0, 2, 3, 1).reshape(n, after, v, -1).permute(0, 3, 1, 2)
-        return self.out_bn(y)  # type: ignore[no-any-return]
+        return self.out_bn(y)
 
     def _unfolded(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, C, T / stride, window V), time slow."""
@@ -132,7 +132,7 @@ class G3D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        return sum(path(x) for path in self.gcn3d)  # type: ignore[return-value]
+        return sum(path(x) for path in self.gcn3d)
 
 
 class MSG3D(nn.Module):
@@ -180,8 +180,6 @@ class MSG3D(nn.Module):
         n, m = x.shape[:2]
         x = self.data_bn(x)
         for block in "123":
-            g3d, sgcn, tcn = (
-                self.get_submodule(name + block) for name in ("gcn3d", "sgcn", "tcn")
-            )
+            g3d, sgcn, tcn = (self.get_submodule(name + block) for name in ("gcn3d", "sgcn", "tcn"))
             x = tcn(F.relu(sgcn(x) + g3d(x)))
         return x.reshape(n, m, *x.shape[1:])

@@ -38,7 +38,7 @@ class DilatedTCN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, C, T / stride, V)."""
         y = torch.cat([branch(x) for branch in self.branches], dim=1)
-        return self.drop(self.bn(self.transform(y)))  # type: ignore[no-any-return]
+        return self.drop(self.bn(self.transform(y)))
 
 
 class MultiScaleTCN(Residual):
@@ -92,4 +92,4 @@ class _Named(nn.Module):
         self.conv = conv
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)  # type: ignore[no-any-return]
+        return self.conv(x)

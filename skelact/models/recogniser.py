@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 
-
 @dataclass(frozen=True)
 class Stage:
     """One block of a backbone: channels in and out, temporal stride, with or without residual."""
@@ -46,7 +45,11 @@ class StagedBackbone(nn.Module):
     the published checkpoints call the row."""
 
     def __init__(
-        self, data_bn: nn.Module, blocks: list[nn.Module], out_channels: int, blocks_name: str = "gcn"
+        self,
+        data_bn: nn.Module,
+        blocks: list[nn.Module],
+        out_channels: int,
+        blocks_name: str = "gcn",
     ) -> None:
         super().__init__()
         self.data_bn = data_bn
@@ -76,7 +79,7 @@ class GCNHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, M, C, T, V) -> (N, classes)."""
-        return self.fc(self.drop(features.mean(dim=(3, 4)).mean(dim=1)))  # type: ignore[no-any-return]
+        return self.fc(self.drop(features.mean(dim=(3, 4)).mean(dim=1)))
 
 
 class Recogniser(nn.Module):
@@ -93,7 +96,21 @@ class Recogniser(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The map before pooling, (N, M, C', T', V)."""
-        return self.backbone(x)  # type: ignore[no-any-return]
+        return self.backbone(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cls_head(self.features(x))  # type: ignore[no-any-return]
+        return self.cls_head(self.features(x))
+
+    def training_output(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what the network adds to the loss of its own accord (AS-GCN: the cost of its
+        forecast), a scalar."""
+        if hasattr(self.backbone, "train_features"):
+            features, extra = self.backbone.train_features(x)  # type: ignore[operator]
+            return self.cls_head(features), extra
+        return self(x), x.new_zeros(())
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether training starts with a phase of its own: the backbone then has
+        `pretraining_loss(x)`, `pretraining_parameters()` and `frozen_parameters()`."""
+        return hasattr(self.backbone, "pretraining_loss")

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -114,7 +112,7 @@ class SGN(nn.Module):
         x = self.tcn(x.amax(dim=3, keepdim=True))
         if self.original:
             x = x.amax(dim=2, keepdim=True)
-        return cast(Tensor, x.reshape(n, m, *x.shape[1:]))
+        return x.reshape(n, m, *x.shape[1:])
 
     def motion(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C): x_t - x_(t - 1), first 0, in the original; PYSKL has x_(t + 1) - x_t
