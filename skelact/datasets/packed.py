@@ -105,3 +105,20 @@ def open_packed(entry: Entry) -> Packed:
         Skeleton.from_dict(index["skeleton"]),
         index["meta"],
     )
+
+
+def joint_distances(packed: Packed, rows: npt.NDArray[np.int64]) -> list[float]:
+    """(V,) mean distance of each joint to the middle of the body in its frame (the mean of the
+    joints seen), over the clips `rows`; missing joints do not count. A joint never seen is put at
+    the mean of the others."""
+    joints = len(packed.skeleton.joints)
+    total, count = np.zeros(joints), np.zeros(joints)
+    for row in rows:
+        frames = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1]]
+        where = frames[..., : int(packed.meta["dims"])].reshape(-1, joints, packed.meta["dims"])
+        where = where[~np.isnan(where).all(axis=(1, 2))]
+        away = np.linalg.norm(where - np.nanmean(where, axis=1, keepdims=True), axis=-1)
+        total += np.nansum(away, axis=0)
+        count += (~np.isnan(away)).sum(axis=0)
+    mean = np.divide(total, count, out=np.full(joints, np.nan), where=count > 0)
+    return [float(v) for v in np.where(np.isnan(mean), np.nanmean(mean), mean)]

@@ -3,14 +3,14 @@ once."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from skelact.datasets.packed import Packed
+from skelact.engine.augment import Change
 from skelact.engine.options import AugmentOptions
+from skelact.sequence import streams
 from skelact.sequence.sampling import Indices, SamplingOptions, testing_indices, training_indices
 
 
@@ -22,6 +22,7 @@ class DeviceClips:
         self.offsets, self.lengths = packed.offsets, packed.lengths
         self.labels = torch.from_numpy(packed.labels).to(device)
         self.mirror = torch.from_numpy(packed.skeleton.mirror).to(device)
+        self.parents = torch.from_numpy(packed.skeleton.parent_indices).to(device)
         self.dims = int(packed.meta["dims"])
         self.device = device
 
@@ -37,6 +38,27 @@ class DeviceClips:
             x = x.masked_fill(empty[:, :, None, None, None], 0.0)
         return x.transpose(1, 2)
 
+    def shown(
+        self,
+        samples: Indices,
+        frames: Indices,
+        names: tuple[str, ...],
+        change: Change | None = None,
+    ) -> Tensor:
+        """The named streams of those frames, (N, M, L, V, C·streams) without NaN."""
+        ends = self.lengths[samples][:, None] - 1
+        x = self.gather(samples, frames)
+        following = last = None
+        if streams.needs_next(names):
+            following = self.gather(samples, np.where(frames < 0, -1, np.minimum(frames + 1, ends)))
+            last = torch.from_numpy(frames >= ends).to(self.device)[:, None, :, None, None]
+            if change is not None:
+                following = change.apply(following, self.mirror, self.dims)
+        if change is not None:
+            x = change.apply(x, self.mirror, self.dims)
+        made = streams.parts(x, following, last, self.parents, self.dims, names)
+        return torch.nan_to_num_(torch.cat(made, dim=-1))
+
     def training(
         self,
         samples: Indices,
@@ -46,8 +68,9 @@ class DeviceClips:
     ) -> tuple[Tensor, Tensor]:
         """An augmented batch: x (N, M, L, V, C) without NaN, labels (N,)."""
         frames = np.stack([training_indices(int(self.lengths[i]), sampling, rng) for i in samples])
-        x = augmented(self.gather(samples, frames), augment, self.mirror, self.dims, rng)
-        return torch.nan_to_num_(x), self.labels[torch.from_numpy(samples).to(self.device)]
+        change = Change.draw(augment, len(samples), len(self.mirror), self.dims, rng)
+        x = self.shown(samples, frames, streams.parse(sampling.streams), change)
+        return x, self.labels[torch.from_numpy(samples).to(self.device)]
 
     def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
         """x (N·clips, M, L, V, C) without NaN, clips of a sample next to each other; and the number
@@ -56,45 +79,6 @@ class DeviceClips:
             [testing_indices(int(self.lengths[i]), sampling) for i in samples]
         )  # (N, clips, L)
         clips = frames.shape[1]
-        x = self.gather(np.repeat(samples, clips), frames.reshape(-1, frames.shape[2]))
-        return torch.nan_to_num(x), clips
-
-
-def augmented(
-    x: Tensor, options: AugmentOptions, mirror: Tensor, dims: int, rng: np.random.Generator
-) -> Tensor:
-    """x (N, M, T, V, C) with NaN for missing joints -> the same, changed clip by clip. The first
-    `dims` channels are coordinates; x is left/right."""
-    n = len(x)
-    x = x.clone()
-    if options.flip > 0:
-        turned = torch.from_numpy(rng.random(n) < options.flip).to(x.device)
-        flipped = x[:, :, :, mirror].clone()
-        flipped[..., 0] *= -1
-        x = torch.where(turned[:, None, None, None, None], flipped, x)
-    where = x[..., :dims]
-    matrix = np.tile(np.eye(dims, dtype=np.float32), (n, 1, 1))
-    if options.rotate_rad > 0:
-        angle = rng.uniform(-options.rotate_rad, options.rotate_rad, n)
-        matrix[:, 0, 0] = matrix[:, 1, 1] = np.cos(angle)
-        matrix[:, 0, 1], matrix[:, 1, 0] = -np.sin(angle), np.sin(angle)
-    if options.scale > 0:
-        matrix *= rng.uniform(1 - options.scale, 1 + options.scale, (n, dims, 1)).astype(np.float32)
-    where = torch.einsum("nmtvd,ned->nmtve", where, torch.from_numpy(matrix).to(x))
-    if options.noise > 0:
-        seed = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        where = where + torch.randn(where.shape, generator=seed).to(x) * options.noise
-    x[..., :dims] = where
-    if options.drop_joint > 0:
-        gone = torch.from_numpy(rng.random((n, 1, 1, x.shape[3], 1)) < options.drop_joint).to(
-            x.device
-        )
-        x = x.masked_fill(gone, 0.0)
-    return x
-
-
-def cosine(step: int, total: int, warmup: int) -> float:
-    """Factor of the learning rate at an iteration: linear warm-up, then half a cosine to 0."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+        flat = frames.reshape(-1, frames.shape[2])
+        names = streams.parse(sampling.streams)
+        return self.shown(np.repeat(samples, clips), flat, names), clips

@@ -18,29 +18,54 @@ BEST, LAST, LOG, RESULT, PREDICTIONS, CONFIG, SPLIT = (
 )
 
 
+OPTIMISERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("cosine", "step", "constant")
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """SGD with Nesterov momentum, cosine to 0 per iteration (PYSKL's schedule), early stop on the
-    validation part of the training side."""
+    validation part of the training side; what the papers use instead is there too."""
 
     epochs: int = field(default=16, metadata={"help": "epochs at most"})
     repeat: int = field(default=5, metadata={"help": "passes over the training clips in one epoch"})
     batch_size: int = field(default=16, metadata={"help": "clips in a batch"})
+    optimiser: str = field(default="sgd", metadata={"help": "sgd, adam or adamw"})
     lr: float = field(
         default=0.1,
-        metadata={"help": "learning rate for a batch of 128; scaled linearly to the batch size"},
+        metadata={"help": "learning rate for a batch of lr_batch; scaled linearly to batch_size"},
     )
-    momentum: float = field(default=0.9, metadata={"help": "momentum"})
-    nesterov: bool = field(default=True, metadata={"help": "Nesterov momentum"})
+    lr_batch: int = field(
+        default=128, metadata={"help": "batch size that lr is meant for; 0: lr is used as it is"}
+    )
+    momentum: float = field(default=0.9, metadata={"help": "momentum (sgd)"})
+    nesterov: bool = field(default=True, metadata={"help": "Nesterov momentum (sgd)"})
     weight_decay: float = field(default=5e-4, metadata={"help": "weight decay"})
+    schedule: str = field(
+        default="cosine",
+        metadata={"help": "cosine to 0, step (times gamma at milestones) or constant"},
+    )
+    milestones: tuple[int, ...] = field(
+        default=(), metadata={"help": "epochs after which the learning rate is multiplied by gamma"}
+    )
+    gamma: float = field(default=0.1, metadata={"help": "factor of the step schedule"})
     warmup: int = field(default=0, metadata={"help": "iterations of linear warm-up"})
-    label_smoothing: float = field(default=0.0, metadata={"help": "label smoothing"})
+    label_smoothing: float = field(
+        default=0.0, metadata={"help": "share of the target that the other classes get together"}
+    )
     clip_norm: float = field(default=10.0, metadata={"help": "largest norm of the gradient"})
     patience: int = field(
         default=6, metadata={"help": "epochs without improvement before stopping; 0: never"}
     )
     val_share: float = field(
         default=0.25, metadata={"help": "share of the training takes held out for validation"}
+    )
+    pretrain_epochs: int = field(
+        default=10,
+        metadata={"help": "epochs of the first phase of networks that have one (asgcn)"},
+    )
+    pretrain_lr: float = field(
+        default=5e-4, metadata={"help": "learning rate (Adam) of that phase"}
     )
     seed: int = field(default=0, metadata={"help": "seed of everything random"})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
@@ -54,12 +79,23 @@ class TrainOptions:
                 f"epochs, repeat and batch_size must be 1 or more, got {self.epochs}, "
                 f"{self.repeat}, {self.batch_size}"
             )
+        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
+                )
+        if self.schedule == "step" and not self.milestones:
+            raise ConfigError("schedule step needs milestones", "milestones=[10, 50]")
         if self.lr <= 0 or not 0 <= self.val_share < 1 or not 0 <= self.label_smoothing < 1:
             raise ConfigError(
                 "lr must be positive, val_share and label_smoothing must lie in [0, 1)"
             )
         if self.patience < 0 or self.warmup < 0 or self.clip_norm <= 0:
             raise ConfigError("patience and warmup cannot be negative, clip_norm must be positive")
+        if self.pretrain_epochs < 0 or self.pretrain_lr <= 0 or self.lr_batch < 0:
+            raise ConfigError(
+                "pretrain_epochs and lr_batch cannot be negative, pretrain_lr must be positive"
+            )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from skelact.datasets.packed import Packed
-from skelact.engine import checkpoint
-from skelact.engine.batches import DeviceClips, cosine
+from skelact.datasets.packed import Packed, joint_distances
+from skelact.engine import checkpoint, schedule
+from skelact.engine.batches import DeviceClips
 from skelact.engine.device import autocast, keep_memory, pick
 from skelact.engine.evaluate import probabilities
 from skelact.engine.metrics import Scores, score
@@ -37,10 +38,15 @@ from skelact.engine.options import (
     AugmentOptions,
     TrainOptions,
 )
+from skelact.engine.pretrain import Pretraining
 from skelact.errors import CheckpointError, DatasetError
-from skelact.models import build
+from skelact.models import build, wants_distances
+from skelact.models.recogniser import Recogniser
 from skelact.sequence.sampling import SamplingOptions
+from skelact.sequence.streams import parse
 from skelact.types import Event, Listener
+
+_FIRST_PHASE = 1_000_000  # its epochs draw from seeds of their own
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Trainer:
         self.device = pick(plan.options.device)
         keep_memory()
         self.clips = DeviceClips(plan.packed, self.device)
+        self.channels = plan.packed.keypoints.shape[3] * len(parse(plan.sampling.streams))
         self.where = {
             side: np.flatnonzero(np.array(plan.sides) == side) for side in ("train", "val", "test")
         }
@@ -75,36 +82,36 @@ class Trainer:
                     f"no clip is left for {side}ing",
                     "were people found in the videos? see the table of `skelact extract`",
                 )
+        if wants_distances(plan.model) and "distances" not in plan.model_kwargs:
+            found = joint_distances(plan.packed, self.where["train"])
+            plan.model_kwargs = plan.model_kwargs | {"distances": found}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
-        self.lr = o.lr * o.batch_size / 128
-        self.optimiser = torch.optim.SGD(
-            self.net.parameters(),
-            self.lr,
-            momentum=o.momentum,
-            nesterov=o.nesterov and o.momentum > 0,
-            weight_decay=o.weight_decay,
-        )
+        left_alone: set[int] = set()
+        self.pretraining: Pretraining | None = None
+        if self.net.pretrains:
+            self.pretraining = Pretraining(self.net.backbone, o)
+            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}  # type: ignore[operator]
+        trained = [p for p in self.net.parameters() if id(p) not in left_alone]
+        self.trained = [p for p in trained if p.requires_grad]
+        self.optimiser = schedule.optimiser(self.trained, o)
         self.history: list[dict[str, Any]] = []
         self.steps = max(1, len(self.where["train"]) * o.repeat // o.batch_size)
 
-    def _build(self) -> nn.Module:
+    def _build(self) -> Recogniser:
         p = self.plan.packed
-        m, v, c = p.keypoints.shape[1:]
-        assert v == len(p.skeleton.joints)
         return build(
             self.plan.model,
             len(p.classes),
             p.skeleton,
-            in_channels=c,
-            persons=m,
+            in_channels=self.channels,
+            persons=p.keypoints.shape[1],
             **self.plan.model_kwargs,
         )
 
-    # --- state ------------------------------------------------------------------------------------
-    # ------------------------------------
+    # --- state ---
 
     def _content(self) -> dict[str, Any]:
         p = self.plan.packed
@@ -114,7 +121,7 @@ class Trainer:
             "weights": {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()},
             "classes": list(p.classes),
             "skeleton": p.skeleton.as_dict(),
-            "in_channels": int(p.keypoints.shape[3]),
+            "in_channels": self.channels,
             "persons": int(p.keypoints.shape[1]),
             **self.plan.about,
         }
@@ -136,17 +143,25 @@ class Trainer:
             )
         self.net.load_state_dict(content["weights"])
         self.optimiser.load_state_dict(content["optimiser"])
+        if self.pretraining is not None:
+            self.pretraining.load(content["pretraining"])
         self.history = content["history"]
         self._write_log()
         return True
+
+    def _keep(self, content: dict[str, Any]) -> None:
+        """Write last.pt, from which `resume` goes on."""
+        state = {"optimiser": self.optimiser.state_dict(), "history": self.history}
+        if self.pretraining is not None:
+            state["pretraining"] = self.pretraining.state()
+        checkpoint.save(self.folder / LAST, content | state)
 
     def _write_log(self) -> None:
         (self.folder / LOG).write_text(
             "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
         )
 
-    # --- training ---------------------------------------------------------------------------------
-    # ------------------------------------
+    # --- training ---
 
     def fit(self) -> None:
         """Train to the end, to the early stop, or on from where `resume` put us."""
@@ -161,6 +176,7 @@ class Trainer:
                 f"training on {self.device}",
             )
         )
+        self._pretrain(total)
         while len(self.history) < o.epochs and not self._is_settled():
             started = time.monotonic()
             loss, accuracy = self._epoch(len(self.history), total)
@@ -178,10 +194,7 @@ class Trainer:
             content = self._content() | {"epoch": row["epoch"]}
             if row["best"]:
                 checkpoint.save(self.folder / BEST, content)
-            checkpoint.save(
-                self.folder / LAST,
-                content | {"optimiser": self.optimiser.state_dict(), "history": self.history},
-            )
+            self._keep(content)
             with (self.folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             self.listener(Event("train", "advance", 0, total, _sentence(row)))
@@ -193,33 +206,56 @@ class Trainer:
             )
         )
 
-    def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
-        o, net = self.plan.options, self.net.train()
-        rng = np.random.default_rng([o.seed, epoch])
-        order = np.concatenate([rng.permutation(self.where["train"]) for _ in range(o.repeat)])
-        losses, right, seen = (
-            torch.zeros((), device=self.device),
-            torch.zeros((), device=self.device),
-            0,
-        )
+    def _pretrain(self, total: int) -> None:
+        """The first phase, where the network has one."""
+        while self.pretraining is not None and not self.pretraining.is_done:
+            self.net.train()
+            epoch = len(self.pretraining.losses)
+            with self._seeded(_FIRST_PHASE + epoch) as rng:
+                loss = self.pretraining.epoch(self._batches(rng))
+            if not np.isfinite(loss):
+                raise DatasetError(
+                    "the first phase diverged: its loss is not a number",
+                    "lower its learning rate: --set train.pretrain_lr=1e-4",
+                )
+            self._keep(self._content() | {"epoch": 0})
+            text = f"first phase {epoch + 1:3d}  loss {loss:.3g}"
+            self.listener(Event("train", "advance", 0, total, text))
+
+    @contextmanager
+    def _seeded(self, epoch: int) -> Iterator[np.random.Generator]:
+        """Everything random of an epoch from (seed, epoch) alone."""
+        seed = self.plan.options.seed
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(o.seed * 1_000_003 + epoch)
-            for step in range(self.steps):
-                batch = order[step * o.batch_size : (step + 1) * o.batch_size]
-                factor = cosine(epoch * self.steps + step, total, o.warmup)
+            torch.manual_seed(seed * 1_000_003 + epoch)
+            yield np.random.default_rng([seed, epoch])
+
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """The augmented batches of one epoch."""
+        o, p = self.plan.options, self.plan
+        order = np.concatenate([rng.permutation(self.where["train"]) for _ in range(o.repeat)])
+        for step in range(self.steps):
+            batch = order[step * o.batch_size : (step + 1) * o.batch_size]
+            yield self.clips.training(batch, p.sampling, p.augment, rng)
+
+    def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
+        o, net, lr = self.plan.options, self.net.train(), schedule.base_lr(self.plan.options)
+        losses = torch.zeros((), device=self.device)
+        right, seen = torch.zeros((), device=self.device), 0
+        with self._seeded(epoch) as rng:
+            for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
                 for group in self.optimiser.param_groups:
-                    group["lr"] = self.lr * factor
-                x, labels = self.clips.training(batch, self.plan.sampling, self.plan.augment, rng)
+                    group["lr"] = lr * schedule.factor(step, self.steps, o)
                 with autocast(self.device, o.amp):
-                    logits = net(x)
-                loss = F.cross_entropy(logits.float(), labels, label_smoothing=o.label_smoothing)
+                    logits, extra = net.training_output(x)
+                loss = schedule.cross_entropy(logits, labels, o.label_smoothing) + extra
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                nn.utils.clip_grad_norm_(net.parameters(), o.clip_norm)
+                nn.utils.clip_grad_norm_(self.trained, o.clip_norm)
                 self.optimiser.step()
-                losses += loss.detach() * len(batch)
+                losses += loss.detach() * len(labels)
                 right += (logits.argmax(1) == labels).sum()
-                seen += len(batch)
+                seen += len(labels)
                 self.listener(Event("train", "advance", 1, total))
         mean = float(losses / seen)
         if not np.isfinite(mean):
@@ -264,8 +300,7 @@ class Trainer:
         since = next((i for i, row in enumerate(reversed(self.history)) if row["best"]), 0)
         return bool(patience) and bool(len(self.where["val"])) and since >= patience
 
-    # --- the end ----------------------------------------------------------------------------------
-    # ------------------------------------
+    # --- the end ---
 
     def finish(self) -> Scores:
         """Test the best checkpoint, write result.json and predictions.json, put the scores into the

@@ -3,6 +3,7 @@ C) to logits (N, classes)."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from skelact.errors import ConfigError
@@ -32,6 +33,11 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sgn": (SGN, {}),
     "esan": (ESAN, {}),
 }
+
+
+def wants_distances(name: str) -> bool:
+    """Whether the network takes `distances`, which training measures on its clips."""
+    return name in MODELS and "distances" in inspect.signature(MODELS[name][0]).parameters
 
 
 def build(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import DataBN, is_published
+from skelact.models.layers import DataBN, FrameConv, is_published
 from skelact.models.sgn import Embed, one_hot_positions
 from skelact.skeletons import Skeleton
 
@@ -45,9 +45,12 @@ class AttentionBlock(nn.Module):
         if kind != "V":
             self.h = nn.Conv2d(embed, out, 1)
         self.bn = nn.BatchNorm2d(out)
-        kernel = {"S": (3, 1), "V": (3, 1), "T": (1, 3)}[kind[0]] if kind != "ST" else (1, 1)
-        pad = (kernel[0] // 2, kernel[1] // 2)
-        self.residual = nn.Conv2d(channels, out, kernel, (stride, 1), pad)
+        self.residual: nn.Conv2d
+        if kind == "ST":
+            self.residual = FrameConv(channels, out, stride)
+        else:
+            kernel, pad = ((1, 3), (0, 1)) if kind in ("T1", "T2") else ((3, 1), (1, 0))
+            self.residual = nn.Conv2d(channels, out, kernel, (stride, 1), pad)
         self.residual_bn = nn.BatchNorm2d(out)
 
     def forward(self, x: Tensor) -> Tensor:

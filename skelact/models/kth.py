@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
-from skelact.models.layers import graph_convolution
+from skelact.models.layers import FrameConv, graph_convolution
 from skelact.models.recogniser import StagedBackbone
 from skelact.skeletons import Skeleton
 
@@ -63,7 +63,7 @@ class KTHLayer(nn.Module):
             self.bn2 = nn.BatchNorm2d(out)
         self.residual, self.placement, self.final_relu = residual, bn, final_relu
         if residual and (channels != out or stride != 1):
-            self.shortcut = nn.Conv2d(channels, out, 1, (stride, 1))
+            self.shortcut = FrameConv(channels, out, stride)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -151,6 +151,19 @@ class UnitGCN(nn.Module):
         return self.conv.weight.view(self.out, self.subsets, -1).transpose(0, 1), self.conv.bias
 
 
+class FrameConv(nn.Conv2d):
+    """A 1x1 convolution of every `every`-th frame. Frames are picked first: torch 2.13's strided
+    1x1 convolution writes beyond its memory in bfloat16 on CPUs."""
+
+    def __init__(self, channels: int, out: int, every: int = 1) -> None:
+        super().__init__(channels, out, 1)
+        self.every = every
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, out, T / every, V)."""
+        return super().forward(x[:, :, :: self.every] if self.every > 1 else x)
+
+
 class UnitTCN(nn.Module):
     """Temporal convolution (kernel x 1), BN, dropout. Names as in PYSKL: `conv`, `bn`."""
 
@@ -165,7 +178,11 @@ class UnitTCN(nn.Module):
     ) -> None:
         super().__init__()
         pad = (kernel + (kernel - 1) * (dilation - 1) - 1) // 2
-        self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
+        self.conv: nn.Conv2d
+        if kernel == 1:
+            self.conv = FrameConv(channels, out, stride)
+        else:
+            self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
         self.bn = nn.BatchNorm2d(out)
         self.drop = nn.Dropout(dropout)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")

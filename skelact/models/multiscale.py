@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import Residual, UnitTCN
+from skelact.models.layers import FrameConv, Residual, UnitTCN
 
 
 class DilatedTCN(nn.Module):
@@ -27,7 +27,7 @@ class DilatedTCN(nn.Module):
             branches.append(nn.Sequential(*_squeeze(channels, out), conv))
         pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
         branches.append(nn.Sequential(*_squeeze(channels, width), pool))
-        branches.append(nn.Conv2d(channels, width, 1, (stride, 1)))
+        branches.append(FrameConv(channels, width, stride))
         self.branches = nn.ModuleList(branches)
         self.transform = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
@@ -67,7 +67,7 @@ class MultiScaleTCN(Residual):
         ]
         pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
         branches.append(nn.Sequential(*_squeeze(channels, width), pool, nn.BatchNorm2d(width)))
-        plain = nn.Conv2d(channels, last, 1, (stride, 1))
+        plain = FrameConv(channels, last, stride)
         branches.append(nn.Sequential(plain, nn.BatchNorm2d(last)))
         self.branches = nn.ModuleList(branches)
         self.activate = activate

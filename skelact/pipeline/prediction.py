@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.cache import Cache
 from skelact.engine import checkpoint
@@ -20,6 +21,7 @@ from skelact.pipeline.recipe import Recipe
 from skelact.pipeline.sequences import whole_sequence
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
+from skelact.sequence import streams
 from skelact.sequence.clean import clean
 from skelact.sequence.merge import to_skeleton
 from skelact.sequence.normalise import network_input
@@ -214,9 +216,23 @@ class Recogniser:
         full = np.full((m, *values.shape[1:]), np.nan, np.float32)
         full[: min(m, len(values))] = values[:m]
         frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
-        x = full[:, np.maximum(frames, 0)].transpose(1, 0, 2, 3, 4)
-        x = np.where((frames < 0)[:, None, :, None, None], np.float32(0), x)
-        return np.nan_to_num(x).astype(np.float32)
+        end = values.shape[1] - 1
+        following = np.where(frames < 0, -1, np.minimum(frames + 1, end))
+        made = streams.parts(
+            _frames(full, frames),
+            _frames(full, following),
+            (frames >= end)[:, None, :, None, None],
+            self.skeleton.parent_indices,
+            self.recipe.normalise.dims,
+            streams.parse(self.recipe.sampling.streams),
+        )
+        return np.asarray(np.nan_to_num(np.concatenate(made, axis=-1)), np.float32)
+
+
+def _frames(values: Floats, frames: npt.NDArray[np.int64]) -> Floats:
+    """values (M, T, V, C), frames (clips, L) with -1 for empty -> (clips, M, L, V, C)."""
+    x = values[:, np.maximum(frames, 0)].transpose(1, 0, 2, 3, 4)
+    return np.asarray(np.where((frames < 0)[:, None, :, None, None], np.float32(0), x))
 
 
 def as_list(results: Iterable[Predicted]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.errors import ConfigError
+from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
 METHODS = ("uniform", "loop", "hold", "zero")
@@ -32,6 +33,13 @@ class SamplingOptions:
     test_clips: int = field(
         default=1, metadata={"help": "draws averaged at test time (uniform only)"}
     )
+    streams: str = field(
+        default="joint",
+        metadata={
+            "help": "joint, bone, joint-motion or bone-motion; several joined by + are put side by "
+            "side as channels"
+        },
+    )
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.test_clips < 1:
@@ -43,6 +51,7 @@ class SamplingOptions:
             raise ConfigError(
                 f"sampling method must be one of {', '.join(METHODS)}, got {self.method!r}"
             )
+        parse(self.streams)
 
 
 def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Indices:

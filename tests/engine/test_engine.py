@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.engine import checkpoint, predict
-from skelact.engine.batches import DeviceClips, augmented, cosine
+from skelact.engine.augment import Change
+from skelact.engine.batches import DeviceClips
 from skelact.engine.metrics import score
-from skelact.engine.options import AugmentOptions, PredictOptions, TrainOptions
+from skelact.engine.options import OPTIMISERS, AugmentOptions, PredictOptions, TrainOptions
+from skelact.engine.schedule import base_lr, cross_entropy, factor, optimiser
 from skelact.engine.train import Plan, Trainer
 from skelact.errors import CheckpointError, ConfigError, DatasetError
 from skelact.sequence.sampling import SamplingOptions
@@ -91,6 +94,16 @@ def test_gather_and_masks(tmp_path: Path) -> None:
     assert tests.shape[0] == 6 and n == 3
 
 
+def augmented(
+    x: torch.Tensor,
+    options: AugmentOptions,
+    mirror: torch.Tensor,
+    dims: int,
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    return Change.draw(options, len(x), x.shape[3], dims, rng).apply(x, mirror, dims)
+
+
 def test_augmentation_does_what_it_says() -> None:
     x = torch.randn(4, 1, 6, 17, 3)
     mirror = torch.from_numpy(COCO.mirror)
@@ -110,9 +123,75 @@ def test_augmentation_does_what_it_says() -> None:
     assert torch.isnan(augmented(missing, AugmentOptions(), mirror, 2, rng)).sum() == 2
 
 
-def test_cosine() -> None:
-    assert cosine(0, 100, 0) == 1 and cosine(100, 100, 0) == pytest.approx(0)
-    assert cosine(0, 100, 9) == pytest.approx(0.1) and cosine(9, 100, 9) == 1
+def test_a_dropped_joint_is_missing_for_the_whole_clip() -> None:
+    options = AugmentOptions(0, 0, 0, 0, drop_joint=0.5)
+    x = augmented(
+        torch.randn(8, 1, 6, 17, 3),
+        options,
+        torch.from_numpy(COCO.mirror),
+        2,
+        np.random.default_rng(0),
+    )
+    gone = x.isnan()
+    assert gone.any() and not gone.all()
+    assert torch.equal(gone.all(dim=2), gone.any(dim=2))
+
+
+def test_streams_of_a_batch_are_those_of_the_whole_clip(tmp_path: Path) -> None:
+    """Motion is that between neighbouring frames of the clip, whatever frames are sampled."""
+    data = waves(tmp_path)
+    clips = DeviceClips(data, torch.device("cpu"))
+    clip = data.keypoints[: data.offsets[1]]
+    frames = np.array([[0, 2, len(clip) - 1]])
+    shown = clips.shown(np.array([0]), frames, ("joint", "joint-motion"))[0, 0].numpy()
+    zeros = np.nan_to_num
+    np.testing.assert_allclose(shown[:, :, :3], zeros(clip[frames[0], 0]), atol=1e-6)
+    np.testing.assert_allclose(shown[0, :, 3:5], zeros(clip[1] - clip[0])[0, :, :2], atol=1e-6)
+    np.testing.assert_allclose(shown[1, :, 3:5], zeros(clip[3] - clip[2])[0, :, :2], atol=1e-6)
+    assert not shown[2, :, 3:].any()
+
+
+def test_motion_is_augmented_as_the_joints_are(tmp_path: Path) -> None:
+    clips = DeviceClips(waves(tmp_path), torch.device("cpu"))
+    options = AugmentOptions(0.5, 0.5, 0.2, 0, drop_joint=0.0)
+    sampling = SamplingOptions(10, "loop", streams="joint+joint-motion")
+    x, _ = clips.training(np.arange(4), sampling, options, np.random.default_rng(3))
+    moved = x[:, :, 1:5, :, :2] - x[:, :, :4, :, :2]
+    both = (x[:, :, 1:5, :, 2] > 0) & (x[:, :, :4, :, 2] > 0)
+    torch.testing.assert_close(moved[both], x[:, :, :4, :, 3:5][both], rtol=1e-4, atol=1e-5)
+
+
+# --- schedule ---
+
+
+def test_learning_rate() -> None:
+    def rate(step: int, **kwargs: object) -> float:
+        return factor(step, 10, TrainOptions(epochs=10, **kwargs))  # type: ignore[arg-type]
+
+    assert rate(0) == 1 and rate(100) == pytest.approx(0)
+    assert rate(0, warmup=9) == pytest.approx(0.1) and rate(9, warmup=9) == 1
+    step = {"schedule": "step", "milestones": (2, 5), "gamma": 0.5}
+    assert [rate(s, **step) for s in (0, 19, 20, 49, 50)] == [1, 1, 0.5, 0.5, 0.25]
+    assert rate(77, schedule="constant") == 1
+    assert base_lr(TrainOptions(lr=0.1, batch_size=32)) == pytest.approx(0.025)
+    assert base_lr(TrainOptions(lr=0.1, batch_size=32, lr_batch=0)) == 0.1
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_optimisers(name: str) -> None:
+    layer = torch.nn.Linear(2, 2)
+    made = optimiser(layer.parameters(), TrainOptions(optimiser=name, lr=1.0))
+    before = layer.weight.clone()
+    layer(torch.ones(1, 2)).sum().backward()
+    made.step()
+    assert name in type(made).__name__.lower() and not torch.equal(before, layer.weight)
+
+
+def test_smoothing_leaves_the_true_class_its_share() -> None:
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
+    expected = -(0.9 * np.log(0.7) + 0.05 * np.log(0.2) + 0.05 * np.log(0.1))
+    found = cross_entropy(logits, torch.tensor([0]), 0.1)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 # --- metrics ---
@@ -132,7 +211,7 @@ def test_scores() -> None:
 
 
 def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
-    run = trainer(tmp_path, epochs=12, repeat=10, lr=1.0)
+    run = trainer(tmp_path, epochs=24, repeat=10, lr=1.0)
     run.fit()
     scores = run.finish()
     assert scores.top1 > 0.8 and scores.majority == 0.5
@@ -145,7 +224,7 @@ def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
         "predictions.json",
     }
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    assert [r["epoch"] for r in rows] == list(range(1, 13))
+    assert [r["epoch"] for r in rows] == list(range(1, 25))
     assert len(json.loads((folder / "predictions.json").read_text())) == scores.samples
     content = checkpoint.read(folder / "best.pt")
     assert content["metrics"]["top1"] == scores.top1
@@ -337,3 +416,70 @@ def test_flicker_is_smoothed_and_gaps_stay() -> None:
 def test_bad_predict_options(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         PredictOptions(**bad)  # type: ignore[arg-type]
+
+
+# --- networks that want more of the trainer ---
+
+
+def asgcn(root: Path, folder: str, **options: object) -> Trainer:
+    """AS-GCN, small, with its two phases."""
+    made = plan(root, pretrain_epochs=2, **options)
+    made.model = "asgcn"
+    made.model_kwargs = {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
+    (root / folder).mkdir(exist_ok=True)
+    return Trainer(made, root / folder, lambda event: None)
+
+
+def test_two_phases_in_one_run(tmp_path: Path) -> None:
+    run = asgcn(tmp_path, "run", epochs=1)
+    assert run.pretraining is not None
+    before = {k: v.clone() for k, v in run.net.backbone.aim.named_parameters()}
+    run._pretrain(1)
+    after = {k: v.clone() for k, v in run.net.backbone.aim.named_parameters()}
+    assert len(run.pretraining.losses) == 2
+    assert any(not torch.equal(before[k], after[k]) for k in before)
+    run.fit()
+    end = dict(run.net.backbone.aim.named_parameters())
+    assert all(torch.equal(after[k], end[k]) for k in after)  # frozen in the second phase
+
+
+def test_the_first_phase_resumes(tmp_path: Path) -> None:
+    whole = asgcn(tmp_path, "whole", epochs=1)
+    whole.fit()
+    killed = asgcn(tmp_path, "killed", epochs=1)
+    assert killed.pretraining is not None
+    killed.plan.options = replace(killed.plan.options, pretrain_epochs=1)
+    killed.pretraining.options = killed.plan.options
+    killed._pretrain(1)
+    resumed = asgcn(tmp_path, "killed", epochs=1)
+    assert resumed.resume() and resumed.pretraining is not None
+    assert len(resumed.pretraining.losses) == 1
+    resumed.fit()
+    for a, b in zip(
+        whole.net.state_dict().values(), resumed.net.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> None:
+    made = plan(tmp_path, epochs=1)
+    made.model, made.model_kwargs = "stgcn-kth", {"base_channels": 8}
+    (tmp_path / "run").mkdir()
+    run = Trainer(made, tmp_path / "run", lambda event: None)
+    run.fit()
+    kept = checkpoint.read(tmp_path / "run" / "best.pt")["model_kwargs"]["distances"]
+    assert kept == packed.joint_distances(made.packed, run.where["train"]) and len(kept) == 17
+    assert kept != packed.joint_distances(made.packed, run.where["test"])
+    checkpoint.network(checkpoint.read(tmp_path / "run" / "best.pt"))
+
+
+@pytest.mark.parametrize("streams", ["bone", "joint+bone", "bone-motion"])
+def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
+    made = plan(tmp_path, epochs=1)
+    made.sampling = replace(made.sampling, streams=streams)
+    (tmp_path / "run").mkdir()
+    run = Trainer(made, tmp_path / "run", lambda event: None)
+    run.fit()
+    content = checkpoint.read(tmp_path / "run" / "best.pt")
+    assert content["in_channels"] == 3 * (1 + streams.count("+"))
+    assert run.finish().samples == 12

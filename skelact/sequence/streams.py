@@ -1,0 +1,72 @@
+"""Streams: what of a pose sequence the network is shown.
+
+joint         the coordinates themselves
+bone          each joint minus its parent; a root gives 0
+joint-motion  the next frame minus this one; the last frame is 0
+bone-motion   the same of the bones
+
+Channels after the coordinates (the score) become the mean of the two ends. The definitions are
+PYSKL's and mmaction2's (GenSkeFeat). Written as "joint+bone", streams are put side by side as
+channels (early fusion). Works on NumPy arrays and torch tensors alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skelact.errors import ConfigError
+from skelact.types import nearest
+
+STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """'joint+bone' -> ('joint', 'bone'). ConfigError for an unknown or repeated stream."""
+    names = tuple(part.strip() for part in text.split("+"))
+    for name in names:
+        if name not in STREAMS:
+            raise ConfigError(
+                f"no stream is called {name!r}{nearest(name, STREAMS)}",
+                f"one of {', '.join(STREAMS)}, or several joined by +",
+            )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{text!r} names a stream twice")
+    return names
+
+
+def needs_next(streams: tuple[str, ...]) -> bool:
+    """Whether the frames after those shown are needed."""
+    return any(name.endswith("motion") for name in streams)
+
+
+def bone(x: Any, parents: Any, dims: int) -> Any:
+    """(..., V, C) joints -> bones; `parents` (V,) indices, the first `dims` channels are
+    coordinates."""
+    other = x[..., parents, :]
+    out = x - other
+    out[..., dims:] = (x[..., dims:] + other[..., dims:]) / 2
+    return out
+
+
+def motion(x: Any, following: Any, last: Any, dims: int) -> Any:
+    """(..., T, V, C) and the same one frame later -> motion; 0 under the mask `last`, which
+    broadcasts to x, where no frame follows (a missing joint stays NaN)."""
+    out = following - x
+    out[..., dims:] = (x[..., dims:] + following[..., dims:]) / 2
+    return out * ~last
+
+
+def parts(
+    x: Any, following: Any | None, last: Any | None, parents: Any, dims: int, names: tuple[str, ...]
+) -> list[Any]:
+    """One array of the shape of x for every stream named; to be concatenated along the channels."""
+    made: list[Any] = []
+    for name in names:
+        if name == "joint":
+            made.append(x)
+        elif name == "bone":
+            made.append(bone(x, parents, dims))
+        elif name == "joint-motion":
+            made.append(motion(x, following, last, dims))
+        else:
+            made.append(motion(bone(x, parents, dims), bone(following, parents, dims), last, dims))
+    return made
