@@ -17,7 +17,8 @@ def command(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="a run folder or checkpoint [default: the newest run in ./runs]",
+            help="a run folder or checkpoint, PYSKL's and mmaction2's too "
+            "[default: the newest run in ./runs]",
             show_default=False,
         ),
     ] = None,
@@ -46,6 +47,18 @@ def command(
         int, show.option(PredictOptions, "batch_size")
     ] = PredictOptions.batch_size,
     device: Annotated[str, show.option(PredictOptions, "device")] = PredictOptions.device,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="class names, one a line, for a checkpoint of PYSKL or mmaction2"),
+    ] = None,
+    skeleton: Annotated[
+        str | None,
+        typer.Option(help="joint layout of such a checkpoint, where its shapes do not tell"),
+    ] = None,
+    persons: Annotated[
+        int | None,
+        typer.Option(help="people such a checkpoint looks at [default: 2]", show_default=False),
+    ] = None,
     poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
     json: Json = False,
@@ -53,11 +66,14 @@ def command(
     """Say who does what, and when, in one video or a thousand."""
     from skelact.cache import Cache
     from skelact.pipeline import clips, prediction
+    from skelact.pipeline.foreign import ForeignOptions
     from skelact.report import writers
 
     options = PredictOptions(step, min_segment, min_seen, batch_size, device)
     chosen = model or prediction.newest_run()
-    recogniser = prediction.Recogniser.load(chosen, options)
+    given = labels or skeleton or persons is not None
+    foreign = ForeignOptions(labels, skeleton, persons) if given else None
+    recogniser = prediction.Recogniser.load(chosen, options, foreign)
     if model is None:
         show.say(f"using the newest run, {chosen}")
     with show.Bars() as listener:

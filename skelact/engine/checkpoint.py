@@ -46,14 +46,19 @@ def save(path: Path, content: dict[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def is_ours(content: Any) -> bool:
+    """Whether that is the content of a checkpoint of skelact."""
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
 def read(path: Path) -> dict[str, Any]:
     """The content of a checkpoint of ours. CheckpointError if it is none, is damaged, or holds
     anything but tensors and plain values."""
     content = load_tensors(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not is_ours(content):
         raise CheckpointError(
             f"{path} was not written by skelact",
-            "checkpoints of other programs cannot be used for prediction yet",
+            "checkpoints of PYSKL and mmaction2 can be used by `skelact predict` alone",
         )
     missing = [k for k in NEEDED if k not in content]
     if missing:

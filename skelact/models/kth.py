@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
-from skelact.models.layers import FrameConv, graph_convolution
+from skelact.models.layers import FrameConv, PersonsApart, graph_convolution
 from skelact.models.recogniser import StagedBackbone
 from skelact.skeletons import Skeleton
 
@@ -88,13 +88,6 @@ class KTHLayer(nn.Module):
         return graph_convolution(x, a, weight, self.graph.bias.view(len(a), -1))
 
 
-class _PersonsApart(nn.Module):
-    """(N, M, T, V, C) -> (N·M, C, T, V) channels-last; the network normalises in its layers."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(0, 1).permute(0, 3, 1, 2)
-
-
 class KTHNet(StagedBackbone):
     """The backbone: an input layer and nine more (depth 9), or the deeper plan (depth 12).
 
@@ -143,4 +136,4 @@ class KTHNet(StagedBackbone):
                 )
             )
             channels = out
-        super().__init__(_PersonsApart(), blocks, channels, blocks_name="layers")
+        super().__init__(PersonsApart(), blocks, channels, blocks_name="layers")

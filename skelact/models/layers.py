@@ -210,6 +210,14 @@ class Residual(nn.Module):
         return y + (self.residual(x) if hasattr(self, "residual") else x)
 
 
+class PersonsApart(nn.Module):
+    """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost: what DataBN gives,
+    for networks that do not normalise their input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(0, 1).permute(0, 3, 1, 2)
+
+
 class DataBN(nn.BatchNorm1d):
     """Batch norm of the raw input over joints x channels ('VC', shared by the persons) or persons x
     joints x channels ('MVC'). Features are in that order; with `channels_first` channels x joints

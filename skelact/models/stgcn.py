@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.graph import adjacency
-from skelact.models.layers import Adaptive, DataBN, Residual, UnitGCN, UnitTCN
+from skelact.models.layers import Adaptive, DataBN, PersonsApart, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
 from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
@@ -52,7 +52,7 @@ class STGCN(StagedBackbone):
         adaptive: Adaptive = "importance",
         conv_pos: Literal["pre", "post"] = "pre",
         with_res: bool = False,
-        data_bn_type: Literal["VC", "MVC"] = "VC",
+        data_bn_type: Literal["VC", "MVC", "none"] = "VC",
         tcn_type: Literal["unit", "dilated"] = "unit",
         tcn_kernel: int = 9,
         tcn_dropout: float = 0.0,
@@ -71,7 +71,9 @@ class STGCN(StagedBackbone):
                 else DilatedTCN(s.out, s.stride, dropout)
             )
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
-        data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
+        data_bn: nn.Module = PersonsApart()
+        if data_bn_type != "none":
+            data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, s.out)
 
 

@@ -16,6 +16,7 @@ from skelact.engine.device import pick
 from skelact.engine.options import BEST, PredictOptions
 from skelact.engine.predict import per_frame, segments, window_probabilities
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
+from skelact.pipeline.foreign import ForeignOptions, foreign_content
 from skelact.pipeline.poses import Extracted, poses_of
 from skelact.pipeline.recipe import Recipe
 from skelact.pipeline.sequences import whole_sequence
@@ -26,7 +27,7 @@ from skelact.sequence.clean import clean
 from skelact.sequence.merge import to_skeleton
 from skelact.sequence.normalise import network_input
 from skelact.sequence.sampling import testing_indices, windows
-from skelact.skeletons import Skeleton
+from skelact.skeletons import Skeleton, convert
 from skelact.types import Event, Failure, Floats, FramePose, Listener, Outcome, Prediction, silent
 from skelact.video.probe import find_videos, probe
 from skelact.video.split import CodingOptions
@@ -79,10 +80,22 @@ class Recogniser:
         self.net = checkpoint.network(content).to(self.device)
 
     @classmethod
-    def load(cls, model: Path | str, options: PredictOptions | None = None) -> Recogniser:
-        """From a run folder or a checkpoint file. CheckpointError if it is neither."""
+    def load(
+        cls,
+        model: Path | str,
+        options: PredictOptions | None = None,
+        foreign: ForeignOptions | None = None,
+    ) -> Recogniser:
+        """From a run folder, a checkpoint file, or one of PYSKL or mmaction2, of which `foreign`
+        says what the file does not. CheckpointError if it is none of these."""
         path = Path(model)
-        return cls(checkpoint.read(path / BEST if path.is_dir() else path), options)
+        path = path / BEST if path.is_dir() else path
+        try:
+            return cls(checkpoint.read(path), options)
+        except CheckpointError:
+            if path.suffix != ".pth" and foreign is None:
+                raise
+        return cls(foreign_content(path, foreign or ForeignOptions()), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
         """The estimator it was trained with, or the folder to import poses from. ConfigError if it
@@ -168,6 +181,7 @@ class Recogniser:
     def _tracks(self, extracted: Extracted) -> list[_Track]:
         """The people worth a prediction. NoPersonFound if there are none."""
         m = extracted.poses.manifest
+        self._check_joints(Skeleton.from_dict(m["skeleton"]))
         frames, fps = read_poses(extracted.poses), float(m["fps"])
         length = round(self.content["clip_s"] * fps) or len(frames)
         step = max(1, round(length * self.options.step))
@@ -186,6 +200,17 @@ class Recogniser:
                 f"no person found in any of {len(frames)} frames", "is anyone whole in the picture?"
             )
         return out
+
+    def _check_joints(self, source: Skeleton) -> None:
+        """ConfigError if poses of that layout show the network nothing, or no Kinect's spine."""
+        known = ~np.isnan(convert(np.zeros((len(source.joints), 1)), source, self.skeleton)[:, 0])
+        kinect = self.recipe.normalise.mode == "kinect" and source != self.skeleton
+        if not known.any() or kinect:
+            raise ConfigError(
+                f"this recogniser looks at the joints of {self.skeleton.name}, the poses are "
+                f"{source.name}'s",
+                "import poses of that layout with --poses-from",
+            )
 
     def _people(
         self, frames: list[list[FramePose]], fps: float

@@ -1,8 +1,8 @@
 """Poses that another program estimated: OpenPose's folders, AlphaPose's and COCO's result files,
 through the same door as our own.
 
-    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18 or MPI-15),
-                                           loose in the folder or in a folder <stem>/
+    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18, MPI-15,
+                                           or a hand's 21), loose in the folder or in <stem>/
     <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
     <stem>/alphapose-results.json          optional "idx"}
 """
@@ -25,7 +25,7 @@ from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import FramePose
 
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
-_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 25: "body-25"}
+_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 21: "hand-21", 25: "body-25"}
 
 
 @dataclass(frozen=True)

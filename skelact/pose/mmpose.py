@@ -21,6 +21,7 @@ from skelact.errors import BackendMissing, CheckpointError, ConfigError, PathMis
 from skelact.pose import weights
 from skelact.pose.base import Picture, PoseOptions
 from skelact.pose.track import suppress
+from skelact.safeload import load_weights
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import FramePose
 
@@ -178,7 +179,7 @@ def _build(
             steps = [s for s in steps if s["type"] != "LoadAnnotations"]
             steps[-1]["meta_keys"] = ("ori_shape", "img_shape", "scale_factor")
         pipeline = Compose(steps)
-    state = weights.read_weights(checkpoint)
+    state = load_weights(checkpoint)
     missing, _ = model.load_state_dict(state, strict=False)
     lost = [k for k in missing if not k.startswith("data_preprocessor")]
     if lost:

@@ -8,7 +8,6 @@ match is not kept.
 from __future__ import annotations
 
 import hashlib
-import pickle
 import shutil
 import urllib.error
 import urllib.request
@@ -17,12 +16,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from skelact.errors import CheckpointError, ConfigError, EstimatorError, PathMissing, WeightsMissing
+from skelact.errors import ConfigError, EstimatorError, PathMissing, WeightsMissing
 from skelact.pose.base import BLAZEPOSE, RTMO, RTMPOSE
 from skelact.pose.choose import weights_folder
-from skelact.safeload import load_tensors
+from skelact.safeload import load_weights
 from skelact.types import nearest
 
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
@@ -164,7 +162,7 @@ def pull(name: str, source: Path | None) -> Iterator[str]:
     if source is not None:
         if not source.is_file():
             raise PathMissing(f"{source}: no such file")
-        read_weights(source)  # refuse what we could not load later
+        load_weights(source)  # refuse what we could not load later
         _keep(source, target)
         official = sha256(target).startswith(TABLE[name].sha256)
         yield f"{name}: copied to {target}" + (
@@ -221,43 +219,3 @@ def sha256(path: Path) -> str:
     """Hex digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _harmless() -> list[Any]:
-    """Types that official checkpoints carry beside tensors and that run no code of the file's
-    choosing."""
-    import numpy as np
-
-    reconstruct: Any = np.core.multiarray._reconstruct  # type: ignore[attr-defined]
-    scalar: Any = np.core.multiarray.scalar  # type: ignore[attr-defined]
-    kinds = [
-        np.ndarray,
-        np.dtype,
-        reconstruct,
-        scalar,
-        *(type(np.dtype(c)) for c in "?bBhHiIlLqQefdSU"),
-    ]
-    if find_spec("mmengine"):
-        from mmengine.config.config import ConfigDict
-        from mmengine.logging.history_buffer import HistoryBuffer
-
-        def method(owner: Any, name: str) -> Any:
-            """What a pickled HistoryBuffer asks of getattr: its own statistics, nothing else."""
-            if owner is HistoryBuffer and name in ("min", "max", "current", "mean"):
-                return getattr(HistoryBuffer, name)
-            raise pickle.UnpicklingError(f"GLOBAL builtins.getattr of {owner!r}")
-
-        kinds += [HistoryBuffer, ConfigDict, (method, "builtins.getattr")]
-    return kinds
-
-
-def read_weights(path: Path) -> dict[str, Any]:
-    """The state dict of a checkpoint: tensors, and metadata of harmless types only. CheckpointError
-    names any other type and refuses it."""
-    import torch
-
-    content = load_tensors(path, _harmless())
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
-        raise CheckpointError(f"{path} holds no state dict", "an mmpose checkpoint is needed")
-    return dict(weights)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
-MODES = ("body", "image", "none")
+Floats64 = npt.NDArray[np.float64]
+MODES = ("body", "image", "unit", "kinect", "none")
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class NormaliseOptions:
     mode: str = field(
         default="body",
         metadata={
-            "help": "body (centre and scale by the person), image (PYSKL's PreNormalize2D) or none"
+            "help": "body (centre and scale by the person), image (PYSKL's PreNormalize2D), unit "
+            "(0 to 1 across the picture), kinect (PYSKL's PreNormalize3D, dims=3) or none"
         },
     )
     dims: int = field(
@@ -28,6 +31,13 @@ class NormaliseOptions:
         metadata={
             "help": "2: x, y and score; 3: x, y, z in metres from the estimator's world landmarks"
         },
+    )
+    score: bool = field(
+        default=True, metadata={"help": "the joints' score as a third channel (dims=2)"}
+    )
+    threshold: float | None = field(
+        default=None,
+        metadata={"help": "joints with a score up to this count as missing (dims=2; PYSKL: 0.01)"},
     )
 
     def __post_init__(self) -> None:
@@ -37,15 +47,18 @@ class NormaliseOptions:
             )
         if self.dims not in (2, 3):
             raise ConfigError(f"dims must be 2 or 3, got {self.dims}")
-        if self.dims == 3 and self.mode == "image":
+        if self.dims == 3 and self.mode in ("image", "unit"):
             raise ConfigError(
-                "image normalisation needs pixels, and dims = 3 has none", "normalise.mode=body"
+                f"{self.mode} normalisation needs pixels, and dims = 3 has none",
+                "normalise.mode=body",
             )
+        if self.dims == 2 and self.mode == "kinect":
+            raise ConfigError("kinect normalisation needs dims = 3", "normalise.dims=3")
 
 
 def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
-    """(M, T, V, C) float32 with C = x, y, score or x, y, z; missing joints are NaN in the
-    coordinates (and 0 in the score).
+    """(M, T, V, C) float32 with C = x, y, score (or only x, y), or x, y, z; missing joints are NaN
+    in the coordinates (and 0 in the score).
 
     ConfigError if 3-D is asked of an estimator that gives none."""
     if options.dims == 3:
@@ -54,14 +67,19 @@ def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
                 "these poses have no 3-D coordinates",
                 "the blazepose estimator gives them; or use --dims 2",
             )
+        if options.mode == "kinect":
+            return by_kinect(sequence.xyz, sequence.skeleton)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
+    xy, score = sequence.xy, sequence.score[..., None]
+    if options.threshold is not None:
+        xy = np.where(score > options.threshold, xy, np.float32(np.nan))
     if options.mode == "body":
-        xy = by_body(sequence.xy, sequence.skeleton)
+        xy = by_body(xy, sequence.skeleton)
     elif options.mode == "image":
-        xy = by_image(sequence.xy, sequence.width, sequence.height)
-    else:
-        xy = sequence.xy
-    return np.concatenate([xy, sequence.score[..., None]], axis=-1).astype(np.float32)
+        xy = by_image(xy, sequence.width, sequence.height)
+    elif options.mode == "unit":
+        xy = xy / np.array([sequence.width, sequence.height], np.float32)
+    return np.asarray(np.concatenate([xy, score] if options.score else [xy], axis=-1), np.float32)
 
 
 def by_image(xy: Floats, width: int, height: int) -> Floats:
@@ -96,3 +114,40 @@ def by_body(points: Floats, skeleton: Skeleton) -> Floats:
     else:
         centre, unit = np.nanmean(middle, axis=0), float(np.nanmedian(torso))
     return np.asarray((points - centre) / max(unit, 1e-6), np.float32)
+
+
+def by_kinect(points: Floats, skeleton: Skeleton) -> Floats:
+    """PYSKL's PreNormalize3D, for Kinect's skeletons. points (M, T, V, 3) metres, M 1 or more, NaN
+    where missing -> (M, T', V, 3).
+
+    Frames without the main person go; if the second is seen longer, the two change places. The
+    middle of the main person's spine in the first frame becomes the origin; then everything is
+    turned so that the spine stands along z and the shoulders lie along x (right minus left), as the
+    main person is in the first frame. Skeletons without spine_mid take their centre joint."""
+    seen = ~np.isnan(points).all(axis=(2, 3))  # (M, T)
+    if not seen.any():
+        return points
+    if len(points) > 1 and seen[1].sum() > seen[0].sum():
+        points, seen = points[[1, 0, *range(2, len(points))]], seen[[1, 0, *range(2, len(seen))]]
+    points = points[:, seen[0]].astype(np.float64)
+    names = skeleton.joints
+    centre = skeleton.index("spine_mid" if "spine_mid" in names else skeleton.centre)
+    points = points - points[0, 0, centre]
+    for ends, target in ((("pelvis", "spine_mid"), 2), (("left_shoulder", "right_shoulder"), 0)):
+        if all(e in names for e in ends):
+            a, b = (points[0, 0, skeleton.index(e)] for e in ends)
+            points = points @ _turn(b - a, np.eye(3)[target]).T
+    return np.asarray(points, np.float32)
+
+
+def _turn(source: Floats64, target: Floats64) -> Floats64:
+    """(3, 3) rotation that brings `source` into the direction of `target` about their common
+    normal (Rodrigues); the identity where either is missing or they already agree."""
+    axis = np.cross(source, target)
+    length = np.linalg.norm(axis)
+    if not np.isfinite(length) or np.abs(axis).sum() < 1e-6:
+        return np.eye(3)
+    cosine = source @ target / np.linalg.norm(source) / np.linalg.norm(target)
+    angle, (x, y, z) = np.arccos(np.clip(cosine, -1, 1)), axis / length
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)

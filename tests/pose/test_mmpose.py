@@ -18,6 +18,7 @@ from skelact.errors import BackendMissing, CheckpointError, EstimatorError, Weig
 from skelact.pose import weights
 from skelact.pose.base import Picture, PoseOptions
 from skelact.pose.choose import fingerprint_of, resolve
+from skelact.safeload import load_weights
 from skelact.skeletons import SKELETONS
 from skelact.video.frames import Frame, read_frames
 from skelact.video.probe import probe
@@ -270,10 +271,10 @@ class Evil:
 def test_only_tensors_and_harmless_metadata_are_read(
     random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len(weights.read_weights(random_weights / "rtmo-s.pth")) > 100
+    assert len(load_weights(random_weights / "rtmo-s.pth")) > 100
     torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match=r"of type \w+\.system"):
-        weights.read_weights(tmp_path / "evil.pth")
+        load_weights(tmp_path / "evil.pth")
     assert not Path("pwned").exists()
     assert main(["models", "pull", "rtmo-s", "--from", str(tmp_path / "evil.pth")]) == 2
     assert "system" in capsys.readouterr().err
@@ -281,4 +282,4 @@ def test_only_tensors_and_harmless_metadata_are_read(
     assert "not the official file" in capsys.readouterr().err
     torch.save({"state_dict": {}}, tmp_path / "hollow.pth")
     with pytest.raises(CheckpointError, match="no state dict"):
-        weights.read_weights(tmp_path / "hollow.pth")
+        load_weights(tmp_path / "hollow.pth")
