@@ -1,40 +1,96 @@
-"""List pose estimators and action networks; fetch an estimator's weights."""
+"""List action networks and pose estimators; fetch an estimator's weights."""
 
 from __future__ import annotations
 
+import json as json_
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from skelact.cli import show
 from skelact.cli.options import Json
 
-app = typer.Typer(
-    help="Pose estimators and action networks; fetch an estimator's weights.", no_args_is_help=True
-)
+app = typer.Typer(help="Action networks and pose estimators; fetch an estimator's weights.")
+
+_Joints = Annotated[str, typer.Option(help="joint layout to count parameters and GMACs for")]
+_Classes = Annotated[int, typer.Option(help="classes to count parameters for")]
+_Runs = Annotated[Path, typer.Option(help="folder of the runs, searched for checkpoints")]
 
 
-@app.command("list")
-def list_models(json: Json = False) -> None:
-    """Every estimator with the state of its weights, and every action network."""
+@app.callback(invoke_without_command=True)
+def table(
+    context: typer.Context,
+    skeleton: _Joints = "coco-17",
+    classes: _Classes = 60,
+    runs: _Runs = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Every action network: size, cost of one clip, what was published, the newest run of it; and
+    every pose estimator with the state of its weights."""
+    if context.invoked_subcommand is not None:
+        return
     from skelact.pose import weights
+    from skelact.sequence.streams import STREAMS
 
-    rows = [{"name": n, "kind": "pose", "state": weights.state(n)} for n in weights.names()]
-    rows += [
-        {"name": n, "kind": "action", "state": "train it: skelact train --model " + n}
-        for n in _networks()
-    ]
+    networks = _networks(skeleton, classes, _trained(runs))
+    estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
     if json:
-        show.as_json(rows)
-    else:
-        show.table("", ("name", "kind", "state"), [tuple(r.values()) for r in rows])
+        show.as_json({"networks": networks, "streams": list(STREAMS), "estimators": estimators})
+        return
+    rows = [
+        (
+            n["name"],
+            f"{n['parameters']:,}",
+            f"{n['gmacs']:.3f}",
+            "×".join(map(str, n["shape"])),
+            n["paper"],
+            f"{n['accuracy']} ({n['source']})",
+            n["checkpoint"] or "",
+        )
+        for n in networks
+    ]
+    heads = ("network", ">parameters", ">GMACs", "clip", "paper", "published [%]", "checkpoint")
+    show.table(f"{skeleton}, {classes} classes", heads, rows)
+    show.say(
+        "clip: persons×frames×channels. GMACs: multiply-adds of convolutions and matrix products, "
+        "and batch norm, as fvcore counts them.\n"
+        f"streams (--streams), of every network: {', '.join(STREAMS)}, joint+bone"
+    )
+    show.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
 
 
-def _networks() -> list[str]:
-    from skelact.config import shipped
+def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict[str, Any]]:
+    from skelact.models import build
+    from skelact.models.catalogue import CATALOGUE
+    from skelact.models.count import multiply_adds, parameters
+    from skelact.skeletons import load_skeleton
 
-    return sorted(p.stem for p in (shipped("configs") / "models").glob("*.py"))
+    layout = load_skeleton(skeleton)
+    out = []
+    for entry in CATALOGUE:
+        persons, frames, channels = entry.shape
+        net = build(entry.name, classes, layout, channels, persons)
+        size = parameters(net)
+        cost = multiply_adds(net, (1, persons, frames, len(layout.joints), channels))
+        row = asdict(entry) | {"parameters": size, "gmacs": round(cost / 1e9, 3)}
+        out.append(row | {"checkpoint": trained.get(entry.name)})
+    return out
+
+
+def _trained(runs: Path) -> dict[str, str]:
+    """Network -> newest run folder that holds a checkpoint of it."""
+    from skelact.engine.options import BEST, CONFIG
+
+    found = {}
+    for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):
+        try:
+            settings = json_.loads((best.parent / CONFIG).read_text(encoding="utf-8"))
+            found[str(settings["model"]["name"])] = str(best)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a folder of something else
+    return found
 
 
 @app.command("pull")

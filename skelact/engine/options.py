@@ -106,10 +106,22 @@ class AugmentOptions:
     rotate_rad: float = field(
         default=0.2, metadata={"help": "largest turn in the picture plane [rad]"}
     )
+    rotate3d_rad: float = field(
+        default=0.0, metadata={"help": "largest turn about each of the three axes [rad] (dims=3)"}
+    )
     scale: float = field(default=0.15, metadata={"help": "largest change of size, per axis"})
     noise: float = field(default=0.01, metadata={"help": "standard deviation added to coordinates"})
     drop_joint: float = field(
         default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"}
+    )
+    random_move: bool = field(
+        default=False, metadata={"help": "ST-GCN's slow turn, zoom and shift over the clip"}
+    )
+    kth: float = field(
+        default=0.0,
+        metadata={
+            "help": "chance of two of the KTH report's changes (pixels: normalise.mode=none)"
+        },
     )
 
     def __post_init__(self) -> None:
@@ -117,8 +129,8 @@ class AugmentOptions:
             0 <= self.flip <= 1
             and 0 <= self.drop_joint < 1
             and 0 <= self.scale < 1
-            and self.noise >= 0
-            and self.rotate_rad >= 0
+            and 0 <= self.kth <= 1
+            and min(self.noise, self.rotate_rad, self.rotate3d_rad) >= 0
         ):
             raise ConfigError(f"augmentation settings out of range: {self}")
 

@@ -204,7 +204,7 @@ class Recogniser:
     def _check_joints(self, source: Skeleton) -> None:
         """ConfigError if poses of that layout show the network nothing, or no Kinect's spine."""
         known = ~np.isnan(convert(np.zeros((len(source.joints), 1)), source, self.skeleton)[:, 0])
-        kinect = self.recipe.normalise.mode == "kinect" and source != self.skeleton
+        kinect = self.recipe.normalise.mode.startswith("kinect") and source != self.skeleton
         if not known.any() or kinect:
             raise ConfigError(
                 f"this recogniser looks at the joints of {self.skeleton.name}, the poses are "

@@ -188,6 +188,8 @@ def pack(
                     )
                 )
         wanted = recipe.sequence.persons
+        if recipe.normalise.interleave:
+            wanted = "1"
         persons = (
             max((len(s.values) for s in samples), default=1) if wanted == "all" else int(wanted)
         )

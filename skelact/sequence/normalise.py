@@ -12,7 +12,7 @@ from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
 Floats64 = npt.NDArray[np.float64]
-MODES = ("body", "image", "unit", "kinect", "none")
+MODES = ("body", "image", "unit", "kinect", "kinect-frame", "none")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class NormaliseOptions:
         default="body",
         metadata={
             "help": "body (centre and scale by the person), image (PYSKL's PreNormalize2D), unit "
-            "(0 to 1 across the picture), kinect (PYSKL's PreNormalize3D, dims=3) or none"
+            "(0 to 1 across the picture), kinect (PYSKL's PreNormalize3D, dims=3), kinect-frame "
+            "(AS-GCN's: centred in every frame) or none"
         },
     )
     dims: int = field(
@@ -34,6 +35,12 @@ class NormaliseOptions:
     )
     score: bool = field(
         default=True, metadata={"help": "the joints' score as a third channel (dims=2)"}
+    )
+    interleave: bool = field(
+        default=False,
+        metadata={
+            "help": "people of one frame become frames of their own, one after another (SGN)"
+        },
     )
     threshold: float | None = field(
         default=None,
@@ -52,11 +59,25 @@ class NormaliseOptions:
                 f"{self.mode} normalisation needs pixels, and dims = 3 has none",
                 "normalise.mode=body",
             )
-        if self.dims == 2 and self.mode == "kinect":
-            raise ConfigError("kinect normalisation needs dims = 3", "normalise.dims=3")
+        if self.dims == 2 and self.mode.startswith("kinect"):
+            raise ConfigError(f"{self.mode} normalisation needs dims = 3", "normalise.dims=3")
 
 
 def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
+    """As `per_person`; with `interleave` one person of as many frames as people were seen in."""
+    values = per_person(sequence, options)
+    return interleaved(values) if options.interleave else values
+
+
+def interleaved(values: Floats) -> Floats:
+    """(M, T, V, C) -> (1, T', V, C): frame by frame everyone who is seen in it (SGN's rule for two
+    people). What nobody is seen in keeps one empty frame."""
+    order = values.transpose(1, 0, 2, 3)  # (T, M, V, C)
+    there = ~np.isnan(order[..., :2]).all(axis=(2, 3))
+    return order[there][None] if there.any() else values[:1, :1]
+
+
+def per_person(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     """(M, T, V, C) float32 with C = x, y, score (or only x, y), or x, y, z; missing joints are NaN
     in the coordinates (and 0 in the score).
 
@@ -67,8 +88,9 @@ def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
                 "these poses have no 3-D coordinates",
                 "the blazepose estimator gives them; or use --dims 2",
             )
-        if options.mode == "kinect":
-            return by_kinect(sequence.xyz, sequence.skeleton)
+        if options.mode.startswith("kinect"):
+            every = options.mode == "kinect-frame"
+            return by_kinect(sequence.xyz, sequence.skeleton, every)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
     if options.threshold is not None:
@@ -116,26 +138,30 @@ def by_body(points: Floats, skeleton: Skeleton) -> Floats:
     return np.asarray((points - centre) / max(unit, 1e-6), np.float32)
 
 
-def by_kinect(points: Floats, skeleton: Skeleton) -> Floats:
+def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> Floats:
     """PYSKL's PreNormalize3D, for Kinect's skeletons. points (M, T, V, 3) metres, M 1 or more, NaN
     where missing -> (M, T', V, 3).
 
     Frames without the main person go; if the second is seen longer, the two change places. The
     middle of the main person's spine in the first frame becomes the origin; then everything is
     turned so that the spine stands along z and the shoulders lie along x (right minus left), as the
-    main person is in the first frame. Skeletons without spine_mid take their centre joint."""
+    main person is in the first frame. Skeletons without spine_mid take their centre joint.
+    `every_frame` (AS-GCN's pre_normalization): the origin is the main person's spine in each frame,
+    and no frame goes."""
     seen = ~np.isnan(points).all(axis=(2, 3))  # (M, T)
     if not seen.any():
         return points
     if len(points) > 1 and seen[1].sum() > seen[0].sum():
         points, seen = points[[1, 0, *range(2, len(points))]], seen[[1, 0, *range(2, len(seen))]]
-    points = points[:, seen[0]].astype(np.float64)
+    points = (points if every_frame else points[:, seen[0]]).astype(np.float64)
     names = skeleton.joints
     centre = skeleton.index("spine_mid" if "spine_mid" in names else skeleton.centre)
-    points = points - points[0, 0, centre]
+    first = int(seen[0].argmax()) if every_frame else 0
+    origin = points[:1, :, centre, None] if every_frame else points[0, 0, centre]
+    points = points - np.nan_to_num(origin)
     for ends, target in ((("pelvis", "spine_mid"), 2), (("left_shoulder", "right_shoulder"), 0)):
         if all(e in names for e in ends):
-            a, b = (points[0, 0, skeleton.index(e)] for e in ends)
+            a, b = (points[0, first, skeleton.index(e)] for e in ends)
             points = points @ _turn(b - a, np.eye(3)[target]).T
     return np.asarray(points, np.float32)
 
