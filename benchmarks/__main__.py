@@ -1,16 +1,17 @@
-"""python -m benchmarks [extraction] [cached] [startup] [training] [pck]   (default: all)"""
+"""python -m benchmarks [extraction] [cached] [startup] [training] [networks] [pck]; default: all"""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cached, extraction, pck, startup, training
+from benchmarks import cached, extraction, networks, pck, startup, training
 
 ALL = {
     "extraction": extraction.main,
     "cached": cached.main,
     "startup": startup.main,
     "training": training.main,
+    "networks": networks.main,
     "pck": pck.main,
 }
 

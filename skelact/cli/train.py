@@ -55,6 +55,14 @@ def command(
     overlap: Annotated[
         float | None, typer.Option(help="overlap of clips [s] [default: 0]", show_default=False)
     ] = None,
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            help="joint, bone, joint-motion or bone-motion; joint+bone puts them side by side "
+            "[default: joint]",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="epochs at most", show_default=False)] = None,
     batch_size: Annotated[
         int | None,
@@ -101,6 +109,7 @@ def command(
         },
         "normalise": {"dims": dims},
         "sequence": {"persons": persons},
+        "sampling": {"streams": streams},
         "split": {"length_s": length, "overlap_s": overlap},
         "train": {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device},
     }

@@ -118,12 +118,13 @@ class UnitGCN(nn.Module):
             self.PA = nn.Parameter(torch.ones_like(a))
         elif adaptive not in ("none", "init"):
             raise ValueError(f"unknown adaptive mode {adaptive!r}")
-        self.bn = nn.BatchNorm2d(out)
+        self.bn: nn.Module = nn.BatchNorm2d(out)
         shape = (
             (channels, out * self.subsets) if conv_pos == "pre" else (channels * self.subsets, out)
         )
         self.conv = nn.Conv2d(*shape, 1)
         self.with_res = with_res
+        self.shift: Tensor | None = None
         if with_res and channels != out:
             self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
 
@@ -135,10 +136,25 @@ class UnitGCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        y = self.bn(graph_convolution(x, self.adjacency(), *self.per_subset()))
+        y = self.bn(graph_convolution(x, self.adjacency(), *self.per_subset(), self.shift))
         if self.with_res:
             y = y + (self.down(x) if hasattr(self, "down") else x)
         return F.relu(y, inplace=True)
+
+    def fold(self) -> None:
+        """Make graph, mask, bias and BN one, for evaluation only."""
+        bn, a = self.bn, self.adjacency()
+        assert isinstance(bn, nn.BatchNorm2d) and bn.running_var is not None
+        assert bn.running_mean is not None and self.conv.bias is not None
+        gain = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
+        _, bias = self.per_subset()
+        pre = bias.dim() == 2
+        total = torch.einsum("kvw,ko->wo", a, bias) if pre else bias.expand(a.shape[1], -1)
+        self.shift = gain * (total - bn.running_mean) + bn.bias
+        self.conv.weight *= gain.repeat(self.subsets if pre else 1)[:, None, None, None]
+        del self.A
+        self.register_buffer("A", a)
+        self.adaptive, self.bn = "none", nn.Identity()
 
     def per_subset(self) -> tuple[Tensor, Tensor]:
         """The 1x1 convolution as `graph_convolution` takes it; k is the slow index of its rows
@@ -183,7 +199,7 @@ class UnitTCN(nn.Module):
             self.conv = FrameConv(channels, out, stride)
         else:
             self.conv = nn.Conv2d(channels, out, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
-        self.bn = nn.BatchNorm2d(out)
+        self.bn: nn.Module = nn.BatchNorm2d(out)
         self.drop = nn.Dropout(dropout)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]

@@ -7,7 +7,10 @@ from torch.nn import functional as F
 from skelact.errors import ConfigError
 from skelact.models import MODELS, build
 from skelact.models.asgcn import ASGCN
+from skelact.models.catalogue import CATALOGUE
+from skelact.models.count import multiply_adds
 from skelact.models.esan import KINDS
+from skelact.models.fold import folded
 from skelact.models.graph import PARTITIONS
 from skelact.models.layers import as_published
 from skelact.models.recogniser import Recogniser
@@ -233,3 +236,69 @@ def test_unknown_names() -> None:
         build("stgcn", 5, SKELETONS["coco-17"], widht=3)
     with pytest.raises(ConfigError, match="graph mode"):
         build("stgcn", 5, SKELETONS["coco-17"], graph_mode="ring")
+
+
+@pytest.mark.parametrize(
+    ("name", "skeleton", "shape", "gmacs"),
+    [
+        ("stgcn", "coco-17", (2, 100), 3.822),
+        ("stgcn", "ntu-25", (2, 100), 5.713),
+        ("stgcn", "ntu-25", (2, 300), 17.139),
+        ("stgcnpp", "coco-17", (2, 100), 1.948),
+        ("stgcnpp", "ntu-25", (2, 100), 2.956),
+        ("2s-agcn", "coco-17", (2, 100), 4.349),
+        ("2s-agcn", "ntu-25", (2, 100), 6.488),
+        ("aagcn", "coco-17", (2, 100), 4.351),
+        ("aagcn", "ntu-25", (2, 100), 6.491),
+        ("msg3d", "coco-17", (2, 100), 6.840),
+        ("msg3d", "ntu-25", (2, 100), 10.968),
+        ("ctrgcn", "coco-17", (2, 100), 1.952),
+        ("ctrgcn", "ntu-25", (2, 100), 2.996),
+        ("sgn", "ntu-25", (1, 20), 0.180),
+    ],
+)
+def test_published_cost(name: str, skeleton: str, shape: tuple[int, int], gmacs: float) -> None:
+    layout = SKELETONS[skeleton]
+    model = build(name, 60, layout, persons=shape[0])
+    count = multiply_adds(model, (1, *shape, len(layout.joints), 3))
+    assert count / 1e9 == pytest.approx(gmacs, abs=6e-4)
+
+
+def test_cost_of_esan() -> None:
+    """0.335 in the table, which leaves batch norm out."""
+    model = build("esan", 60, SKELETONS["ntu-25"])
+    normed = sum(m.num_features for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d))
+    assert multiply_adds(model, (1, 1, 20, 25, 3)) / 1e9 == pytest.approx(0.335, abs=2e-3)
+    assert normed == 2 * 150
+
+
+def test_every_network_is_in_the_catalogue() -> None:
+    assert [e.name for e in CATALOGUE] and {e.name for e in CATALOGUE} == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_folded_batch_norm_changes_nothing(name: str) -> None:
+    model = net(name, persons=2)
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias)
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    x = torch.randn(3, 2, 20, 17, 3)
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(folded(model)(x), model(x), rtol=1e-4, atol=1e-4)
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())  # itself untouched
+
+
+@pytest.mark.parametrize("form", [{"with_res": True, "adaptive": "init"}, {"conv_pos": "post"}])
+def test_folding_the_forms_of_stgcn(form: dict[str, object]) -> None:
+    model = net("stgcn", **form).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.bias)
+    x = torch.randn(3, 1, 20, 17, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(model)(x), model(x), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,102 @@
+"""Every network at its published size: samples/s of evaluation and training, our form against the
+published order of operations in float32 (`as_published`), each in a process of its own, in turn."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+
+import torch
+from torch.nn import functional as F
+
+from skelact.engine.device import autocast, keep_memory, pick
+from skelact.models import build
+from skelact.models.catalogue import CATALOGUE, Entry
+from skelact.models.fold import folded
+from skelact.models.layers import as_published
+from skelact.skeletons import SKELETONS
+
+CLASSES, SECONDS = 60, 6.0
+# form -> whether it is measured in training, and in evaluation
+FORMS = {
+    "plain": (True, True),
+    "ours": (True, True),
+    "bf16": (True, False),
+    "folded": (False, True),
+}
+ON_GPU = {"compiled": (True, True)}
+
+
+def measure(name: str, form: str) -> None:
+    """Samples/s of one form of one network, printed."""
+    torch.manual_seed(0)
+    entry, device = next(e for e in CATALOGUE if e.name == name), pick("auto")
+    if form != "plain":
+        keep_memory()
+    persons, frames, channels = entry.shape
+    net = build(name, CLASSES, SKELETONS["coco-17"], channels, persons).to(device)
+    if form == "plain":
+        net.to(memory_format=torch.contiguous_format)
+    x = torch.randn(_batch(entry), persons, frames, 17, channels, device=device)
+    labels = torch.arange(len(x), device=device) % CLASSES
+    optimiser = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, nesterov=True)
+    run = torch.compile(net.training_output) if form == "compiled" else net.training_output
+    evaluated = folded(net) if form == "folded" else net.eval()
+
+    def train() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        with autocast(device, form in ("bf16", "compiled")):
+            logits, extra = run(x)
+        (F.cross_entropy(logits.float(), labels) + extra).backward()
+        optimiser.step()
+
+    @torch.inference_mode()
+    def evaluate() -> None:
+        evaluated(x)
+
+    in_training, in_evaluation = (FORMS | ON_GPU)[form]
+    with as_published() if form == "plain" else nullcontext():
+        if in_evaluation:
+            print("eval", _rate(evaluate, len(x), device))
+        if in_training:
+            net.train()
+            print("train", _rate(train, len(x), device))
+
+
+def _batch(entry: Entry) -> int:
+    return {"asgcn": 2, "sgn": 64, "esan": 64}.get(entry.name, 8)
+
+
+def _rate(step: object, samples: int, device: torch.device) -> float:
+    step()  # type: ignore[operator]
+    started, count = time.monotonic(), 0
+    while time.monotonic() - started < SECONDS or count < 3:
+        step()  # type: ignore[operator]
+        count += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return count * samples / (time.monotonic() - started)
+
+
+def main(names: list[str] | None = None, rounds: int = 3) -> None:
+    forms = [*FORMS, *(ON_GPU if torch.cuda.is_available() else ())]
+    print("median samples/s; in brackets the median ratio to the plain form")
+    for name in names or [e.name for e in CATALOGUE]:
+        found: dict[tuple[str, str], list[float]] = {}
+        for _ in range(rounds):
+            for form in forms:
+                code = f"from benchmarks.networks import measure; measure({name!r}, {form!r})"
+                command = [sys.executable, "-c", code]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                for line in done.stdout.splitlines():
+                    what, value = line.split()
+                    found.setdefault((what, form), []).append(float(value))
+        parts = []
+        for what, form in found:
+            rates, plain = found[what, form], found[what, "plain"]
+            ratio = statistics.median(b / a for a, b in zip(plain, rates, strict=True))
+            parts.append(f"{what} {form} {statistics.median(rates):.1f} ({ratio:.2f})")
+        print(f"{name}: " + ", ".join(sorted(parts)), flush=True)
