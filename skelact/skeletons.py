@@ -283,6 +283,15 @@ SKELETONS: dict[str, Skeleton] = {
             f"{_NTU} *hand_tip>thumb *thumb>hand",
         ),
         _layout(
+            "kinect-20",
+            "spine_shoulder",
+            "pelvis spine_mid spine_shoulder head left_shoulder left_elbow left_wrist left_hand "
+            "right_shoulder right_elbow right_wrist right_hand "
+            "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot",
+            "pelvis>spine_mid spine_mid>spine_shoulder head>spine_shoulder "
+            f"*shoulder>spine_shoulder *hip>pelvis *hand>wrist *foot>ankle {_ARM_LEG}",
+        ),
+        _layout(
             "hand-21",
             "wrist",
             "wrist " + " ".join(f"{f}_{n}" for f in _FINGERS for n in range(1, 5)),

@@ -1,40 +1,83 @@
-"""A collection of labelled videos before anything is computed from them."""
+"""A collection of labelled videos or skeleton files before anything is computed from them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skelact.errors import ConfigError, DatasetError
+from skelact.skeletons import Skeleton
+from skelact.types import Floats, PoseSequence, nearest
 
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled video. `groups` says what it shares with others: take (one performance, seen by
-    several cameras), camera, performer."""
+    """One labelled video or skeleton sequence. `groups` says what it shares with others: take (one
+    performance, seen by several cameras), camera, performer. `key` names a sequence within a file
+    that holds many, `span_s` the part of a video that is meant (to its end, if the second is
+    None)."""
 
     path: Path
     label: str
     groups: dict[str, str]
+    key: str = ""
+    span_s: tuple[float, float | None] | None = None
+
+    def name(self, root: Path) -> str:
+        """What the item is called in splits and predictions, the same wherever the data lies."""
+        inside = self.path.is_relative_to(root)
+        name = self.path.relative_to(root).as_posix() if inside else self.path.name
+        if self.span_s is not None:
+            start, end = self.span_s
+            name += f"@{start:g}-" + ("" if end is None else f"{end:g}")
+        return f"{name}:{self.key}" if self.key else name
 
 
 # the rule that puts items on sides, and the groups that must not be on both
 Protocol = tuple[Callable[[Sequence[Item]], list[str]], tuple[str, ...]]
+# how an item becomes a sequence, where it is no video; InputError if its file is damaged
+Reader = Callable[[Item], PoseSequence]
 
 
 @dataclass(frozen=True)
 class Collection:
     """A dataset found on disk. `protocols` maps a name to the function that puts every item on a
-    side ('train' or 'test'), and to the groups that must not be on both."""
+    side ('train', 'test', where the protocol has one 'val'), and to the groups that must not be on
+    both; the first is the default. `read` is None for videos, which go through extraction."""
 
     name: str
     root: Path
     items: tuple[Item, ...]
     protocols: dict[str, Protocol]
     notice: str = ""
+    read: Reader | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(sorted({item.label for item in self.items}))
+
+    def only(self, classes: Sequence[str] | None) -> Collection:
+        """The items of those classes. ConfigError for an unknown one, DatasetError if fewer than
+        two are left."""
+        known = self.classes
+        for label in classes or ():
+            if label not in known:
+                raise ConfigError(
+                    f"{self.name} has no class {label!r}{nearest(label, known)}",
+                    f"it has {', '.join(known)}",
+                )
+        wanted = tuple(classes or known)
+        kept = tuple(i for i in self.items if i.label in wanted)
+        if len({i.label for i in kept}) < 2:
+            raise DatasetError(
+                f"{self.root} has only the class {', '.join(wanted)}",
+                "a recogniser needs two or more",
+            )
+        return Collection(self.name, self.root, kept, self.protocols, self.notice, self.read)
 
 
 @dataclass(frozen=True)
@@ -43,10 +86,26 @@ class DatasetOptions:
 
     name: str = field(default="mads", metadata={"help": "which dataset"})
     protocol: str = field(
-        default="xseq",
-        metadata={"help": "split: xseq (sequences), xview (cameras) or xsub (performers)"},
+        default="",
+        metadata={"help": "the split; every dataset has its own, the first is the default"},
     )
     classes: tuple[str, ...] | None = field(default=None, metadata={"help": "only these classes"})
     skeleton: str = field(
         default="coco-17", metadata={"help": "joint layout the network sees, or a .toml file"}
     )
+
+
+def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
+    """A sequence of 3-D joints alone, xyz (M, T, V, 3) metres with NaN where missing: no pixels,
+    score 1 where a joint is there."""
+    points: Floats = np.asarray(xyz, np.float32)
+    there = ~np.isnan(points).any(axis=-1)
+    xy = np.full((*points.shape[:3], 2), np.nan, np.float32)
+    ids = tuple(range(len(points)))
+    return PoseSequence(xy, there.astype(np.float32), skeleton, fps, 1, 1, ids, points)
+
+
+def by_group(group: str, test: Sequence[str]) -> Callable[[Sequence[Item]], list[str]]:
+    """The rule that tests on those values of a group and trains on the others."""
+    names = set(test)
+    return lambda items: ["test" if i.groups[group] in names else "train" for i in items]

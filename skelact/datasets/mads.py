@@ -17,8 +17,7 @@ from pathlib import Path
 
 from skelact.config import shipped
 from skelact.datasets.base import Collection, Item, Protocol
-from skelact.errors import ConfigError, DatasetError, MissingDataset
-from skelact.types import nearest
+from skelact.errors import DatasetError, MissingDataset
 
 VIDEO = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_C(?P<camera>[0-2])\.avi$")
 DATA_VARIABLE = "SKELACT_DATA"
@@ -32,6 +31,11 @@ def places(data: Path | None) -> list[Path]:
         return [data]
     variable = os.environ.get(DATA_VARIABLE)
     return [*([Path(variable) / "mads"] if variable else []), Path("data/mads")]
+
+
+def find_below(place: Path) -> Collection:
+    """MADS in that very place. MissingDataset if it is not there."""
+    return find(place, None)
 
 
 def find(data: Path | None, classes: Sequence[str] | None) -> Collection:
@@ -57,21 +61,27 @@ def find(data: Path | None, classes: Sequence[str] | None) -> Collection:
     return _collect("mads-sample", root, scan(root), classes, notice)
 
 
-def scan(root: Path) -> list[Item]:
-    """Every multi-view video below the root."""
+def performers(root: Path) -> dict[str, str]:
+    """Who performs which take, from performers.json; empty where there is none."""
     file = next(iter(sorted(root.rglob(PERFORMERS))), None)
     try:
-        performers = json.loads(file.read_bytes()) if file else {}
+        content = json.loads(file.read_bytes()) if file else {}
     except ValueError as error:
         raise DatasetError(f"{file} is not JSON: {error}") from error
+    return {str(k): str(v) for k, v in content.items()}
+
+
+def scan(root: Path) -> list[Item]:
+    """Every multi-view video below the root."""
+    known = performers(root)
     items = []
     for path in sorted(root.rglob("*.avi")):
         match = VIDEO.match(path.name)
         if match:
             take = f"{match['action']}_{match['seq']}"
             groups = {"take": take, "camera": match["camera"]}
-            if take in performers:
-                groups["performer"] = str(performers[take])
+            if take in known:
+                groups["performer"] = known[take]
             items.append(Item(path, match["action"], groups))
     return items
 
@@ -79,25 +89,8 @@ def scan(root: Path) -> list[Item]:
 def _collect(
     name: str, root: Path, items: list[Item], classes: Sequence[str] | None, notice: str
 ) -> Collection:
-    known = sorted({i.label for i in items})
-    for label in classes or ():
-        if label not in known:
-            raise ConfigError(
-                f"{name} has no class {label!r}{nearest(label, known)}",
-                f"it has {', '.join(known)}",
-            )
-    wanted = classes or [label for label in known if label not in LEFT_OUT]
-    kept = tuple(i for i in items if i.label in wanted)
-    if len({i.label for i in kept}) < 2:
-        raise DatasetError(
-            f"{root} has only the class {', '.join(wanted)}", "a recogniser needs two or more"
-        )
-    protocols: dict[str, Protocol] = {
-        "xseq": (by_sequence, ("take",)),
-        "xview": (by_camera, ("camera",)),
-        "xsub": (by_performer, ("performer", "take")),
-    }
-    return Collection(name, root, kept, protocols, notice)
+    whole = Collection(name, root, tuple(items), PROTOCOLS, notice)
+    return whole.only(classes or [label for label in whole.classes if label not in LEFT_OUT])
 
 
 def by_camera(items: Sequence[Item]) -> list[str]:
@@ -130,4 +123,8 @@ def by_performer(items: Sequence[Item]) -> list[str]:
     return ["test" if i.groups["performer"] in test else "train" for i in items]
 
 
-REGISTRY = {"mads": find}
+PROTOCOLS: dict[str, Protocol] = {
+    "xseq": (by_sequence, ("take",)),
+    "xview": (by_camera, ("camera",)),
+    "xsub": (by_performer, ("performer", "take")),
+}

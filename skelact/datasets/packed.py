@@ -18,6 +18,7 @@ from skelact.types import Floats
 
 STAGE, VERSION = "packed", 1
 ARRAY, INDEX = "keypoints.npy", "index.json"
+_HEADER = 192  # bytes before the values
 
 
 @dataclass(frozen=True)
@@ -63,23 +64,22 @@ def write(
     persons: int,
     meta: dict[str, Any],
 ) -> int:
-    """Fill `folder`; how many samples there were. Fewer people than `persons` are padded with NaN,
-    more are cut."""
-    parts, offsets, index = [], [0], []
-    for s in samples:
-        m = min(len(s.values), persons)
-        part = np.full((s.values.shape[1], persons, *s.values.shape[2:]), np.nan, np.float32)
-        part[:, :m] = s.values[:m].transpose(1, 0, 2, 3)
-        parts.append(part)
-        offsets.append(offsets[-1] + len(part))
-        index.append({"id": s.id, "label": classes.index(s.label), "item": s.item, "fps": s.fps})
-    channels = parts[0].shape[3] if parts else 0
-    whole = (
-        np.concatenate(parts)
-        if parts
-        else np.zeros((0, persons, len(skeleton.joints), channels), np.float32)
-    )
-    np.save(folder / ARRAY, whole)
+    """Fill `folder`, sample by sample; how many there were. Fewer people than `persons` are padded
+    with NaN, more are cut. What `meta` holds at the end is kept."""
+    offsets, index, channels = [0], [], 0
+    with (folder / ARRAY).open("wb") as file:
+        file.write(bytes(_HEADER))
+        for s in samples:
+            m = min(len(s.values), persons)
+            part = np.full((s.values.shape[1], persons, *s.values.shape[2:]), np.nan, np.float32)
+            part[:, :m] = s.values[:m].transpose(1, 0, 2, 3)
+            file.write(part.tobytes())
+            channels = part.shape[3]
+            offsets.append(offsets[-1] + len(part))
+            label = classes.index(s.label)
+            index.append({"id": s.id, "label": label, "item": s.item, "fps": s.fps})
+        file.seek(0)
+        file.write(_npy_header((offsets[-1], persons, len(skeleton.joints), channels)))
     content = {
         "classes": classes,
         "skeleton": skeleton.as_dict(),
@@ -91,12 +91,20 @@ def write(
     return len(index)
 
 
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """The first bytes of a .npy file of float32, always as many, so that they can be written when
+    the number of frames is known."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    room = _HEADER - 10
+    return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + text.ljust(room - 1).encode() + b"\n"
+
+
 def open_packed(entry: Entry) -> Packed:
     """The packed dataset of a cache entry, memory-mapped. CacheError if it is damaged."""
     index = json.loads(entry.read(INDEX))
     samples = index["samples"]
     return Packed(
-        np.load(entry.path / ARRAY, mmap_mode="r"),
+        np.load(entry.path / ARRAY, mmap_mode="c"),
         np.array(index["offsets"], np.int64),
         np.array([s["label"] for s in samples], np.int64),
         np.array([s["item"] for s in samples], np.int64),

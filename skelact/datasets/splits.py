@@ -17,6 +17,7 @@ from skelact.types import nearest
 def apply(collection: Collection, protocol: str) -> list[str]:
     """The side of every item, 'train' or 'test'. ConfigError for an unknown protocol, LeakingSplit
     if it leaks."""
+    protocol = protocol or next(iter(collection.protocols), "")
     if protocol not in collection.protocols:
         known = list(collection.protocols)
         raise ConfigError(
@@ -45,6 +46,8 @@ def check_leaks(items: Sequence[Item], sides: Sequence[str], apart: Sequence[str
     for group in apart:
         where: dict[str, dict[str, Item]] = defaultdict(dict)
         for item, side in zip(items, sides, strict=True):
+            if side == "none":
+                continue
             where[item.groups[group]].setdefault(side, item)
         for name, found in where.items():
             if len(found) > 1:
@@ -59,7 +62,9 @@ def check_leaks(items: Sequence[Item], sides: Sequence[str], apart: Sequence[str
 
 def hold_out(items: Sequence[Item], sides: Sequence[str], share: float, seed: int) -> list[str]:
     """The same sides with part of 'train' turned into 'val': of each class about `share` of its
-    takes, at least one, never its only one."""
+    takes, at least one, never its only one. Nothing changes where the protocol has a 'val'."""
+    if "val" in sides:
+        return list(sides)
     rng = np.random.default_rng(seed)
     takes: dict[str, set[str]] = defaultdict(set)
     for item, side in zip(items, sides, strict=True):

@@ -18,7 +18,8 @@ class DeviceClips:
     """All clips of a packed dataset in the memory of one device."""
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
-        self.values = torch.from_numpy(np.array(packed.keypoints)).to(device)  # (F, M, V, C)
+        # (F, M, V, C); on a CPU the file itself, of which only what is read comes into memory
+        self.values = torch.from_numpy(packed.keypoints).to(device)
         self.offsets, self.lengths = packed.offsets, packed.lengths
         self.labels = torch.from_numpy(packed.labels).to(device)
         self.mirror = torch.from_numpy(packed.skeleton.mirror).to(device)

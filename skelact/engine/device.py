@@ -60,3 +60,15 @@ def has_native_bf16() -> bool:
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     asked = (getattr(torch.cpu, name, None) for name in names)
     return any(ask is not None and ask() for ask in asked)
+
+
+def peak_memory_mb(device: torch.device) -> int:
+    """The most memory this process has used so far: of the GPU there, else of the machine."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(used / (2**20 if sys.platform == "darwin" else 2**10))

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from skelact.errors import ConfigError
 
-BEST, LAST, LOG, RESULT, PREDICTIONS, CONFIG, SPLIT = (
+BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT = (
     "best.pt",
     "last.pt",
     "log.jsonl",
     "result.json",
     "predictions.json",
+    "validation.json",
     "config.json",
     "split.json",
 )
@@ -20,6 +21,8 @@ BEST, LAST, LOG, RESULT, PREDICTIONS, CONFIG, SPLIT = (
 
 OPTIMISERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("cosine", "step", "constant")
+BALANCES = ("none", "loss", "sampler")
+CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "balance": BALANCES}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,20 @@ class TrainOptions:
     amp: bool = field(
         default=True, metadata={"help": "bfloat16 in training, where the device has it in hardware"}
     )
+    compile: bool = field(default=False, metadata={"help": "torch.compile the network"})
+    accumulate: int = field(
+        default=1, metadata={"help": "parts a batch is computed in, for little memory"}
+    )
+    ema: float = field(
+        default=0.0,
+        metadata={"help": "decay of the averaged weights that are tested instead; 0: none"},
+    )
+    balance: str = field(
+        default="none",
+        metadata={
+            "help": "uneven classes: none, loss (weighted by rarity) or sampler (drawn evenly)"
+        },
+    )
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.repeat, self.batch_size) < 1:
@@ -79,7 +96,7 @@ class TrainOptions:
                 f"epochs, repeat and batch_size must be 1 or more, got {self.epochs}, "
                 f"{self.repeat}, {self.batch_size}"
             )
-        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+        for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(
                     f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
@@ -92,6 +109,10 @@ class TrainOptions:
             )
         if self.patience < 0 or self.warmup < 0 or self.clip_norm <= 0:
             raise ConfigError("patience and warmup cannot be negative, clip_norm must be positive")
+        if self.accumulate < 1 or self.batch_size % self.accumulate or not 0 <= self.ema < 1:
+            raise ConfigError(
+                f"accumulate must divide batch_size {self.batch_size}, ema must lie in [0, 1)"
+            )
         if self.pretrain_epochs < 0 or self.pretrain_lr <= 0 or self.lr_batch < 0:
             raise ConfigError(
                 "pretrain_epochs and lr_batch cannot be negative, pretrain_lr must be positive"
@@ -106,13 +127,13 @@ class AugmentOptions:
     rotate_rad: float = field(
         default=0.2, metadata={"help": "largest turn in the picture plane [rad]"}
     )
-    rotate3d_rad: float = field(
-        default=0.0, metadata={"help": "largest turn about each of the three axes [rad] (dims=3)"}
-    )
     scale: float = field(default=0.15, metadata={"help": "largest change of size, per axis"})
     noise: float = field(default=0.01, metadata={"help": "standard deviation added to coordinates"})
     drop_joint: float = field(
         default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"}
+    )
+    rotate3d_rad: float = field(
+        default=0.0, metadata={"help": "largest turn about each of the three axes [rad] (dims=3)"}
     )
     random_move: bool = field(
         default=False, metadata={"help": "ST-GCN's slow turn, zoom and shift over the clip"}

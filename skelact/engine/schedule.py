@@ -45,9 +45,13 @@ def factor(step: int, steps_an_epoch: int, options: TrainOptions) -> float:
     return float(o.gamma**passed) if o.schedule == "step" else 1.0
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
     """Mean cross entropy against a target of 1 - smoothing for the true class and the rest shared
-    by the others (SGN's definition; PyTorch gives the true class a share of the rest too)."""
+    by the others (SGN's definition; PyTorch gives the true class a share of the rest too).
+    `weights` (K,) count clips by their class."""
     classes = logits.shape[1]
     spread = smoothing * classes / (classes - 1) if classes > 1 else 0.0
-    return F.cross_entropy(logits.float(), labels, label_smoothing=spread)
+    each = F.cross_entropy(logits.float(), labels, label_smoothing=spread, reduction="none")
+    return each.mean() if weights is None else (each * weights[labels]).mean()

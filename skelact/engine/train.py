@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +24,26 @@ import torch
 from torch import Tensor, nn
 
 from skelact.datasets.packed import Packed, joint_distances
-from skelact.engine import checkpoint, schedule
+from skelact.engine import checkpoint, parallel, schedule
 from skelact.engine.batches import DeviceClips
-from skelact.engine.device import autocast, keep_memory, pick
-from skelact.engine.evaluate import probabilities
-from skelact.engine.metrics import Scores, score
+from skelact.engine.device import autocast, keep_memory, peak_memory_mb, pick
+from skelact.engine.metrics import Scores
 from skelact.engine.options import (
     BEST,
     LAST,
     LOG,
     PREDICTIONS,
     RESULT,
+    VALIDATION,
     AugmentOptions,
     TrainOptions,
 )
+from skelact.engine.outcome import majority_class, measure, write_json, write_predictions
 from skelact.engine.pretrain import Pretraining
 from skelact.errors import CheckpointError, DatasetError
 from skelact.models import build, wants_distances
 from skelact.models.recogniser import Recogniser
-from skelact.sequence.sampling import SamplingOptions
+from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
 from skelact.types import Event, Listener
 
@@ -62,6 +63,7 @@ class Plan:
     augment: AugmentOptions
     options: TrainOptions
     about: dict[str, Any]  # recipe, estimator, clip_s, split: carried into the checkpoint
+    initial: Callable[[Recogniser], None] | None = None  # loads weights before training
 
 
 class Trainer:
@@ -69,7 +71,8 @@ class Trainer:
 
     def __init__(self, plan: Plan, folder: Path, listener: Listener) -> None:
         self.plan, self.folder, self.listener = plan, folder, listener
-        self.device = pick(plan.options.device)
+        self.device = parallel.local_device(pick(plan.options.device))
+        self.rank, self.processes = parallel.join(self.device)
         keep_memory()
         self.clips = DeviceClips(plan.packed, self.device)
         self.channels = plan.packed.keypoints.shape[3] * len(parse(plan.sampling.streams))
@@ -89,6 +92,14 @@ class Trainer:
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
+        if plan.initial is not None:
+            plan.initial(self.net)
+        if self.processes > 1:
+            parallel.synchronise(self.net)
+        self.run = (
+            torch.compile(self.net.training_output) if o.compile else self.net.training_output
+        )
+        self.average = averaged(self.net, o.ema) if o.ema else None
         left_alone: set[int] = set()
         self.pretraining: Pretraining | None = None
         if self.net.pretrains:
@@ -96,6 +107,10 @@ class Trainer:
             left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}  # type: ignore[operator]
         trained = [p for p in self.net.parameters() if id(p) not in left_alone]
         self.trained = [p for p in trained if p.requires_grad]
+        counts = np.bincount(
+            plan.packed.labels[self.where["train"]], minlength=len(plan.packed.classes)
+        )
+        self.rarity = counts.sum() / np.maximum(counts, 1) / (counts > 0).sum()  # mean 1 over clips
         self.optimiser = schedule.optimiser(self.trained, o)
         self.history: list[dict[str, Any]] = []
         self.steps = max(1, len(self.where["train"]) * o.repeat // o.batch_size)
@@ -113,12 +128,17 @@ class Trainer:
 
     # --- state ---
 
+    @property
+    def tested(self) -> nn.Module:
+        """The network that is validated, tested and kept: the averaged one where there is one."""
+        return self.net if self.average is None else self.average.module
+
     def _content(self) -> dict[str, Any]:
         p = self.plan.packed
         return {
             "model": self.plan.model,
             "model_kwargs": self.plan.model_kwargs,
-            "weights": {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()},
+            "weights": plain_state(self.tested),
             "classes": list(p.classes),
             "skeleton": p.skeleton.as_dict(),
             "in_channels": self.channels,
@@ -141,7 +161,9 @@ class Trainer:
                 f"{self.folder} was trained with other settings or on other clips",
                 "choose another --name, or leave out --resume",
             )
-        self.net.load_state_dict(content["weights"])
+        self.net.load_state_dict(content.get("trained", content["weights"]))
+        if self.average is not None:
+            self.average.module.load_state_dict(content["weights"])
         self.optimiser.load_state_dict(content["optimiser"])
         if self.pretraining is not None:
             self.pretraining.load(content["pretraining"])
@@ -152,9 +174,12 @@ class Trainer:
     def _keep(self, content: dict[str, Any]) -> None:
         """Write last.pt, from which `resume` goes on."""
         state = {"optimiser": self.optimiser.state_dict(), "history": self.history}
+        if self.average is not None:
+            state["trained"] = plain_state(self.net)
         if self.pretraining is not None:
             state["pretraining"] = self.pretraining.state()
-        checkpoint.save(self.folder / LAST, content | state)
+        if self.rank == 0:
+            checkpoint.save(self.folder / LAST, content | state)
 
     def _write_log(self) -> None:
         (self.folder / LOG).write_text(
@@ -192,11 +217,12 @@ class Trainer:
             row["best"] = self._is_best(row)
             self.history.append(row)
             content = self._content() | {"epoch": row["epoch"]}
-            if row["best"]:
+            if row["best"] and self.rank == 0:
                 checkpoint.save(self.folder / BEST, content)
             self._keep(content)
-            with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(row) + "\n")
+            if self.rank == 0:
+                with (self.folder / LOG).open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(row) + "\n")
             self.listener(Event("train", "advance", 0, total, _sentence(row)))
         self.listener(
             Event(
@@ -230,31 +256,51 @@ class Trainer:
             torch.manual_seed(seed * 1_000_003 + epoch)
             yield np.random.default_rng([seed, epoch])
 
+    def _order(self, rng: np.random.Generator) -> Indices:
+        """The training clips of one epoch: all of them `repeat` times, or, with the balancing
+        sampler, as many draws in which every class is equally likely."""
+        rows, repeat = self.where["train"], self.plan.options.repeat
+        if self.plan.options.balance == "sampler":
+            chance = self.rarity[self.plan.packed.labels[rows]]
+            return rng.choice(rows, len(rows) * repeat, p=chance / chance.sum())
+        return np.concatenate([rng.permutation(rows) for _ in range(repeat)])
+
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """The augmented batches of one epoch."""
+        """The augmented batches of one epoch; of several processes each takes its share."""
         o, p = self.plan.options, self.plan
-        order = np.concatenate([rng.permutation(self.where["train"]) for _ in range(o.repeat)])
+        order = self._order(rng)
         for step in range(self.steps):
             batch = order[step * o.batch_size : (step + 1) * o.batch_size]
-            yield self.clips.training(batch, p.sampling, p.augment, rng)
+            x, labels = self.clips.training(batch, p.sampling, p.augment, rng)
+            yield x[self.rank :: self.processes], labels[self.rank :: self.processes]
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         o, net, lr = self.plan.options, self.net.train(), schedule.base_lr(self.plan.options)
+        weights = torch.from_numpy(self.rarity).float().to(self.device)
         losses = torch.zeros((), device=self.device)
         right, seen = torch.zeros((), device=self.device), 0
         with self._seeded(epoch) as rng:
             for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
                 for group in self.optimiser.param_groups:
                     group["lr"] = lr * schedule.factor(step, self.steps, o)
-                with autocast(self.device, o.amp):
-                    logits, extra = net.training_output(x)
-                loss = schedule.cross_entropy(logits, labels, o.label_smoothing) + extra
                 self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                for part, wanted in zip(
+                    x.chunk(o.accumulate), labels.chunk(o.accumulate), strict=True
+                ):
+                    with autocast(self.device, o.amp):
+                        logits, extra = self.run(part)
+                    loss = extra + schedule.cross_entropy(
+                        logits, wanted, o.label_smoothing, weights if o.balance == "loss" else None
+                    )
+                    (loss * (len(part) / len(x))).backward()
+                    losses += loss.detach() * len(part)
+                    right += (logits.argmax(1) == wanted).sum()
+                if self.processes > 1:
+                    parallel.average(self.trained, self.processes)
                 nn.utils.clip_grad_norm_(self.trained, o.clip_norm)
                 self.optimiser.step()
-                losses += loss.detach() * len(labels)
-                right += (logits.argmax(1) == labels).sum()
+                if self.average is not None:
+                    self.average.update_parameters(net)
                 seen += len(labels)
                 self.listener(Event("train", "advance", 1, total))
         mean = float(losses / seen)
@@ -265,24 +311,16 @@ class Trainer:
             )
         return mean, float(right / seen)
 
+    def _measure(
+        self, side: str, sampling: SamplingOptions
+    ) -> tuple[Scores, float, npt.NDArray[np.float32]]:
+        p, size = self.plan.packed, self.plan.options.batch_size
+        majority = majority_class(p, self.where["train"])
+        return measure(self.tested, self.clips, p, self.where[side], sampling, size, majority)
+
     def _validate(self) -> dict[str, float]:
-        scores, loss = self._score("val")
+        scores, loss, _ = self._measure("val", replace(self.plan.sampling, test_clips=1))
         return {"val_loss": loss, "val_top1": scores.top1, "val_mean_class": scores.mean_class}
-
-    def _score(self, side: str) -> tuple[Scores, float]:
-        probs = self._probabilities(side)
-        labels = self.plan.packed.labels[self.where[side]]
-        loss = float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
-        return score(probs, labels, self._majority()), loss
-
-    def _probabilities(self, side: str) -> npt.NDArray[np.float32]:
-        o = self.plan.options
-        return probabilities(
-            self.net, self.clips, self.where[side], self.plan.sampling, o.batch_size
-        )
-
-    def _majority(self) -> int:
-        return int(np.bincount(self.plan.packed.labels[self.where["train"]]).argmax())
 
     @staticmethod
     def _rank(row: dict[str, Any]) -> tuple[float, float]:
@@ -303,36 +341,45 @@ class Trainer:
     # --- the end ---
 
     def finish(self) -> Scores:
-        """Test the best checkpoint, write result.json and predictions.json, put the scores into the
-        checkpoint."""
+        """Test the best checkpoint, write result.json and the predictions of the test and the
+        validation side, put the scores into the checkpoint. Of several processes the first does
+        it, the others only measure."""
+        parallel.wait()
         content = checkpoint.read(self.folder / BEST)
         self.net.load_state_dict(content["weights"])
-        probs = self._probabilities("test")
-        p, where = self.plan.packed, self.where["test"]
-        scores = score(probs, p.labels[where], self._majority())
-        checkpoint.save(
-            self.folder / BEST,
-            content | {"metrics": {k: v for k, v in scores.as_dict().items() if k != "confusion"}},
-        )
-        counts = {side: len(rows) for side, rows in self.where.items()}
+        self.average = None
+        p, sampling = self.plan.packed, self.plan.sampling
+        scores, _, probs = self._measure("test", sampling)
+        if self.rank > 0:
+            return scores
+        write_predictions(self.folder / PREDICTIONS, p, self.where["test"], probs)
+        if len(self.where["val"]):
+            held_out = self._measure("val", sampling)[2]
+            write_predictions(self.folder / VALIDATION, p, self.where["val"], held_out)
+        kept = {k: v for k, v in scores.as_dict().items() if k != "confusion"}
+        checkpoint.save(self.folder / BEST, content | {"metrics": kept})
         result = scores.as_dict() | {
             "classes": list(p.classes),
-            "clips": counts,
+            "clips": {side: len(rows) for side, rows in self.where.items()},
             "best_epoch": content["epoch"],
             "epochs": len(self.history),
+            "seconds": round(sum(row["seconds"] for row in self.history), 1),
+            "memory_mb": peak_memory_mb(self.device),
+            "device": str(self.device),
         }
-        (self.folder / RESULT).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        rows = {
-            p.ids[i]: {
-                "label": p.classes[p.labels[i]],
-                "probabilities": [round(float(v), 6) for v in q],
-            }
-            for i, q in zip(where, probs, strict=True)
-        }
-        (self.folder / PREDICTIONS).write_text(
-            json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_json(self.folder / RESULT, result)
         return scores
+
+
+def plain_state(net: nn.Module) -> dict[str, Tensor]:
+    """The state dict in ordinary memory, for a checkpoint."""
+    return {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
+
+
+def averaged(net: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """A copy of the network that follows its weights and statistics slowly."""
+    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=follow, use_buffers=True)
 
 
 def _sentence(row: dict[str, Any]) -> str:

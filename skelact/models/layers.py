@@ -250,16 +250,20 @@ class DataBN(nn.BatchNorm1d):
         super().__init__(joints * channels * (persons if kind == "MVC" else 1))
         self.kind, self.channels_first = kind, channels_first
 
+    def norm(self, rows: Tensor) -> Tensor:
+        """(B, features) -> the same, normalised."""
+        return super().forward(rows)
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost."""
         n, m, t, v, c = x.shape
         if self.kind == "MVC":
-            rows = super().forward(x.transpose(1, 2).reshape(n * t, m * v * c))
+            rows = self.norm(x.transpose(1, 2).reshape(n * t, m * v * c))
             x = rows.view(n, t, m, v, c).transpose(1, 2)
         elif self.channels_first:
-            x = super().forward(x.transpose(3, 4).reshape(n * m * t, c * v))
+            x = self.norm(x.transpose(3, 4).reshape(n * m * t, c * v))
             x = x.view(n, m, t, c, v).transpose(3, 4)
         else:
-            x = super().forward(x.reshape(n * m * t, v * c))
+            x = self.norm(x.reshape(n * m * t, v * c))
         x = x.reshape(n * m, t, v, c).permute(0, 3, 1, 2)
         return x.contiguous() if _published else x

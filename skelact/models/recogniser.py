@@ -84,14 +84,15 @@ class GCNHead(nn.Module):
 
 class Recogniser(nn.Module):
     """A backbone and a head: (N, M, T, V, C) float32 -> logits (N, classes). The backbone gives
-    (N, M, C', T', V) and names its `out_channels`."""
+    (N, M, C', T', V) and names its `out_channels`. Weights lie channels-last unless it says
+    `channels_first`."""
 
     def __init__(self, backbone: nn.Module, classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.cls_head = GCNHead(int(backbone.out_channels), classes, dropout)  # type: ignore[arg-type]
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and not hasattr(backbone, "channels_first"):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def features(self, x: Tensor) -> Tensor:

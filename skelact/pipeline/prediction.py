@@ -16,6 +16,7 @@ from skelact.engine.device import pick
 from skelact.engine.options import BEST, PredictOptions
 from skelact.engine.predict import per_frame, segments, window_probabilities
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
+from skelact.models.fold import folded
 from skelact.pipeline.foreign import ForeignOptions, foreign_content
 from skelact.pipeline.poses import Extracted, poses_of
 from skelact.pipeline.recipe import Recipe
@@ -77,7 +78,7 @@ class Recogniser:
         self.skeleton = Skeleton.from_dict(content["skeleton"])
         self.recipe = Recipe.from_dict(content["recipe"])
         self.device = pick(self.options.device)
-        self.net = checkpoint.network(content).to(self.device)
+        self.net = folded(checkpoint.network(content)).to(self.device)
 
     @classmethod
     def load(

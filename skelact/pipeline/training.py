@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skelact.cache import Cache, key_of
-from skelact.datasets import mads, packed, splits
+from skelact.cache import Cache
+from skelact.datasets import registry, splits
 from skelact.datasets.base import Collection
 from skelact.engine.device import pick
 from skelact.engine.metrics import Scores
 from skelact.engine.options import CONFIG, RESULT, SPLIT
 from skelact.engine.train import Plan, Trainer
 from skelact.errors import ConfigError, DatasetError
+from skelact.pipeline.packing import pack
 from skelact.pipeline.poses import Extracted
 from skelact.pipeline.recipe import Recipe
-from skelact.pipeline.sequences import extract, load_sequences
-from skelact.sequence.merge import to_skeleton
-from skelact.sequence.normalise import network_input
-from skelact.skeletons import Skeleton, load_skeleton
-from skelact.types import Event, Failure, Listener, nearest, silent
-
-MOST_PERSONS = 8  # of 'all'
+from skelact.pipeline.sequences import extract
+from skelact.skeletons import load_skeleton
+from skelact.types import Event, Failure, Listener, silent
 
 
 @dataclass(frozen=True)
@@ -39,17 +36,6 @@ class Run:
     resumed: bool = False
 
 
-def find_dataset(recipe: Recipe, data: Path | None) -> Collection:
-    """The collection that the recipe names. ConfigError for an unknown name."""
-    name = recipe.dataset.name
-    if name not in mads.REGISTRY:
-        raise ConfigError(
-            f"no dataset is called {name!r}{nearest(name, mads.REGISTRY)}",
-            f"one of {', '.join(mads.REGISTRY)}",
-        )
-    return mads.REGISTRY[name](data, recipe.dataset.classes)
-
-
 def train(
     recipe: Recipe,
     cache: Cache,
@@ -63,27 +49,30 @@ def train(
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
     pick(recipe.train.device)  # before an hour of extraction
-    collection = find_dataset(recipe, data)
+    collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
     if collection.notice:
         listener(Event("train", "notice", text=collection.notice))
-    sides = splits.apply(collection, recipe.dataset.protocol)
+    protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
+    sides = splits.apply(collection, protocol)
     sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
     skeleton = load_skeleton(recipe.dataset.skeleton)
-    outcome = extract(
-        [i.path for i in collection.items],
-        cache,
-        recipe.pose,
-        recipe.split,
-        recipe.sequence,
-        listener=listener,
-    )
-    by_path: dict[Path, Extracted] = {e.path: e for e in outcome.results}
-    estimator = _one_estimator(by_path)
-    data_pack = pack(collection, by_path, recipe, skeleton, cache)
+    failed: list[Failure] = []
+    by_path: dict[Path, Extracted] = {}
+    estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
+    if collection.read is None:
+        videos = list(dict.fromkeys(i.path for i in collection.items))
+        outcome = extract(
+            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
+        )
+        failed += outcome.failed
+        by_path = {e.path: e for e in outcome.results}
+        estimator = _one_estimator(by_path)
+    data_pack, unread = pack(collection, by_path, recipe, skeleton, cache, listener)
+    failed += unread
     clip_sides = [sides[i] for i in data_pack.items]
     split_id = splits.fingerprint(data_pack.ids, clip_sides)
     folder = run_folder(
-        runs, name or f"{recipe.model['name']}_{collection.name}_{recipe.dataset.protocol}", resume
+        runs, name or f"{recipe.model['name']}_{collection.name}_{protocol}", resume
     )
     kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
     plain = recipe.as_dict()
@@ -108,8 +97,8 @@ def train(
     (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     described = {
         "fingerprint": split_id,
-        "protocol": recipe.dataset.protocol,
-        "videos": _videos_of(collection, sides),
+        "protocol": protocol,
+        "videos": _sides_of(collection, sides),
     }
     (folder / SPLIT).write_text(
         json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -119,13 +108,11 @@ def train(
     scores = trainer.finish()
     _plots(folder, trainer.history, scores, data_pack.classes)
     counts = {side: clip_sides.count(side) for side in ("train", "val", "test")}
-    return Run(
-        folder, collection, scores, counts, estimator["name"], tuple(outcome.failed), resumed
-    )
+    return Run(folder, collection, scores, counts, estimator["name"], tuple(failed), resumed)
 
 
-def _videos_of(collection: Collection, sides: list[str]) -> dict[str, list[str]]:
-    names = [i.path.relative_to(collection.root).as_posix() for i in collection.items]
+def _sides_of(collection: Collection, sides: list[str]) -> dict[str, list[str]]:
+    names = [i.name(collection.root) for i in collection.items]
     return {
         side: [n for n, s in zip(names, sides, strict=True) if s == side]
         for side in ("train", "val", "test")
@@ -147,62 +134,6 @@ def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
         )
     (name, weights), options = next(iter(found.items()))
     return {"name": name, "weights": weights, "pose": options}
-
-
-def pack(
-    collection: Collection,
-    extracted: dict[Path, Extracted],
-    recipe: Recipe,
-    skeleton: Skeleton,
-    cache: Cache,
-) -> packed.Packed:
-    """All clips of the collection as one packed dataset, cached."""
-    used = [
-        (n, i, extracted[i.path]) for n, i in enumerate(collection.items) if i.path in extracted
-    ]
-    names = {item.path: item.path.relative_to(collection.root).as_posix() for _, item, _ in used}
-    parts = [
-        [names[i.path], i.label, n, e.sequences.path.name if e.sequences else ""]
-        for n, i, e in used
-    ]
-    settings = {
-        "normalise": asdict(recipe.normalise),
-        "skeleton": skeleton.as_dict(),
-        "persons": recipe.sequence.persons,
-    }
-    key = key_of(version=packed.VERSION, clips=parts, **settings)
-    entry = cache.find(packed.STAGE, key)
-    if entry is None:
-        samples = []
-        for n, item, found in used:
-            assert found.sequences is not None
-            for span, sequence in load_sequences(found.sequences):
-                values = network_input(to_skeleton(sequence, skeleton), recipe.normalise)
-                samples.append(
-                    packed.Sample(
-                        f"{names[item.path]}#{span.start}-{span.end}",
-                        item.label,
-                        n,
-                        values,
-                        sequence.fps,
-                    )
-                )
-        wanted = recipe.sequence.persons
-        if recipe.normalise.interleave:
-            wanted = "1"
-        persons = (
-            max((len(s.values) for s in samples), default=1) if wanted == "all" else int(wanted)
-        )
-        meta = {"dims": recipe.normalise.dims, "dataset": collection.name}
-        with cache.write(
-            packed.STAGE, key, {"dataset": collection.name, "samples": len(samples)}
-        ) as folder:
-            packed.write(
-                folder, samples, collection.classes, skeleton, min(persons, MOST_PERSONS), meta
-            )
-        entry = cache.find(packed.STAGE, key)
-        assert entry is not None
-    return packed.open_packed(entry)
 
 
 def run_folder(runs: Path, name: str, resume: bool) -> Path:

@@ -93,6 +93,8 @@ def per_person(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
             return by_kinect(sequence.xyz, sequence.skeleton, every)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
+    if sequence.xyz is not None and xy.size and np.isnan(xy).all():
+        raise ConfigError("these poses are 3-D and have no place in a picture", "--dims 3")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
     if options.mode == "body":

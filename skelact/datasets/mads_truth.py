@@ -1,0 +1,135 @@
+"""MADS's ground truth: GTpose2 of every *_GT.mat (millimetres, 15 or 19 joints), as it is in 3-D,
+or projected into each camera by its calibration."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.datasets import mads
+from skelact.datasets.base import Collection, Item, spatial
+from skelact.errors import InputError, MissingDataset
+from skelact.skeletons import SKELETONS, convert
+from skelact.types import PoseSequence
+
+FILE = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_GT\.mat$")
+FPS = 15.0
+LAYOUTS = {15: "mads-15", 19: "mads-19"}
+
+
+def find(root: Path, projected: bool) -> Collection:
+    """Every ground truth below a folder; `projected`, one item for each camera that has a
+    calibration beside it. MissingDataset if there is none."""
+    performers = mads.performers(root)
+    items = []
+    for path in sorted(root.rglob("*_GT.mat")):
+        match = FILE.match(path.name)
+        if match is None:
+            continue
+        take = f"{match['action']}_{match['seq']}"
+        groups = {"take": take, "camera": "none"}
+        if take in performers:
+            groups["performer"] = performers[take]
+        if not projected:
+            items.append(Item(path, match["action"], groups))
+            continue
+        for calibration in sorted(path.parent.glob("Calib_Cam[0-2].mat")):
+            camera = calibration.stem[-1]
+            items.append(Item(path, match["action"], groups | {"camera": camera}, camera))
+    if not items:
+        raise MissingDataset(
+            f"no ground truth of MADS in {root}",
+            "<Action>_<Sequence>_GT.mat" + (" with Calib_Cam0.mat beside it" if projected else ""),
+        )
+    rules = {k: v for k, v in mads.PROTOCOLS.items() if projected or k != "xview"}
+    name = "mads-projected" if projected else "mads-3d"
+    reader = read_projected if projected else read
+    return Collection(name, root, tuple(items), rules, read=reader)
+
+
+def poses(path: Path) -> npt.NDArray[np.float64]:
+    """(T, 19, 3) millimetres, world y up; what a 15-joint file lacks is NaN. InputError if the file
+    is damaged."""
+    content = _mat(path)
+    try:
+        frames = [np.asarray(f, float) for f in content["GTpose2"].ravel()]
+        joints = len(frames[0])
+        whole = np.stack(frames)
+        layout = SKELETONS[LAYOUTS[joints]]
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "the file of MADS is needed"
+        ) from error
+    return np.asarray(convert(whole, layout, SKELETONS["mads-19"]))
+
+
+def read(item: Item) -> PoseSequence:
+    """The take in metres, z up: (x, -z, y) / 1000."""
+    x, y, z = np.moveaxis(poses(item.path), -1, 0)
+    metres = np.stack([x, -z, y], axis=-1) / 1000
+    return spatial(metres[None], SKELETONS["mads-19"], FPS)
+
+
+def read_projected(item: Item) -> PoseSequence:
+    """The take in the pixels of camera `item.key`, 3-D beside it."""
+    calibration = _mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
+    world = poses(item.path)
+    xy, depth = project(world, calibration)
+    xy[depth <= 0] = np.nan
+    width, height = (round(2 * float(v)) for v in np.ravel(calibration["cc"])[:2])
+    there = ~np.isnan(xy).any(axis=-1)
+    flat = read(item)
+    return PoseSequence(
+        xy[None].astype(np.float32),
+        there[None].astype(np.float32),
+        flat.skeleton,
+        FPS,
+        width,
+        height,
+        (0,),
+        flat.xyz,
+    )
+
+
+def project(
+    world: npt.NDArray[np.float64], calibration: dict[str, Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """World points (..., 3) mm -> pixels (..., 2) and depth (...) mm: x = K (R X + T) with the
+    camera's radial and tangential distortion kc (Bouguet's five). InputError if the calibration
+    lacks a part."""
+    import cv2
+
+    try:
+        k = np.asarray(calibration["KK"], float)
+        turn, _ = cv2.Rodrigues(np.asarray(calibration["om_ext"], float).reshape(3, 1))
+        shift = np.asarray(calibration["T_ext"], float).reshape(3)
+        kc = np.zeros(5)
+        given = np.ravel(calibration.get("kc", kc))[:5]
+        kc[: len(given)] = given
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"the calibration lacks {error}", "KK, om_ext and T_ext are needed"
+        ) from error
+    camera = world @ turn.T + shift
+    depth = camera[..., 2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x, y = camera[..., 0] / depth, camera[..., 1] / depth
+    r2 = x * x + y * y
+    radial = 1 + kc[0] * r2 + kc[1] * r2**2 + kc[4] * r2**3
+    u = x * radial + 2 * kc[2] * x * y + kc[3] * (r2 + 2 * x * x)
+    v = y * radial + kc[2] * (r2 + 2 * y * y) + 2 * kc[3] * x * y
+    pixels = np.stack([u, v, np.ones_like(u)], axis=-1) @ k.T
+    return pixels[..., :2], depth
+
+
+def _mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        return dict(loadmat(path))
+    except Exception as error:  # scipy raises anything for a damaged file
+        raise InputError(f"{path} is damaged or no .mat file: {error}") from error
