@@ -49,7 +49,10 @@ def _options(
     """--quiet and --debug are read by main, before the verbs see the line."""
 
 
-VERBS = ("extract", "train", "predict", "split", "models", "doctor", "cache")
+VERBS = (
+    *("extract", "train", "test", "predict", "fuse", "compare", "sweep", "split"),
+    *("datasets", "models", "doctor", "cache"),
+)
 
 
 def _register(wanted: str | None) -> None:

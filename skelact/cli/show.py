@@ -204,3 +204,15 @@ class Bars:
                 )
             elif event.kind == "end" and event.stage in self.tasks:
                 self.progress.remove_task(self.tasks.pop(event.stage))
+
+
+def score_rows(scores: Any) -> list[tuple[str, str]]:
+    """Scores as the rows of a table."""
+    rows = [
+        ("top-1", f"{scores.top1:.1%}"),
+        ("mean class accuracy", f"{scores.mean_class:.1%}"),
+        ("always the commonest class", f"{scores.majority:.1%}"),
+    ]
+    if scores.top5 is not None:
+        rows.insert(1, ("top-5", f"{scores.top5:.1%}"))
+    return rows

@@ -148,6 +148,13 @@ def places(name: str, data: Path | None) -> list[Path]:
     return [*([Path(variable) / name] if variable else []), Path("data") / name]
 
 
+def kind_of(place: Path) -> str:
+    """The dataset that a place is by its form: a pickle, a table, or a folder of class folders."""
+    if place.suffix in (".pkl", ".pickle"):
+        return "pyskl"
+    return "labels" if place.suffix == ".csv" else "folder"
+
+
 def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Collection:
     """The dataset of that name at `data`, else $SKELACT_DATA/<name>, else ./data/<name>. MADS
     falls back to the shipped sample set, with a notice. ConfigError for an unknown name,

@@ -49,3 +49,25 @@ def score(probabilities: npt.NDArray[np.float32], labels: Labels, majority_class
         confusion=confusion.tolist(),
         samples=len(labels),
     )
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Of one class: how many of its guesses are right, how many of its clips are found, their
+    harmonic mean (each 0 where undefined), and how many clips it has."""
+
+    precision: float
+    recall: float
+    f1: float
+    samples: int
+
+
+def per_class(confusion: list[list[int]]) -> list[ClassScore]:
+    """From a confusion matrix, rows true, columns predicted."""
+    out = []
+    for k, row in enumerate(confusion):
+        right, clips, guesses = row[k], sum(row), sum(r[k] for r in confusion)
+        precision, recall = right / max(guesses, 1), right / max(clips, 1)
+        f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+        out.append(ClassScore(precision, recall, f1, clips))
+    return out

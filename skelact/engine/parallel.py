@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def join(device: torch.device) -> tuple[int, int]:
@@ -36,6 +39,15 @@ def average(parameters: Iterable[nn.Parameter], size: int) -> None:
         if p.grad is not None:
             torch.distributed.all_reduce(p.grad)
             p.grad /= size
+
+
+def of_first(make: Callable[[], T]) -> T:
+    """What the first process makes, in all of them."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return make()
+    box: list[Any] = [make() if torch.distributed.get_rank() == 0 else None]
+    torch.distributed.broadcast_object_list(box)
+    return cast(T, box[0])
 
 
 def wait() -> None:

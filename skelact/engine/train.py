@@ -63,7 +63,7 @@ class Plan:
     augment: AugmentOptions
     options: TrainOptions
     about: dict[str, Any]  # recipe, estimator, clip_s, split: carried into the checkpoint
-    initial: Callable[[Recogniser], None] | None = None  # loads weights before training
+    initial: Callable[[Recogniser], list[nn.Module]] | None = None  # loads; says what is frozen
 
 
 class Trainer:
@@ -92,8 +92,7 @@ class Trainer:
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
-        if plan.initial is not None:
-            plan.initial(self.net)
+        self.frozen = plan.initial(self.net) if plan.initial is not None else []
         if self.processes > 1:
             parallel.synchronise(self.net)
         self.run = (
@@ -235,7 +234,7 @@ class Trainer:
     def _pretrain(self, total: int) -> None:
         """The first phase, where the network has one."""
         while self.pretraining is not None and not self.pretraining.is_done:
-            self.net.train()
+            self._train_mode()
             epoch = len(self.pretraining.losses)
             with self._seeded(_FIRST_PHASE + epoch) as rng:
                 loss = self.pretraining.epoch(self._batches(rng))
@@ -247,6 +246,12 @@ class Trainer:
             self._keep(self._content() | {"epoch": 0})
             text = f"first phase {epoch + 1:3d}  loss {loss:.3g}"
             self.listener(Event("train", "advance", 0, total, text))
+
+    def _train_mode(self) -> Recogniser:
+        self.net.train()
+        for module in self.frozen:
+            module.eval()
+        return self.net
 
     @contextmanager
     def _seeded(self, epoch: int) -> Iterator[np.random.Generator]:
@@ -275,7 +280,7 @@ class Trainer:
             yield x[self.rank :: self.processes], labels[self.rank :: self.processes]
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
-        o, net, lr = self.plan.options, self.net.train(), schedule.base_lr(self.plan.options)
+        o, net, lr = self.plan.options, self._train_mode(), schedule.base_lr(self.plan.options)
         weights = torch.from_numpy(self.rarity).float().to(self.device)
         losses = torch.zeros((), device=self.device)
         right, seen = torch.zeros((), device=self.device), 0

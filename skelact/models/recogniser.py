@@ -57,11 +57,15 @@ class StagedBackbone(nn.Module):
         self._blocks_name = blocks_name
         self.add_module(blocks_name, nn.ModuleList(blocks))
 
+    def stages(self) -> list[nn.Module]:
+        """The blocks, in order."""
+        return list(self.get_submodule(self._blocks_name).children())
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         n, m = x.shape[:2]
         x = self.data_bn(x)
-        for block in self.get_submodule(self._blocks_name).children():
+        for block in self.stages():
             x = block(x)
         return x.reshape(n, m, *x.shape[1:])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from skelact.cache import Cache
 from skelact.engine import checkpoint
@@ -53,7 +54,38 @@ class _Track:
 
     person_id: int
     spans: list[tuple[int, int]]
-    inputs: list[Floats]
+    parts: list[list[list[FramePose]]]  # the frames of each window, with that person only
+
+
+class _Member:
+    """One network of a recogniser, with what it is shown."""
+
+    def __init__(self, content: dict[str, Any], share: float, device: torch.device) -> None:
+        self.share, self.persons = share, int(content["persons"])
+        self.recipe = Recipe.from_dict(content["recipe"])
+        self.skeleton = Skeleton.from_dict(content["skeleton"])
+        self.net = folded(checkpoint.network(content)).to(device)
+
+    def input(self, extracted: Extracted, span: list[list[FramePose]]) -> Floats:
+        """(clips, M, L, V, C) without NaN, as in training."""
+        sequence = to_skeleton(
+            clean(whole_sequence(extracted.poses, span), self.recipe.sequence), self.skeleton
+        )
+        values = network_input(sequence, self.recipe.normalise)  # (M, T, V, C)
+        full = np.full((self.persons, *values.shape[1:]), np.nan, np.float32)
+        full[: min(self.persons, len(values))] = values[: self.persons]
+        frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
+        end = values.shape[1] - 1
+        following = np.where(frames < 0, -1, np.minimum(frames + 1, end))
+        made = streams.parts(
+            _frames(full, frames),
+            _frames(full, following),
+            (frames >= end)[:, None, :, None, None],
+            self.skeleton.parent_indices,
+            self.recipe.normalise.dims,
+            streams.parse(self.recipe.sampling.streams),
+        )
+        return np.asarray(np.nan_to_num(np.concatenate(made, axis=-1)), np.float32)
 
 
 def newest_run(runs: Path = Path("runs")) -> Path:
@@ -78,7 +110,14 @@ class Recogniser:
         self.skeleton = Skeleton.from_dict(content["skeleton"])
         self.recipe = Recipe.from_dict(content["recipe"])
         self.device = pick(self.options.device)
-        self.net = folded(checkpoint.network(content)).to(self.device)
+        contents = [content, *content.get("members", [])]
+        weights = np.array(content.get("fusion", [1.0]), float)
+        shares = weights / weights.sum()
+        self.members = [
+            _Member(c, float(share), self.device)
+            for c, share in zip(contents, shares, strict=True)
+            if share > 0
+        ]
 
     @classmethod
     def load(
@@ -151,10 +190,10 @@ class Recogniser:
                 tracks.append((extracted, self._tracks(extracted)))
             except (InputError, CacheError) as error:
                 outcome.failed.append(Failure.of(extracted.path, error))
-        inputs = [x for _, people in tracks for track in people for x in track.inputs]
-        if not inputs:
+        spans = [(e, part) for e, people in tracks for track in people for part in track.parts]
+        if not spans:
             return
-        probs = iter(window_probabilities(self.net, inputs, self.options.batch_size, self.device))
+        probs = iter(self._probabilities(spans))
         for extracted, people in tracks:
             fps, frames = (
                 float(extracted.poses.manifest["fps"]),
@@ -162,7 +201,7 @@ class Recogniser:
             )
             predictions = []
             for track in people:
-                rows = np.stack([next(probs) for _ in track.inputs])
+                rows = np.stack([next(probs) for _ in track.parts])
                 by_frame = per_frame(rows, track.spans, frames)
                 mean = np.nanmean(by_frame, axis=0)
                 best = int(mean.argmax())
@@ -179,6 +218,17 @@ class Recogniser:
                 )
             outcome.done.append(Predicted(extracted.path, predictions, extracted))
 
+    def _probabilities(
+        self, spans: list[tuple[Extracted, list[list[FramePose]]]]
+    ) -> npt.NDArray[np.float32]:
+        """(W, K) of all windows: the members' mean, each with its share."""
+        total: Any = 0.0
+        for member in self.members:
+            inputs = [member.input(extracted, part) for extracted, part in spans]
+            found = window_probabilities(member.net, inputs, self.options.batch_size, self.device)
+            total = total + member.share * found
+        return np.asarray(total, np.float32)
+
     def _tracks(self, extracted: Extracted) -> list[_Track]:
         """The people worth a prediction. NoPersonFound if there are none."""
         m = extracted.poses.manifest
@@ -188,14 +238,14 @@ class Recogniser:
         step = max(1, round(length * self.options.step))
         out = []
         for person_id, (first, last, part) in self._people(frames, fps).items():
-            spans, inputs = [], []
+            spans, parts = [], []
             for a, b in windows(last - first, length, step):
                 span = part[first + a : first + b]
                 if sum(bool(people) for people in span) >= _LEAST_SEEN * len(span):
                     spans.append((first + a, first + b))
-                    inputs.append(self._input(extracted, span))
+                    parts.append(span)
             if spans:
-                out.append(_Track(person_id, spans, inputs))
+                out.append(_Track(person_id, spans, parts))
         if not out:
             raise NoPersonFound(
                 f"no person found in any of {len(frames)} frames", "is anyone whole in the picture?"
@@ -231,28 +281,6 @@ class Recogniser:
             i: (ns[0], ns[-1] + 1, [[p for p in people if p.person_id == i] for people in frames])
             for i, ns in kept
         }
-
-    def _input(self, extracted: Extracted, span: list[list[FramePose]]) -> Floats:
-        """(clips, M, L, V, C) without NaN, as in training."""
-        sequence = to_skeleton(
-            clean(whole_sequence(extracted.poses, span), self.recipe.sequence), self.skeleton
-        )
-        values = network_input(sequence, self.recipe.normalise)  # (M, T, V, C)
-        m = self.content["persons"]
-        full = np.full((m, *values.shape[1:]), np.nan, np.float32)
-        full[: min(m, len(values))] = values[:m]
-        frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
-        end = values.shape[1] - 1
-        following = np.where(frames < 0, -1, np.minimum(frames + 1, end))
-        made = streams.parts(
-            _frames(full, frames),
-            _frames(full, following),
-            (frames >= end)[:, None, :, None, None],
-            self.skeleton.parent_indices,
-            self.recipe.normalise.dims,
-            streams.parse(self.recipe.sampling.streams),
-        )
-        return np.asarray(np.nan_to_num(np.concatenate(made, axis=-1)), np.float32)
 
 
 def _frames(values: Floats, frames: npt.NDArray[np.int64]) -> Floats:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from skelact.cache import Cache
-from skelact.datasets import registry, splits
 from skelact.datasets.base import Collection
+from skelact.datasets.packed import Packed
+from skelact.engine import checkpoint, parallel
 from skelact.engine.device import pick
 from skelact.engine.metrics import Scores
-from skelact.engine.options import CONFIG, RESULT, SPLIT
+from skelact.engine.options import BEST, CONFIG, RESULT, SPLIT
+from skelact.engine.outcome import write_json
 from skelact.engine.train import Plan, Trainer
-from skelact.errors import ConfigError, DatasetError
-from skelact.pipeline.packing import pack
-from skelact.pipeline.poses import Extracted
+from skelact.engine.transfer import freeze, transfer
+from skelact.errors import ConfigError
+from skelact.models.recogniser import Recogniser
+from skelact.pipeline.prepare import prepare
 from skelact.pipeline.recipe import Recipe
-from skelact.pipeline.sequences import extract
-from skelact.skeletons import load_skeleton
+from skelact.pipeline.reporting import write_report
 from skelact.types import Event, Failure, Listener, silent
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to begin with, and what of them is not trained: none, backbone or stage:n."""
+
+    checkpoint: Path
+    freeze: str = "none"
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Run:
     estimator: str
     failed: tuple[Failure, ...]
     resumed: bool = False
+    protocol: str = ""
 
 
 def train(
@@ -44,96 +57,71 @@ def train(
     name: str | None = None,
     resume: bool = False,
     listener: Listener = silent,
+    start: Start | None = None,
 ) -> Run:
     """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
-    pick(recipe.train.device)  # before an hour of extraction
-    collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
-    if collection.notice:
-        listener(Event("train", "notice", text=collection.notice))
-    protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
-    sides = splits.apply(collection, protocol)
-    sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
-    skeleton = load_skeleton(recipe.dataset.skeleton)
-    failed: list[Failure] = []
-    by_path: dict[Path, Extracted] = {}
-    estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
-    if collection.read is None:
-        videos = list(dict.fromkeys(i.path for i in collection.items))
-        outcome = extract(
-            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
-        )
-        failed += outcome.failed
-        by_path = {e.path: e for e in outcome.results}
-        estimator = _one_estimator(by_path)
-    data_pack, unread = pack(collection, by_path, recipe, skeleton, cache, listener)
-    failed += unread
-    clip_sides = [sides[i] for i in data_pack.items]
-    split_id = splits.fingerprint(data_pack.ids, clip_sides)
-    folder = run_folder(
-        runs, name or f"{recipe.model['name']}_{collection.name}_{protocol}", resume
-    )
-    kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
+    device = pick(recipe.train.device)  # before an hour of extraction
+    rank, _ = parallel.join(device)
+    ready = prepare(recipe, cache, data, listener)
+    default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
+    folder = parallel.of_first(lambda: run_folder(runs, name or default, resume))
     plain = recipe.as_dict()
     about = {
         "recipe": plain,
-        "estimator": estimator,
+        "estimator": ready.estimator,
         "clip_s": recipe.split.length_s,
-        "split": split_id,
-        "dataset": collection.name,
+        "split": ready.fingerprint,
+        "dataset": ready.collection.name,
     }
     plan = Plan(
-        data_pack,
-        clip_sides,
+        ready.packed,
+        ready.sides,
         recipe.model["name"],
-        kwargs,
+        {k: v for k, v in recipe.model.items() if k != "name"},
         recipe.sampling,
         recipe.augment,
         recipe.train,
         about,
+        _initial(start, ready.packed, listener) if start else None,
     )
     trainer = Trainer(plan, folder, listener)
-    (folder / CONFIG).write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    described = {
-        "fingerprint": split_id,
-        "protocol": protocol,
-        "videos": _sides_of(collection, sides),
-    }
-    (folder / SPLIT).write_text(
-        json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    if rank == 0:
+        write_json(folder / CONFIG, plain)
+        write_json(folder / SPLIT, ready.described())
     resumed = resume and trainer.resume()
     trainer.fit()
     scores = trainer.finish()
-    _plots(folder, trainer.history, scores, data_pack.classes)
-    counts = {side: clip_sides.count(side) for side in ("train", "val", "test")}
-    return Run(folder, collection, scores, counts, estimator["name"], tuple(failed), resumed)
+    if rank == 0:
+        _plots(folder, trainer.history, scores, ready.packed.classes)
+        write_report(folder, ready.packed)
+    counts = {side: ready.sides.count(side) for side in ("train", "val", "test")}
+    return Run(
+        folder,
+        ready.collection,
+        scores,
+        counts,
+        ready.estimator["name"],
+        ready.failed,
+        resumed,
+        ready.protocol,
+    )
 
 
-def _sides_of(collection: Collection, sides: list[str]) -> dict[str, list[str]]:
-    names = [i.name(collection.root) for i in collection.items]
-    return {
-        side: [n for n, s in zip(names, sides, strict=True) if s == side]
-        for side in ("train", "val", "test")
-    }
+def _initial(
+    start: Start, data: Packed, listener: Listener
+) -> Callable[[Recogniser], list[nn.Module]]:
+    """Loads the weights of a run or checkpoint and freezes."""
+    path = start.checkpoint
+    content = checkpoint.read(path / BEST if path.is_dir() else path)
 
+    def load(net: Recogniser) -> list[nn.Module]:
+        found = transfer(net, data.skeleton, list(data.classes), content)
+        listener(Event("train", "notice", text=f"{path}: {found.sentence()}"))
+        return freeze(net, start.freeze)
 
-def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
-    """Name, weights and options of the estimator that made all poses. DatasetError if there are
-    none, or several made them."""
-    found = {
-        (e.poses.manifest["estimator"], e.poses.manifest["weights"]): e.poses.manifest["pose"]
-        for e in extracted.values()
-    }
-    if not found:
-        raise DatasetError("no video could be used", "see the reasons listed by `skelact extract`")
-    if len(found) > 1:
-        raise DatasetError(
-            f"poses come from {len(found)} different estimators", "extract all videos with one"
-        )
-    (name, weights), options = next(iter(found.items()))
-    return {"name": name, "weights": weights, "pose": options}
+    return load
 
 
 def run_folder(runs: Path, name: str, resume: bool) -> Path:

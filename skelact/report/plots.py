@@ -64,3 +64,16 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     axis.set_yticks(range(len(classes)), classes)
     axis.set(xlabel="predicted", ylabel="true")
     figure.savefig(path, dpi=120)
+
+
+def bars(names: list[str], values: list[float], path: Path) -> None:
+    """One horizontal bar for each value from 0 to 1."""
+    figure, (axis,) = _figure(8, 1 + 0.35 * len(names))
+    axis.barh(range(len(names)), values, color="#4477aa")
+    for n, value in enumerate(values):
+        axis.text(value + 0.01, n, f"{value:.1%}", va="center")
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set(xlim=(0, 1.12), xlabel="top-1")
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,54 @@
+"""Put finished runs side by side, as a table and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skelact.cli import show
+from skelact.cli.options import Json
+
+
+def command(
+    runs: Annotated[list[Path], typer.Argument(help="run folders", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="write a self-contained HTML page", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Put finished runs side by side: accuracy, cost, and whether they were tested on the same
+    clips."""
+    from skelact.report.page import comparison, comparison_page
+
+    folders = [r for r in runs if r.is_dir()] or runs
+    rows = comparison(folders)
+    if out is not None:
+        out.write_text(comparison_page(folders), encoding="utf-8")
+    if json:
+        hidden = ("tested_on",)
+        show.as_json([{k: v for k, v in r.items() if k not in hidden} for r in rows])
+        return
+    show.table(
+        "",
+        ("run", "network", "data", "split", ">top-1", ">mean class", ">clips", ">time [s]", ">MB"),
+        [
+            (
+                r["run"],
+                r["model"],
+                r["data"],
+                r["split"],
+                f"{r['top1']:.1%}",
+                f"{r['mean_class']:.1%}",
+                r["samples"],
+                "" if r["seconds"] is None else f"{r['seconds']:.0f}",
+                "" if r["memory_mb"] is None else r["memory_mb"],
+            )
+            for r in rows
+        ],
+    )
+    if not all(r["same_split"] for r in rows):
+        show.say("not all of them were tested on the same clips")
+    if out is not None:
+        show.say(f"page: {out}")

@@ -1,0 +1,134 @@
+"""A look at a collection before an hour of work is put into it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from skelact.datasets import registry
+from skelact.datasets.base import Collection, Item
+from skelact.errors import SkelactError
+from skelact.video.probe import probe
+
+_FEW, _UNEVEN = 10, 5.0
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """One class: how many items, how long they are together and each [s]."""
+
+    label: str
+    items: int
+    seconds: float
+    shortest_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `inspect` saw. `warnings` need attention."""
+
+    items: int
+    classes: tuple[ClassSummary, ...]
+    splits: tuple[str, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def inspect(name: str, place: Path) -> Findings:
+    """Look at every file of a dataset. MissingDataset if it is not there at all."""
+    collection = registry.SOURCES[name].find(place)
+    lengths: dict[str, list[float]] = defaultdict(list)
+    warnings: list[str] = []
+    contents: dict[str, list[Item]] = defaultdict(list)
+    seen: dict[Path, float | None] = {}
+    for item in collection.items:
+        if item.path not in seen or collection.read:
+            seen[item.path] = _length(collection, item, warnings)
+            if seen[item.path] is not None and not item.key:
+                digest = hashlib.blake2b(item.path.read_bytes(), digest_size=16).hexdigest()
+                contents[digest].append(item)
+        length = seen[item.path]
+        if length is not None:
+            lengths[item.label].append(_part(item, length, warnings))
+    warnings += _duplicates(contents)
+    warnings += _imbalance(lengths)
+    notes = []
+    if collection.notice:
+        notes.append(collection.notice)
+    notes.append(f"splits: {', '.join(_usable(collection, warnings)) or 'none'}")
+    groups = sorted({g for i in collection.items for g in i.groups})
+    notes.append(f"known of every item: {', '.join(groups)}")
+    classes = tuple(
+        ClassSummary(k, len(v), sum(v), min(v), max(v)) for k, v in sorted(lengths.items())
+    )
+    return Findings(
+        len(collection.items), classes, tuple(collection.protocols), tuple(notes), tuple(warnings)
+    )
+
+
+def _length(collection: Collection, item: Item, warnings: list[str]) -> float | None:
+    """Seconds of an item's file; None, with a warning, if it cannot be used."""
+    try:
+        if collection.read:
+            sequence = collection.read(item)
+            return sequence.frames / sequence.fps
+        info = probe(item.path)
+        return info.frames / info.fps
+    except SkelactError as error:
+        warnings.append(error.message)
+        return None
+
+
+def _part(item: Item, length: float, warnings: list[str]) -> float:
+    if item.span_s is None or item.key:
+        return length
+    start, end = item.span_s
+    if start >= length or (end or 0) > length + 0.1:
+        warnings.append(f"{item.path}: {start:g} to {end} s, but it is {length:.1f} s long")
+    return max(0.0, min(end or length, length) - start)
+
+
+def _duplicates(contents: dict[str, list[Item]]) -> list[str]:
+    out = []
+    for same in contents.values():
+        names = sorted({str(i.path) for i in same})
+        if len(names) > 1:
+            labels = {i.label for i in same}
+            what = "have the same content"
+            if len(labels) > 1:
+                what += f" but different labels ({', '.join(sorted(labels))})"
+            out.append(f"{' and '.join(names)} {what}")
+    return out
+
+
+def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
+    counts = {k: len(v) for k, v in lengths.items()}
+    out = [f"class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _FEW]
+    if counts and max(counts.values()) > _UNEVEN * min(counts.values()):
+        most, least = max(counts, key=lambda k: counts[k]), min(counts, key=lambda k: counts[k])
+        out.append(
+            f"{most} has {counts[most]} items, {least} {counts[least]}: consider "
+            "--set train.balance=loss"
+        )
+    return out
+
+
+def _usable(collection: Collection, warnings: list[str]) -> list[str]:
+    """The splits that do not leak and leave no class empty."""
+    from skelact.datasets import splits
+
+    good = []
+    for name in collection.protocols:
+        try:
+            splits.apply(collection, name)
+            good.append(name)
+        except SkelactError as error:
+            warnings.append(error.message)
+    return good

@@ -1,0 +1,70 @@
+"""Datasets as other programs want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from skelact import config
+from skelact.cache import Cache
+from skelact.datasets import pyskl, registry
+from skelact.errors import InputError
+from skelact.pipeline.poses import Extracted
+from skelact.pipeline.recipe import Recipe
+from skelact.pipeline.sequences import extract, load_sequences
+from skelact.sequence.merge import to_skeleton
+from skelact.skeletons import load_skeleton
+from skelact.types import Failure, Listener, PoseSequence, silent
+
+
+def export_pyskl(
+    dataset: str, data: Path | None, out: Path, cache: Cache, listener: Listener = silent
+) -> tuple[int, list[Failure]]:
+    """Write a dataset as PYSKL's pickle: whole sequences in its own layout, every split as
+    <split>_train and <split>_val. How many samples, and the files that could not be read."""
+    recipe = Recipe.from_dict(
+        config.merge(config.load(f"datasets/{dataset}"), {"split": {"length_s": 0.0}})
+    )
+    collection = registry.find(dataset, data, recipe.dataset.classes)
+    failed: list[Failure] = []
+    by_path: dict[Path, Extracted] = {}
+    if collection.read is None:
+        videos = list(dict.fromkeys(i.path for i in collection.items))
+        outcome = extract(
+            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
+        )
+        failed += outcome.failed
+        by_path = {e.path: e for e in outcome.results}
+    skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
+    names = {id(i): i.key or i.path.stem for i in collection.items}
+    written: set[str] = set()
+
+    def samples() -> Iterator[tuple[str, int, PoseSequence]]:
+        for item in collection.items:
+            try:
+                if collection.read:
+                    sequence = collection.read(item)
+                elif item.path in by_path:
+                    found = by_path[item.path].sequences
+                    assert found is not None
+                    sequence = load_sequences(found)[0][1]
+                else:
+                    continue
+                written.add(names[id(item)])
+                label = classes.index(item.label)
+                yield names[id(item)], label, to_skeleton(sequence, skeleton)
+            except (InputError, IndexError) as error:
+                known = error if isinstance(error, InputError) else InputError("nobody in it")
+                failed.append(Failure.of(item.path, known))
+
+    rows = list(samples())
+    split: dict[str, list[str]] = {}
+    for protocol, (rule, _) in collection.protocols.items():
+        sides = rule(collection.items)
+        for side, end in (("train", "train"), ("test", "val")):
+            split[f"{protocol}_{end}"] = [
+                names[id(i)]
+                for i, s in zip(collection.items, sides, strict=True)
+                if s == side and names[id(i)] in written
+            ]
+    return pyskl.export(out, rows, split), failed

@@ -1,0 +1,97 @@
+"""From a recipe to clips with sides: find the dataset, split it, extract or read it, pack it. What
+training and testing have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skelact.cache import Cache
+from skelact.datasets import registry, splits
+from skelact.datasets.base import Collection
+from skelact.datasets.packed import Packed
+from skelact.errors import DatasetError
+from skelact.pipeline.packing import pack
+from skelact.pipeline.poses import Extracted
+from skelact.pipeline.recipe import Recipe
+from skelact.pipeline.sequences import extract
+from skelact.skeletons import load_skeleton
+from skelact.types import Event, Failure, Listener, silent
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A packed dataset, the side of each of its clips ('train', 'val', 'test', 'none') and of each
+    item of the collection."""
+
+    collection: Collection
+    packed: Packed
+    sides: list[str]
+    item_sides: list[str]
+    protocol: str
+    estimator: dict[str, Any]
+    failed: tuple[Failure, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Who is on which side, as a hash."""
+        return splits.fingerprint(self.packed.ids, self.sides)
+
+    def described(self) -> dict[str, Any]:
+        """The split, for split.json."""
+        names = [i.name(self.collection.root) for i in self.collection.items]
+        return {
+            "fingerprint": self.fingerprint,
+            "protocol": self.protocol,
+            "apart": list(self.collection.protocols[self.protocol][1]),
+            "videos": {
+                side: [n for n, s in zip(names, self.item_sides, strict=True) if s == side]
+                for side in ("train", "val", "test")
+            },
+        }
+
+
+def prepare(
+    recipe: Recipe, cache: Cache, data: Path | None = None, listener: Listener = silent
+) -> Prepared:
+    """Everything before a network. DatasetError and its kin if the dataset is not there, leaks, or
+    nothing of it can be used."""
+    collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
+    if collection.notice:
+        listener(Event("train", "notice", text=collection.notice))
+    protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
+    sides = splits.apply(collection, protocol)
+    sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
+    failed: list[Failure] = []
+    by_path: dict[Path, Extracted] = {}
+    estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
+    if collection.read is None:
+        videos = list(dict.fromkeys(i.path for i in collection.items))
+        outcome = extract(
+            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
+        )
+        failed += outcome.failed
+        by_path = {e.path: e for e in outcome.results}
+        estimator = _one_estimator(by_path)
+    skeleton = load_skeleton(recipe.dataset.skeleton)
+    packed, unread = pack(collection, by_path, recipe, skeleton, cache, listener)
+    clip_sides = [sides[i] for i in packed.items]
+    return Prepared(collection, packed, clip_sides, sides, protocol, estimator, (*failed, *unread))
+
+
+def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
+    """Name, weights and options of the estimator that made all poses. DatasetError if there are
+    none, or several made them."""
+    found = {
+        (e.poses.manifest["estimator"], e.poses.manifest["weights"]): e.poses.manifest["pose"]
+        for e in extracted.values()
+    }
+    if not found:
+        raise DatasetError("no video could be used", "see the reasons listed by `skelact extract`")
+    if len(found) > 1:
+        raise DatasetError(
+            f"poses come from {len(found)} different estimators", "extract all videos with one"
+        )
+    (name, weights), options = next(iter(found.items()))
+    return {"name": name, "weights": weights, "pose": options}
