@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from skelact.cli import show
 from skelact.cli.options import CacheDir, Json, PosesFrom
+from skelact.errors import ConfigError
 
 _Data = Annotated[
     Path | None,
@@ -21,7 +23,12 @@ _Data = Annotated[
 
 
 def command(
-    dataset: Annotated[str, typer.Option(help="which dataset")] = "mads",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="a dataset of `skelact datasets`, a folder of class folders, a labels.csv"
+        ),
+    ] = "mads",
     data: _Data = None,
     model: Annotated[
         str | None,
@@ -33,7 +40,8 @@ def command(
     split: Annotated[
         str | None,
         typer.Option(
-            help="xseq (sequences), xview (cameras) or xsub (performers) [default: xseq]",
+            help="one of the dataset's, as xsub, xview or xseq, or all of them one after another "
+            "[default: the first]",
             show_default=False,
         ),
     ] = None,
@@ -58,8 +66,8 @@ def command(
     streams: Annotated[
         str | None,
         typer.Option(
-            help="joint, bone, joint-motion or bone-motion; joint+bone puts them side by side "
-            "[default: joint]",
+            help="joint, bone, joint-motion or bone-motion; joint+bone puts them side by side; "
+            "several separated by commas are trained one after another [default: joint]",
             show_default=False,
         ),
     ] = None,
@@ -70,6 +78,19 @@ def command(
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="seed of everything random [default: 0]", show_default=False)
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="train with that many seeds, report mean and deviation", min=1)
+    ] = 1,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="start from the weights of this run or checkpoint", show_default=False),
+    ] = None,
+    freeze: Annotated[
+        str, typer.Option(help="with --init-from: backbone, stage:3 (the first three), or none")
+    ] = "none",
+    compile_: Annotated[
+        bool | None, typer.Option("--compile", help="torch.compile the network", show_default=False)
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="auto, cpu, cuda or mps", show_default=False)
@@ -101,57 +122,96 @@ def command(
     from skelact.pipeline.recipe import compose
 
     started = time.monotonic()
+    if dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir():
+        from skelact.datasets.registry import kind_of
+
+        data, dataset = Path(dataset), kind_of(Path(dataset))
+    every = [s.strip() for s in streams.split(",")] if streams else []
+    one = every[0] if len(every) == 1 else None
     given: dict[str, dict[str, Any]] = {
-        "dataset": {"protocol": split, "classes": classes.split(",") if classes else None},
+        "dataset": {
+            "protocol": None if split == "all" else split,
+            "classes": classes.split(",") if classes else None,
+        },
         "pose": {
             "estimator": pose,
             "poses_from": str(poses_from) if poses_from else None,
         },
         "normalise": {"dims": dims},
         "sequence": {"persons": persons},
-        "sampling": {"streams": streams},
+        "sampling": {"streams": one},
         "split": {"length_s": length, "overlap_s": overlap},
-        "train": {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device},
+        "train": {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "seed": seed,
+            "device": device,
+            "compile": compile_,
+        },
     }
     changes = {
         section: {k: v for k, v in keys.items() if v is not None} for section, keys in given.items()
     }
     recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
-    from skelact.pipeline.training import train  # torch is imported here
+    if freeze != "none" and init_from is None:
+        raise ConfigError("--freeze needs --init-from: untrained weights would stay as they are")
+    from skelact.pipeline import series  # torch is imported here
+    from skelact.pipeline.training import Start
 
+    chosen = series.variants(recipe, data, every[1:] and every, seeds, split == "all")
+    start = Start(init_from, freeze) if init_from else None
+    found = []
     with show.Bars() as listener:
-        run = train(recipe, Cache(cache_dir), data, runs, name, resume, listener)
+        for variant, run in series.train_all(
+            recipe, chosen, Cache(cache_dir), data, runs, name, resume, listener, start
+        ):
+            found.append((variant.label, run))
     if json:
-        show.as_json(
-            {
-                "run": str(run.folder),
-                "dataset": run.collection.name,
-                "clips": run.clips,
-                **run.scores.as_dict(),
-                "failed": show.failed_json(run.failed),
-            }
-        )
+        rows = [_as_dict(run) for _, run in found]
+        spread = series.Spread.of([run for _, run in found])
+        show.as_json(rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)})
     else:
-        _summary(run, recipe.dataset.protocol, time.monotonic() - started)
-        show.failures(run.failed)
-    show.exit_code(1, len(run.failed))
+        if len(found) == 1:
+            _summary(found[0][1], time.monotonic() - started)
+        else:
+            _table(found, series.Spread.of([run for _, run in found]))
+        show.failures(found[0][1].failed)
+    show.exit_code(1, len(found[0][1].failed))
 
 
-def _summary(run: Any, protocol: str, seconds: float) -> None:
-    s, c = run.scores, run.clips
+def _as_dict(run: Any) -> dict[str, Any]:
+    return {
+        "run": str(run.folder),
+        "dataset": run.collection.name,
+        "split": run.protocol,
+        "clips": run.clips,
+        **run.scores.as_dict(),
+        "failed": show.failed_json(run.failed),
+    }
+
+
+def _table(found: list[tuple[str, Any]], spread: Any) -> None:
     rows = [
-        ("top-1", f"{s.top1:.1%}"),
-        ("mean class accuracy", f"{s.mean_class:.1%}"),
-        ("always the commonest class", f"{s.majority:.1%}"),
+        (label, f"{run.scores.top1:.1%}", f"{run.scores.mean_class:.1%}", str(run.folder))
+        for label, run in found
     ]
-    if s.top5 is not None:
-        rows.insert(1, ("top-5", f"{s.top5:.1%}"))
+    mean = (
+        "mean ± sd",
+        f"{spread.top1:.1%} ± {spread.top1_sd:.1%}",
+        f"{spread.mean_class:.1%} ± {spread.mean_class_sd:.1%}",
+        "",
+    )
+    show.table("", ("run", ">top-1", ">mean class", "folder"), rows, mean)
+
+
+def _summary(run: Any, seconds: float) -> None:
+    c = run.clips
     title = (
-        f"{run.collection.name}, split {protocol}: trained on {c['train']} clips, validated on "
+        f"{run.collection.name}, split {run.protocol}: trained on {c['train']} clips, validated on "
         f"{c['val']}, tested on {c['test']}"
     )
-    show.table(title, ("", ">"), rows)
+    show.table(title, ("", ">"), show.score_rows(run.scores))
     show.say(
-        f"{seconds:.0f} s. Run folder {run.folder}: best.pt, config.json, log.jsonl, "
+        f"{seconds:.0f} s. Run folder {run.folder}: best.pt, report.html, config.json, log.jsonl, "
         "result.json, curves.png, confusion.png"
     )

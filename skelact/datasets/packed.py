@@ -16,7 +16,7 @@ from skelact.cache import Entry
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
 
-STAGE, VERSION = "packed", 1
+STAGE, VERSION = "packed", 2
 ARRAY, INDEX = "keypoints.npy", "index.json"
 _HEADER = 192  # bytes before the values
 
