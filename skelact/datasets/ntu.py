@@ -71,9 +71,12 @@ def _body(lines: Iterator[str]) -> Body:
     count = int(next(lines))
     if count != JOINTS:
         raise ValueError(f"{count} joints instead of {JOINTS}")
-    joints = np.array([[float(v) for v in next(lines).split()] for _ in range(count)])
-    if joints.shape != (JOINTS, len(FIELDS)):
-        raise ValueError(f"a joint has {joints.shape[-1]} values instead of {len(FIELDS)}")
+    joints = np.empty((JOINTS, len(FIELDS)))
+    for row in joints:
+        values = next(lines).split()
+        if len(values) != len(FIELDS):
+            raise ValueError(f"a joint has {len(values)} values instead of {len(FIELDS)}")
+        row[:] = [float(v) for v in values]
     return Body(number, tuple(float(v) for v in state), joints)
 
 

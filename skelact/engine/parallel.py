@@ -1,6 +1,8 @@
-"""Several processes, each with a share of every batch: torchrun sets them up, mmengine's launcher
-joins them. Gradients are averaged and batch norm sees the whole batch, so that the result is that
-of one process with that batch."""
+"""Several processes, each with a share of every batch, as torchrun starts them. Gradients are
+averaged and batch norm sees the whole batch, so that the result is that of one process with that
+batch.
+
+mmengine's launcher does the same, but asks for CUDA even where there is none."""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ def join(device: torch.device) -> tuple[int, int]:
     """(rank, number of processes); (0, 1) without torchrun."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1
-    from mmengine import dist
-
-    if not dist.is_distributed():
-        dist.init_dist("pytorch", backend="nccl" if device.type == "cuda" else "gloo")
-    return dist.get_rank(), dist.get_world_size()
+    if not torch.distributed.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(local_device(device))
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 def local_device(device: torch.device) -> torch.device:
@@ -39,6 +41,13 @@ def average(parameters: Iterable[nn.Parameter], size: int) -> None:
         if p.grad is not None:
             torch.distributed.all_reduce(p.grad)
             p.grad /= size
+
+
+def total(value: Tensor) -> Tensor:
+    """The sum over the processes."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(value)
+    return value
 
 
 def of_first(make: Callable[[], T]) -> T:

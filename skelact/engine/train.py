@@ -163,6 +163,7 @@ class Trainer:
         self.net.load_state_dict(content.get("trained", content["weights"]))
         if self.average is not None:
             self.average.module.load_state_dict(content["weights"])
+            self.average.n_averaged.fill_(content["averaged"])
         self.optimiser.load_state_dict(content["optimiser"])
         if self.pretraining is not None:
             self.pretraining.load(content["pretraining"])
@@ -175,6 +176,7 @@ class Trainer:
         state = {"optimiser": self.optimiser.state_dict(), "history": self.history}
         if self.average is not None:
             state["trained"] = plain_state(self.net)
+            state["averaged"] = int(self.average.n_averaged)
         if self.pretraining is not None:
             state["pretraining"] = self.pretraining.state()
         if self.rank == 0:
@@ -282,8 +284,7 @@ class Trainer:
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         o, net, lr = self.plan.options, self._train_mode(), schedule.base_lr(self.plan.options)
         weights = torch.from_numpy(self.rarity).float().to(self.device)
-        losses = torch.zeros((), device=self.device)
-        right, seen = torch.zeros((), device=self.device), 0
+        sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
         with self._seeded(epoch) as rng:
             for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
                 for group in self.optimiser.param_groups:
@@ -298,23 +299,25 @@ class Trainer:
                         logits, wanted, o.label_smoothing, weights if o.balance == "loss" else None
                     )
                     (loss * (len(part) / len(x))).backward()
-                    losses += loss.detach() * len(part)
-                    right += (logits.argmax(1) == wanted).sum()
+                    right = (logits.argmax(1) == wanted).sum()
+                    sums[0] += loss.detach() * len(part)
+                    sums[1] += right
+                    sums[2] += len(part)
                 if self.processes > 1:
                     parallel.average(self.trained, self.processes)
                 nn.utils.clip_grad_norm_(self.trained, o.clip_norm)
                 self.optimiser.step()
                 if self.average is not None:
                     self.average.update_parameters(net)
-                seen += len(labels)
                 self.listener(Event("train", "advance", 1, total))
-        mean = float(losses / seen)
+        loss_sum, right_sum, seen = parallel.total(sums).tolist()
+        mean = loss_sum / seen
         if not np.isfinite(mean):
             raise DatasetError(
                 "training diverged: the loss is not a number",
                 "lower the learning rate: --set train.lr=0.02",
             )
-        return mean, float(right / seen)
+        return mean, right_sum / seen
 
     def _measure(
         self, side: str, sampling: SamplingOptions

@@ -122,6 +122,8 @@ def test_train_writes_a_run(trained: Path) -> None:
         "log.jsonl",
         "result.json",
         "predictions.json",
+        "validation.json",
+        "report.html",
         "curves.png",
         "confusion.png",
     }
@@ -305,9 +307,9 @@ def test_mistakes_get_a_sentence_and_exit_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skelact.pipeline import training
+    from skelact.pipeline import prepare
 
-    monkeypatch.setattr(training, "extract", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(prepare, "extract", lambda *_, **__: pytest.fail("too late"))
     assert main(list(arguments)) == 2
     shown = capsys.readouterr().err
     assert says in shown and "Traceback" not in shown
