@@ -1,15 +1,18 @@
-"""python -m benchmarks [extraction] [cached] [startup] [training] [networks] [pck]; default: all"""
+"""python -m benchmarks [extraction] [cached] [startup] [packed] [training] [networks] [pck]
+
+Without a name: all of them."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cached, extraction, networks, pck, startup, training
+from benchmarks import cached, extraction, networks, packed, pck, startup, training
 
 ALL = {
     "extraction": extraction.main,
     "cached": cached.main,
     "startup": startup.main,
+    "packed": packed.main,
     "training": training.main,
     "networks": networks.main,
     "pck": pck.main,

@@ -138,10 +138,16 @@ def test_readme_names_real_commands_and_options() -> None:
         "doctor",
         "cache",
         "models",
+        "datasets",
+        "test",
+        "fuse",
+        "compare",
+        "sweep",
     }
     helps: dict[tuple[str, ...], str] = {}
     for words in commands:
-        verb = tuple(words[:2]) if words[0] in ("cache", "models") else (words[0],)
+        grouped = words[0] in ("cache", "models", "datasets")
+        verb = tuple(words[:2]) if grouped and len(words) > 1 else (words[0],)
         if verb not in helps:
             done = run(*verb, "--help", COLUMNS="300")
             assert done.returncode == 0, f"skelact {' '.join(verb)}: {done.stderr}"

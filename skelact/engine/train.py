@@ -173,7 +173,7 @@ class Trainer:
 
     def _keep(self, content: dict[str, Any]) -> None:
         """Write last.pt, from which `resume` goes on."""
-        state = {"optimiser": self.optimiser.state_dict(), "history": self.history}
+        state: dict[str, Any] = {"optimiser": self.optimiser.state_dict(), "history": self.history}
         if self.average is not None:
             state["trained"] = plain_state(self.net)
             state["averaged"] = int(self.average.n_averaged)

@@ -1,0 +1,121 @@
+"""The verbs that work on runs, on the sample set's ground truth (no estimation, so it is quick)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from skelact.cli import main
+from skelact.config import shipped
+
+TINY = (
+    *("--dataset", "mads-projected", "--data", str(shipped("sample_videos"))),
+    *("--model", "stgcn_small", "--epochs", "1", "--batch-size", "16", "--device", "cpu"),
+    *("--set", "model.base_channels=8", "--set", "model.num_stages=3", "--set", "train.repeat=1"),
+    *("--set", "model.inflate_stages=[3]", "--set", "model.down_stages=[3]"),
+    *("--set", "sampling.length=16"),
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two streams of one small network."""
+    where = tmp_path_factory.mktemp("runs")
+    arguments = ["train", *TINY, "--streams", "joint,bone", "--runs", str(where), "--name", "a"]
+    assert main([*arguments, "--cache-dir", str(where / "cache")]) == 0
+    return where
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, object]:
+    """What a command says in JSON."""
+    assert main([*map(str, arguments), "--json"]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_several_streams_give_several_runs(runs: Path) -> None:
+    for stream in ("joint", "bone"):
+        settings = json.loads((runs / f"a_{stream}" / "config.json").read_text())
+        assert settings["sampling"]["streams"] == stream
+        page = (runs / f"a_{stream}" / "report.html").read_text()
+        assert "http" not in page and "data:image/png" in page and "precision" in page
+
+
+def test_test_measures_again_and_refuses_what_was_trained_on(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--data", shipped("sample_videos"), "--cache-dir", runs / "cache")
+    found = told(capsys, "test", runs / "a_joint", "--clips", 2, "--length", 3, *options)
+    assert found["split"] == "xseq" and isinstance(found["samples"], int)
+    before = json.loads((runs / "a_joint" / "result.json").read_text())["samples"]
+    assert found["samples"] > before  # shorter clips are more
+    assert (runs / "a_joint" / "test_predictions.json").is_file()
+    arguments = ["test", runs / "a_joint", "--split", "xview", *options]
+    assert main([str(a) for a in arguments]) == 2
+    said = capsys.readouterr().err
+    assert "was trained on what this split tests on" in said and "_GT.mat" in said
+    assert main(["test", "nowhere"]) == 2
+
+
+def test_fuse_and_compare(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = runs / "fused"
+    found = told(capsys, "fuse", runs / "a_joint", runs / "a_bone", "--preset", "2s", "--out", out)
+    assert found["weights"] == [1.0, 1.0]
+    assert main(["fuse", str(runs / "a_joint"), str(runs / "a_bone"), "--weights", "x"]) == 2
+    capsys.readouterr()
+    page = runs / "page.html"
+    arguments = ["compare", *(str(runs / n) for n in ("a_joint", "a_bone", "fused"))]
+    assert main([*arguments, "--out", str(page), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {Path(r["run"]).name for r in rows} == {"a_joint", "a_bone", "fused"}
+    assert all(r["same_split"] for r in rows) and "Recall of every class" in page.read_text()
+
+
+def test_sweep(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["sweep", "--over", "split.length_s=3,5", "--test", "split.length_s=8"]
+    kept = [a for a in TINY if a not in ("--epochs", "--batch-size", "--device", "1", "16", "cpu")]
+    arguments += [*kept, "--set", "train.epochs=1", "--runs", str(runs), "--name", "s"]
+    assert main([*arguments, "--cache-dir", str(runs / "cache"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(r["trained"], r["tested"]) for r in rows] == [
+        ("split.length_s=3", ""),
+        ("split.length_s=3", "split.length_s=8"),
+        ("split.length_s=5", ""),
+        ("split.length_s=5", "split.length_s=8"),
+    ]
+    assert (runs / "s.png").stat().st_size > 5000
+    assert len((runs / "s.csv").read_text().splitlines()) == 5
+
+
+def test_starting_from_another_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", *TINY, "--classes", "Kata,Jazz", "--runs", str(runs), "--name", "b"]
+    arguments += ["--init-from", str(runs / "a_joint"), "--freeze", "stage:1"]
+    assert main([*arguments, "--cache-dir", str(runs / "cache")]) == 0
+    assert "cls_head.fc.weight" in capsys.readouterr().err
+    assert main(["train", *TINY, "--freeze", "backbone"]) == 2
+    assert "--init-from" in capsys.readouterr().err
+
+
+def test_seeds_report_mean_and_deviation(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", *TINY, "--seeds", "2", "--runs", str(runs), "--name", "c"]
+    found = told(capsys, *arguments, "--cache-dir", runs / "cache")
+    assert isinstance(found["mean"], dict) and found["mean"]["runs"] == 2
+
+
+def test_export_and_read_again(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = runs / "mads.pkl"
+    arguments = ["datasets", "export", "--dataset", "mads-projected", "--out", str(out)]
+    assert main([*arguments, "--data", str(shipped("sample_videos"))]) == 0
+    capsys.readouterr()
+    assert main(["datasets", "export", "--dataset", "mads", "--out", "x", "--format", "csv"]) == 2
+    assert out.stat().st_size > 100_000
+
+
+def test_models_table(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
+    found = told(capsys, "models", "--runs", runs, "--skeleton", "ntu-25")
+    networks = found["networks"]
+    assert isinstance(networks, list)
+    row = {n["name"]: n for n in networks}["stgcn"]
+    assert (row["parameters"], row["gmacs"]) == (3_098_832, 5.713)
+    assert row["checkpoint"].endswith("best.pt") and "PYSKL" in row["source"]
