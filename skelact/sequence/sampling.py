@@ -17,7 +17,8 @@ from skelact.errors import ConfigError
 from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
-METHODS = ("uniform", "loop", "hold", "zero")
+METHODS = ("uniform", "stretch", "loop", "hold", "zero")
+LEAST_SHARE = 0.7  # of a clip that one training draw of `stretch` shows
 SEED = 255  # of mmaction2's test-time draws
 
 
@@ -28,10 +29,13 @@ class SamplingOptions:
     length: int = field(default=100, metadata={"help": "frames the network sees"})
     method: str = field(
         default="uniform",
-        metadata={"help": "uniform, or keep the rate and pad by loop, hold or zero"},
+        metadata={
+            "help": "uniform (random frames of equal parts), stretch (evenly spaced over the clip, "
+            "also a short one), or keep the rate and pad by loop, hold or zero"
+        },
     )
     test_clips: int = field(
-        default=1, metadata={"help": "draws averaged at test time (uniform only)"}
+        default=1, metadata={"help": "draws averaged at test time (uniform and stretch)"}
     )
     streams: str = field(
         default="joint",
@@ -58,6 +62,9 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
     """(L,) one random draw."""
     if options.method == "uniform":
         return uniform(frames, options.length, rng, int(rng.integers(frames)))
+    if options.method == "stretch":
+        share = rng.uniform(LEAST_SHARE, 1)
+        return stretched(frames, options.length, rng.uniform(0, 1 - share), share)
     start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
     return padded(frames - start, options) + _unless_empty(padded(frames - start, options), start)
 
@@ -67,9 +74,20 @@ def testing_indices(frames: int, options: SamplingOptions) -> Indices:
     otherwise."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
+    if options.method == "stretch":
+        n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + LEAST_SHARE) / 2
+        starts = np.linspace(0, 1 - share, n)
+        return np.stack([stretched(frames, options.length, float(s), share) for s in starts])
     start = max(0, (frames - options.length) // 2)
     indices = padded(frames - start, options)
     return (indices + _unless_empty(indices, start))[None]
+
+
+def stretched(frames: int, length: int, start: float, share: float) -> Indices:
+    """(L,) frames evenly spaced over `share` of a clip from `start` on, both from 0 to 1; frames of
+    a clip shorter than L are shown more than once, in order."""
+    at = start + share * np.linspace(0, 1, length)
+    return np.array(np.rint(at * (frames - 1)), np.int64)
 
 
 def _unless_empty(indices: Indices, start: int) -> Indices:

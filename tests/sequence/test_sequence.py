@@ -217,3 +217,14 @@ def _walk(node: object) -> list[tuple[str, object]]:
 )
 def test_windows(frames: int, length: int, step: int, expected: list[tuple[int, int]]) -> None:
     assert windows(frames, length, step) == expected
+
+
+def test_stretched_clips_are_shown_whole_and_in_order() -> None:
+    options = SamplingOptions(16, "stretch")
+    for frames in (1, 5, 16, 100):
+        (shown,) = testing_indices(frames, options)
+        assert shown[0] == 0 and shown[-1] == frames - 1 and (np.diff(shown) >= 0).all()
+        drawn = training_indices(frames, options, np.random.default_rng(0))
+        assert drawn.min() >= 0 and drawn.max() < frames and (np.diff(drawn) >= 0).all()
+    draws = testing_indices(100, SamplingOptions(16, "stretch", test_clips=3))
+    assert draws.shape == (3, 16) and draws[0, 0] == 0 and draws[2, -1] == 99
