@@ -1,4 +1,4 @@
-# the efficient self-attention network at half its width on NW-UCLA, 32 frames of clips of any length
+# the efficient self-attention network at half its width on NW-UCLA, 32 frames, clips stretched
 _base_ = ["datasets/nw-ucla.py", "models/esan.py", "schedules/frames20.py"]
 sampling = dict(length=32, method="stretch")
 augment = dict(flip=0.5, rotate_rad=0.0, rotate3d_rad=0.6, scale=0.2, noise=0.01, drop_joint=0.05)
