@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skelact.models.layers import is_published
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -64,10 +66,30 @@ class StagedBackbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         n, m = x.shape[:2]
-        x = self.data_bn(x)
+        back: Tensor | None = None
+        rows = self.data_bn(x)
+        if m > 1 and not self.training and not is_published():
+            keep, back = distinct_people(x)
+            rows = rows[keep].contiguous(memory_format=torch.channels_last)
+            if hasattr(self, "channels_first"):
+                rows = rows.contiguous()
         for block in self.stages():
-            x = block(x)
-        return x.reshape(n, m, *x.shape[1:])
+            rows = block(rows)
+        rows = rows if back is None else rows[back]
+        return rows.reshape(n, m, *rows.shape[1:])
+
+
+def distinct_people(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (N, M, T, V, C) -> rows of (N·M) to compute, and for every row its place among them. In
+    evaluation all empty people of the same place m give the same, so one of them stands for all:
+    in most clips of two-person datasets the second is empty."""
+    n, m = x.shape[:2]
+    empty = ~x.flatten(2).any(dim=2)
+    number = torch.arange(n * m, device=x.device).view(n, m)
+    first = torch.where(empty, number, n * m).amin(dim=0)  # the first empty one of each place
+    stands = torch.where(empty, first, number).flatten()
+    keep, back = torch.unique(stands, return_inverse=True)
+    return keep, back
 
 
 class GCNHead(nn.Module):

@@ -302,3 +302,18 @@ def test_folding_the_forms_of_stgcn(form: dict[str, object]) -> None:
     x = torch.randn(3, 1, 20, 17, 3)
     with torch.no_grad():
         torch.testing.assert_close(folded(model)(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["stgcn", "aagcn", "ctrgcn", "stgcn-kth"])
+def test_empty_people_are_computed_once_with_the_same_result(name: str) -> None:
+    model = net(name, persons=3).eval()
+    x = torch.randn(4, 3, 20, 17, 3)
+    x[1, 1:] = x[2, 2] = x[3] = 0
+    seen = []
+    block = model.backbone.stages()[0]  # type: ignore[operator]
+    block.register_forward_hook(lambda m, i, y: seen.append(len(y)))
+    with torch.no_grad():
+        quick = model(x)
+        with as_published():
+            torch.testing.assert_close(quick, model(x), rtol=1e-4, atol=1e-5)
+    assert seen == [3 * 4 - 6 + 3, 12]  # six are empty, in three places
