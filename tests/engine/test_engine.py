@@ -483,3 +483,34 @@ def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     content = checkpoint.read(tmp_path / "run" / "best.pt")
     assert content["in_channels"] == 3 * (1 + streams.count("+"))
     assert run.finish().samples == 12
+
+
+# --- the papers' augmentations ---
+
+
+def test_random_move_goes_linearly_from_one_end_to_the_other() -> None:
+    options = AugmentOptions(0, 0, 0, 0, random_move=True)
+    x = torch.zeros(64, 1, 9, 17, 3)
+    moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
+    path = moved[:, 0, :, 0, :2]  # of the origin: the shift alone
+    torch.testing.assert_close(path[:, 4], (path[:, 0] + path[:, 8]) / 2)
+    ends = {round(float(v), 1) for v in path[:, 0].flatten()}
+    assert ends <= {-0.2, -0.1, 0.0, 0.1, 0.2} and len(ends) == 5
+    assert not moved[..., 2].any()
+
+
+def test_turns_about_three_axes_keep_lengths() -> None:
+    options = AugmentOptions(0, 0, 0, 0, rotate3d_rad=0.5)
+    x = torch.randn(8, 1, 4, 17, 3)
+    turned = augmented(x, options, torch.from_numpy(COCO.mirror), 3, np.random.default_rng(0))
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-5)
+    assert (turned[..., 2] - x[..., 2]).abs().max() > 0.1
+
+
+def test_the_kth_shift_moves() -> None:
+    """The report's own code multiplied [x, y, 0]: its shifts did nothing."""
+    options = AugmentOptions(0, 0, 0, 0, kth=1.0)
+    x = torch.zeros(200, 1, 2, 17, 2)
+    moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
+    found = {tuple(round(abs(float(v)), 1) for v in p) for p in moved[:, 0, 0, 0]}
+    assert (0.0, 0.0) in found and any(p[1] == 5.0 for p in found) and len(found) > 5

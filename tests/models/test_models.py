@@ -14,7 +14,7 @@ from skelact.models.fold import folded
 from skelact.models.graph import PARTITIONS
 from skelact.models.layers import as_published
 from skelact.models.recogniser import Recogniser
-from skelact.skeletons import SKELETONS
+from skelact.skeletons import SKELETONS, Skeleton
 
 STAGES = {"base_channels": 16, "num_stages": 4, "inflate_stages": (3,), "down_stages": (3,)}
 SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
@@ -317,3 +317,27 @@ def test_empty_people_are_computed_once_with_the_same_result(name: str) -> None:
         with as_published():
             torch.testing.assert_close(quick, model(x), rtol=1e-4, atol=1e-5)
     assert seen == [3 * 4 - 6 + 3, 12]  # six are empty, in three places
+
+
+@pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "2s-agcn", "ctrgcn", "msg3d", "stgcn-kth"])
+def test_the_order_of_the_joints_does_not_matter(name: str) -> None:
+    """A fresh network knows joints by their links alone: another numbering gives the same."""
+    skeleton = SKELETONS["coco-17"]
+    order = torch.randperm(17, generator=torch.Generator().manual_seed(3)).tolist()
+    given = skeleton.as_dict()
+    parents = dict(zip(skeleton.joints, skeleton.parents, strict=True))
+    joints = [skeleton.joints[i] for i in order]
+    shuffled = Skeleton.from_dict(given | {"joints": joints, "parents": parents})
+    x = torch.randn(2, 1, 20, 17, 3)
+    outcome = []
+    for layout, values in ((skeleton, x), (shuffled, x[:, :, :, order])):
+        torch.manual_seed(0)
+        model = build(name, 5, layout, **SMALL[name])  # type: ignore[arg-type]
+        for key, parameter in model.named_parameters():
+            if "weight" in key and not parameter.any():
+                torch.nn.init.constant_(parameter, 0.5)
+            if key.endswith("PA") and name == "msg3d":
+                torch.nn.init.zeros_(parameter)
+        with torch.no_grad():
+            outcome.append(model.train()(values))
+    torch.testing.assert_close(*outcome, rtol=1e-3, atol=1e-4)
