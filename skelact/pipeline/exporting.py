@@ -9,9 +9,9 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl, registry
 from skelact.errors import InputError
-from skelact.pipeline.poses import Extracted
+from skelact.pipeline.prepare import extracted
 from skelact.pipeline.recipe import Recipe
-from skelact.pipeline.sequences import extract, load_sequences
+from skelact.pipeline.sequences import load_sequences
 from skelact.sequence.merge import to_skeleton
 from skelact.skeletons import load_skeleton
 from skelact.types import Failure, Listener, PoseSequence, silent
@@ -26,15 +26,7 @@ def export_pyskl(
         config.merge(config.load(f"datasets/{dataset}"), {"split": {"length_s": 0.0}})
     )
     collection = registry.find(dataset, data, recipe.dataset.classes)
-    failed: list[Failure] = []
-    by_path: dict[Path, Extracted] = {}
-    if collection.read is None:
-        videos = list(dict.fromkeys(i.path for i in collection.items))
-        outcome = extract(
-            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
-        )
-        failed += outcome.failed
-        by_path = {e.path: e for e in outcome.results}
+    by_path, failed = extracted(collection, recipe, cache, listener)
     skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
     names = {id(i): i.key or i.path.stem for i in collection.items}
     written: set[str] = set()

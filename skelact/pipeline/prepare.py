@@ -63,21 +63,26 @@ def prepare(
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
     sides = splits.apply(collection, protocol)
     sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
-    failed: list[Failure] = []
-    by_path: dict[Path, Extracted] = {}
+    by_path, failed = extracted(collection, recipe, cache, listener)
     estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
     if collection.read is None:
-        videos = list(dict.fromkeys(i.path for i in collection.items))
-        outcome = extract(
-            videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener
-        )
-        failed += outcome.failed
-        by_path = {e.path: e for e in outcome.results}
         estimator = _one_estimator(by_path)
     skeleton = load_skeleton(recipe.dataset.skeleton)
     packed, unread = pack(collection, by_path, recipe, skeleton, cache, listener)
     clip_sides = [sides[i] for i in packed.items]
     return Prepared(collection, packed, clip_sides, sides, protocol, estimator, (*failed, *unread))
+
+
+def extracted(
+    collection: Collection, recipe: Recipe, cache: Cache, listener: Listener = silent
+) -> tuple[dict[Path, Extracted], list[Failure]]:
+    """The poses and sequences of a collection's videos, and those that failed; nothing for a
+    collection that is read."""
+    if collection.read is not None:
+        return {}, []
+    videos = list(dict.fromkeys(i.path for i in collection.items))
+    outcome = extract(videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener)
+    return {e.path: e for e in outcome.results}, outcome.failed
 
 
 def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
