@@ -91,7 +91,7 @@ def sequence_of(annotation: dict[str, Any], where: str = "", layout: str = "") -
     )
 
 
-def find(path: Path, name: str = "pyskl", labels: Sequence[str] | None = None) -> Collection:
+def find(path: Path, name: str = "pyskl") -> Collection:
     """The annotations of a pickle; its splits are the protocols (xsub_train and xsub_val are xsub;
     train1 and test1 are 1; train and val are official). MissingDataset if there is no such file,
     DatasetError for two samples of one name."""
@@ -106,8 +106,7 @@ def find(path: Path, name: str = "pyskl", labels: Sequence[str] | None = None) -
         by_name[key] = a
     items = []
     for key, a in by_name.items():
-        label = int(a.get("label", -1))
-        text = labels[label] if labels and label < len(labels) else f"{label:03d}"
+        text = f"{int(a.get('label', -1)):03d}"
         known = item_of(path, key, key)
         groups = known.groups if known else {"take": key}
         items.append(Item(path, known.label if known else text, groups, key))

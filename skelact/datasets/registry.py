@@ -155,15 +155,20 @@ def kind_of(place: Path) -> str:
     return "labels" if place.suffix == ".csv" else "folder"
 
 
-def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Collection:
-    """The dataset of that name at `data`, else $SKELACT_DATA/<name>, else ./data/<name>. MADS
-    falls back to the shipped sample set, with a notice. ConfigError for an unknown name,
-    MissingDataset if it is in none of these places."""
+def named(name: str) -> Source:
+    """The entry of the table. ConfigError for an unknown name."""
     if name not in SOURCES:
         raise ConfigError(
             f"no dataset is called {name!r}{nearest(name, SOURCES)}", f"one of {', '.join(SOURCES)}"
         )
-    source = SOURCES[name]
+    return SOURCES[name]
+
+
+def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Collection:
+    """The dataset of that name at `data`, else $SKELACT_DATA/<name>, else ./data/<name>. MADS
+    falls back to the shipped sample set, with a notice. ConfigError for an unknown name,
+    MissingDataset if it is in none of these places."""
+    source = named(name)
     if name == "mads":
         return mads.find(data, classes)
     looked = places(name, data)

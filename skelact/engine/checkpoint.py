@@ -69,6 +69,17 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_single(path: Path) -> dict[str, Any]:
+    """As `read`, of a file that holds one network. CheckpointError for fused runs."""
+    content = read(path)
+    if "members" in content:
+        raise CheckpointError(
+            f"{path} holds {1 + len(content['members'])} fused networks, one is needed here",
+            "name one of the runs that were fused",
+        )
+    return content
+
+
 def network(content: dict[str, Any]) -> nn.Module:
     """The network of a checkpoint, with its weights, in evaluation mode."""
     skeleton = Skeleton.from_dict(content["skeleton"])

@@ -35,8 +35,11 @@ def local_device(device: torch.device) -> torch.device:
     return device
 
 
-def average(parameters: Iterable[nn.Parameter], size: int) -> None:
+def average(parameters: Iterable[nn.Parameter]) -> None:
     """Replace every gradient by the mean over the processes."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    size = torch.distributed.get_world_size()
     for p in parameters:
         if p.grad is not None:
             torch.distributed.all_reduce(p.grad)

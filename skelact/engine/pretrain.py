@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skelact.engine import parallel
 from skelact.engine.options import TrainOptions
 
 
@@ -31,6 +32,7 @@ class Pretraining:
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             parameters = self.backbone.pretraining_parameters()
+            parallel.average(parameters)
             nn.utils.clip_grad_norm_(parameters, self.options.clip_norm)
             self.optimiser.step()
             total, count = total + float(loss.detach()), count + 1

@@ -93,12 +93,13 @@ class Trainer:
             self.net = self._build().to(self.device)
         o = plan.options
         self.frozen = plan.initial(self.net) if plan.initial is not None else []
+        # copied before batch norm is synchronised: a copy would go on asking the original's
+        self.average = averaged(self.net, o.ema) if o.ema else None
         if self.processes > 1:
             parallel.synchronise(self.net)
         self.run = (
             torch.compile(self.net.training_output) if o.compile else self.net.training_output
         )
-        self.average = averaged(self.net, o.ema) if o.ema else None
         left_alone: set[int] = set()
         self.pretraining: Pretraining | None = None
         if self.net.pretrains:
@@ -303,8 +304,7 @@ class Trainer:
                     sums[0] += loss.detach() * len(part)
                     sums[1] += right
                     sums[2] += len(part)
-                if self.processes > 1:
-                    parallel.average(self.trained, self.processes)
+                parallel.average(self.trained)
                 nn.utils.clip_grad_norm_(self.trained, o.clip_norm)
                 self.optimiser.step()
                 if self.average is not None:

@@ -3,8 +3,9 @@ all of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def fuse(
     validation side, or equal. InputError if the runs were not tested on the same samples."""
     if len(runs) < 2:
         raise ConfigError("one run cannot be fused", "name two or more")
-    contents = [checkpoint.read(run / BEST) for run in runs]
+    contents = [checkpoint.read_single(run / BEST) for run in runs]
     streams = [c["recipe"].get("sampling", {}).get("streams", "joint") for c in contents]
     if search:
         chosen = searched(_joined(runs, VALIDATION, contents))
@@ -64,9 +65,13 @@ def fuse(
         )
     names, probs, labels = _joined(runs, PREDICTIONS, contents)
     classes = contents[0]["classes"]
-    majority = int(np.bincount(labels, minlength=len(classes)).argmax())
+    majority = _majority(runs[0])
+
+    def judged(p: npt.NDArray[np.float32]) -> Scores:
+        return replace(score(p, labels, 0), majority=majority)
+
     whole = _weighted(probs, chosen)
-    scores = score(whole, labels, majority)
+    scores = judged(whole)
     folder.mkdir(parents=True, exist_ok=True)
     rows = {
         n: {"label": classes[k], "probabilities": [round(float(v), 6) for v in p]}
@@ -79,8 +84,17 @@ def fuse(
     first, *others = contents
     ensemble = first | {"members": others, "fusion": list(chosen), "metrics": metrics}
     checkpoint.save(folder / BEST, ensemble)
-    alone = tuple(score(p, labels, majority) for p in probs)
-    return Fused(folder, scores, alone, tuple(chosen))
+    return Fused(folder, scores, tuple(judged(p) for p in probs), tuple(chosen))
+
+
+def _majority(run: Path) -> float:
+    """What the commonest training class scores on the test side, as the run found it."""
+    try:
+        return float(json.loads((run / RESULT).read_bytes())["majority"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{run / RESULT} cannot be read: {error}", "is the run finished?"
+        ) from error
 
 
 Joined = tuple[list[str], npt.NDArray[np.float32], npt.NDArray[np.int64]]

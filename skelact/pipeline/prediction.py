@@ -131,10 +131,17 @@ class Recogniser:
         path = Path(model)
         path = path / BEST if path.is_dir() else path
         try:
-            return cls(checkpoint.read(path), options)
+            content = checkpoint.read(path)
         except CheckpointError:
             if path.suffix != ".pth" and foreign is None:
                 raise
+        else:
+            if foreign is not None:
+                raise ConfigError(
+                    f"{path} is a checkpoint of skelact and knows its classes, joints and persons",
+                    "leave out --labels, --skeleton and --persons",
+                )
+            return cls(content, options)
         return cls(foreign_content(path, foreign or ForeignOptions()), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:

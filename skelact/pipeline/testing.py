@@ -45,7 +45,7 @@ def test(
     """Measure the best checkpoint of a run on the test side. `changes` override its recipe (the
     split, the clips' length, the number of test clips …). LeakingSplit, naming files, if another
     split tests on what the run was trained on."""
-    content = checkpoint.read(run / BEST)
+    content = checkpoint.read_single(run / BEST)
     recipe = Recipe.from_dict(config.merge(content["recipe"], changes or {}))
     ready = prepare(recipe, cache, data, listener)
     if list(ready.packed.classes) != list(content["classes"]):

@@ -114,7 +114,7 @@ def _initial(
 ) -> Callable[[Recogniser], list[nn.Module]]:
     """Loads the weights of a run or checkpoint and freezes."""
     path = start.checkpoint
-    content = checkpoint.read(path / BEST if path.is_dir() else path)
+    content = checkpoint.read_single(path / BEST if path.is_dir() else path)
 
     def load(net: Recogniser) -> list[nn.Module]:
         found = transfer(net, data.skeleton, list(data.classes), content)

@@ -165,6 +165,8 @@ def test_check_tells_before_an_hour_of_work(tmp_path: Path) -> None:
     assert "only 3 items" in text
     done = run("datasets", "check", tmp_path / "mine", "--json")
     assert done.returncode == 1 and json.loads(done.stdout)["items"] == 8
+    unknown = run("datasets", "check", tmp_path / "mine", "--dataset", "foldr")
+    assert unknown.returncode == 2 and "did you mean 'folder'" in unknown.stderr
 
 
 def test_datasets_are_listed() -> None:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from skelact.engine import checkpoint
-from skelact.engine.metrics import per_class
+from skelact.engine.metrics import Scores, per_class
 from skelact.engine.options import TrainOptions
 from skelact.engine.train import Trainer
 from skelact.engine.transfer import freeze, transfer
@@ -228,6 +229,10 @@ def test_fusing(tmp_path: Path) -> None:
     np.testing.assert_allclose(whole[name]["probabilities"], expected, atol=1e-5)
     kept = checkpoint.read(tmp_path / "f" / "best.pt")
     assert kept["fusion"] == [3, 1] and len(kept["members"]) == 1
+    alone = json.loads((joint / "result.json").read_text())["majority"]
+    assert json.loads((tmp_path / "f" / "result.json").read_text())["majority"] == alone
+    with pytest.raises(CheckpointError, match="2 fused networks"):
+        fuse([tmp_path / "f", bone], tmp_path / "g")
 
 
 def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
@@ -268,4 +273,11 @@ def test_grids_and_spreads() -> None:
         "split.length_s=3,train.lr=0.2",
     ]
     assert made[3].changes == {"split": {"length_s": 5}, "train": {"lr": 0.2}}
-    assert Spread(0.5, 0.1, 0.5, 0.1, 3).runs == 3
+    scores = [Scores(v, v / 2, 0.1, None, [[1]], 1) for v in (0.5, 0.7, 0.9)]
+    found = Spread.of([SimpleNamespace(scores=s) for s in scores])  # type: ignore[misc]
+    assert (found.runs, found.top1, found.mean_class) == (
+        3,
+        pytest.approx(0.7),
+        pytest.approx(0.35),
+    )
+    assert found.top1_sd == pytest.approx(0.2)
