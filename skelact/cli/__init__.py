@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = given.index("--") if "--" in given else len(given)
     head = given[:end]
     debug = "--debug" in head
-    show.quiet = "--quiet" in head
+    show.quiet = show.SILENT or "--quiet" in head
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
     words = [a for a in head if a not in ("--debug", "--quiet")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-quiet = False
+# of several processes (torchrun) only the first speaks, but each may fail
+SILENT = os.environ.get("RANK", "0") != "0"
+quiet = SILENT
 _UNITS = {
     "extract": "frames",
     "split": "videos",
@@ -72,7 +75,8 @@ def _plain(text: object) -> str:
 
 def as_json(content: Any) -> None:
     """Machine-readable result on stdout."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    if not SILENT:
+        typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def table(
@@ -84,6 +88,8 @@ def table(
     """A table on stdout; columns whose name starts with '>' are right-aligned."""
     from rich.table import Table
 
+    if SILENT:
+        return
     out = Table(
         title=title or None,
         title_justify="left",
@@ -108,7 +114,7 @@ def table(
 
 def failures(failed: Sequence[Failure]) -> None:
     """The inputs that could not be used, each with its reason, on stderr even when quiet."""
-    if not failed:
+    if not failed or SILENT:
         return
     out = console(stderr=True)
     out.print(f"[bold red]{len(failed)} failed:[/]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,12 @@ class Collection:
     protocols: dict[str, Protocol]
     notice: str = ""
     read: Reader | None = None
+    for_choosing: tuple[str, ...] = ()  # protocols that no number is reported on
+
+    @property
+    def official(self) -> list[str]:
+        """The protocols whose results can be reported."""
+        return [p for p in self.protocols if p not in self.for_choosing]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -77,7 +83,7 @@ class Collection:
                 f"{self.root} has only the class {', '.join(wanted)}",
                 "a recogniser needs two or more",
             )
-        return Collection(self.name, self.root, kept, self.protocols, self.notice, self.read)
+        return replace(self, items=kept)
 
 
 @dataclass(frozen=True)

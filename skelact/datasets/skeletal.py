@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,20 @@ def nw_ucla(root: Path) -> Collection:
     protocols: dict[str, Protocol] = {
         "xview": (by_group("camera", ["03"]), ("camera",)),
         "xsub": (by_group("performer", ["02", "04", "06", "08", "10"]), ("performer", "take")),
+        # across views without camera 3, on which xview tests: for choosing settings
+        "view1to2": (_from_to("01", "02"), ("camera",)),
+        "view2to1": (_from_to("02", "01"), ("camera",)),
     }
-    return Collection("nw-ucla", root, tuple(items), protocols, read=_read_ucla)
+    choosing = ("view1to2", "view2to1")
+    return Collection(
+        "nw-ucla", root, tuple(items), protocols, read=_read_ucla, for_choosing=choosing
+    )
+
+
+def _from_to(train: str, test: str) -> Callable[[Sequence[Item]], list[str]]:
+    """The rule that trains on one camera, tests on another and leaves the rest out."""
+    sides = {train: "train", test: "test"}
+    return lambda items: [sides.get(i.groups["camera"], "none") for i in items]
 
 
 def _ucla_label(action: int) -> str:

@@ -3,6 +3,8 @@ once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +14,50 @@ from skelact.engine.augment import Change
 from skelact.engine.options import AugmentOptions
 from skelact.sequence import streams
 from skelact.sequence.sampling import Indices, SamplingOptions, testing_indices, training_indices
+
+
+def shown(
+    take: Callable[[Indices], Tensor],
+    frames: Indices,
+    ends: Indices,
+    names: tuple[str, ...],
+    parents: Tensor,
+    dims: int,
+    fit: bool,
+) -> Tensor:
+    """What a network sees, (N, M, L, V, C·streams) without NaN: the named streams of `frames`
+    (N, L), -1 for empty. `take` gives frames as (N, M, L, V, C) with NaN for missing joints, `ends`
+    (N, 1) is the last frame of each clip."""
+    x = take(frames)
+    following = last = None
+    if streams.needs_next(names):
+        following = take(np.where(frames < 0, -1, np.minimum(frames + 1, ends)))
+        last = torch.from_numpy(frames >= ends).to(x.device)[:, None, :, None, None]
+    if fit:
+        empty = torch.from_numpy(frames < 0).to(x.device)
+        x, following = fitted(x, following, empty[:, None, :, None, None], dims)
+    return torch.nan_to_num_(
+        torch.cat(streams.parts(x, following, last, parents, dims, names), dim=-1)
+    )
+
+
+def fitted(
+    x: Tensor, following: Tensor | None, empty: Tensor, dims: int
+) -> tuple[Tensor, Tensor | None]:
+    """x (N, M, L, V, C) with each of its first `dims` channels stretched to -1..1 over a clip, and
+    the frames after them stretched alike. Frames under the mask `empty` stay 0."""
+    where = x[..., :dims]
+    unseen = where.isnan() | empty
+    low = where.masked_fill(unseen, torch.inf).amin(dim=(1, 2, 3), keepdim=True)
+    high = where.masked_fill(unseen, -torch.inf).amax(dim=(1, 2, 3), keepdim=True)
+    reach = (high - low).clamp(min=1e-6)
+
+    def stretch(values: Tensor) -> Tensor:
+        out = values.clone()
+        out[..., :dims] = ((values[..., :dims] - low) / reach * 2 - 1).masked_fill(empty, 0)
+        return out
+
+    return stretch(x), None if following is None else stretch(following)
 
 
 class DeviceClips:
@@ -24,7 +70,7 @@ class DeviceClips:
         self.labels = torch.from_numpy(packed.labels).to(device)
         self.mirror = torch.from_numpy(packed.skeleton.mirror).to(device)
         self.parents = torch.from_numpy(packed.skeleton.parent_indices).to(device)
-        self.dims = int(packed.meta["dims"])
+        self.dims, self.fit = int(packed.meta["dims"]), bool(packed.meta.get("fit"))
         self.device = device
 
     def gather(self, samples: Indices, frames: Indices) -> Tensor:
@@ -48,17 +94,12 @@ class DeviceClips:
     ) -> Tensor:
         """The named streams of those frames, (N, M, L, V, C·streams) without NaN."""
         ends = self.lengths[samples][:, None] - 1
-        x = self.gather(samples, frames)
-        following = last = None
-        if streams.needs_next(names):
-            following = self.gather(samples, np.where(frames < 0, -1, np.minimum(frames + 1, ends)))
-            last = torch.from_numpy(frames >= ends).to(self.device)[:, None, :, None, None]
-            if change is not None:
-                following = change.apply(following, self.mirror, self.dims)
-        if change is not None:
-            x = change.apply(x, self.mirror, self.dims)
-        made = streams.parts(x, following, last, self.parents, self.dims, names)
-        return torch.nan_to_num_(torch.cat(made, dim=-1))
+
+        def take(wanted: Indices) -> Tensor:
+            x = self.gather(samples, wanted)
+            return x if change is None else change.apply(x, self.mirror, self.dims)
+
+        return shown(take, frames, ends, names, self.parents, self.dims, self.fit)
 
     def training(
         self,

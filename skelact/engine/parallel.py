@@ -7,7 +7,9 @@ mmengine's launcher does the same, but asks for CUDA even where there is none.""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import torch
@@ -23,7 +25,9 @@ def join(device: torch.device) -> tuple[int, int]:
     if not torch.distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(local_device(device))
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        # the others wait while the first extracts
+        torch.distributed.init_process_group(backend, timeout=timedelta(days=2))
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
@@ -60,6 +64,17 @@ def of_first(make: Callable[[], T]) -> T:
     box: list[Any] = [make() if torch.distributed.get_rank() == 0 else None]
     torch.distributed.broadcast_object_list(box)
     return cast(T, box[0])
+
+
+@contextmanager
+def first_before_others() -> Iterator[None]:
+    """The first process goes through the block alone; the others find what it left in the cache."""
+    first = int(os.environ.get("RANK", "0")) == 0
+    if not first:
+        wait()
+    yield
+    if first:
+        wait()
 
 
 def wait() -> None:

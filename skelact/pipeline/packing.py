@@ -77,6 +77,7 @@ def pack(
             listener(Event("pack", "end"))
 
         meta: dict[str, Any] = {"dims": recipe.normalise.dims, "dataset": collection.name}
+        meta["fit"] = recipe.normalise.fit
         meta["upwards"] = collection.read is not None  # BlazePose's y points down
         about = {"dataset": collection.name, "samples": len(wanted)}
         with cache.write(packed.STAGE, key, about) as folder:

@@ -13,6 +13,7 @@ import torch
 
 from skelact.cache import Cache
 from skelact.engine import checkpoint
+from skelact.engine.batches import shown
 from skelact.engine.device import pick
 from skelact.engine.options import BEST, PredictOptions
 from skelact.engine.predict import per_frame, segments, window_probabilities
@@ -75,17 +76,16 @@ class _Member:
         full = np.full((self.persons, *values.shape[1:]), np.nan, np.float32)
         full[: min(self.persons, len(values))] = values[: self.persons]
         frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
-        end = values.shape[1] - 1
-        following = np.where(frames < 0, -1, np.minimum(frames + 1, end))
-        made = streams.parts(
-            _frames(full, frames),
-            _frames(full, following),
-            (frames >= end)[:, None, :, None, None],
-            self.skeleton.parent_indices,
-            self.recipe.normalise.dims,
+        ends = np.full((len(frames), 1), values.shape[1] - 1)
+        return shown(
+            lambda wanted: torch.from_numpy(_frames(full, wanted)),
+            frames,
+            ends,
             streams.parse(self.recipe.sampling.streams),
-        )
-        return np.asarray(np.nan_to_num(np.concatenate(made, axis=-1)), np.float32)
+            torch.from_numpy(self.skeleton.parent_indices),
+            self.recipe.normalise.dims,
+            self.recipe.normalise.fit,
+        ).numpy()
 
 
 def newest_run(runs: Path = Path("runs")) -> Path:

@@ -61,7 +61,7 @@ def variants(
     protocols: list[str] = [recipe.dataset.protocol]
     if all_splits:
         found = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
-        protocols = list(found.protocols)
+        protocols = found.official
     out = []
     for protocol, stream, n in product(protocols, streams or [""], range(seeds)):
         seed = recipe.train.seed + n

@@ -64,7 +64,8 @@ def train(
     unless `resume` takes it up."""
     device = pick(recipe.train.device)  # before an hour of extraction
     rank, _ = parallel.join(device)
-    ready = prepare(recipe, cache, data, listener)
+    with parallel.first_before_others():
+        ready = prepare(recipe, cache, data, listener)
     default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
     folder = parallel.of_first(lambda: run_folder(runs, name or default, resume))
     plain = recipe.as_dict()

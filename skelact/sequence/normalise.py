@@ -36,6 +36,13 @@ class NormaliseOptions:
     score: bool = field(
         default=True, metadata={"help": "the joints' score as a third channel (dims=2)"}
     )
+    fit: bool = field(
+        default=False,
+        metadata={
+            "help": "each axis of the frames shown stretched to -1..1, after augmentation "
+            "(CTR-GCN's for NW-UCLA)"
+        },
+    )
     interleave: bool = field(
         default=False,
         metadata={

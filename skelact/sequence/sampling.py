@@ -17,7 +17,7 @@ from skelact.errors import ConfigError
 from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
-METHODS = ("uniform", "stretch", "loop", "hold", "zero")
+METHODS = ("uniform", "stretch", "random", "loop", "hold", "zero")
 LEAST_SHARE = 0.7  # of a clip that one training draw of `stretch` shows
 SEED = 255  # of mmaction2's test-time draws
 
@@ -31,11 +31,12 @@ class SamplingOptions:
         default="uniform",
         metadata={
             "help": "uniform (random frames of equal parts), stretch (evenly spaced over the clip, "
-            "also a short one), or keep the rate and pad by loop, hold or zero"
+            "also a short one), random (in training any frames in their order, some more than "
+            "once; CTR-GCN's for NW-UCLA), or keep the rate and pad by loop, hold or zero"
         },
     )
     test_clips: int = field(
-        default=1, metadata={"help": "draws averaged at test time (uniform and stretch)"}
+        default=1, metadata={"help": "draws averaged at test time (uniform, stretch and random)"}
     )
     streams: str = field(
         default="joint",
@@ -65,6 +66,8 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
     if options.method == "stretch":
         share = rng.uniform(LEAST_SHARE, 1)
         return stretched(frames, options.length, rng.uniform(0, 1 - share), share)
+    if options.method == "random":
+        return np.sort(rng.integers(0, frames, options.length))
     start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
     return padded(frames - start, options) + _unless_empty(padded(frames - start, options), start)
 
@@ -74,7 +77,7 @@ def testing_indices(frames: int, options: SamplingOptions) -> Indices:
     otherwise."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
-    if options.method == "stretch":
+    if options.method in ("stretch", "random"):
         n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + LEAST_SHARE) / 2
         starts = np.linspace(0, 1 - share, n)
         return np.stack([stretched(frames, options.length, float(s), share) for s in starts])

@@ -13,8 +13,6 @@ import torch
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.engine import checkpoint, predict
-from skelact.engine.augment import Change
-from skelact.engine.batches import DeviceClips
 from skelact.engine.metrics import score
 from skelact.engine.options import OPTIMISERS, AugmentOptions, PredictOptions, TrainOptions
 from skelact.engine.schedule import base_lr, cross_entropy, factor, optimiser
@@ -72,93 +70,6 @@ def plan(root: Path, **options: object) -> Plan:
 def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
     (root / folder).mkdir(exist_ok=True)
     return Trainer(plan(root, **options), root / folder, lambda event: None)
-
-
-# --- batches ---
-
-
-def test_gather_and_masks(tmp_path: Path) -> None:
-    data = waves(tmp_path)
-    clips = DeviceClips(data, torch.device("cpu"))
-    frames = np.array([[0, 3, -1], [19, 0, 0]])
-    x = clips.gather(np.array([0, 5]), frames)
-    assert x.shape == (2, 1, 3, 17, 3)
-    np.testing.assert_array_equal(x[0, 0, 0], data.keypoints[0, 0])
-    np.testing.assert_array_equal(x[1, 0, 0], data.keypoints[data.offsets[5] + 19, 0])
-    assert (x[0, 0, 2] == 0).all() and torch.isnan(x[0, 0, 1, 4]).any()
-    ready, labels = clips.training(
-        np.array([0, 5]), SamplingOptions(16), AugmentOptions(), np.random.default_rng(0)
-    )
-    assert ready.isfinite().all() and labels.tolist() == [data.labels[0], data.labels[5]]
-    tests, n = clips.testing(np.array([0, 5]), SamplingOptions(16, "uniform", 3))
-    assert tests.shape[0] == 6 and n == 3
-
-
-def augmented(
-    x: torch.Tensor,
-    options: AugmentOptions,
-    mirror: torch.Tensor,
-    dims: int,
-    rng: np.random.Generator,
-) -> torch.Tensor:
-    return Change.draw(options, len(x), x.shape[3], dims, rng).apply(x, mirror, dims)
-
-
-def test_augmentation_does_what_it_says() -> None:
-    x = torch.randn(4, 1, 6, 17, 3)
-    mirror = torch.from_numpy(COCO.mirror)
-    rng = np.random.default_rng(0)
-    none = AugmentOptions(0, 0, 0, 0)
-    torch.testing.assert_close(augmented(x, none, mirror, 2, rng), x)
-    flipped = augmented(x, AugmentOptions(1, 0, 0, 0), mirror, 2, rng)
-    left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
-    torch.testing.assert_close(flipped[..., left, 0], -x[..., right, 0])
-    torch.testing.assert_close(flipped[..., left, 1:], x[..., right, 1:])
-    turned = augmented(x, AugmentOptions(0, 0.5, 0, 0), mirror, 2, rng)
-    torch.testing.assert_close(turned[..., :2].norm(dim=-1), x[..., :2].norm(dim=-1))
-    assert not torch.allclose(turned, x)
-    torch.testing.assert_close(turned[..., 2], x[..., 2])
-    missing = x.clone()
-    missing[0, 0, 0, 0, :2] = float("nan")
-    assert torch.isnan(augmented(missing, AugmentOptions(), mirror, 2, rng)).sum() == 2
-
-
-def test_a_dropped_joint_is_missing_for_the_whole_clip() -> None:
-    options = AugmentOptions(0, 0, 0, 0, drop_joint=0.5)
-    x = augmented(
-        torch.randn(8, 1, 6, 17, 3),
-        options,
-        torch.from_numpy(COCO.mirror),
-        2,
-        np.random.default_rng(0),
-    )
-    gone = x.isnan()
-    assert gone.any() and not gone.all()
-    assert torch.equal(gone.all(dim=2), gone.any(dim=2))
-
-
-def test_streams_of_a_batch_are_those_of_the_whole_clip(tmp_path: Path) -> None:
-    """Motion is that between neighbouring frames of the clip, whatever frames are sampled."""
-    data = waves(tmp_path)
-    clips = DeviceClips(data, torch.device("cpu"))
-    clip = data.keypoints[: data.offsets[1]]
-    frames = np.array([[0, 2, len(clip) - 1]])
-    shown = clips.shown(np.array([0]), frames, ("joint", "joint-motion"))[0, 0].numpy()
-    zeros = np.nan_to_num
-    np.testing.assert_allclose(shown[:, :, :3], zeros(clip[frames[0], 0]), atol=1e-6)
-    np.testing.assert_allclose(shown[0, :, 3:5], zeros(clip[1] - clip[0])[0, :, :2], atol=1e-6)
-    np.testing.assert_allclose(shown[1, :, 3:5], zeros(clip[3] - clip[2])[0, :, :2], atol=1e-6)
-    assert not shown[2, :, 3:].any()
-
-
-def test_motion_is_augmented_as_the_joints_are(tmp_path: Path) -> None:
-    clips = DeviceClips(waves(tmp_path), torch.device("cpu"))
-    options = AugmentOptions(0.5, 0.5, 0.2, 0, drop_joint=0.0)
-    sampling = SamplingOptions(10, "loop", streams="joint+joint-motion")
-    x, _ = clips.training(np.arange(4), sampling, options, np.random.default_rng(3))
-    moved = x[:, :, 1:5, :, :2] - x[:, :, :4, :, :2]
-    both = (x[:, :, 1:5, :, 2] > 0) & (x[:, :, :4, :, 2] > 0)
-    torch.testing.assert_close(moved[both], x[:, :, :4, :, 3:5][both], rtol=1e-4, atol=1e-5)
 
 
 # --- schedule ---
@@ -483,34 +394,3 @@ def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     content = checkpoint.read(tmp_path / "run" / "best.pt")
     assert content["in_channels"] == 3 * (1 + streams.count("+"))
     assert run.finish().samples == 12
-
-
-# --- the papers' augmentations ---
-
-
-def test_random_move_goes_linearly_from_one_end_to_the_other() -> None:
-    options = AugmentOptions(0, 0, 0, 0, random_move=True)
-    x = torch.zeros(64, 1, 9, 17, 3)
-    moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
-    path = moved[:, 0, :, 0, :2]  # of the origin: the shift alone
-    torch.testing.assert_close(path[:, 4], (path[:, 0] + path[:, 8]) / 2)
-    ends = {round(float(v), 1) for v in path[:, 0].flatten()}
-    assert ends <= {-0.2, -0.1, 0.0, 0.1, 0.2} and len(ends) == 5
-    assert not moved[..., 2].any()
-
-
-def test_turns_about_three_axes_keep_lengths() -> None:
-    options = AugmentOptions(0, 0, 0, 0, rotate3d_rad=0.5)
-    x = torch.randn(8, 1, 4, 17, 3)
-    turned = augmented(x, options, torch.from_numpy(COCO.mirror), 3, np.random.default_rng(0))
-    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-5)
-    assert (turned[..., 2] - x[..., 2]).abs().max() > 0.1
-
-
-def test_the_kth_shift_moves() -> None:
-    """The report's own code multiplied [x, y, 0]: its shifts did nothing."""
-    options = AugmentOptions(0, 0, 0, 0, kth=1.0)
-    x = torch.zeros(200, 1, 2, 17, 2)
-    moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
-    found = {tuple(round(abs(float(v)), 1) for v in p) for p in moved[:, 0, 0, 0]}
-    assert (0.0, 0.0) in found and any(p[1] == 5.0 for p in found) and len(found) > 5

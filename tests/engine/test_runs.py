@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -143,6 +144,30 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     for k, v in states[0].items():
         torch.testing.assert_close(v, states[1][k], rtol=1e-3, atol=1e-4, msg=k)
+
+
+def test_of_several_processes_one_speaks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for action, camera, take in product((1, 2), (1, 2, 3), (0, 1, 2)):
+        place = tmp_path / "data" / f"a{action:02d}_s01_e{take:02d}_v{camera:02d}.json"
+        place.parent.mkdir(exist_ok=True)
+        points = rng.normal(size=(12, 20, 3)).round(3)
+        place.write_text(json.dumps({"skeletons": points.tolist(), "label": action}))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [
+            *(*launcher, "--nproc-per-node", "2", "-m", "skelact", "train", "--dataset", "nw-ucla"),
+            *("--data", tmp_path / "data", "--config", "esan_nw-ucla", "--epochs", "1", "--json"),
+            *("--set", "train.batch_size=4", "--runs", tmp_path / "runs", "--cache-dir", tmp_path),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["split"] == "xview"  # one document
+    assert done.stderr.count("reading nw-ucla") == 1 and done.stderr.count("training on") == 1
 
 
 # --- transfer ---

@@ -219,6 +219,14 @@ def test_windows(frames: int, length: int, step: int, expected: list[tuple[int, 
     assert windows(frames, length, step) == expected
 
 
+def test_random_frames_keep_their_order() -> None:
+    options = SamplingOptions(32, "random")
+    drawn = training_indices(20, options, np.random.default_rng(0))
+    assert len(drawn) == 32 and (np.diff(drawn) >= 0).all() and len(set(drawn)) < 20
+    tested = testing_indices(20, options)[0]
+    assert tested[0] == 0 and tested[-1] == 19 and set(tested) == set(range(20))
+
+
 def test_stretched_clips_are_shown_whole_and_in_order() -> None:
     options = SamplingOptions(16, "stretch")
     for frames in (1, 5, 16, 100):
