@@ -129,6 +129,8 @@ def _fit(value: Any, hint: Any, label: str) -> Any:
         return _fit(value, next(o for o in options if o is not type(None)), label)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(value)
+    if hint == tuple[float, ...] and isinstance(value, int | float):
+        return (float(value),)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is str and isinstance(value, int) and not isinstance(value, bool):

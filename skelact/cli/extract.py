@@ -68,9 +68,9 @@ def command(
         pose,
         max_persons,
         min_confidence,
-        pose_config,
-        pose_checkpoint,
-        str(poses_from) if poses_from else None,
+        config=pose_config,
+        checkpoint=pose_checkpoint,
+        poses_from=str(poses_from) if poses_from else None,
     )
     with show.Bars() as listener:
         outcome = extract(

@@ -50,8 +50,9 @@ class Change:
         shift = np.zeros((n, dims))
         if options.rotate_rad > 0:
             matrix = _plane(rng.uniform(-options.rotate_rad, options.rotate_rad, n), dims)
-        if options.rotate3d_rad > 0 and dims == 3:
-            matrix = _turns(rng.uniform(-1, 1, (n, 3)) * options.rotate3d_rad) @ matrix
+        if any(options.rotate3d_rad) and dims == 3:
+            largest = np.broadcast_to(options.rotate3d_rad, 3)
+            matrix = _turns(rng.uniform(-1, 1, (n, 3)) * largest) @ matrix
         if options.scale > 0:
             matrix *= rng.uniform(1 - options.scale, 1 + options.scale, (n, dims, 1))
         if options.kth > 0:

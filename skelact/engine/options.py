@@ -132,8 +132,9 @@ class AugmentOptions:
     drop_joint: float = field(
         default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"}
     )
-    rotate3d_rad: float = field(
-        default=0.0, metadata={"help": "largest turn about each of the three axes [rad] (dims=3)"}
+    rotate3d_rad: tuple[float, ...] = field(
+        default=(0.0,),
+        metadata={"help": "largest turn about x, y and z, or one for all three [rad] (dims=3)"},
     )
     random_move: bool = field(
         default=False, metadata={"help": "ST-GCN's slow turn, zoom and shift over the clip"}
@@ -151,7 +152,8 @@ class AugmentOptions:
             and 0 <= self.drop_joint < 1
             and 0 <= self.scale < 1
             and 0 <= self.kth <= 1
-            and min(self.noise, self.rotate_rad, self.rotate3d_rad) >= 0
+            and min(self.noise, self.rotate_rad, *self.rotate3d_rad) >= 0
+            and len(self.rotate3d_rad) in (1, 3)
         ):
             raise ConfigError(f"augmentation settings out of range: {self}")
 

@@ -11,6 +11,12 @@ from skelact.skeletons import Skeleton
 from skelact.types import FramePose, nearest
 from skelact.video.frames import Frame
 
+BLAZEPOSE = "blazepose"
+IMPORT = "import"  # poses made by another program
+RTMO = ("rtmo-s", "rtmo-m", "rtmo-l")
+RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
+ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)
+
 
 @dataclass(frozen=True)
 class PoseOptions:
@@ -24,7 +30,20 @@ class PoseOptions:
     min_confidence: float = field(
         default=0.5, metadata={"help": "how sure the detector must be of a person, 0 to 1"}
     )
-
+    follow_confidence: float | None = field(
+        default=None,
+        metadata={
+            "help": "how sure the estimator must be to go on following a person, 0 to 1 "
+            "[default: as min_confidence] (blazepose)"
+        },
+    )
+    look_back_s: float = field(
+        default=0.0,
+        metadata={
+            "help": "frames without anybody before one with somebody are tried again, backwards "
+            "from there, up to this far [s] (blazepose)"
+        },
+    )
     config: str | None = field(
         default=None, metadata={"help": "with --pose custom: an mmpose config file"}
     )
@@ -41,18 +60,32 @@ class PoseOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.max_persons <= 32:
             raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
-        if not 0 < self.min_confidence < 1:
+        for name in ("min_confidence", "follow_confidence"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {value:g}")
+        if self.look_back_s < 0:
+            raise ConfigError(f"look_back_s cannot be negative, got {self.look_back_s:g}")
+        tracks = self.estimator in ("auto", BLAZEPOSE)
+        if not tracks and (self.follow_confidence is not None or self.look_back_s):
             raise ConfigError(
-                f"min_confidence must lie between 0 and 1, got {self.min_confidence:g}"
+                f"{self.estimator} looks at every frame by itself: follow_confidence and "
+                "look_back_s are for blazepose",
+                "leave them out, or --pose blazepose",
             )
 
     def key_part(self) -> dict[str, object]:
         """What of this makes a difference to the poses; files are covered by the weights' hash."""
-        return {
+        part: dict[str, object] = {
             "estimator": self.estimator,
             "max_persons": self.max_persons,
             "min_confidence": self.min_confidence,
         }
+        if self.follow_confidence is not None:
+            part["follow_confidence"] = self.follow_confidence
+        if self.look_back_s:
+            part["look_back_s"] = self.look_back_s
+        return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +110,6 @@ class Estimator(Protocol):
     def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
         """People without ids, in pixels of the picture given."""
         ...
-
-
-BLAZEPOSE = "blazepose"
-IMPORT = "import"  # poses made by another program
-RTMO = ("rtmo-s", "rtmo-m", "rtmo-l")
-RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
-ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)
 
 
 def check_name(name: str) -> str:

@@ -13,9 +13,11 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from skelact.skeletons import SKELETONS
 from skelact.types import FramePose
 
 INSTALL = "pip install 'mediapipe==0.10.21'"
+_MOST_HELD = 256 * 2**20  # bytes of pictures that wait for somebody to appear
 _MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
 _PARTS = (
     ("pose_detector.tflite", 127.5, 127.5, 2),
@@ -109,13 +112,14 @@ class BlazePose:
         except ImportError as error:
             raise BackendMissing(f"mediapipe does not load: {error}", "skelact doctor") from error
         c = self.options.min_confidence
+        follow = self.options.follow_confidence or c
         settings = vision.PoseLandmarkerOptions(
             base_options=BaseOptions(model_asset_buffer=bundle()),
             running_mode=vision.RunningMode.VIDEO,
             num_poses=self.options.max_persons,
             min_pose_detection_confidence=c,
-            min_pose_presence_confidence=c,
-            min_tracking_confidence=c,
+            min_pose_presence_confidence=follow,
+            min_tracking_confidence=follow,
         )
         try:
             return vision.PoseLandmarker.create_from_options(settings)
@@ -126,26 +130,64 @@ class BlazePose:
 
     def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
         """See Estimator. xyz is MediaPipe's world landmarks: metres, origin between the hips."""
+        for _, video in groupby(pictures, key=lambda p: p.video):
+            yield from self._video(video)
+
+    def _video(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+        """Frames without anybody are held back until somebody is found, for `look_back_s` at most
+        and while they take little memory."""
+        missed: deque[Picture] = deque()
+        with self._opened() as found:
+            for picture in pictures:
+                people = found(picture, picture.frame)
+                if people:
+                    yield from zip(missed, self._backwards(picture, missed), strict=True)
+                    missed.clear()
+                    yield picture, people
+                    continue
+                missed.append(picture)
+                most = min(
+                    round(self.options.look_back_s * picture.fps),
+                    _MOST_HELD // picture.image.nbytes,
+                )
+                while len(missed) > most:
+                    yield missed.popleft(), []
+        for picture in missed:
+            yield picture, []
+
+    def _backwards(self, known: Picture, missed: Sequence[Picture]) -> list[list[FramePose]]:
+        """People in the frames before `known`, followed from there to the first; given up where
+        they are lost."""
+        out: list[list[FramePose]] = [[] for _ in missed]
+        if missed:
+            with self._opened() as found:
+                found(known, 0)
+                for n in range(len(missed)):
+                    people = found(missed[-1 - n], n + 1)
+                    if not people:
+                        break
+                    out[-1 - n] = people
+        return out
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Callable[[Picture, int], list[FramePose]]]:
+        """People of a picture that is the n-th shown to a fresh landmarker."""
         with _quiet():
-            landmarker, current = None, -1
             import cv2
             import mediapipe as mp
+
+            landmarker = self._landmarker()  # type: ignore[no-untyped-call]
+
+        def found(picture: Picture, n: int) -> list[FramePose]:
+            rgb = cv2.cvtColor(picture.image, cv2.COLOR_BGR2RGB)
+            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
+            raw = landmarker.detect_for_video(image, round(n * 1000 / picture.fps))
+            return suppress(self._people(raw, picture), self.skeleton)
+
         try:
-            for picture in pictures:
-                if landmarker is None or picture.video != current:
-                    with _quiet():
-                        if landmarker is not None:
-                            landmarker.close()
-                        landmarker, current = self._landmarker(), picture.video  # type: ignore[no-untyped-call]
-                rgb = cv2.cvtColor(picture.image, cv2.COLOR_BGR2RGB)
-                image = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
-                found = landmarker.detect_for_video(
-                    image, round(picture.frame * 1000 / picture.fps)
-                )
-                yield picture, suppress(self._people(found, picture), self.skeleton)
+            yield found
         finally:
-            if landmarker is not None:
-                landmarker.close()
+            landmarker.close()
 
     @staticmethod
     def _people(found, picture: Picture) -> list[FramePose]:  # type: ignore[no-untyped-def]

@@ -113,7 +113,7 @@ def test_random_move_goes_linearly_from_one_end_to_the_other() -> None:
 
 
 def test_turns_about_three_axes_keep_lengths() -> None:
-    options = AugmentOptions(0, 0, 0, 0, rotate3d_rad=0.5)
+    options = AugmentOptions(0, 0, 0, 0, rotate3d_rad=(0.5,))
     x = torch.randn(8, 1, 4, 17, 3)
     turned = augmented(x, options, torch.from_numpy(COCO.mirror), 3, np.random.default_rng(0))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-5)
