@@ -34,7 +34,7 @@ def test_thesis_and_modern_ways() -> None:
         (["train.epochs=True"], "must be int"),
         (["train=3"], "section"),
         (["train.lr=-1"], "lr must be positive"),
-        (["sampling.method=random"], "sampling method"),
+        (["sampling.method=nowhere"], "sampling method"),
         (["normalise.dims=4"], "dims"),
         (["sequence.persons=none"], "persons"),
         (["split.overlap_s=5"], "does not move on"),
