@@ -41,7 +41,7 @@ from skelact.engine.options import (
 from skelact.engine.outcome import majority_class, measure, write_json, write_predictions
 from skelact.engine.pretrain import Pretraining
 from skelact.errors import CheckpointError, DatasetError
-from skelact.models import build, wants_distances
+from skelact.models import build, wants
 from skelact.models.recogniser import Recogniser
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
@@ -85,9 +85,11 @@ class Trainer:
                     f"no clip is left for {side}ing",
                     "were people found in the videos? see the table of `skelact extract`",
                 )
-        if wants_distances(plan.model) and "distances" not in plan.model_kwargs:
+        if wants(plan.model, "distances") and "distances" not in plan.model_kwargs:
             found = joint_distances(plan.packed, self.where["train"])
             plan.model_kwargs = plan.model_kwargs | {"distances": found}
+        if wants(plan.model, "dims"):
+            plan.model_kwargs = {"dims": self.clips.dims} | plan.model_kwargs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
@@ -107,9 +109,8 @@ class Trainer:
             left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}  # type: ignore[operator]
         trained = [p for p in self.net.parameters() if id(p) not in left_alone]
         self.trained = [p for p in trained if p.requires_grad]
-        counts = np.bincount(
-            plan.packed.labels[self.where["train"]], minlength=len(plan.packed.classes)
-        )
+        labels = plan.packed.labels[self.where["train"]]
+        counts = np.bincount(labels, minlength=len(plan.packed.classes))
         self.rarity = counts.sum() / np.maximum(counts, 1) / (counts > 0).sum()  # mean 1 over clips
         self.optimiser = schedule.optimiser(self.trained, o)
         self.history: list[dict[str, Any]] = []

@@ -10,6 +10,7 @@ from skelact.errors import ConfigError
 from skelact.models.aagcn import AAGCN
 from skelact.models.asgcn import ASGCN
 from skelact.models.ctrgcn import CTRGCN
+from skelact.models.ddnet import DDNet
 from skelact.models.esan import ESAN
 from skelact.models.kth import KTHNet
 from skelact.models.msg3d import MSG3D
@@ -32,12 +33,13 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "msg3d": (MSG3D, {}),
     "sgn": (SGN, {}),
     "esan": (ESAN, {}),
+    "ddnet": (DDNet, {}),
 }
 
 
-def wants_distances(name: str) -> bool:
-    """Whether the network takes `distances`, which training measures on its clips."""
-    return name in MODELS and "distances" in inspect.signature(MODELS[name][0]).parameters
+def wants(name: str, argument: str) -> bool:
+    """Whether the network takes this argument, which training knows of its clips."""
+    return name in MODELS and argument in inspect.signature(MODELS[name][0]).parameters
 
 
 def build(

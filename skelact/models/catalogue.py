@@ -90,4 +90,11 @@ CATALOGUE = (
         "the paper",
         (1, 20, 3),
     ),
+    Entry(
+        "ddnet",
+        "Yang et al. 2019, DD-Net: joint distances and motion at two speeds",
+        "JHMDB, annotated joints: 78.0",
+        "the authors' repository, 0.50 M parameters (32 filters)",
+        (1, 32, 3),
+    ),
 )

@@ -22,6 +22,7 @@ SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
     "msg3d": {"base_channels": 12, "gcn_scales": 3, "g3d_scales": 2},
     "sgn": {"base_channels": 8},
     "esan": {"embed": 8, "widths": (16, 16), "strides": (1, 2), "theta": 8},
+    "ddnet": {"width": 4, "hidden": 8},
     "stgcn-kth": {"base_channels": 8},
     "asgcn": {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8},
 }

@@ -1,0 +1,17 @@
+# clips of 15 to 40 frames: 32 frames evenly spaced over most of the clip, many passes of a quick network
+pose = dict(min_confidence=0.1, follow_confidence=0.3, look_back_s=3.0)
+sampling = dict(length=32, method="stretch")
+augment = dict(flip=0.5, scale=0.2, noise=0.02)
+train = dict(
+    epochs=20,
+    repeat=10,
+    batch_size=32,
+    optimiser="adamw",
+    lr=2e-3,
+    lr_batch=0,
+    weight_decay=1e-2,
+    warmup=200,
+    label_smoothing=0.1,
+    val_share=0.0,
+    patience=0,
+)

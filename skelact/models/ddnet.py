@@ -1,0 +1,118 @@
+"""DD-Net (Yang et al. 2019, "Make Skeleton-based Action Recognition Model Smaller, Faster and
+Better"): distances between joints, which no shift, turn or mirror changes, and motion at two
+speeds, through convolutions over time alone.
+
+`features` may add what the paper leaves out: the positions themselves, and the score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skelact.skeletons import Skeleton
+
+FEATURES = ("distances", "slow", "fast", "position", "score")
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution over `kernel` frames, BN, leaky ReLU: (N, C, T, 1) -> (N, out, T, 1)."""
+
+    def __init__(self, channels: int, out: int, kernel: int) -> None:
+        conv = nn.Conv2d(channels, out, (kernel, 1), padding=(kernel // 2, 0), bias=False)
+        super().__init__(conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2))
+
+
+class DDNet(nn.Module):
+    """The backbone. The first `dims` channels are coordinates; `width` is the paper's number of
+    filters (16, 32 or 64), `hidden` the size of its two fully connected layers. Their last is the
+    head. ValueError for an unknown feature, or for several streams in one input."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        in_channels: int = 3,
+        persons: int = 1,
+        dims: int = 2,
+        width: int = 32,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        channel_dropout: float = 0.1,
+        features: Sequence[str] = ("distances", "slow", "fast"),
+    ) -> None:
+        super().__init__()
+        unknown = [f for f in features if f not in FEATURES]
+        if unknown or not features:
+            raise ValueError(f"features are of {', '.join(FEATURES)}, got {list(features)}")
+        if in_channels not in (dims, dims + 1):
+            raise ValueError("it makes its own motion: one stream an input")
+        if "score" in features and in_channels == dims:
+            raise ValueError("there is no score among the channels")
+        joints = len(skeleton.joints)
+        self.dims, self.chosen, self.out_channels = dims, tuple(features), hidden
+        pairs = torch.triu_indices(joints, joints, offset=1)
+        self.register_buffer("pairs", pairs, persistent=False)
+        sizes = dict.fromkeys(FEATURES, joints * dims)
+        sizes |= {"distances": pairs.shape[1], "score": joints * (in_channels - dims)}
+        f = width
+        # the fast motion has half the frames already
+        self.branches = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.BatchNorm2d(sizes[name]),
+                    ConvBlock(sizes[name], 2 * f, 1),
+                    nn.Dropout2d(channel_dropout),
+                    ConvBlock(2 * f, f, 3),
+                    nn.Dropout2d(channel_dropout),
+                    ConvBlock(f, f, 1),
+                    nn.Identity() if name == "fast" else nn.MaxPool2d((2, 1)),
+                    nn.Dropout2d(channel_dropout),
+                )
+                for name in self.chosen
+            }
+        )
+        self.body = nn.Sequential(
+            ConvBlock(f * len(self.chosen), 2 * f, 3),
+            ConvBlock(2 * f, 2 * f, 3),
+            nn.MaxPool2d((2, 1)),
+            nn.Dropout2d(channel_dropout),
+            ConvBlock(2 * f, 4 * f, 3),
+            ConvBlock(4 * f, 4 * f, 3),
+            nn.MaxPool2d((2, 1)),
+            nn.Dropout2d(channel_dropout),
+            ConvBlock(4 * f, 8 * f, 3),
+            ConvBlock(8 * f, 8 * f, 3),
+            nn.Dropout2d(channel_dropout),
+        )
+        self.hidden = nn.Sequential(
+            ConvBlock(8 * f, hidden, 1),
+            nn.Dropout(dropout),
+            ConvBlock(hidden, hidden, 1),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> (N, M, C', 1, 1): the time is pooled by its maximum. The last frame
+        stands still where there are fewer than eight, or an odd number."""
+        n, m, t = x.shape[:3]
+        length = max(8, t + t % 2)
+        x = x[:, :, torch.arange(length, device=x.device).clamp(max=t - 1)].flatten(0, 1)
+        y = torch.cat([self.branches[name](self._feature(name, x)) for name in self.chosen], dim=1)
+        y = self.hidden(self.body(y).amax(dim=2, keepdim=True))
+        return y.reshape(n, m, *y.shape[1:])
+
+    def _feature(self, name: str, x: Tensor) -> Tensor:
+        """x (N, T, V, C) -> (N, features, T, 1), of the fast motion (N, features, T / 2, 1)."""
+        where = x[..., : self.dims]
+        if name == "distances":
+            first, second = self.pairs  # type: ignore[misc]
+            made = torch.linalg.vector_norm(where[:, :, first] - where[:, :, second], dim=-1)
+        elif name in ("slow", "fast"):
+            where = where if name == "slow" else where[:, ::2]
+            made = nn.functional.pad(where.diff(dim=1), (0, 0, 0, 0, 0, 1)).flatten(2)
+        elif name == "position":
+            made = where.flatten(2)
+        else:
+            made = x[..., self.dims :].flatten(2)
+        return made.transpose(1, 2).unsqueeze(3)

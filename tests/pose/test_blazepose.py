@@ -1,0 +1,95 @@
+"""Looking back from a sighting, with a landmarker that sees what the test says; once for real."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact.errors import ConfigError
+from skelact.pose.base import Picture, PoseOptions
+from skelact.pose.blazepose import BlazePose
+from skelact.types import FramePose
+from skelact.video.frames import read_frames
+from skelact.video.probe import probe
+
+SOMEBODY = FramePose(np.ones((33, 2), np.float32), np.ones(33, np.float32))
+
+
+def pictures(count: int, fps: float = 10.0, video: int = 0) -> list[Picture]:
+    """Empty frames."""
+    return [Picture(video, n, fps, np.zeros((4, 4, 3), np.uint8)) for n in range(count)]
+
+
+class Scripted(BlazePose):
+    """Forwards it sees somebody in some frames; a new landmarker that is shown a frame with
+    somebody first goes on seeing them in others."""
+
+    def __init__(self, options: PoseOptions, forwards: set[int], followed: set[int]) -> None:
+        self.options, self.forwards, self.followed = options, forwards, followed
+        self.opened = 0
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Callable[[Picture, int], list[FramePose]]]:
+        self.opened += 1
+        sees = self.forwards if self.opened == 1 else self.forwards | self.followed
+        yield lambda picture, n: [SOMEBODY] if picture.frame in sees else []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "followed", "found"),
+    [
+        (0.0, {0, 1, 2, 3, 4, 5}, {6, 7}),
+        (9.0, {3, 4, 5}, {3, 4, 5, 6, 7}),
+        (9.0, {0, 1, 4, 5}, {4, 5, 6, 7}),  # lost at 3: what lies before is given up
+        (0.2, {0, 1, 2, 3, 4, 5}, {4, 5, 6, 7}),  # no further than that
+    ],
+)
+def test_looking_back(seconds: float, followed: set[int], found: set[int]) -> None:
+    estimator = Scripted(PoseOptions(look_back_s=seconds), {6, 7}, followed)
+    given = pictures(10)
+    got = list(estimator.run(given))
+    assert [picture.frame for picture, _ in got] == list(range(10))
+    assert {picture.frame for picture, people in got if people} == found
+
+
+def test_a_gap_is_looked_into_from_behind() -> None:
+    estimator = Scripted(PoseOptions(look_back_s=1.0), {0, 5}, {4})
+    found = {p.frame for p, people in estimator.run(pictures(7)) if people}
+    assert found == {0, 4, 5}
+
+
+def test_a_frame_of_another_video_is_not_looked_back_at() -> None:
+    estimator = Scripted(PoseOptions(look_back_s=1.0), {2}, {0, 1, 2, 3})
+    estimator.opened = 5  # every landmarker follows
+    got = list(estimator.run([*pictures(2), *pictures(2, video=1)]))
+    assert [(p.video, p.frame) for p, _ in got] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_what_is_for_blazepose_is_refused_elsewhere() -> None:
+    for changes in ({"follow_confidence": 0.3}, {"look_back_s": 1.0}):
+        with pytest.raises(ConfigError, match="looks at every frame by itself"):
+            PoseOptions(estimator="rtmo-s", **changes)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="follow_confidence"):
+        PoseOptions(follow_confidence=1.5)
+    with pytest.raises(ConfigError, match="cannot be negative"):
+        PoseOptions(look_back_s=-1)
+
+
+def test_a_real_clip_dark_at_first(clip: Path) -> None:
+    """Eight nearly black frames: nobody is found in them forwards, the person found after them is
+    followed back into them."""
+    info = probe(clip)
+    frames = [f.copy() for f in read_frames(info)]
+    for frame in frames[:8]:
+        frame[:] = (frame * 0.03).astype(np.uint8)
+    shown = [Picture(0, n, info.fps, f) for n, f in enumerate(frames)]
+
+    def seen(**options: float) -> int:
+        estimator = BlazePose(PoseOptions(follow_confidence=0.3, **options))  # type: ignore[arg-type]
+        return sum(bool(people) for _, people in estimator.run(shown))
+
+    assert (seen(), seen(look_back_s=3.0)) == (12, 20)
