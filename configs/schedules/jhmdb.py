@@ -1,4 +1,4 @@
-# clips of 15 to 40 frames: 32 frames evenly spaced over most of the clip, many passes of a quick network
+# clips of 15 to 40 frames: 32 evenly spaced over most of a clip; many passes of a quick network
 pose = dict(min_confidence=0.1, follow_confidence=0.3, look_back_s=3.0)
 sampling = dict(length=32, method="stretch")
 augment = dict(flip=0.5, scale=0.2, noise=0.02)

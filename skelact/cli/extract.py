@@ -34,6 +34,10 @@ def command(
     min_confidence: Annotated[
         float, show.option(PoseOptions, "min_confidence")
     ] = PoseOptions.min_confidence,
+    follow_confidence: Annotated[
+        float | None, show.option(PoseOptions, "follow_confidence")
+    ] = PoseOptions.follow_confidence,
+    look_back: Annotated[float, show.option(PoseOptions, "look_back_s")] = PoseOptions.look_back_s,
     length: Annotated[float, show.option(SplitOptions, "length_s")] = SplitOptions.length_s,
     overlap: Annotated[float, show.option(SplitOptions, "overlap_s")] = SplitOptions.overlap_s,
     height: Annotated[int | None, show.option(CodingOptions, "height")] = CodingOptions.height,
@@ -68,9 +72,11 @@ def command(
         pose,
         max_persons,
         min_confidence,
-        config=pose_config,
-        checkpoint=pose_checkpoint,
-        poses_from=str(poses_from) if poses_from else None,
+        follow_confidence,
+        look_back,
+        pose_config,
+        pose_checkpoint,
+        str(poses_from) if poses_from else None,
     )
     with show.Bars() as listener:
         outcome = extract(
