@@ -28,7 +28,7 @@ rm -rf "$out/runs/demo"
 skelact train --dataset mads --config stgcn_mads_demo --runs "$out/runs" --name demo
 
 step "3. Ask it about a minute of video that is in no training set." \
-    "skelact predict sample_videos/extras/untrimmed.avi --overlay $out/untrimmed.mp4"
+    "skelact predict sample_videos/extras/untrimmed.avi --model $out/runs/demo --overlay $out/untrimmed.mp4"
 skelact predict sample_videos/extras/untrimmed.avi --model "$out/runs/demo" \
     --overlay "$out/untrimmed.mp4" --srt "$out/untrimmed.srt"
 echo "What really happens (sample_videos/extras/untrimmed.csv):"

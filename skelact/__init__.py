@@ -42,9 +42,10 @@ def __getattr__(name: str) -> Any:
 
 
 def load(model: str | Path, **options: Any) -> Recogniser:
-    """The recogniser of a run folder or checkpoint; its predict("clip.mp4") gives what each person
-    does. `options` are those of PredictOptions: step, min_segment_s, min_seen_s, batch_size,
-    device. CheckpointError if `model` is neither."""
+    """The recogniser of a run folder or checkpoint, or one that came with skelact ("everyday"); its
+    predict("clip.mp4") gives what each person does. `options` are those of PredictOptions: step,
+    min_segment_s, min_seen_s, batch_size, device, max_persons, unknown_below. CheckpointError if
+    `model` is none of these."""
     from skelact.engine.options import PredictOptions
     from skelact.pipeline.prediction import Recogniser
 

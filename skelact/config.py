@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @cache
 def shipped(name: str) -> Path:
-    """A folder that travels with skelact (configs, sample_videos): beside the package in a
+    """A folder that travels with skelact (configs, sample_videos, zoo): beside the package in a
     checkout, inside it when installed.
 
     ConfigError if it is in neither place."""

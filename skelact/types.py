@@ -19,6 +19,8 @@ from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
 
+UNKNOWN = "unknown"  # the label of what is none of a recogniser's classes
+
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
@@ -115,7 +117,8 @@ class PoseSequence:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A label over a stretch of time [s]; `probabilities` follows the model's classes."""
+    """A label over a stretch of time [s]; `probabilities` follows the model's classes.
+    `probability` is the label's, of "unknown" that of the best guess."""
 
     start_s: float
     end_s: float
@@ -135,6 +138,11 @@ class Prediction:
     probability: float
     classes: tuple[str, ...]
     segments: tuple[Segment, ...]
+
+    def guesses(self, segment: Segment, most: int = 3) -> list[tuple[str, float]]:
+        """The likeliest classes of one of its segments, best first."""
+        ranked = sorted(zip(self.classes, segment.probabilities, strict=True), key=lambda g: -g[1])
+        return ranked[:most]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

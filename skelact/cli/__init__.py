@@ -50,8 +50,8 @@ def _options(
 
 
 VERBS = (
-    *("extract", "train", "test", "predict", "fuse", "compare", "sweep", "split"),
-    *("datasets", "models", "doctor", "cache"),
+    *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
+    *("split", "datasets", "models", "doctor", "cache"),
 )
 
 

@@ -38,6 +38,9 @@ def command(
         float | None, show.option(PoseOptions, "follow_confidence")
     ] = PoseOptions.follow_confidence,
     look_back: Annotated[float, show.option(PoseOptions, "look_back_s")] = PoseOptions.look_back_s,
+    rescue_confidence: Annotated[
+        float | None, show.option(PoseOptions, "rescue_confidence")
+    ] = PoseOptions.rescue_confidence,
     length: Annotated[float, show.option(SplitOptions, "length_s")] = SplitOptions.length_s,
     overlap: Annotated[float, show.option(SplitOptions, "overlap_s")] = SplitOptions.overlap_s,
     height: Annotated[int | None, show.option(CodingOptions, "height")] = CodingOptions.height,
@@ -74,6 +77,7 @@ def command(
         min_confidence,
         follow_confidence,
         look_back,
+        rescue_confidence,
         pose_config,
         pose_checkpoint,
         str(poses_from) if poses_from else None,

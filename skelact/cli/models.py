@@ -31,13 +31,25 @@ def table(
     every pose estimator with the state of its weights."""
     if context.invoked_subcommand is not None:
         return
+    from skelact.pipeline import zoo
     from skelact.pose import weights
     from skelact.sequence.streams import STREAMS
 
     networks = _networks(skeleton, classes, _trained(runs))
+    shipped: list[dict[str, Any]] = [
+        {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
+        for r in zoo.recognisers()
+    ]
     estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
     if json:
-        show.as_json({"networks": networks, "streams": list(STREAMS), "estimators": estimators})
+        show.as_json(
+            {
+                "recognisers": shipped,
+                "networks": networks,
+                "streams": list(STREAMS),
+                "estimators": estimators,
+            }
+        )
         return
     rows = [
         (
@@ -59,6 +71,8 @@ def table(
         f"streams (--streams), of every network: {', '.join(STREAMS)}, joint+bone"
     )
     show.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
+    files = [(r["name"], f"{r['bytes'] / 1e6:.1f} MB", r["what"], r["card"]) for r in shipped]
+    show.table("", ("recogniser (predict --model)", ">size", "what", "card"), files)
 
 
 def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict[str, Any]]:
@@ -91,6 +105,21 @@ def _trained(runs: Path) -> dict[str, str]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a folder of something else
     return found
+
+
+@app.command("pack")
+def pack(
+    run: Annotated[Path, typer.Argument(help="a run folder, fused ones too", show_default=False)],
+    out: Annotated[Path, typer.Option(help="the file to write")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="take `unknown` from this calibrated run")
+    ] = None,
+) -> None:
+    """Write a run as one small file (half precision) that `skelact predict --model` takes."""
+    from skelact.pipeline import zoo
+
+    size = zoo.pack(run, out, calibration)
+    show.say(f"{out}: {size / 1e6:.2f} MB")
 
 
 @app.command("pull")

@@ -10,18 +10,18 @@ import typer
 from skelact.cli import show
 from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
 from skelact.engine.options import PredictOptions
+from skelact.types import UNKNOWN
 
 
 def command(
     videos: Videos,
     model: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="a run folder or checkpoint, PYSKL's and mmaction2's too "
-            "[default: the newest run in ./runs]",
-            show_default=False,
+            help="a run folder, a checkpoint (PYSKL's and mmaction2's too), newest (the last run "
+            "in ./runs), or a recogniser that came with skelact"
         ),
-    ] = None,
+    ] = "everyday",
     csv: Annotated[Path | None, typer.Option(help="write the segments as CSV")] = None,
     srt: Annotated[
         Path | None,
@@ -43,6 +43,8 @@ def command(
     min_seen: Annotated[
         float, show.option(PredictOptions, "min_seen_s")
     ] = PredictOptions.min_seen_s,
+    max_persons: Annotated[int | None, show.option(PredictOptions, "max_persons")] = None,
+    unknown_below: Annotated[float | None, show.option(PredictOptions, "unknown_below")] = None,
     batch_size: Annotated[
         int, show.option(PredictOptions, "batch_size")
     ] = PredictOptions.batch_size,
@@ -65,17 +67,20 @@ def command(
 ) -> None:
     """Say who does what, and when, in one video or a thousand."""
     from skelact.cache import Cache
-    from skelact.pipeline import clips, prediction
+    from skelact.pipeline import clips, prediction, zoo
     from skelact.pipeline.foreign import ForeignOptions
     from skelact.report import writers
 
-    options = PredictOptions(step, min_segment, min_seen, batch_size, device)
-    chosen = model or prediction.newest_run()
+    options = PredictOptions(
+        step, min_segment, min_seen, batch_size, device, max_persons, unknown_below
+    )
     given = labels or skeleton or persons is not None
     foreign = ForeignOptions(labels, skeleton, persons) if given else None
-    recogniser = prediction.Recogniser.load(chosen, options, foreign)
-    if model is None:
-        show.say(f"using the newest run, {chosen}")
+    recogniser = prediction.Recogniser.load(model, options, foreign)
+    if model == zoo.DEFAULT:
+        show.say(_about(recogniser.classes))
+    elif model == zoo.NEWEST:
+        show.say(f"using the newest run, {zoo.newest_run()}")
     with show.Bars() as listener:
         outcome = recogniser.predict_many(videos, Cache(cache_dir), listener, poses_from)
         names = clips.output_names([r.path for r in outcome.results])
@@ -104,6 +109,25 @@ def command(
     show.exit_code(len(outcome.results), len(outcome.failed))
 
 
+def _about(classes: tuple[str, ...]) -> str:
+    """What is used where nothing was asked for, and how to use one's own."""
+    from skelact.pipeline import zoo
+
+    own = any(Path("runs").glob("*/best.pt"))
+    return (
+        f"using the recogniser that came with skelact, {len(classes)} actions: "
+        f"{', '.join(classes)}" + (f"; your own: --model {zoo.NEWEST}" if own else "")
+    )
+
+
+def _action(prediction: Any, segment: Any) -> str:
+    """The label; of an unknown one also the best guesses."""
+    if segment.label != UNKNOWN:
+        return str(segment.label)
+    guesses = prediction.guesses(segment)
+    return f"{UNKNOWN} ({', '.join(f'{name} {p:.0%}' for name, p in guesses)})"
+
+
 def _table(results: list[Any]) -> None:
     rows = []
     for result in results:
@@ -117,7 +141,7 @@ def _table(results: list[Any]) -> None:
                         who if first else "",
                         f"{s.start_s:.1f}",
                         f"{s.end_s:.1f}",
-                        s.label,
+                        _action(p, s),
                         f"{s.probability:.0%}",
                     )
                 )

@@ -42,6 +42,7 @@ class Packed:
     offsets: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
+    fps: npt.NDArray[np.float64]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
     skeleton: Skeleton
@@ -108,6 +109,7 @@ def open_packed(entry: Entry) -> Packed:
         np.array(index["offsets"], np.int64),
         np.array([s["label"] for s in samples], np.int64),
         np.array([s["item"] for s in samples], np.int64),
+        np.array([s["fps"] for s in samples], np.float64),
         tuple(s["id"] for s in samples),
         tuple(index["classes"]),
         Skeleton.from_dict(index["skeleton"]),

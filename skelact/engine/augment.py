@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from skelact.engine.options import AugmentOptions
 from skelact.types import Floats
@@ -106,6 +107,17 @@ class Change:
         return torch.stack(
             [cos * x - sin * y + dx, sin * x + cos * y + dy, *where[..., 2:].unbind(dim=-1)], dim=-1
         )
+
+
+def mixed(
+    x: Tensor, labels: Tensor, classes: int, alpha: float, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Clips (N, M, T, V, C) without NaN, each blended with another of its batch, and shares of the
+    classes (N, K) for their labels (N,). Zhang et al. 2018, "mixup"."""
+    share = float(rng.beta(alpha, alpha))
+    other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+    target = F.one_hot(labels, classes).to(x.dtype)
+    return torch.lerp(x[other], x, share), torch.lerp(target[other], target, share)
 
 
 def _plane(angles: npt.NDArray[np.float64], dims: int) -> npt.NDArray[np.float64]:

@@ -13,12 +13,18 @@ from skelact.datasets.packed import Packed
 from skelact.engine.augment import Change
 from skelact.engine.options import AugmentOptions
 from skelact.sequence import streams
-from skelact.sequence.sampling import Indices, SamplingOptions, testing_indices, training_indices
+from skelact.sequence.sampling import (
+    Indices,
+    Positions,
+    SamplingOptions,
+    testing_indices,
+    training_indices,
+)
 
 
 def shown(
-    take: Callable[[Indices], Tensor],
-    frames: Indices,
+    take: Callable[[Positions], Tensor],
+    frames: Positions,
     ends: Indices,
     names: tuple[str, ...],
     parents: Tensor,
@@ -39,6 +45,25 @@ def shown(
     return torch.nan_to_num_(
         torch.cat(streams.parts(x, following, last, parents, dims, names), dim=-1)
     )
+
+
+def between(take: Callable[[Indices], Tensor], at: Positions, ends: Indices) -> Tensor:
+    """`take` at whole frames (N, L), or at positions between them: linear from one frame to the
+    next, and the one where a joint is known where it is missing in the other."""
+    if not np.issubdtype(at.dtype, np.floating):
+        return take(at.astype(np.int64))
+    low = np.floor(at).astype(np.int64)
+    before, after = take(low), take(np.minimum(low + 1, ends))
+    weight = torch.from_numpy((at - low).astype(np.float32)).to(before.device)
+    mixed = torch.lerp(before, after, weight[:, None, :, None, None])
+    return torch.where(before.isnan(), after, torch.where(after.isnan(), before, mixed))
+
+
+def mirrored(x: Tensor, mirror: Tensor, streams: int) -> Tensor:
+    """What a network sees (N, M, L, V, C·streams), left and right exchanged."""
+    x = x[:, :, :, mirror].unflatten(-1, (streams, -1)).clone()
+    x[..., 0] *= -1
+    return x.flatten(-2)
 
 
 def fitted(
@@ -88,15 +113,15 @@ class DeviceClips:
     def shown(
         self,
         samples: Indices,
-        frames: Indices,
+        frames: Positions,
         names: tuple[str, ...],
         change: Change | None = None,
     ) -> Tensor:
         """The named streams of those frames, (N, M, L, V, C·streams) without NaN."""
         ends = self.lengths[samples][:, None] - 1
 
-        def take(wanted: Indices) -> Tensor:
-            x = self.gather(samples, wanted)
+        def take(wanted: Positions) -> Tensor:
+            x = between(lambda whole: self.gather(samples, whole), wanted, ends)
             return x if change is None else change.apply(x, self.mirror, self.dims)
 
         return shown(take, frames, ends, names, self.parents, self.dims, self.fit)
@@ -116,11 +141,15 @@ class DeviceClips:
 
     def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
         """x (N·clips, M, L, V, C) without NaN, clips of a sample next to each other; and the number
-        of clips."""
+        of clips, mirrored ones counted."""
         frames = np.stack(
             [testing_indices(int(self.lengths[i]), sampling) for i in samples]
         )  # (N, clips, L)
         clips = frames.shape[1]
         flat = frames.reshape(-1, frames.shape[2])
         names = streams.parse(sampling.streams)
-        return self.shown(np.repeat(samples, clips), flat, names), clips
+        x = self.shown(np.repeat(samples, clips), flat, names)
+        if sampling.test_flip:
+            both = torch.stack([x, mirrored(x, self.mirror, len(names))], dim=1)
+            return both.flatten(0, 1), 2 * clips
+        return x, clips

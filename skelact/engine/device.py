@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+import shutil
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -47,9 +51,13 @@ def keep_memory() -> None:
             libc.mallopt(parameter, value)
 
 
-def autocast(device: torch.device, amp: bool) -> contextlib.AbstractContextManager[object]:
+def autocast(
+    device: torch.device, amp: bool, compiles: bool = False
+) -> contextlib.AbstractContextManager[object]:
     """bfloat16 autocast where the device computes it natively: a GPU, or a CPU with AVX512-BF16 or
     AMX. Elsewhere, and without `amp`, everything stays float32."""
+    if compiles and device.type == "cpu":
+        amp = False  # torch 2.13's compiled bfloat16 gives DD-Net gradients that are no numbers
     if amp and (device.type == "cuda" or (device.type == "cpu" and has_native_bf16())):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
@@ -60,6 +68,17 @@ def has_native_bf16() -> bool:
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     asked = (getattr(torch.cpu, name, None) for name in names)
     return any(ask is not None and ask() for ask in asked)
+
+
+def compiled(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """torch.compile. ConfigError where the compiler that it calls is missing: a GPU's code is
+    Triton's, a CPU's goes through the C++ compiler that CXX names, or g++."""
+    if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise ConfigError(
+            "compiling the network for a CPU needs a C++ compiler, and there is none",
+            "apt-get install g++, or leave out --compile",
+        )
+    return torch.compile(function)
 
 
 def peak_memory_mb(device: torch.device) -> int:

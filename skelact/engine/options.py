@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from skelact.errors import ConfigError
 
-BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT = (
+BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION = (
     "best.pt",
     "last.pt",
     "log.jsonl",
@@ -16,6 +16,7 @@ BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT = (
     "validation.json",
     "config.json",
     "split.json",
+    "calibration.json",
 )
 
 
@@ -75,7 +76,9 @@ class TrainOptions:
     amp: bool = field(
         default=True, metadata={"help": "bfloat16 in training, where the device has it in hardware"}
     )
-    compile: bool = field(default=False, metadata={"help": "torch.compile the network"})
+    compile: bool = field(
+        default=False, metadata={"help": "torch.compile the network (on a CPU in float32)"}
+    )
     accumulate: int = field(
         default=1, metadata={"help": "parts a batch is computed in, for little memory"}
     )
@@ -145,6 +148,13 @@ class AugmentOptions:
             "help": "chance of two of the KTH report's changes (pixels: normalise.mode=none)"
         },
     )
+    mixup: float = field(
+        default=0.0,
+        metadata={
+            "help": "clips are blended in pairs, labels too, in shares drawn from Beta(a, a) with "
+            "this a; 0: never"
+        },
+    )
 
     def __post_init__(self) -> None:
         if not (
@@ -152,7 +162,7 @@ class AugmentOptions:
             and 0 <= self.drop_joint < 1
             and 0 <= self.scale < 1
             and 0 <= self.kth <= 1
-            and min(self.noise, self.rotate_rad, *self.rotate3d_rad) >= 0
+            and min(self.noise, self.rotate_rad, self.mixup, *self.rotate3d_rad) >= 0
             and len(self.rotate3d_rad) in (1, 3)
         ):
             raise ConfigError(f"augmentation settings out of range: {self}")
@@ -173,8 +183,24 @@ class PredictOptions:
     )
     batch_size: int = field(default=32, metadata={"help": "windows in a batch"})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
+    max_persons: int | None = field(
+        default=None,
+        metadata={
+            "help": "most people looked for in a frame [default: 4, or as many as it was trained "
+            "with]"
+        },
+    )
+    unknown_below: float | None = field(
+        default=None,
+        metadata={
+            "help": "less sure than this is called unknown; 0: never [default: what the recogniser "
+            "was calibrated to]"
+        },
+    )
 
     def __post_init__(self) -> None:
+        if self.unknown_below is not None and not 0 <= self.unknown_below <= 1:
+            raise ConfigError(f"unknown_below must lie in [0, 1], got {self.unknown_below:g}")
         if not 0 < self.step <= 1:
             raise ConfigError(
                 f"step must lie in (0, 1], got {self.step:g}: a larger one would leave "

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from skelact.types import Floats, Segment
+from skelact.types import UNKNOWN, Floats, Segment
 
 
 @torch.inference_mode()
@@ -39,12 +39,27 @@ def per_frame(
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
+def label_of(
+    probs: npt.NDArray[np.float64], classes: tuple[str, ...], unknown_below: float
+) -> tuple[str, float]:
+    """The likeliest class and its probability; "unknown" if that is below the threshold."""
+    best = int(probs.argmax())
+    return (classes[best] if probs[best] >= unknown_below else UNKNOWN), float(probs[best])
+
+
 def segments(
-    frame_probs: npt.NDArray[np.float64], fps: float, classes: tuple[str, ...], min_segment_s: float
+    frame_probs: npt.NDArray[np.float64],
+    fps: float,
+    classes: tuple[str, ...],
+    min_segment_s: float,
+    unknown_below: float = 0.0,
 ) -> list[Segment]:
     """Runs of one label over the frames that have one; runs shorter than `min_segment_s` join the
-    neighbour that explains them better."""
+    neighbour that explains them better. Where no class reaches `unknown_below` the label is
+    "unknown"."""
+    threshold = np.full((len(frame_probs), 1), unknown_below)
     known = ~np.isnan(frame_probs[:, 0])
+    frame_probs = np.hstack([frame_probs, threshold])  # one class more
     best = np.where(known, np.nan_to_num(frame_probs).argmax(axis=1), -1)
     runs = [
         [int(r[0]), int(r[-1]) + 1]
@@ -70,10 +85,10 @@ def segments(
     out = []
     for (a, b), c in zip(runs, labels, strict=True):
         if c >= 0:
-            mean = frame_probs[a:b].mean(axis=0)
-            out.append(
-                Segment(a / fps, b / fps, classes[c], float(mean[c]), tuple(float(v) for v in mean))
-            )
+            mean = frame_probs[a:b, : len(classes)].mean(axis=0)
+            label, sure = (UNKNOWN, mean.max()) if c == len(classes) else (classes[c], mean[c])
+            each = tuple(float(v) for v in mean)
+            out.append(Segment(a / fps, b / fps, label, float(sure), each))
     return out
 
 

@@ -49,9 +49,17 @@ def cross_entropy(
     logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
     """Mean cross entropy against a target of 1 - smoothing for the true class and the rest shared
-    by the others (SGN's definition; PyTorch gives the true class a share of the rest too).
-    `weights` (K,) count clips by their class."""
+    by the others (SGN's definition; PyTorch gives the true class a share of the rest too). Labels
+    are (N,), or (N, K) shares of the classes. `weights` (K,) count clips by their class."""
     classes = logits.shape[1]
     spread = smoothing * classes / (classes - 1) if classes > 1 else 0.0
     each = F.cross_entropy(logits.float(), labels, label_smoothing=spread, reduction="none")
-    return each.mean() if weights is None else (each * weights[labels]).mean()
+    if weights is None:
+        return each.mean()
+    return (each * (weights[labels] if labels.dim() == 1 else labels @ weights)).mean()
+
+
+def right(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many guesses are the label; of a blended clip, the class with the larger share."""
+    true = labels if labels.dim() == 1 else labels.argmax(dim=1)
+    return (logits.argmax(dim=1) == true).sum()

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 from skelact.datasets.packed import Packed, joint_distances
 from skelact.engine import checkpoint, parallel, schedule
+from skelact.engine.augment import mixed
 from skelact.engine.batches import DeviceClips
-from skelact.engine.device import autocast, keep_memory, peak_memory_mb, pick
+from skelact.engine.device import autocast, compiled, keep_memory, peak_memory_mb, pick
 from skelact.engine.metrics import Scores
 from skelact.engine.options import (
     BEST,
@@ -99,9 +100,8 @@ class Trainer:
         self.average = averaged(self.net, o.ema) if o.ema else None
         if self.processes > 1:
             parallel.synchronise(self.net)
-        self.run = (
-            torch.compile(self.net.training_output) if o.compile else self.net.training_output
-        )
+        step = self.net.training_output
+        self.run = compiled(step, self.device) if o.compile else step
         left_alone: set[int] = set()
         self.pretraining: Pretraining | None = None
         if self.net.pretrains:
@@ -281,6 +281,8 @@ class Trainer:
         for step in range(self.steps):
             batch = order[step * o.batch_size : (step + 1) * o.batch_size]
             x, labels = self.clips.training(batch, p.sampling, p.augment, rng)
+            if p.augment.mixup:
+                x, labels = mixed(x, labels, len(p.packed.classes), p.augment.mixup, rng)
             yield x[self.rank :: self.processes], labels[self.rank :: self.processes]
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
@@ -295,15 +297,14 @@ class Trainer:
                 for part, wanted in zip(
                     x.chunk(o.accumulate), labels.chunk(o.accumulate), strict=True
                 ):
-                    with autocast(self.device, o.amp):
+                    with autocast(self.device, o.amp, o.compile):
                         logits, extra = self.run(part)
                     loss = extra + schedule.cross_entropy(
                         logits, wanted, o.label_smoothing, weights if o.balance == "loss" else None
                     )
                     (loss * (len(part) / len(x))).backward()
-                    right = (logits.argmax(1) == wanted).sum()
                     sums[0] += loss.detach() * len(part)
-                    sums[1] += right
+                    sums[1] += schedule.right(logits, wanted)
                     sums[2] += len(part)
                 parallel.average(self.trained)
                 nn.utils.clip_grad_norm_(self.trained, o.clip_norm)

@@ -13,16 +13,18 @@ import torch
 
 from skelact.cache import Cache
 from skelact.engine import checkpoint
-from skelact.engine.batches import shown
+from skelact.engine.batches import between, mirrored, shown
+from skelact.engine.calibrate import sharpened
 from skelact.engine.device import pick
-from skelact.engine.options import BEST, PredictOptions
-from skelact.engine.predict import per_frame, segments, window_probabilities
+from skelact.engine.options import PredictOptions
+from skelact.engine.predict import label_of, per_frame, segments, window_probabilities
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
 from skelact.models.fold import folded
 from skelact.pipeline.foreign import ForeignOptions, foreign_content
 from skelact.pipeline.poses import Extracted, poses_of
 from skelact.pipeline.recipe import Recipe
 from skelact.pipeline.sequences import whole_sequence
+from skelact.pipeline.zoo import find
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.sequence import streams
@@ -75,28 +77,23 @@ class _Member:
         values = network_input(sequence, self.recipe.normalise)  # (M, T, V, C)
         full = np.full((self.persons, *values.shape[1:]), np.nan, np.float32)
         full[: min(self.persons, len(values))] = values[: self.persons]
-        frames = testing_indices(values.shape[1], self.recipe.sampling)  # (clips, L)
+        sampling = self.recipe.sampling
+        frames = testing_indices(values.shape[1], sampling)  # (clips, L)
+        names = streams.parse(sampling.streams)
         ends = np.full((len(frames), 1), values.shape[1] - 1)
-        return shown(
-            lambda wanted: torch.from_numpy(_frames(full, wanted)),
+        x = shown(
+            lambda wanted: between(lambda n: torch.from_numpy(_frames(full, n)), wanted, ends),
             frames,
             ends,
-            streams.parse(self.recipe.sampling.streams),
+            names,
             torch.from_numpy(self.skeleton.parent_indices),
             self.recipe.normalise.dims,
             self.recipe.normalise.fit,
-        ).numpy()
-
-
-def newest_run(runs: Path = Path("runs")) -> Path:
-    """The run trained last below `runs`. CheckpointError if there is none."""
-    found = sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
-    if not found:
-        raise CheckpointError(
-            f"no trained run in {runs}",
-            "train one with `skelact train --dataset mads`, or name one with --model",
         )
-    return found[-1].parent
+        if sampling.test_flip:
+            mirror = torch.from_numpy(self.skeleton.mirror)
+            x = torch.cat([x, mirrored(x, mirror, len(names))])
+        return x.numpy()
 
 
 class Recogniser:
@@ -118,6 +115,12 @@ class Recogniser:
             for c, share in zip(contents, shares, strict=True)
             if share > 0
         ]
+        calibration = content.get("calibration", {})
+        self.temperature = float(calibration.get("temperature", 1.0))
+        threshold = self.options.unknown_below
+        if threshold is None:
+            threshold = float(calibration.get("unknown_below", 0.0))
+        self.unknown_below = threshold
 
     @classmethod
     def load(
@@ -126,10 +129,10 @@ class Recogniser:
         options: PredictOptions | None = None,
         foreign: ForeignOptions | None = None,
     ) -> Recogniser:
-        """From a run folder, a checkpoint file, or one of PYSKL or mmaction2, of which `foreign`
-        says what the file does not. CheckpointError if it is none of these."""
-        path = Path(model)
-        path = path / BEST if path.is_dir() else path
+        """From a run folder, a checkpoint file, the name of a shipped recogniser, or a checkpoint
+        of PYSKL or mmaction2, of which `foreign` says what the file does not. CheckpointError if
+        it is none of these."""
+        path = find(model)
         try:
             content = checkpoint.read(path)
         except CheckpointError:
@@ -145,9 +148,12 @@ class Recogniser:
         return cls(foreign_content(path, foreign or ForeignOptions()), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
-        """The estimator it was trained with, or the folder to import poses from. ConfigError if it
-        was trained on imported poses and there is none."""
+        """The estimator it was trained with, for everyone in the picture even if it learnt from one
+        person at a time; or the folder to import poses from. ConfigError if it was trained on
+        imported poses and there is none."""
         options = PoseOptions(**self.content["estimator"]["pose"])
+        people = max(options.max_persons, PoseOptions.max_persons)
+        options = replace(options, max_persons=self.options.max_persons or people)
         if poses_from is not None:
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:
@@ -176,18 +182,50 @@ class Recogniser:
         poses_from: Path | None = None,
     ) -> Outcome:
         """The same for files, folders and globs; results are Predicted, failures are listed."""
-        videos = find_videos(paths)
-        cache = cache or Cache()
-        poses = poses_of(videos, cache, self.pose(poses_from), CodingOptions(), listener=listener)
-        outcome = Outcome(failed=list(poses.failed))
-        order = {v: n for n, v in enumerate(videos)}
-        found = sorted(poses.results, key=lambda e: order[e.path])
+        found, failed = self._extracted(paths, cache, listener, poses_from)
+        outcome = Outcome(failed=failed)
+        if found:
+            layout = Skeleton.from_dict(found[0].poses.manifest["skeleton"])
+            lacking = self._unseen(layout)
+            if lacking:
+                text = f"{layout.name} poses lack {', '.join(lacking)}: the network sees them empty"
+                listener(Event("predict", "notice", text=text))
         listener(Event("predict", "start", 0, len(found)))
         for start in range(0, len(found), _VIDEOS_AT_ONCE):
             self._predict_group(found[start : start + _VIDEOS_AT_ONCE], outcome)
             listener(Event("predict", "advance", min(_VIDEOS_AT_ONCE, len(found) - start)))
         listener(Event("predict", "end"))
         return outcome
+
+    def windows_of(
+        self, paths: Sequence[Path | str], cache: Cache | None = None, listener: Listener = silent
+    ) -> tuple[dict[Path, npt.NDArray[np.float32]], list[Failure]]:
+        """Video -> probabilities (W, K) of all windows of all its people; and what failed."""
+        found, failed = self._extracted(paths, cache, listener)
+        out = {}
+        for extracted in found:
+            try:
+                tracks = self._tracks(extracted)
+            except (InputError, CacheError) as error:
+                failed.append(Failure.of(extracted.path, error))
+                continue
+            spans = [(extracted, part) for track in tracks for part in track.parts]
+            out[extracted.path] = self._probabilities(spans)
+        return out, failed
+
+    def _extracted(
+        self,
+        paths: Sequence[Path | str],
+        cache: Cache | None,
+        listener: Listener,
+        poses_from: Path | None = None,
+    ) -> tuple[list[Extracted], list[Failure]]:
+        """The poses of files, folders and globs, in their order."""
+        videos = find_videos(paths)
+        pose = self.pose(poses_from)
+        poses = poses_of(videos, cache or Cache(), pose, CodingOptions(), listener=listener)
+        order = {v: n for n, v in enumerate(videos)}
+        return sorted(poses.results, key=lambda e: order[e.path]), list(poses.failed)
 
     def _predict_group(self, group: list[Extracted], outcome: Outcome) -> None:
         """Windows of all these videos through the network together."""
@@ -210,17 +248,14 @@ class Recogniser:
             for track in people:
                 rows = np.stack([next(probs) for _ in track.parts])
                 by_frame = per_frame(rows, track.spans, frames)
-                mean = np.nanmean(by_frame, axis=0)
-                best = int(mean.argmax())
-                found = tuple(segments(by_frame, fps, self.classes, self.options.min_segment_s))
+                label, sure = label_of(
+                    np.nanmean(by_frame, axis=0), self.classes, self.unknown_below
+                )
+                shortest = self.options.min_segment_s
+                found = segments(by_frame, fps, self.classes, shortest, self.unknown_below)
                 predictions.append(
                     Prediction(
-                        extracted.path,
-                        track.person_id,
-                        self.classes[best],
-                        float(mean[best]),
-                        self.classes,
-                        found,
+                        extracted.path, track.person_id, label, sure, self.classes, tuple(found)
                     )
                 )
             outcome.done.append(Predicted(extracted.path, predictions, extracted))
@@ -234,7 +269,7 @@ class Recogniser:
             inputs = [member.input(extracted, part) for extracted, part in spans]
             found = window_probabilities(member.net, inputs, self.options.batch_size, self.device)
             total = total + member.share * found
-        return np.asarray(total, np.float32)
+        return sharpened(np.asarray(total, np.float32), self.temperature)
 
     def _tracks(self, extracted: Extracted) -> list[_Track]:
         """The people worth a prediction. NoPersonFound if there are none."""
@@ -261,14 +296,18 @@ class Recogniser:
 
     def _check_joints(self, source: Skeleton) -> None:
         """ConfigError if poses of that layout show the network nothing, or no Kinect's spine."""
-        known = ~np.isnan(convert(np.zeros((len(source.joints), 1)), source, self.skeleton)[:, 0])
         kinect = self.recipe.normalise.mode.startswith("kinect") and source != self.skeleton
-        if not known.any() or kinect:
+        if len(self._unseen(source)) == len(self.skeleton.joints) or kinect:
             raise ConfigError(
                 f"this recogniser looks at the joints of {self.skeleton.name}, the poses are "
                 f"{source.name}'s",
                 "import poses of that layout with --poses-from",
             )
+
+    def _unseen(self, source: Skeleton) -> list[str]:
+        """The network's joints that poses of that layout do not have."""
+        given = convert(np.zeros((len(source.joints), 1)), source, self.skeleton)[:, 0]
+        return [j for j, v in zip(self.skeleton.joints, given, strict=True) if np.isnan(v)]
 
     def _people(
         self, frames: list[list[FramePose]], fps: float

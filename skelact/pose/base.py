@@ -44,6 +44,13 @@ class PoseOptions:
             "from there, up to this far [s] (blazepose)"
         },
     )
+    rescue_confidence: float | None = field(
+        default=None,
+        metadata={
+            "help": "a video up to look_back_s long in which nobody was found is searched again "
+            "with this instead of min_confidence (blazepose) [default: it is not]"
+        },
+    )
     config: str | None = field(
         default=None, metadata={"help": "with --pose custom: an mmpose config file"}
     )
@@ -60,7 +67,7 @@ class PoseOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.max_persons <= 32:
             raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
-        for name in ("min_confidence", "follow_confidence"):
+        for name in ("min_confidence", "follow_confidence", "rescue_confidence"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {value:g}")
@@ -72,6 +79,11 @@ class PoseOptions:
                 f"{self.estimator} looks at every frame by itself: follow_confidence and "
                 "look_back_s are for blazepose",
                 "leave them out, or --pose blazepose",
+            )
+        if self.rescue_confidence is not None and not self.look_back_s:
+            raise ConfigError(
+                "rescue_confidence is for videos no longer than look_back_s, which is 0",
+                "set look_back_s as well",
             )
 
     def key_part(self) -> dict[str, object]:
@@ -85,6 +97,8 @@ class PoseOptions:
             part["follow_confidence"] = self.follow_confidence
         if self.look_back_s:
             part["look_back_s"] = self.look_back_s
+        if self.rescue_confidence is not None:
+            part["rescue_confidence"] = self.rescue_confidence
         return part
 
 

@@ -15,6 +15,7 @@ import sys
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from itertools import groupby
@@ -135,12 +136,15 @@ class BlazePose:
 
     def _video(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
         """Frames without anybody are held back until somebody is found, for `look_back_s` at most
-        and while they take little memory."""
+        and while they take little memory. If that never happens and they are the whole video, they
+        are searched again with `rescue_confidence`."""
         missed: deque[Picture] = deque()
+        all_missed = True
         with self._opened() as found:
             for picture in pictures:
                 people = found(picture, picture.frame)
                 if people:
+                    all_missed = False
                     yield from zip(missed, self._backwards(picture, missed), strict=True)
                     missed.clear()
                     yield picture, people
@@ -151,7 +155,13 @@ class BlazePose:
                     _MOST_HELD // picture.image.nbytes,
                 )
                 while len(missed) > most:
+                    all_missed = False
                     yield missed.popleft(), []
+        rescue = self.options.rescue_confidence
+        if missed and all_missed and rescue is not None:
+            options = replace(self.options, min_confidence=rescue, rescue_confidence=None)
+            yield from type(self)(options)._video(missed)
+            return
         for picture in missed:
             yield picture, []
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from skelact.errors import FfmpegError
 from skelact.skeletons import Skeleton
-from skelact.types import FramePose, Prediction, Segment, VideoInfo
+from skelact.types import UNKNOWN, FramePose, Prediction, Segment, VideoInfo
 from skelact.video.ffmpeg import ffmpeg
 from skelact.video.frames import Frame, read_frames
 
@@ -37,6 +37,7 @@ CLASSES: tuple[Colour, ...] = (
     (60, 60, 190),
     (150, 100, 60),
 )
+NOBODY: Colour = (60, 60, 60)  # without a label, or unknown
 ROWS = 4  # people on the timeline
 _MIN_SCORE = 0.3
 
@@ -133,7 +134,7 @@ class _Painter:
         self.timeline = self._draw_timeline()
 
     def class_colour(self, label: str, classes: tuple[str, ...]) -> Colour:
-        return CLASSES[classes.index(label) % len(CLASSES)]
+        return CLASSES[classes.index(label) % len(CLASSES)] if label in classes else NOBODY
 
     def _x(self, time_s: float) -> int:
         return self.left + round(
@@ -236,14 +237,12 @@ class _Painter:
             return
         prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)
         segment = _segment_at(prediction.segments, time_s) if prediction else None
-        content = f"#{person.person_id}" + (
-            f"  {segment.label} {segment.probability:.0%}" if segment else ""
-        )
-        fill = (
-            self.class_colour(segment.label, prediction.classes)
-            if segment and prediction
-            else (60, 60, 60)
-        )
+        content, fill = f"#{person.person_id}", NOBODY
+        if segment and prediction:
+            content += f"  {segment.label}"
+            if segment.label != UNKNOWN:
+                content += f" {segment.probability:.0%}"
+            fill = self.class_colour(segment.label, prediction.classes)
         alpha = _text(content, self.size)
         h, w = alpha.shape[0] + self.size // 2, alpha.shape[1] + self.size
         centre = float(np.nanmean(person.xy[:, 0]))

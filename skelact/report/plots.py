@@ -66,6 +66,24 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
+def calibration(columns: list[list[float]], chosen: float, path: Path) -> None:
+    """What a threshold does. Columns: thresholds, how many known samples keep a label, how many of
+    those labels are right, how many of the background's samples get one."""
+    thresholds, coverage, accuracy, background = columns
+    figure, (axis,) = _figure(6, 3.4)
+    for values, name, colour in (
+        (accuracy, "right, of those labelled", "#228833"),
+        (coverage, "labelled, of the known", "#4477aa"),
+        (background, "labelled, of the background", "#ee6677"),
+    ):
+        axis.plot(thresholds, values, color=colour, marker="o", markersize=3, label=name)
+    axis.axvline(chosen, color="#bbbbbb", linewidth=1, linestyle="--", label="chosen")
+    axis.set(xlabel="unknown below", ylabel="share", ylim=(0, 1.02))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
 def bars(names: list[str], values: list[float], path: Path) -> None:
     """One horizontal bar for each value from 0 to 1."""
     figure, (axis,) = _figure(8, 1 + 0.35 * len(names))

@@ -1,5 +1,5 @@
 """Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is
-an empty (masked) frame.
+an empty (masked) frame; `stretch` gives positions between frames.
 
 Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments
 and one frame drawn from each; clips shorter than L are wrapped around, clips of up to 2 L get T - L
@@ -17,6 +17,7 @@ from skelact.errors import ConfigError
 from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64 | np.float64]
 METHODS = ("uniform", "stretch", "random", "loop", "hold", "zero")
 LEAST_SHARE = 0.7  # of a clip that one training draw of `stretch` shows
 SEED = 255  # of mmaction2's test-time draws
@@ -31,12 +32,16 @@ class SamplingOptions:
         default="uniform",
         metadata={
             "help": "uniform (random frames of equal parts), stretch (evenly spaced over the clip, "
-            "also a short one), random (in training any frames in their order, some more than "
-            "once; CTR-GCN's for NW-UCLA), or keep the rate and pad by loop, hold or zero"
+            "between its frames where need be), random (in training any frames in their order, "
+            "some more than once; CTR-GCN's for NW-UCLA), or keep the rate and pad by loop, hold "
+            "or zero"
         },
     )
     test_clips: int = field(
         default=1, metadata={"help": "draws averaged at test time (uniform, stretch and random)"}
+    )
+    test_flip: bool = field(
+        default=False, metadata={"help": "at test time every draw is shown mirrored as well"}
     )
     streams: str = field(
         default="joint",
@@ -59,7 +64,7 @@ class SamplingOptions:
         parse(self.streams)
 
 
-def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Indices:
+def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Positions:
     """(L,) one random draw."""
     if options.method == "uniform":
         return uniform(frames, options.length, rng, int(rng.integers(frames)))
@@ -72,7 +77,7 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
     return padded(frames - start, options) + _unless_empty(padded(frames - start, options), start)
 
 
-def testing_indices(frames: int, options: SamplingOptions) -> Indices:
+def testing_indices(frames: int, options: SamplingOptions) -> Positions:
     """(clips, L) the same at every call: mmaction2's draws for uniform sampling, the middle window
     otherwise."""
     if options.method == "uniform":
@@ -80,17 +85,17 @@ def testing_indices(frames: int, options: SamplingOptions) -> Indices:
     if options.method in ("stretch", "random"):
         n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + LEAST_SHARE) / 2
         starts = np.linspace(0, 1 - share, n)
-        return np.stack([stretched(frames, options.length, float(s), share) for s in starts])
+        draws = np.stack([stretched(frames, options.length, float(s), share) for s in starts])
+        return draws if options.method == "stretch" else np.rint(draws).astype(np.int64)
     start = max(0, (frames - options.length) // 2)
     indices = padded(frames - start, options)
     return (indices + _unless_empty(indices, start))[None]
 
 
-def stretched(frames: int, length: int, start: float, share: float) -> Indices:
-    """(L,) frames evenly spaced over `share` of a clip from `start` on, both from 0 to 1; frames of
-    a clip shorter than L are shown more than once, in order."""
+def stretched(frames: int, length: int, start: float, share: float) -> npt.NDArray[np.float64]:
+    """(L,) positions evenly spaced over `share` of a clip from `start` on, both from 0 to 1."""
     at = start + share * np.linspace(0, 1, length)
-    return np.array(np.rint(at * (frames - 1)), np.int64)
+    return np.asarray(at * (frames - 1), np.float64)
 
 
 def _unless_empty(indices: Indices, start: int) -> Indices:

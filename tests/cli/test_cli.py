@@ -177,10 +177,11 @@ def test_predict_one_clip_every_form(
 
 
 def test_predict_many_with_the_newest_run(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
-    done = run("predict", mini_mads / "HipHop", "--cache-dir", cache_dir, cwd=trained.parents[1])
+    newest = ("--model", "newest", "--cache-dir", cache_dir)
+    done = run("predict", mini_mads / "HipHop", *newest, cwd=trained.parents[1])
     assert done.returncode == 0, done.stderr
     assert "using the newest run" in done.stderr and done.stdout.count(".avi") == 8
-    assert run("predict", mini_mads / "HipHop", "--cache-dir", cache_dir).returncode == 2
+    assert run("predict", mini_mads / "HipHop", *newest).returncode == 2
 
 
 def test_several_results_do_not_fit_one_file(
@@ -293,8 +294,8 @@ def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
         (("train", "--set", "train.epoch=3"), "did you mean 'epochs'"),
         (("train", "--classes", "Kata,Judo"), "no class 'Judo'"),
         (("train", "--device", "tpu"), "no device 'tpu'"),
-        (("predict", "x.mp4", "--model", "nowhere"), "no such checkpoint"),
-        (("predict", "x.mp4"), "no trained run"),
+        (("predict", "x.mp4", "--model", "nowhere.pt"), "no such checkpoint"),
+        (("predict", "x.mp4", "--model", "newest"), "no trained run"),
         (("extract", "nowhere"), "no such file or folder"),
         (("extract", ".", "--pose", "blazpose"), "no video in"),
         (("models", "pull", "rtmo-xl"), "did you mean 'rtmo-"),
@@ -318,3 +319,39 @@ def test_mistakes_get_a_sentence_and_exit_2(
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
     done = run("extract", "nowhere", "--debug")
     assert done.returncode != 0 and "Traceback" in done.stderr
+
+
+def test_calibrate_then_pack_then_predict(
+    trained: Path, mini_mads: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    """With the sample set's own videos for background: what the threshold lets through is counted
+    on windows of actions that it knows."""
+    mine = shutil.copytree(trained, tmp_path / "runs" / "mine")
+    options = ("--cache-dir", cache_dir)
+    done = run("calibrate", mine, mini_mads / "HipHop", "--labelled", 0, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    chosen = found["chosen"]
+    assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
+    assert len(found["background"]) == 2 and found["known"] == "validation.json"
+    assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
+    assert "unknown below" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
+
+    packed = tmp_path / "out" / "mine.pt"
+    done = run("models", "pack", mine, "--out", packed, "--calibration", mine)
+    assert done.returncode == 0 and packed.stat().st_size < 0.7 * (mine / "best.pt").stat().st_size
+
+    def labels(*more: object) -> set[str]:
+        out = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--json", *more)
+        assert out.returncode == 0, out.stderr
+        return {s["label"] for p in json.loads(out.stdout)["predictions"] for s in p["segments"]}
+
+    assert labels("--unknown-below", 1) == {"unknown"}
+    assert "unknown" not in labels("--unknown-below", 0)
+    said = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--unknown-below", 1)
+    assert "unknown (" in said.stdout
+    assert run("calibrate", mine, tmp_path / "nothing").returncode == 2
+    nowhere = run("models", "pack", mine, "--out", packed, "--calibration", tmp_path)
+    assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
+    unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)
+    assert unheard.returncode == 2 and "no recogniser" in unheard.stderr

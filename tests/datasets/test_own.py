@@ -89,6 +89,10 @@ def test_jhmdb_as_it_is() -> None:
         (658, 270),
         (663, 265),
     ]
+    most = splits.apply(found, "most")
+    left = [i for i, side in zip(found.items, most, strict=True) if side == "test"]
+    assert {i.label for i in left} == set(found.classes) and len(left) < 100
+    assert found.official == ["split1", "split2", "split3"]
 
 
 # --- MADS's ground truth, on the sample set's own files ---

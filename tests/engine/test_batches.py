@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
-from skelact.engine.augment import Change
-from skelact.engine.batches import DeviceClips, fitted
+from skelact.engine.augment import Change, mixed
+from skelact.engine.batches import DeviceClips, between, fitted
 from skelact.engine.options import AugmentOptions
+from skelact.engine.schedule import cross_entropy, right
+from skelact.engine.train import Trainer
 from skelact.sequence.sampling import SamplingOptions
-from tests.engine.test_engine import COCO, waves
+from tests.engine.test_engine import COCO, plan, waves
 
 
 def test_gather_and_masks(tmp_path: Path) -> None:
@@ -159,3 +163,91 @@ def test_fitted_batches(tmp_path: Path) -> None:
     assert x.shape == (4, 1, 16, 17, 6)
     torch.testing.assert_close(x[..., :2].amax(dim=(1, 2, 3)), torch.ones(4, 2))
     torch.testing.assert_close(x[..., :2].amin(dim=(1, 2, 3)), -torch.ones(4, 2))
+
+
+# --- between frames, mirrored ---
+
+
+def test_between_frames() -> None:
+    frames = torch.arange(5.0)[None, None, :, None, None].repeat(1, 1, 1, 2, 2)
+    frames[0, 0, 2, 1] = torch.nan  # one joint is missing in one frame
+
+    def take(wanted: np.ndarray) -> torch.Tensor:
+        return frames[:, :, wanted[0]]
+
+    ends = np.array([[4]])
+    x = between(take, np.array([[0.0, 0.25, 1.5, 2.5, 4.0]]), ends)
+    assert x[0, 0, :, 0, 0].tolist() == [0, 0.25, 1.5, 2.5, 4]
+    assert x[0, 0, :, 1, 0].tolist() == [0, 0.25, 1, 3, 4]  # the neighbour that is there
+    whole = between(take, np.array([[3, 0]]), ends)
+    assert whole[0, 0, :, 0, 0].tolist() == [3, 0]
+
+
+def test_a_stretched_clip_moves_evenly(tmp_path: Path) -> None:
+    data = waves(tmp_path)
+    clips = DeviceClips(data, torch.device("cpu"))
+    start, count = data.offsets[2], data.lengths[2]
+    data.keypoints[start : start + count] = np.arange(count)[:, None, None, None]
+    (x, _) = clips.testing(np.array([2]), SamplingOptions(3 * int(count) - 2, "stretch"))
+    steps = x[0, 0, :, 0, 0].diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, 1 / 3), atol=1e-4, rtol=0)
+
+
+def test_every_draw_is_shown_mirrored_as_well(tmp_path: Path) -> None:
+    data = waves(tmp_path)
+    clips = DeviceClips(data, torch.device("cpu"))
+    rows = np.array([0, 5])
+    options = SamplingOptions(16, "stretch", 2, streams="joint+bone")
+    plain, n = clips.testing(rows, options)
+    both, m = clips.testing(rows, replace(options, test_flip=True))
+    assert (n, m) == (2, 4) and len(both) == 8
+    torch.testing.assert_close(both[::2], plain)
+    left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
+    torch.testing.assert_close(both[1::2, ..., left, 0], -plain[..., right, 0])
+    torch.testing.assert_close(both[1::2, ..., left, 1:3], plain[..., right, 1:3])
+    torch.testing.assert_close(both[1::2, ..., left, 3], -plain[..., right, 3])
+
+
+# --- blended ---
+
+
+def test_mixup_blends_clips_and_labels_alike() -> None:
+    x, labels = torch.randn(6, 1, 4, 17, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+    both, target = mixed(x, labels, 4, 0.5, np.random.default_rng(0))
+    assert target.shape == (6, 4) and not target[:, 3].any()
+    torch.testing.assert_close(target.sum(dim=1), torch.ones(6))
+    share = next(float(t[n]) for t, n in zip(target, labels, strict=True) if t[n] < 1)
+    for row in range(6):
+        rest = (both[row] - share * x[row]) / (1 - share)
+        (other,) = [k for k in range(6) if torch.allclose(rest, x[k], atol=1e-3)]
+        assert float(target[row, labels[row]]) == pytest.approx(
+            1 if labels[other] == labels[row] else share, abs=1e-5
+        )
+
+
+def test_the_loss_of_shares() -> None:
+    logits, weights = torch.randn(5, 3), torch.tensor([1.0, 2.0, 0.5])
+    labels = torch.tensor([0, 2, 1, 1, 0])
+    hard = torch.nn.functional.one_hot(labels, 3).float()
+    for smoothing in (0.0, 0.1):
+        for w in (None, weights):
+            torch.testing.assert_close(
+                cross_entropy(logits, hard, smoothing, w),
+                cross_entropy(logits, labels, smoothing, w),
+            )
+    half = cross_entropy(logits, (hard + hard.roll(1, 1)) / 2, 0.0)
+    both = (cross_entropy(logits, labels, 0.0) + cross_entropy(logits, (labels + 1) % 3, 0.0)) / 2
+    torch.testing.assert_close(half, both)
+    assert int(right(logits, hard)) == int(right(logits, labels))
+
+
+def test_training_with_mixup_is_the_same_again(tmp_path: Path) -> None:
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        settings = replace(plan(tmp_path, epochs=2), augment=AugmentOptions(mixup=0.3))
+        trainer = Trainer(settings, tmp_path / name, lambda event: None)
+        trainer.fit()
+        runs.append(trainer.net.state_dict())
+        assert trainer.history[-1]["train_loss"] > 0
+    assert all(torch.equal(a, b) for a, b in zip(*(r.values() for r in runs), strict=True))

@@ -13,6 +13,7 @@ import torch
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.engine import checkpoint, predict
+from skelact.engine.device import compiled
 from skelact.engine.metrics import score
 from skelact.engine.options import OPTIMISERS, AugmentOptions, PredictOptions, TrainOptions
 from skelact.engine.schedule import base_lr, cross_entropy, factor, optimiser
@@ -394,3 +395,9 @@ def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     content = checkpoint.read(tmp_path / "run" / "best.pt")
     assert content["in_channels"] == 3 * (1 + streams.count("+"))
     assert run.finish().samples == 12
+
+
+def test_compiling_without_a_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="needs a C"):
+        compiled(lambda x: x, torch.device("cpu"))

@@ -16,7 +16,7 @@ from skelact.models.foreign import recognise
 from skelact.pipeline.foreign import class_names
 from skelact.safeload import load_weights
 from skelact.skeletons import SKELETONS
-from tests.conftest import SHARED, need, sample, short_clip
+from tests.conftest import SHARED, need, run, sample, short_clip
 
 NAMES = ("stgcn", "stgcnpp", "aagcn", "2s-agcn", "ctrgcn", "msg3d", "sgn")
 
@@ -138,3 +138,14 @@ def test_a_file_with_code_in_it_is_not_run(
         main(["predict", str(sample("Kata_A1_C0.avi")), "--model", str(tmp_path / "evil.pth")]) == 2
     )
     assert "was not opened" in capsys.readouterr().err and not Path("pwned").exists()
+
+
+def test_joints_that_the_poses_lack_are_named(clip: Path, tmp_path: Path) -> None:
+    """A network of MADS's joints on BlazePose's: spine and head are empty, and said to be."""
+    net = build("stgcn", 7, SKELETONS["mads-15"], persons=2)
+    state = {k.replace("cls_head.fc.", "cls_head.fc_cls."): v for k, v in net.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "ntu.pth")
+    options = ("--model", tmp_path / "ntu.pth", "--cache-dir", tmp_path / "cache")
+    done = run("predict", clip, *options, "--skeleton", "mads-15")
+    assert done.returncode == 0, done.stderr
+    assert "blazepose-33 poses lack" in done.stderr

@@ -72,12 +72,34 @@ def test_a_frame_of_another_video_is_not_looked_back_at() -> None:
     assert [(p.video, p.frame) for p, _ in got] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
+class Choosy(BlazePose):
+    """It sees somebody in frames 2 and 3 if little confidence is asked."""
+
+    def __init__(self, options: PoseOptions) -> None:
+        self.options = options
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Callable[[Picture, int], list[FramePose]]]:
+        sees = {2, 3} if self.options.min_confidence < 0.2 else set()
+        yield lambda picture, n: [SOMEBODY] if picture.frame in sees else []
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(1.0, {2, 3}), (0.3, set())])
+def test_a_short_video_without_anybody_is_searched_again(seconds: float, found: set[int]) -> None:
+    options = PoseOptions(look_back_s=seconds, rescue_confidence=0.1)
+    got = list(Choosy(options).run(pictures(6)))
+    assert [p.frame for p, _ in got] == list(range(6))
+    assert {p.frame for p, people in got if people} == found
+
+
 def test_what_is_for_blazepose_is_refused_elsewhere() -> None:
     for changes in ({"follow_confidence": 0.3}, {"look_back_s": 1.0}):
         with pytest.raises(ConfigError, match="looks at every frame by itself"):
             PoseOptions(estimator="rtmo-s", **changes)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="follow_confidence"):
         PoseOptions(follow_confidence=1.5)
+    with pytest.raises(ConfigError, match=r"which is 0"):
+        PoseOptions(rescue_confidence=0.1)
     with pytest.raises(ConfigError, match="cannot be negative"):
         PoseOptions(look_back_s=-1)
 

@@ -1,0 +1,52 @@
+"""Teach a run to say that it does not know."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skelact.cli import show
+from skelact.cli.options import CacheDir, Json, Videos
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="the run folder", show_default=False)],
+    background: Videos,
+    labelled: Annotated[
+        float, typer.Option(help="share of the background's windows that may get a label")
+    ] = 0.1,
+    cache_dir: CacheDir = None,
+    json: Json = False,
+) -> None:
+    """Choose the probability below which a run says "unknown", on videos of people who do none of
+    its actions (every second one; the others tell what it is worth), and make its probabilities
+    mean what they say. Kept in the run's best.pt; shown as a curve in its calibration.png."""
+    from skelact.cache import Cache
+    from skelact.pipeline.calibrating import calibrate  # torch is imported here
+
+    with show.Bars() as listener:
+        found = calibrate(run, background, labelled, Cache(cache_dir), listener)
+    if json:
+        show.as_json(asdict(found) | {"failed": show.failed_json(list(found.failed))})
+        return
+    rows = [
+        (
+            f"{p.threshold:.2f}" + (" chosen" if p is found.chosen else ""),
+            f"{p.coverage:.1%}",
+            "" if p.coverage == 0 else f"{p.accuracy:.1%}",
+            f"{p.background:.1%}",
+        )
+        for p in sorted((found.chosen, *found.curve), key=lambda p: p.threshold)
+    ]
+    heads = (">unknown below", ">known labelled", ">of those right", ">background labelled")
+    show.table(str(run), heads, rows)
+    chosen_on, measured_on = found.background
+    where = f"{measured_on} windows of the others" if measured_on else "the same (one video only)"
+    show.say(
+        f"temperature {found.temperature:.2f} from {found.known}; chosen on {chosen_on} windows of "
+        f"every second background video, background measured on {where}"
+    )
+    show.failures(list(found.failed))

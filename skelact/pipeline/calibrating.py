@@ -1,0 +1,99 @@
+"""A run that learns to say that it does not know: temperature and threshold from clips it was not
+trained on and from videos of people who do none of its actions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skelact.cache import Cache
+from skelact.engine import checkpoint
+from skelact.engine.calibrate import Point, fitted_temperature, point, sharpened, threshold_for
+from skelact.engine.options import BEST, CALIBRATION, PREDICTIONS, VALIDATION
+from skelact.engine.outcome import read_predictions, write_json
+from skelact.errors import ConfigError, InputError
+from skelact.pipeline.prediction import Recogniser
+from skelact.types import Failure, Listener, silent
+
+_SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """`curve` is over fixed thresholds, `chosen` at the one chosen; `background` counts the windows
+    it was chosen on and those that `chosen.background` and the curve are measured on (none: there
+    was one video only, they are the same)."""
+
+    temperature: float
+    chosen: Point
+    curve: tuple[Point, ...]
+    known: str  # the file of known samples
+    background: tuple[int, int]
+    failed: tuple[Failure, ...]
+
+
+def calibrate(
+    run: Path,
+    videos: Sequence[Path | str],
+    labelled: float = 0.1,
+    cache: Cache | None = None,
+    listener: Listener = silent,
+) -> Calibrated:
+    """Temperature from the run's validation clips (its test clips, if it has none); threshold such
+    that of every second background video at most the share `labelled` of the windows gets a label.
+    The other videos tell what it is worth. Kept in best.pt and calibration.json; drawn in
+    calibration.png."""
+    if not 0 <= labelled < 1:
+        raise ConfigError(f"the share of background to be labelled must lie in [0, 1): {labelled}")
+    content = checkpoint.read(run / BEST)
+    classes = list(content["classes"])
+    file = VALIDATION if _has_rows(run / VALIDATION) else PREDICTIONS
+    probs, labels = _known(run / file, classes)
+    temperature = fitted_temperature(probs, labels)
+    raw = {k: v for k, v in content.items() if k != "calibration"}
+    found, failed = Recogniser(raw).windows_of(videos, cache, listener)
+    if not found:
+        raise InputError("nobody was found in the background videos", failed[0].reason)
+    rows = [found[path] for path in sorted(found)]
+    first = sharpened(np.concatenate(rows[::2]), temperature)
+    second = sharpened(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else first
+    threshold = threshold_for(first, labelled)
+    sure = sharpened(probs, temperature)
+    result = Calibrated(
+        temperature,
+        point(threshold, sure, labels, second),
+        tuple(point(t, sure, labels, second) for t in _SHOWN),
+        file,
+        (len(first), len(second) if len(rows) > 1 else 0),
+        tuple(failed),
+    )
+    kept = {"temperature": temperature, "unknown_below": threshold}
+    write_json(run / CALIBRATION, kept | {"known": file, "curve": _plain(result)})
+    checkpoint.save(run / BEST, raw | {"calibration": kept})
+    from skelact.report import plots
+
+    columns = [list(c) for c in zip(*(astuple(p) for p in result.curve), strict=True)]
+    plots.calibration(columns, threshold, run / "calibration.png")
+    return result
+
+
+def _plain(result: Calibrated) -> list[dict[str, Any]]:
+    """JSON has no NaN."""
+    points = [asdict(p) for p in (result.chosen, *result.curve)]
+    return [{k: None if math.isnan(v) else v for k, v in p.items()} for p in points]
+
+
+def _has_rows(path: Path) -> bool:
+    return path.is_file() and bool(read_predictions(path))
+
+
+def _known(path: Path, classes: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    rows = read_predictions(path).values()
+    probs = np.array([r["probabilities"] for r in rows], np.float32)
+    return probs, np.array([classes.index(r["label"]) for r in rows])
