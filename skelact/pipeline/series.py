@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -97,11 +98,12 @@ def train_all(
 
 
 def grid(assignments: Sequence[str]) -> list[Variant]:
-    """['train.lr=0.1,0.05', …] -> the product of all values, as variants."""
+    """['train.lr=0.1,0.05', …] -> the product of all values, as variants. Commas within brackets
+    belong to a value."""
     axes = []
     for text in assignments:
         key, _, values = text.partition("=")
-        axes.append([f"{key}={value}" for value in values.split(",")])
+        axes.append([f"{key}={value}" for value in re.split(r",(?![^\[(]*[\])])", values)])
     return [Variant(",".join(choice), config.overrides(choice)) for choice in product(*axes)]
 
 

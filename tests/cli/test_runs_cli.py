@@ -9,6 +9,7 @@ import pytest
 
 from skelact.cli import main
 from skelact.config import shipped
+from skelact.pipeline.series import grid
 
 TINY = (
     *("--dataset", "mads-projected", "--data", str(shipped("sample_videos"))),
@@ -119,3 +120,9 @@ def test_models_table(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
     row = {n["name"]: n for n in networks}["stgcn"]
     assert (row["parameters"], row["gmacs"]) == (3_098_832, 5.713)
     assert row["checkpoint"].endswith("best.pt") and "PYSKL" in row["source"]
+
+
+def test_a_sweep_over_lists() -> None:
+    found = grid(["model.inflate_stages=[3],[3,5]", "train.lr=0.1"])
+    assert [v.changes["model"]["inflate_stages"] for v in found] == [[3], [3, 5]]
+    assert all(v.changes["train"]["lr"] == 0.1 for v in found)
