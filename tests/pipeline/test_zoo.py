@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from skelact.engine import checkpoint
 from skelact.errors import CheckpointError
 from skelact.pipeline import zoo
 from skelact.types import UNKNOWN
-from tests.conftest import run
+from skelact.video.ffmpeg import ffmpeg
+from skelact.video.probe import probe
+from tests.conftest import run, sample
 
 
 def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
@@ -58,3 +61,33 @@ def test_finding_a_model(tmp_path: Path) -> None:
     (tmp_path / "runs" / "a" / "best.pt").touch()
     assert zoo.find("newest") == Path("runs/a/best.pt") == zoo.find("runs/a")
     assert zoo.find("gone.pt") == Path("gone.pt")  # reading it says what is wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("as it is", "null"),
+        ("small", "scale=160:-2"),
+        ("large", "scale=1920:-2"),
+        ("slow", "fps=10"),
+        ("fast", "fps=60"),
+        ("portrait", "pad=iw:iw*16/9:0:(oh-ih)/2"),
+        ("left", "tpad=stop_duration=4:stop_mode=add:color=gray"),
+    ],
+)
+def test_it_is_not_fooled_by_how_it_was_filmed(name: str, change: str, tmp_path: Path) -> None:
+    """Two people walk past each other; whatever is said of them with a label is that, both are
+    found, and nothing is said of the time after they left."""
+    source, video = probe(sample("crossing.avi")), tmp_path / "walk.mp4"
+    options = ["-vf", change, "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"]
+    command = [ffmpeg(), "-loglevel", "error", "-i", str(source.path), *options, str(video)]
+    subprocess.run(command, check=True)
+    done = run("predict", video, "--json")
+    assert done.returncode == 0, done.stderr
+    predictions = json.loads(done.stdout)["predictions"]
+    assert len(predictions) >= 2, name
+    segments = [s for p in predictions for s in p["segments"]]
+    labels = [s["label"] for s in segments]
+    assert "walk" in labels and set(labels) <= {"walk", UNKNOWN}, (name, labels)
+    assert max(s["end_s"] for s in segments) <= source.duration_s + 0.5
