@@ -1,5 +1,4 @@
 # clips of 15 to 40 frames: 32 evenly spaced over most of a clip; many passes of a quick network
-pose = dict(max_persons=1, min_confidence=0.3, look_back_s=3.0, rescue_confidence=0.1)
 sampling = dict(length=32, method="stretch", test_flip=True)
 augment = dict(flip=0.5, scale=0.1, noise=0.005)
 train = dict(
