@@ -1,2 +1,2 @@
-# DD-Net with 32 filters: distances between joints and their motion, in no time on one core
+# DD-Net with 32 filters: distances between joints and their motion
 model = dict(name="ddnet")

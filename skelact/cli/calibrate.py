@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,13 +30,19 @@ def command(
     with show.Bars() as listener:
         found = calibrate(run, background, labelled, Cache(cache_dir), listener)
     if json:
-        show.as_json(asdict(found) | {"failed": show.failed_json(list(found.failed))})
-        return
+        show.as_json(asdict(found) | {"failed": show.failed_json(found.failed)})
+    else:
+        _table(run, found)
+        show.failures(found.failed)
+    show.exit_code(sum(found.background), len(found.failed))
+
+
+def _table(run: Path, found: Any) -> None:
     rows = [
         (
             f"{p.threshold:.2f}" + (" chosen" if p is found.chosen else ""),
             f"{p.coverage:.1%}",
-            "" if p.coverage == 0 else f"{p.accuracy:.1%}",
+            "" if p.accuracy is None else f"{p.accuracy:.1%}",
             f"{p.background:.1%}",
         )
         for p in sorted((found.chosen, *found.curve), key=lambda p: p.threshold)
@@ -49,4 +55,3 @@ def command(
         f"temperature {found.temperature:.2f} from {found.known}; chosen on {chosen_on} windows of "
         f"every second background video, background measured on {where}"
     )
-    show.failures(list(found.failed))

@@ -22,7 +22,7 @@ class Point:
 
     threshold: float
     coverage: float
-    accuracy: float
+    accuracy: float | None  # none where nothing gets a label
     background: float
 
 
@@ -65,6 +65,6 @@ def point(
     return Point(
         threshold,
         float(sure.mean()),
-        float(right[sure].mean()) if sure.any() else math.nan,
+        float(right[sure].mean()) if sure.any() else None,
         float((background.max(axis=1) >= threshold).mean()),
     )

@@ -26,8 +26,8 @@ class ConvBlock(nn.Sequential):
 
 class DDNet(nn.Module):
     """The backbone. The first `dims` channels are coordinates; `width` is the paper's number of
-    filters (16, 32 or 64), `hidden` the size of its two fully connected layers. Their last is the
-    head. ValueError for an unknown feature, or for several streams in one input."""
+    filters (16, 32 or 64), `hidden` the size of the two fully connected layers before the head.
+    ValueError for an unknown feature, or for several streams in one input."""
 
     def __init__(
         self,

@@ -3,11 +3,9 @@ trained on and from videos of people who do none of its actions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,19 +72,16 @@ def calibrate(
         tuple(failed),
     )
     kept = {"temperature": temperature, "unknown_below": threshold}
-    write_json(run / CALIBRATION, kept | {"known": file, "curve": _plain(result)})
+    write_json(
+        run / CALIBRATION,
+        kept | {"known": file, "curve": [asdict(p) for p in (result.chosen, *result.curve)]},
+    )
     checkpoint.save(run / BEST, raw | {"calibration": kept})
     from skelact.report import plots
 
     columns = [list(c) for c in zip(*(astuple(p) for p in result.curve), strict=True)]
     plots.calibration(columns, threshold, run / "calibration.png")
     return result
-
-
-def _plain(result: Calibrated) -> list[dict[str, Any]]:
-    """JSON has no NaN."""
-    points = [asdict(p) for p in (result.chosen, *result.curve)]
-    return [{k: None if math.isnan(v) else v for k, v in p.items()} for p in points]
 
 
 def _has_rows(path: Path) -> bool:

@@ -152,8 +152,10 @@ class Recogniser:
         person at a time; or the folder to import poses from. ConfigError if it was trained on
         imported poses and there is none."""
         options = PoseOptions(**self.content["estimator"]["pose"])
-        people = max(options.max_persons, PoseOptions.max_persons)
-        options = replace(options, max_persons=self.options.max_persons or people)
+        people = self.options.max_persons
+        if people is None:
+            people = max(options.max_persons, PoseOptions.max_persons)
+        options = replace(options, max_persons=people)
         if poses_from is not None:
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:

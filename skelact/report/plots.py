@@ -66,9 +66,9 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def calibration(columns: list[list[float]], chosen: float, path: Path) -> None:
+def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
     """What a threshold does. Columns: thresholds, how many known samples keep a label, how many of
-    those labels are right, how many of the background's samples get one."""
+    those labels are right (None: there are none), how many of the background's samples get one."""
     thresholds, coverage, accuracy, background = columns
     figure, (axis,) = _figure(6, 3.4)
     for values, name, colour in (

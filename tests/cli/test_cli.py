@@ -351,6 +351,11 @@ def test_calibrate_then_pack_then_predict(
     said = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--unknown-below", 1)
     assert "unknown (" in said.stdout
     assert run("calibrate", mine, tmp_path / "nothing").returncode == 2
+    (tmp_path / "broken.avi").write_bytes(b"no video")
+    some = run("calibrate", mine, mini_mads / "HipHop", tmp_path / "broken.avi", *options)
+    assert some.returncode == 1 and "broken.avi" in some.stderr
+    nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
+    assert nobody.returncode == 2 and "max_persons" in nobody.stderr
     nowhere = run("models", "pack", mine, "--out", packed, "--calibration", tmp_path)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from skelact.engine.calibrate import fitted_temperature, point, sharpened, threshold_for
-from skelact.engine.predict import label_of, segments
 
 RNG = np.random.default_rng(0)
 
@@ -47,22 +46,4 @@ def test_a_point_of_the_curve() -> None:
     labels = np.array([0, 1, 1, 0])
     found = point(0.58, probs, labels, probs[:2])
     assert (found.coverage, found.accuracy, found.background) == (0.75, pytest.approx(2 / 3), 1.0)
-    assert np.isnan(point(0.99, probs, labels, probs).accuracy)
-
-
-def test_unsure_frames_are_unknown() -> None:
-    probs = np.tile([0.8, 0.2], (90, 1))
-    probs[30:50] = [0.55, 0.45]
-    found = segments(probs, 10.0, ("a", "b"), 1.0, unknown_below=0.6)
-    assert [(s.start_s, s.end_s, s.label) for s in found] == [
-        (0, 3, "a"),
-        (3, 5, "unknown"),
-        (5, 9, "a"),
-    ]
-    assert found[1].probability == pytest.approx(0.55)
-    assert found[1].probabilities == pytest.approx((0.55, 0.45))
-    assert [s.label for s in segments(probs, 10.0, ("a", "b"), 1.0)] == ["a"]
-    short = segments(probs, 10.0, ("a", "b"), 2.5, unknown_below=0.6)
-    assert [s.label for s in short] == ["a"]
-    assert label_of(probs[0], ("a", "b"), 0.9) == ("unknown", 0.8)
-    assert label_of(probs[0], ("a", "b"), 0.8) == ("a", 0.8)
+    assert point(0.99, probs, labels, probs).accuracy is None

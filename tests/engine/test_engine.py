@@ -12,7 +12,7 @@ import torch
 
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.engine import checkpoint, predict
+from skelact.engine import checkpoint
 from skelact.engine.device import compiled
 from skelact.engine.metrics import score
 from skelact.engine.options import OPTIMISERS, AugmentOptions, PredictOptions, TrainOptions
@@ -292,34 +292,6 @@ def test_a_failed_write_keeps_the_old_checkpoint(
     with pytest.raises(CheckpointError, match="No space left"):
         checkpoint.save(tmp_path / "x.pt", {"a": 2})
     assert (tmp_path / "x.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
-
-
-# --- segments ---
-
-
-def test_segments_follow_the_windows() -> None:
-    spans = [(0, 40), (20, 60), (40, 80), (60, 100)]
-    probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.05, 0.95]], np.float32)
-    frames = predict.per_frame(probs, spans, 120)
-    assert np.isnan(frames[100:]).all() and not np.isnan(frames[:100]).any()
-    np.testing.assert_allclose(frames[:100].sum(1), 1, atol=1e-6)
-    found = predict.segments(frames, 10.0, ("a", "b"), 1.0)
-    assert [s.label for s in found] == ["a", "b"]
-    assert found[0].start_s == 0 and found[0].end_s == found[1].start_s and found[1].end_s == 10
-    assert 3.5 < found[0].end_s < 6.5
-
-
-def test_flicker_is_smoothed_and_gaps_stay() -> None:
-    probs = np.tile([0.9, 0.1], (100, 1))
-    probs[40:43] = [0.4, 0.6]
-    probs[60:70] = np.nan
-    found = predict.segments(probs, 10.0, ("a", "b"), 1.0)
-    assert [(s.start_s, s.end_s, s.label) for s in found] == [(0, 6, "a"), (7, 10, "a")]
-    assert len(predict.segments(probs, 10.0, ("a", "b"), 0.0)) == 4
-    alone = np.full((20, 2), np.nan)
-    alone[5:8] = [0.2, 0.8]  # a short one without neighbours is kept
-    assert [s.label for s in predict.segments(alone, 10.0, ("a", "b"), 1.0)] == ["b"]
-    assert predict.segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0) == []
 
 
 @pytest.mark.parametrize(
