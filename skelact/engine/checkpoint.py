@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skelact.errors import CheckpointError
 from skelact.models import build
@@ -98,3 +98,8 @@ def network(content: dict[str, Any]) -> nn.Module:
             f"the weights do not fit {content['model']}: {str(error).splitlines()[-1].strip()}"
         ) from error
     return net.eval()
+
+
+def plain_state(net: nn.Module) -> dict[str, Tensor]:
+    """The state dict in ordinary memory, for a checkpoint."""
+    return {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}

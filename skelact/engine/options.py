@@ -71,6 +71,10 @@ class TrainOptions:
     pretrain_lr: float = field(
         default=5e-4, metadata={"help": "learning rate (Adam) of that phase"}
     )
+    ridge: float = field(
+        default=0.03,
+        metadata={"help": "penalty of networks that are solved in one epoch (rocket)"},
+    )
     seed: int = field(default=0, metadata={"help": "seed of everything random"})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
     amp: bool = field(
@@ -110,6 +114,8 @@ class TrainOptions:
             raise ConfigError(
                 "lr must be positive, val_share and label_smoothing must lie in [0, 1)"
             )
+        if self.ridge <= 0:
+            raise ConfigError(f"ridge must be positive, got {self.ridge:g}")
         if self.patience < 0 or self.warmup < 0 or self.clip_norm <= 0:
             raise ConfigError("patience and warmup cannot be negative, clip_norm must be positive")
         if self.accumulate < 1 or self.batch_size % self.accumulate or not 0 <= self.ema < 1:

@@ -63,3 +63,9 @@ def right(logits: Tensor, labels: Tensor) -> Tensor:
     """How many guesses are the label; of a blended clip, the class with the larger share."""
     true = labels if labels.dim() == 1 else labels.argmax(dim=1)
     return (logits.argmax(dim=1) == true).sum()
+
+
+def averaged(net: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """A copy of the network that follows its weights and statistics slowly."""
+    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=follow, use_buffers=True)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from skelact.datasets.packed import Packed, joint_distances
-from skelact.engine import checkpoint, parallel, schedule
+from skelact.engine import checkpoint, parallel, ridge, schedule
 from skelact.engine.augment import mixed
 from skelact.engine.batches import DeviceClips
 from skelact.engine.device import autocast, compiled, keep_memory, peak_memory_mb, pick
@@ -95,9 +95,11 @@ class Trainer:
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
+        if self.net.is_solved:
+            ridge.check(o)
         self.frozen = plan.initial(self.net) if plan.initial is not None else []
         # copied before batch norm is synchronised: a copy would go on asking the original's
-        self.average = averaged(self.net, o.ema) if o.ema else None
+        self.average = schedule.averaged(self.net, o.ema) if o.ema else None
         if self.processes > 1:
             parallel.synchronise(self.net)
         step = self.net.training_output
@@ -139,7 +141,7 @@ class Trainer:
         return {
             "model": self.plan.model,
             "model_kwargs": self.plan.model_kwargs,
-            "weights": plain_state(self.tested),
+            "weights": checkpoint.plain_state(self.tested),
             "classes": list(p.classes),
             "skeleton": p.skeleton.as_dict(),
             "in_channels": self.channels,
@@ -177,7 +179,7 @@ class Trainer:
         """Write last.pt, from which `resume` goes on."""
         state: dict[str, Any] = {"optimiser": self.optimiser.state_dict(), "history": self.history}
         if self.average is not None:
-            state["trained"] = plain_state(self.net)
+            state["trained"] = checkpoint.plain_state(self.net)
             state["averaged"] = int(self.average.n_averaged)
         if self.pretraining is not None:
             state["pretraining"] = self.pretraining.state()
@@ -274,7 +276,9 @@ class Trainer:
             return rng.choice(rows, len(rows) * repeat, p=chance / chance.sum())
         return np.concatenate([rng.permutation(rows) for _ in range(repeat)])
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, rng: np.random.Generator, shared: bool = True
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """The augmented batches of one epoch; of several processes each takes its share."""
         o, p = self.plan.options, self.plan
         order = self._order(rng)
@@ -283,13 +287,21 @@ class Trainer:
             x, labels = self.clips.training(batch, p.sampling, p.augment, rng)
             if p.augment.mixup:
                 x, labels = mixed(x, labels, len(p.packed.classes), p.augment.mixup, rng)
-            yield x[self.rank :: self.processes], labels[self.rank :: self.processes]
+            mine = slice(self.rank, None, self.processes) if shared else slice(None)
+            yield x[mine], labels[mine]
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         o, net, lr = self.plan.options, self._train_mode(), schedule.base_lr(self.plan.options)
         weights = torch.from_numpy(self.rarity).float().to(self.device)
+        balance = weights if o.balance == "loss" else None
         sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
         with self._seeded(epoch) as rng:
+            if net.is_solved:  # by every process alike
+                every = []
+                for batch in self._batches(rng, shared=False):
+                    every.append(batch)
+                    self.listener(Event("train", "advance", 1, total))
+                return ridge.solve(net, every, o.ridge, balance)
             for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
                 for group in self.optimiser.param_groups:
                     group["lr"] = lr * schedule.factor(step, self.steps, o)
@@ -300,7 +312,7 @@ class Trainer:
                     with autocast(self.device, o.amp, o.compile):
                         logits, extra = self.run(part)
                     loss = extra + schedule.cross_entropy(
-                        logits, wanted, o.label_smoothing, weights if o.balance == "loss" else None
+                        logits, wanted, o.label_smoothing, balance
                     )
                     (loss * (len(part) / len(x))).backward()
                     sums[0] += loss.detach() * len(part)
@@ -379,17 +391,6 @@ class Trainer:
         }
         write_json(self.folder / RESULT, result)
         return scores
-
-
-def plain_state(net: nn.Module) -> dict[str, Tensor]:
-    """The state dict in ordinary memory, for a checkpoint."""
-    return {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
-
-
-def averaged(net: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """A copy of the network that follows its weights and statistics slowly."""
-    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-    return torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=follow, use_buffers=True)
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from skelact.models.esan import ESAN
 from skelact.models.kth import KTHNet
 from skelact.models.msg3d import MSG3D
 from skelact.models.recogniser import Recogniser
+from skelact.models.rocket import Rocket
 from skelact.models.sgn import SGN
 from skelact.models.stgcn import PLUS_PLUS, STGCN
 from skelact.skeletons import Skeleton
@@ -34,6 +35,7 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sgn": (SGN, {}),
     "esan": (ESAN, {}),
     "ddnet": (DDNet, {}),
+    "rocket": (Rocket, {}),
 }
 
 

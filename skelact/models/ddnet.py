@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skelact.models.motion import MotionFeatures
 from skelact.skeletons import Skeleton
-
-FEATURES = ("distances", "slow", "fast", "position", "score")
 
 
 class ConvBlock(nn.Sequential):
@@ -42,26 +41,15 @@ class DDNet(nn.Module):
         features: Sequence[str] = ("distances", "slow", "fast"),
     ) -> None:
         super().__init__()
-        unknown = [f for f in features if f not in FEATURES]
-        if unknown or not features:
-            raise ValueError(f"features are of {', '.join(FEATURES)}, got {list(features)}")
-        if in_channels not in (dims, dims + 1):
-            raise ValueError("it makes its own motion: one stream an input")
-        if "score" in features and in_channels == dims:
-            raise ValueError("there is no score among the channels")
-        joints = len(skeleton.joints)
-        self.dims, self.chosen, self.out_channels = dims, tuple(features), hidden
-        pairs = torch.triu_indices(joints, joints, offset=1)
-        self.register_buffer("pairs", pairs, persistent=False)
-        sizes = dict.fromkeys(FEATURES, joints * dims)
-        sizes |= {"distances": pairs.shape[1], "score": joints * (in_channels - dims)}
+        self.features = MotionFeatures(skeleton, in_channels, dims, features)
+        self.out_channels = hidden
         f = width
         # the fast motion has half the frames already
         self.branches = nn.ModuleDict(
             {
                 name: nn.Sequential(
-                    nn.BatchNorm2d(sizes[name]),
-                    ConvBlock(sizes[name], 2 * f, 1),
+                    nn.BatchNorm2d(size),
+                    ConvBlock(size, 2 * f, 1),
                     nn.Dropout2d(channel_dropout),
                     ConvBlock(2 * f, f, 3),
                     nn.Dropout2d(channel_dropout),
@@ -69,11 +57,11 @@ class DDNet(nn.Module):
                     nn.Identity() if name == "fast" else nn.MaxPool2d((2, 1)),
                     nn.Dropout2d(channel_dropout),
                 )
-                for name in self.chosen
+                for name, size in self.features.sizes.items()
             }
         )
         self.body = nn.Sequential(
-            ConvBlock(f * len(self.chosen), 2 * f, 3),
+            ConvBlock(f * len(self.branches), 2 * f, 3),
             ConvBlock(2 * f, 2 * f, 3),
             nn.MaxPool2d((2, 1)),
             nn.Dropout2d(channel_dropout),
@@ -98,21 +86,6 @@ class DDNet(nn.Module):
         n, m, t = x.shape[:3]
         length = max(8, t + t % 2)
         x = x[:, :, torch.arange(length, device=x.device).clamp(max=t - 1)].flatten(0, 1)
-        y = torch.cat([self.branches[name](self._feature(name, x)) for name in self.chosen], dim=1)
+        y = torch.cat([self.branches[k](v) for k, v in self.features(x).items()], dim=1)
         y = self.hidden(self.body(y).amax(dim=2, keepdim=True))
         return y.reshape(n, m, *y.shape[1:])
-
-    def _feature(self, name: str, x: Tensor) -> Tensor:
-        """x (N, T, V, C) -> (N, features, T, 1), of the fast motion (N, features, T / 2, 1)."""
-        where = x[..., : self.dims]
-        if name == "distances":
-            first, second = self.pairs  # type: ignore[misc]
-            made = torch.linalg.vector_norm(where[:, :, first] - where[:, :, second], dim=-1)
-        elif name in ("slow", "fast"):
-            where = where if name == "slow" else where[:, ::2]
-            made = nn.functional.pad(where.diff(dim=1), (0, 0, 0, 0, 0, 1)).flatten(2)
-        elif name == "position":
-            made = where.flatten(2)
-        else:
-            made = x[..., self.dims :].flatten(2)
-        return made.transpose(1, 2).unsqueeze(3)

@@ -105,7 +105,12 @@ class GCNHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, M, C, T, V) -> (N, classes)."""
-        return self.fc(self.drop(features.mean(dim=(3, 4)).mean(dim=1)))
+        return self.fc(self.drop(self.pool(features)))
+
+    @staticmethod
+    def pool(features: Tensor) -> Tensor:
+        """(N, M, C, T, V) -> (N, C), what the linear layer sees."""
+        return features.mean(dim=(3, 4)).mean(dim=1)
 
 
 class Recogniser(nn.Module):
@@ -141,3 +146,9 @@ class Recogniser(nn.Module):
         """Whether training starts with a phase of its own: the backbone then has
         `pretraining_loss(x)`, `pretraining_parameters()` and `frozen_parameters()`."""
         return hasattr(self.backbone, "pretraining_loss")
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether only the head is learnt, in closed form: the backbone then has
+        `settle(clips)`."""
+        return getattr(self.backbone, "is_solved", False)

@@ -1,0 +1,2 @@
+# 2,000 random convolutions and a linear layer in closed form: trained in seconds
+model = dict(name="rocket")

@@ -1,0 +1,96 @@
+"""Random convolutions over time (Dempster et al. 2020, "ROCKET"; five poolings after Tan et al. 2022,
+"MultiRocket") of DD-Net's rows. No kernel is trained: the linear layer behind them has a closed
+solution (engine/ridge.py), so training takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skelact.models.motion import MotionFeatures
+from skelact.skeletons import Skeleton
+
+_SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
+_MOST_ROWS = 24  # a kernel looks at so many rows at most
+_BIAS = 3.0
+_SLOPE = 4.0  # of the sigmoid that stands for "positive"
+POOLINGS = 5
+
+
+class Rocket(nn.Module):
+    """The backbone: `kernels` random convolutions, each over a few random rows, pooled over time
+    into the share of positive values, maximum, minimum, mean and deviation. `seed` draws them; they
+    are kept in the checkpoint. ValueError as MotionFeatures, or for fewer than four kernels."""
+
+    is_solved = True
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        in_channels: int = 3,
+        persons: int = 1,
+        dims: int = 2,
+        kernels: int = 2000,
+        seed: int = 0,
+        features: Sequence[str] = ("distances", "slow", "position"),
+    ) -> None:
+        super().__init__()
+        if kernels < len(_SHAPES):
+            raise ValueError(f"at least {len(_SHAPES)} kernels, got {kernels}")
+        if "fast" in features:
+            raise ValueError("fast motion has a rhythm of its own; dilated kernels see to it")
+        self.features = MotionFeatures(skeleton, in_channels, dims, features)
+        self.rows = sum(self.features.sizes.values())
+        self.norm = nn.BatchNorm1d(self.rows, affine=False)
+        each = kernels // len(_SHAPES)
+        self.each, self.out_channels = each, POOLINGS * each * len(_SHAPES)
+        rng = np.random.default_rng(seed)
+        # how many rows the kernels look at is fixed, few for most: the draws only fill tables
+        counts = np.geomspace(1, min(_MOST_ROWS, self.rows), each).round().astype(int)
+        self.register_buffer("kernel", torch.from_numpy(np.repeat(np.arange(each), counts)))
+        for n, (_, length) in enumerate(_SHAPES):
+            rows = np.concatenate([rng.choice(self.rows, c, replace=False) for c in counts])
+            weights = rng.normal(size=(len(rows), length))
+            centred = np.repeat(rng.random(each) < 0.5, counts)
+            weights[centred] -= weights[centred].mean(axis=1, keepdims=True)
+            weights /= np.sqrt(np.repeat(counts, counts) * length)[:, None]
+            self.register_buffer(f"row{n}", torch.from_numpy(rows))
+            self.register_buffer(f"weight{n}", torch.from_numpy(weights).float())
+            self.register_buffer(
+                f"bias{n}", torch.from_numpy(rng.uniform(-_BIAS, _BIAS, each)).float()
+            )
+
+    def settle(self, clips: Iterable[Tensor]) -> None:
+        """Take the mean and deviation of every row from training clips (N, M, T, V, C)."""
+        count, total, squares = 0, torch.zeros(()), torch.zeros(())
+        for x in clips:
+            rows = self._rows(x.flatten(0, 1)).double()
+            count += rows.shape[0] * rows.shape[2]
+            total = total + rows.sum(dim=(0, 2)).cpu()
+            squares = squares + rows.square().sum(dim=(0, 2)).cpu()
+        mean = total / count
+        self.norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+        self.norm.running_var.copy_(squares / count - mean.square())  # type: ignore[union-attr]
+
+    def _rows(self, x: Tensor) -> Tensor:
+        return torch.cat(list(self.features(x).values()), dim=1).squeeze(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, M, T, V, C) -> (N, M, C', 1, 1)."""
+        n, m = x.shape[:2]
+        mean, var = self.norm.running_mean, self.norm.running_var
+        rows = F.batch_norm(self._rows(x.flatten(0, 1)), mean, var, eps=1e-6)
+        pooled = []
+        for i, (dilation, length) in enumerate(_SHAPES):
+            weight, row = self.get_buffer(f"weight{i}"), self.get_buffer(f"row{i}")
+            dense = weight.new_zeros(self.each, self.rows, length)
+            dense[self.kernel, row] = weight  # type: ignore[index]
+            pad = dilation * (length - 1) // 2
+            y = F.conv1d(rows, dense, self.get_buffer(f"bias{i}"), padding=pad, dilation=dilation)
+            positive = torch.sigmoid(_SLOPE * y).mean(dim=2)
+            pooled += [positive, y.amax(2), y.amin(2), y.mean(2), y.std(2, correction=0)]
+        return torch.cat(pooled, dim=1).reshape(n, m, -1, 1, 1)
