@@ -41,6 +41,7 @@ def command(
     rescue_confidence: Annotated[
         float | None, show.option(PoseOptions, "rescue_confidence")
     ] = PoseOptions.rescue_confidence,
+    mirrored: Annotated[bool, show.option(PoseOptions, "mirrored")] = PoseOptions.mirrored,
     length: Annotated[float, show.option(SplitOptions, "length_s")] = SplitOptions.length_s,
     overlap: Annotated[float, show.option(SplitOptions, "overlap_s")] = SplitOptions.overlap_s,
     height: Annotated[int | None, show.option(CodingOptions, "height")] = CodingOptions.height,
@@ -78,6 +79,7 @@ def command(
         follow_confidence,
         look_back,
         rescue_confidence,
+        mirrored,
         pose_config,
         pose_checkpoint,
         str(poses_from) if poses_from else None,

@@ -99,6 +99,13 @@ class DatasetOptions:
     skeleton: str = field(
         default="coco-17", metadata={"help": "joint layout the network sees, or a .toml file"}
     )
+    second_look: bool = field(
+        default=False,
+        metadata={
+            "help": "training videos are also extracted from mirrored pictures, and both poses "
+            "trained on: twice the extraction, testing as ever"
+        },
+    )
 
 
 def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:

@@ -31,6 +31,7 @@ class Sample:
     item: int  # position of its video in the collection
     values: Floats
     fps: float
+    second: bool = False  # from the second look at its video
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Packed:
     labels: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
     fps: npt.NDArray[np.float64]
+    second: npt.NDArray[np.bool_]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
     skeleton: Skeleton
@@ -78,7 +80,8 @@ def write(
             channels = part.shape[3]
             offsets.append(offsets[-1] + len(part))
             label = classes.index(s.label)
-            index.append({"id": s.id, "label": label, "item": s.item, "fps": s.fps})
+            about: dict[str, Any] = {"id": s.id, "label": label, "item": s.item, "fps": s.fps}
+            index.append(about | ({"second": True} if s.second else {}))
         file.seek(0)
         file.write(_npy_header((offsets[-1], persons, len(skeleton.joints), channels)))
     content = {
@@ -110,6 +113,7 @@ def open_packed(entry: Entry) -> Packed:
         np.array([s["label"] for s in samples], np.int64),
         np.array([s["item"] for s in samples], np.int64),
         np.array([s["fps"] for s in samples], np.float64),
+        np.array([s.get("second", False) for s in samples], bool),
         tuple(s["id"] for s in samples),
         tuple(index["classes"]),
         Skeleton.from_dict(index["skeleton"]),

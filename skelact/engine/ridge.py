@@ -31,10 +31,10 @@ def solve(
     strength: float,
     weights: Tensor | None = None,
 ) -> tuple[float, float]:
-    """Settle the backbone and set the head so that it answers with the classes of the batches, each
-    x (N, M, T, V, C) and labels (N,) or shares of the classes (N, K). Features are brought to
-    deviation 1; the penalty is `strength` times their number. `weights` (K,) of the classes. Returns
-    loss and accuracy on the same batches."""
+    """Settle the backbone and set the head so that it answers with the classes of the batches,
+    each x (N, M, T, V, C) and labels (N,) or shares of the classes (N, K). Features are brought to
+    deviation 1; the penalty is `strength` times their number. `weights` (K,) are of the classes.
+    Returns loss and accuracy on the same batches."""
     fc, classes = net.cls_head.fc, net.cls_head.fc.out_features
     net.eval()
     net.backbone.settle(x for x, _ in batches)  # type: ignore[operator]

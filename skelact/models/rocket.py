@@ -1,6 +1,6 @@
-"""Random convolutions over time (Dempster et al. 2020, "ROCKET"; five poolings after Tan et al. 2022,
-"MultiRocket") of DD-Net's rows. No kernel is trained: the linear layer behind them has a closed
-solution (engine/ridge.py), so training takes seconds."""
+"""Random convolutions over time of DD-Net's rows (Dempster et al. 2020, "ROCKET"; several poolings
+after Tan et al. 2022, "MultiRocket"). No kernel is trained: the linear layer behind them has a
+closed solution (engine/ridge.py), so training takes seconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Rocket(nn.Module):
             raise ValueError("fast motion has a rhythm of its own; dilated kernels see to it")
         self.features = MotionFeatures(skeleton, in_channels, dims, features)
         self.rows = sum(self.features.sizes.values())
-        self.norm = nn.BatchNorm1d(self.rows, affine=False)
+        self.register_buffer("mean", torch.zeros(self.rows))
+        self.register_buffer("deviation", torch.ones(self.rows))
         each = kernels // len(_SHAPES)
         self.each, self.out_channels = each, POOLINGS * each * len(_SHAPES)
         rng = np.random.default_rng(seed)
@@ -73,8 +74,9 @@ class Rocket(nn.Module):
             total = total + rows.sum(dim=(0, 2)).cpu()
             squares = squares + rows.square().sum(dim=(0, 2)).cpu()
         mean = total / count
-        self.norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-        self.norm.running_var.copy_(squares / count - mean.square())  # type: ignore[union-attr]
+        self.mean.copy_(mean)  # type: ignore[operator]
+        variance = (squares / count - mean.square()).clamp(min=0)
+        self.deviation.copy_(variance.sqrt() + 1e-3)  # type: ignore[operator]
 
     def _rows(self, x: Tensor) -> Tensor:
         return torch.cat(list(self.features(x).values()), dim=1).squeeze(3)
@@ -82,8 +84,8 @@ class Rocket(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', 1, 1)."""
         n, m = x.shape[:2]
-        mean, var = self.norm.running_mean, self.norm.running_var
-        rows = F.batch_norm(self._rows(x.flatten(0, 1)), mean, var, eps=1e-6)
+        rows = self._rows(x.flatten(0, 1))
+        rows = (rows - self.mean[:, None]) / self.deviation[:, None]  # type: ignore[index]
         pooled = []
         for i, (dilation, length) in enumerate(_SHAPES):
             weight, row = self.get_buffer(f"weight{i}"), self.get_buffer(f"row{i}")

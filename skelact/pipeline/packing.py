@@ -38,15 +38,19 @@ def pack(
     skeleton: Skeleton,
     cache: Cache,
     listener: Listener = silent,
+    second: dict[Path, Extracted] | None = None,
 ) -> tuple[packed.Packed, list[Failure]]:
     """All clips of the collection, cached, and the files that could not be read. `extracted` is
-    for videos; a video that is not in it is left out."""
+    for videos; a video that is not in it is left out. `second` gives more clips of them."""
+    second = second or {}
     names = [i.name(collection.root) for i in collection.items]
     wanted = [n for n, i in enumerate(collection.items) if collection.read or i.path in extracted]
     parts = []
     for n in wanted:
         item = collection.items[n]
         parts.append([names[n], item.label, n, _content(collection, item, extracted, cache)])
+        if item.path in second:
+            parts[-1].append(_content(collection, item, second, cache))
     settings: dict[str, Any] = {
         "normalise": asdict(recipe.normalise),
         "skeleton": skeleton.as_dict(),
@@ -67,10 +71,15 @@ def pack(
             for n in wanted:
                 item = collection.items[n]
                 try:
-                    for part, sequence in _clips(collection, item, extracted, recipe):
-                        values = network_input(to_skeleton(sequence, skeleton), recipe.normalise)
-                        name = f"{names[n]}#{part}" if part else names[n]
-                        yield packed.Sample(name, item.label, n, values, sequence.fps)
+                    for look in (extracted, second):
+                        if look is second and item.path not in second:
+                            continue
+                        for part, sequence in _clips(collection, item, look, recipe):
+                            q = to_skeleton(sequence, skeleton)
+                            name = f"{names[n]}#{part}" if part else names[n]
+                            values, again = network_input(q, recipe.normalise), look is second
+                            name += "~mirrored" if again else ""
+                            yield packed.Sample(name, item.label, n, values, q.fps, again)
                 except InputError as error:
                     failed.append(Failure.of(item.path, error))
                 listener(Event("pack", "advance", 1))

@@ -59,6 +59,11 @@ def poses_of(
             raise ConfigError(
                 "imported poses belong to the video as it is", "leave out --height and --fps"
             )
+        if pose.mirrored:
+            raise ConfigError(
+                "imported poses cannot be looked for again in mirrored pictures",
+                "leave out --mirrored, and dataset.second_look",
+            )
         return _imported(videos, cache, Path(pose.poses_from), form)
     pose = resolve(pose)
     weights, track = fingerprint_of(pose), TrackOptions()

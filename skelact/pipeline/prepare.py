@@ -3,7 +3,7 @@ training and testing have in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from skelact.cache import Cache
 from skelact.datasets import registry, splits
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
-from skelact.errors import DatasetError
+from skelact.errors import ConfigError, DatasetError
 from skelact.pipeline.packing import pack
 from skelact.pipeline.poses import Extracted
 from skelact.pipeline.recipe import Recipe
@@ -64,12 +64,16 @@ def prepare(
     sides = splits.apply(collection, protocol)
     sides = splits.hold_out(collection.items, sides, recipe.train.val_share, recipe.train.seed)
     by_path, failed = extracted(collection, recipe, cache, listener)
+    again = second_look(collection, sides, recipe, cache, listener)
     estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
     if collection.read is None:
         estimator = _one_estimator(by_path)
     skeleton = load_skeleton(recipe.dataset.skeleton)
-    packed, unread = pack(collection, by_path, recipe, skeleton, cache, listener)
-    clip_sides = [sides[i] for i in packed.items]
+    packed, unread = pack(collection, by_path, recipe, skeleton, cache, listener, again)
+    clip_sides = [
+        "none" if second and sides[i] != "train" else sides[i]
+        for i, second in zip(packed.items, packed.second, strict=True)
+    ]
     return Prepared(collection, packed, clip_sides, sides, protocol, estimator, (*failed, *unread))
 
 
@@ -83,6 +87,25 @@ def extracted(
     videos = list(dict.fromkeys(i.path for i in collection.items))
     outcome = extract(videos, cache, recipe.pose, recipe.split, recipe.sequence, listener=listener)
     return {e.path: e for e in outcome.results}, outcome.failed
+
+
+def second_look(
+    collection: Collection, sides: list[str], recipe: Recipe, cache: Cache, listener: Listener
+) -> dict[Path, Extracted]:
+    """The same of the training side's videos in mirrored pictures, where the recipe asks for it. A
+    video in which nobody is found that way has the first look alone. ConfigError if the dataset has
+    no videos."""
+    if not recipe.dataset.second_look:
+        return {}
+    if collection.read is not None:
+        raise ConfigError(
+            f"{collection.name} has no videos to look at a second time",
+            "leave out dataset.second_look",
+        )
+    pose = replace(recipe.pose, mirrored=not recipe.pose.mirrored)
+    trained = [i for i, side in zip(collection.items, sides, strict=True) if side == "train"]
+    part = replace(collection, items=tuple(trained))
+    return extracted(part, replace(recipe, pose=pose), cache, listener)[0]
 
 
 def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:

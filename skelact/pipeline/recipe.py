@@ -56,8 +56,8 @@ def compose(
     dataset: str, model: str | None, file: str | Path | None, changes: dict[str, Any]
 ) -> Recipe:
     """The recipe of a config file or shipped name, else the dataset's own with the default network
-    and schedule; a named network replaces that of the recipe; `changes` come last. ConfigError if a
-    name is unknown."""
+    and schedule; a named network replaces that of the recipe, and what else its file says comes
+    after it; `changes` come last. ConfigError if a name is unknown."""
     if file is not None:
         base = config.load(file)
     else:
@@ -70,5 +70,5 @@ def compose(
         parts = (f"datasets/{dataset}", "models/stgcn", "schedules/modern")
         base = config.merge(*(config.load(part) for part in parts))
     if model is not None:
-        base = {**base, "model": config.load(f"models/{model}")["model"]}
+        base = config.merge({**base, "model": {}}, config.load(f"models/{model}"))
     return Recipe.from_dict(config.merge(base, changes))

@@ -46,7 +46,8 @@ def test(
     split, the clips' length, the number of test clips …). LeakingSplit, naming files, if another
     split tests on what the run was trained on."""
     content = checkpoint.read_single(run / BEST)
-    recipe = Recipe.from_dict(config.merge(content["recipe"], changes or {}))
+    looks = {"dataset": {"second_look": False}}  # of training
+    recipe = Recipe.from_dict(config.merge(content["recipe"], looks, changes or {}))
     ready = prepare(recipe, cache, data, listener)
     if list(ready.packed.classes) != list(content["classes"]):
         raise CheckpointError(

@@ -51,6 +51,13 @@ class PoseOptions:
             "with this instead of min_confidence (blazepose) [default: it is not]"
         },
     )
+    mirrored: bool = field(
+        default=False,
+        metadata={
+            "help": "the estimator sees mirrored pictures, and what it finds is turned back: other "
+            "errors for the same people"
+        },
+    )
     config: str | None = field(
         default=None, metadata={"help": "with --pose custom: an mmpose config file"}
     )
@@ -99,6 +106,8 @@ class PoseOptions:
             part["look_back_s"] = self.look_back_s
         if self.rescue_confidence is not None:
             part["rescue_confidence"] = self.rescue_confidence
+        if self.mirrored:
+            part["mirrored"] = True
         return part
 
 

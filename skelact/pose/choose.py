@@ -10,6 +10,7 @@ from pathlib import Path
 from skelact.errors import ConfigError
 from skelact.pose import blazepose
 from skelact.pose.base import BLAZEPOSE, RTMO, RTMPOSE, Estimator, PoseOptions, check_name
+from skelact.pose.mirrored import Mirrored
 
 WEIGHTS_VARIABLE = "SKELACT_MODELS"
 
@@ -55,6 +56,8 @@ def fingerprint_of(options: PoseOptions) -> str:
 
 def open_estimator(options: PoseOptions) -> Estimator:
     """A running estimator for this process."""
+    if options.mirrored:
+        return Mirrored(open_estimator(replace(options, mirrored=False)))
     if options.estimator == BLAZEPOSE:
         return blazepose.BlazePose(options)
     if options.estimator == "auto":

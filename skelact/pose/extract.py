@@ -154,9 +154,9 @@ def _start_worker(options: PoseOptions, progress: Any) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    from skelact.pose.blazepose import BlazePose
+    from skelact.pose.choose import open_estimator
 
-    _estimator, _progress = BlazePose(options), progress
+    _estimator, _progress = open_estimator(options), progress
 
 
 def _work(job: Job) -> tuple[str, Failure | None]:
