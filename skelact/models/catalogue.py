@@ -97,4 +97,11 @@ CATALOGUE = (
         "the authors' repository, 0.50 M parameters (32 filters)",
         (1, 32, 3),
     ),
+    Entry(
+        "rocket",
+        "Dempster et al. 2020, ROCKET: random convolutions, a head in closed form",
+        "nothing for skeletons",
+        "it was made for time series",
+        (1, 32, 3),
+    ),
 )

@@ -18,6 +18,7 @@ from skelact.engine.metrics import Scores, score
 from skelact.engine.options import BEST, PREDICTIONS, RESULT, VALIDATION
 from skelact.engine.outcome import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
+from skelact.pose.base import PoseOptions
 from skelact.types import nearest
 
 # weights by stream: joint : joint-motion : bone : bone-motion, as in PYSKL and mmaction2
@@ -52,6 +53,12 @@ def fuse(
     if len(runs) < 2:
         raise ConfigError("one run cannot be fused", "name two or more")
     contents = [checkpoint.read_single(run / BEST) for run in runs]
+    for run, content in zip(runs, contents, strict=True):
+        if _poses_of(content) != _poses_of(contents[0]):
+            raise InputError(
+                f"{run} and {runs[0]} were trained on poses of different estimators",
+                "or of one with other settings: a recogniser takes its poses from one",
+            )
     streams = [c["recipe"].get("sampling", {}).get("streams", "joint") for c in contents]
     if search:
         chosen = searched(_joined(runs, VALIDATION, contents))
@@ -85,6 +92,12 @@ def fuse(
     ensemble = first | {"members": others, "fusion": list(chosen), "metrics": metrics}
     checkpoint.save(folder / BEST, ensemble)
     return Fused(folder, scores, tuple(judged(p) for p in probs), tuple(chosen))
+
+
+def _poses_of(content: dict[str, Any]) -> tuple[str, str, dict[str, object]]:
+    """What makes a difference to the poses a run was trained on."""
+    e = content["estimator"]
+    return e["name"], e.get("weights", ""), PoseOptions(**e.get("pose", {})).key_part()
 
 
 def _majority(run: Path) -> float:

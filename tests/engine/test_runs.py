@@ -268,6 +268,12 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
         fuse([joint, bone], tmp_path / "f", [1, 1, 1])
     with pytest.raises(ConfigError, match="no preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
+    content = checkpoint.read(bone / "best.pt")
+    other = content | {"estimator": {"name": "another", "weights": "", "pose": {}}}
+    checkpoint.save(bone / "best.pt", other)
+    with pytest.raises(InputError, match="different estimators"):
+        fuse([joint, bone], tmp_path / "f")
+    checkpoint.save(bone / "best.pt", content)
     rows = json.loads((bone / "predictions.json").read_text())
     rows.pop(next(iter(rows)))
     (bone / "predictions.json").write_text(json.dumps(rows))
