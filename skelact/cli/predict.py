@@ -9,7 +9,7 @@ import typer
 
 from skelact.cli import show
 from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
-from skelact.engine.options import PredictOptions
+from skelact.engine.options import DEFAULT, NEWEST, PredictOptions
 from skelact.types import UNKNOWN
 
 
@@ -21,7 +21,7 @@ def command(
             help="a run folder, a checkpoint (PYSKL's and mmaction2's too), newest (the last run "
             "in ./runs), or a recogniser that came with skelact"
         ),
-    ] = "everyday",
+    ] = DEFAULT,
     csv: Annotated[Path | None, typer.Option(help="write the segments as CSV")] = None,
     srt: Annotated[
         Path | None,
@@ -77,9 +77,9 @@ def command(
     given = labels or skeleton or persons is not None
     foreign = ForeignOptions(labels, skeleton, persons) if given else None
     recogniser = prediction.Recogniser.load(model, options, foreign)
-    if model == zoo.DEFAULT:
+    if model == DEFAULT:
         show.say(_about(recogniser.classes))
-    elif model == zoo.NEWEST:
+    elif model == NEWEST:
         show.say(f"using the newest run, {zoo.newest_run()}")
     with show.Bars() as listener:
         outcome = recogniser.predict_many(videos, Cache(cache_dir), listener, poses_from)
@@ -111,12 +111,11 @@ def command(
 
 def _about(classes: tuple[str, ...]) -> str:
     """What is used where nothing was asked for, and how to use one's own."""
-    from skelact.pipeline import zoo
 
     own = any(Path("runs").glob("*/best.pt"))
     return (
         f"using the recogniser that came with skelact, {len(classes)} actions: "
-        f"{', '.join(classes)}" + (f"; your own: --model {zoo.NEWEST}" if own else "")
+        f"{', '.join(classes)}" + (f"; your own: --model {NEWEST}" if own else "")
     )
 
 

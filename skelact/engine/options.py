@@ -19,6 +19,7 @@ BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION = (
     "calibration.json",
 )
 
+DEFAULT, NEWEST = "everyday", "newest"  # of --model: what comes with skelact, the last run
 
 OPTIMISERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("cosine", "step", "constant")

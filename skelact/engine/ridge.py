@@ -1,4 +1,5 @@
-"""A linear layer in closed form: ridge regression on what a fixed backbone gives."""
+"""A linear layer in closed form: ridge regression on what a fixed backbone gives. All batches and
+their features are held at once: for thousands of clips, not for hundreds of thousands."""
 
 from __future__ import annotations
 

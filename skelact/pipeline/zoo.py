@@ -11,10 +11,8 @@ import torch
 
 from skelact.config import shipped
 from skelact.engine import checkpoint
-from skelact.engine.options import BEST, CALIBRATION
+from skelact.engine.options import BEST, CALIBRATION, NEWEST
 from skelact.errors import CheckpointError, InputError
-
-DEFAULT, NEWEST = "everyday", "newest"
 
 
 @dataclass(frozen=True)
