@@ -89,8 +89,9 @@ class Trainer:
         if wants(plan.model, "distances") and "distances" not in plan.model_kwargs:
             found = joint_distances(plan.packed, self.where["train"])
             plan.model_kwargs = plan.model_kwargs | {"distances": found}
-        if wants(plan.model, "dims"):
-            plan.model_kwargs = {"dims": self.clips.dims} | plan.model_kwargs
+        known = {"dims": self.clips.dims, "seed": plan.options.seed}
+        known = {k: v for k, v in known.items() if wants(plan.model, k)}
+        plan.model_kwargs = known | plan.model_kwargs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
@@ -297,10 +298,8 @@ class Trainer:
         sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
         with self._seeded(epoch) as rng:
             if net.is_solved:  # by every process alike
-                every = []
-                for batch in self._batches(rng, shared=False):
-                    every.append(batch)
-                    self.listener(Event("train", "advance", 1, total))
+                every = list(self._batches(rng, shared=False))
+                self.listener(Event("train", "advance", self.steps, total))
                 return ridge.solve(net, every, o.ridge, balance)
             for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
                 for group in self.optimiser.param_groups:

@@ -69,6 +69,11 @@ def test_a_run_learns_in_one_epoch_and_is_reproducible(tmp_path: Path) -> None:
         assert torch.equal(values, two["weights"][name]), name
 
 
+def test_the_seed_of_the_run_draws_the_kernels(tmp_path: Path) -> None:
+    one, other = (run_of(tmp_path, seed=s).net.backbone for s in (0, 1))
+    assert not torch.equal(one.weight0, other.weight0)
+
+
 @pytest.mark.parametrize("options", [{"epochs": 2}, {"ema": 0.9}])
 def test_what_descent_alone_knows_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="one step"):
