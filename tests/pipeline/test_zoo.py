@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from skelact.engine import checkpoint
+from skelact.engine.options import DEFAULT
 from skelact.errors import CheckpointError
 from skelact.pipeline import zoo
 from skelact.types import UNKNOWN
@@ -19,7 +20,7 @@ from tests.conftest import run, sample
 
 def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
     found = zoo.recognisers()
-    assert zoo.DEFAULT in [r.name for r in found]
+    assert DEFAULT in [r.name for r in found]
     assert sum(r.path.stat().st_size for r in found) < 8e6
     for recogniser in found:
         content = checkpoint.read(recogniser.path)
@@ -38,7 +39,7 @@ def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
     done = run("predict", clip, "--cache-dir", cache_dir, "--json")
     assert done.returncode == 0, done.stderr
     assert "the recogniser that came with skelact" in done.stderr
-    known = checkpoint.read(zoo.find(zoo.DEFAULT))["classes"]
+    known = checkpoint.read(zoo.find(DEFAULT))["classes"]
     for prediction in json.loads(done.stdout)["predictions"]:
         assert prediction["label"] in (*known, UNKNOWN)
         for segment in prediction["segments"]:
@@ -49,7 +50,7 @@ def test_models_lists_it() -> None:
     done = run("models", "--json")
     assert done.returncode == 0, done.stderr
     listed = {r["name"]: r for r in json.loads(done.stdout)["recognisers"]}
-    assert Path(listed[zoo.DEFAULT]["card"]).is_file()
+    assert Path(listed[DEFAULT]["card"]).is_file()
 
 
 def test_finding_a_model(tmp_path: Path) -> None:
