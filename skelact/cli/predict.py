@@ -111,7 +111,6 @@ def command(
 
 def _about(classes: tuple[str, ...]) -> str:
     """What is used where nothing was asked for, and how to use one's own."""
-
     own = any(Path("runs").glob("*/best.pt"))
     return (
         f"using the recogniser that came with skelact, {len(classes)} actions: "

@@ -18,9 +18,9 @@ _SHARPNESS = 8.0
 
 def check(options: TrainOptions) -> None:
     """ConfigError for what means something to gradient descent alone."""
-    if options.epochs > 1 or options.ema:
+    if options.epochs > 1 or options.ema or options.compile:
         raise ConfigError(
-            "this network is solved in one step: epochs must be 1, ema 0",
+            "this network is solved in one step: epochs must be 1, ema 0, nothing compiled",
             "--set train.epochs=1; train.repeat gives it more varied copies of the clips",
         )
 

@@ -24,7 +24,8 @@ POOLINGS = 5
 class Rocket(nn.Module):
     """The backbone: `kernels` random convolutions, each over a few random rows, pooled over time
     into the share of positive values, maximum, minimum, mean and deviation. `seed` draws them; they
-    are kept in the checkpoint. ValueError as MotionFeatures, or for fewer than four kernels."""
+    are kept in the checkpoint. ValueError as MotionFeatures, or if `kernels` is no multiple of
+    four."""
 
     is_solved = True
 
@@ -39,8 +40,8 @@ class Rocket(nn.Module):
         features: Sequence[str] = ("distances", "slow", "position"),
     ) -> None:
         super().__init__()
-        if kernels < len(_SHAPES):
-            raise ValueError(f"at least {len(_SHAPES)} kernels, got {kernels}")
+        if kernels < 1 or kernels % len(_SHAPES):
+            raise ValueError(f"kernels come in fours, got {kernels}")
         if "fast" in features:
             raise ValueError("fast motion has a rhythm of its own; dilated kernels see to it")
         self.features = MotionFeatures(skeleton, in_channels, dims, features)

@@ -71,15 +71,15 @@ def pack(
             for n in wanted:
                 item = collection.items[n]
                 try:
-                    for look in (extracted, second):
-                        if look is second and item.path not in second:
-                            continue
+                    looks = [("", extracted)]
+                    if item.path in second:
+                        looks.append(("~mirrored", second))
+                    for mark, look in looks:
                         for part, sequence in _clips(collection, item, look, recipe):
                             q = to_skeleton(sequence, skeleton)
-                            name = f"{names[n]}#{part}" if part else names[n]
-                            values, again = network_input(q, recipe.normalise), look is second
-                            name += "~mirrored" if again else ""
-                            yield packed.Sample(name, item.label, n, values, q.fps, again)
+                            name = (f"{names[n]}#{part}" if part else names[n]) + mark
+                            values = network_input(q, recipe.normalise)
+                            yield packed.Sample(name, item.label, n, values, q.fps, bool(mark))
                 except InputError as error:
                     failed.append(Failure.of(item.path, error))
                 listener(Event("pack", "advance", 1))

@@ -93,8 +93,8 @@ def second_look(
     collection: Collection, sides: list[str], recipe: Recipe, cache: Cache, listener: Listener
 ) -> dict[Path, Extracted]:
     """The same of the training side's videos in mirrored pictures, where the recipe asks for it. A
-    video in which nobody is found that way has the first look alone. ConfigError if the dataset has
-    no videos."""
+    video in which nobody is found that way has the first look alone, which is told.
+    ConfigError if the dataset has no videos."""
     if not recipe.dataset.second_look:
         return {}
     if collection.read is not None:
@@ -105,7 +105,11 @@ def second_look(
     pose = replace(recipe.pose, mirrored=not recipe.pose.mirrored)
     trained = [i for i, side in zip(collection.items, sides, strict=True) if side == "train"]
     part = replace(collection, items=tuple(trained))
-    return extracted(part, replace(recipe, pose=pose), cache, listener)[0]
+    found, failed = extracted(part, replace(recipe, pose=pose), cache, listener)
+    if failed:
+        text = f"a second look found nobody in {len(failed)} training videos: they have one"
+        listener(Event("train", "notice", text=text))
+    return found
 
 
 def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:

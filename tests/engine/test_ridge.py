@@ -74,7 +74,7 @@ def test_the_seed_of_the_run_draws_the_kernels(tmp_path: Path) -> None:
     assert not torch.equal(one.weight0, other.weight0)
 
 
-@pytest.mark.parametrize("options", [{"epochs": 2}, {"ema": 0.9}])
+@pytest.mark.parametrize("options", [{"epochs": 2}, {"ema": 0.9}, {"compile": True}])
 def test_what_descent_alone_knows_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="one step"):
         run_of(tmp_path, **options)

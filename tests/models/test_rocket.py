@@ -51,7 +51,8 @@ def test_a_kernel_is_the_sum_of_its_rows_convolutions() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kernels": 3}, "at least 4"),
+        ({"kernels": 6}, "in fours"),
+        ({"kernels": 0}, "in fours"),
         ({"features": ("distances", "fast")}, "rhythm"),
         ({"features": ("angles",)}, "features are of"),
         ({"features": ()}, "features are of"),
