@@ -42,7 +42,7 @@ from skelact.engine.options import (
 from skelact.engine.outcome import majority_class, measure, write_json, write_predictions
 from skelact.engine.pretrain import Pretraining
 from skelact.errors import CheckpointError, DatasetError
-from skelact.models import build, wants
+from skelact.models import build, is_solved, wants
 from skelact.models.recogniser import Recogniser
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
@@ -96,8 +96,6 @@ class Trainer:
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)
         o = plan.options
-        if self.net.is_solved:
-            ridge.check(o)
         self.frozen = plan.initial(self.net) if plan.initial is not None else []
         # copied before batch norm is synchronised: a copy would go on asking the original's
         self.average = schedule.averaged(self.net, o.ema) if o.ema else None
@@ -297,7 +295,7 @@ class Trainer:
         balance = weights if o.balance == "loss" else None
         sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
         with self._seeded(epoch) as rng:
-            if net.is_solved:  # by every process alike
+            if is_solved(self.plan.model):  # by every process alike
                 every = list(self._batches(rng, shared=False))
                 self.listener(Event("train", "advance", self.steps, total))
                 return ridge.solve(net, every, o.ridge, balance)

@@ -44,6 +44,12 @@ def wants(name: str, argument: str) -> bool:
     return name in MODELS and argument in inspect.signature(MODELS[name][0]).parameters
 
 
+def is_solved(name: str) -> bool:
+    """Whether only the network's head is learnt, in closed form: its backbone then has
+    `settle(clips)`."""
+    return name in MODELS and getattr(MODELS[name][0], "is_solved", False)
+
+
 def build(
     name: str,
     classes: int,

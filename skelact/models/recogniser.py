@@ -146,9 +146,3 @@ class Recogniser(nn.Module):
         """Whether training starts with a phase of its own: the backbone then has
         `pretraining_loss(x)`, `pretraining_parameters()` and `frozen_parameters()`."""
         return hasattr(self.backbone, "pretraining_loss")
-
-    @property
-    def is_solved(self) -> bool:
-        """Whether only the head is learnt, in closed form: the backbone then has
-        `settle(clips)`."""
-        return getattr(self.backbone, "is_solved", False)

@@ -13,7 +13,7 @@ from torch import nn
 from skelact.cache import Cache
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
-from skelact.engine import checkpoint, parallel
+from skelact.engine import checkpoint, parallel, ridge
 from skelact.engine.device import pick
 from skelact.engine.metrics import Scores
 from skelact.engine.options import BEST, CONFIG, RESULT, SPLIT
@@ -21,6 +21,7 @@ from skelact.engine.outcome import write_json
 from skelact.engine.train import Plan, Trainer
 from skelact.engine.transfer import freeze, transfer
 from skelact.errors import ConfigError
+from skelact.models import is_solved
 from skelact.models.recogniser import Recogniser
 from skelact.pipeline.prepare import Prepared, prepare
 from skelact.pipeline.recipe import Recipe
@@ -64,6 +65,8 @@ def train(
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
     device = pick(recipe.train.device)  # before an hour of extraction
+    if is_solved(recipe.model["name"]):
+        ridge.check(recipe.train)
     rank, _ = parallel.join(device)
     with parallel.first_before_others():
         ready = prepare(recipe, cache, data, listener)

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from skelact.cache import Cache
+from skelact.config import overrides
 from skelact.engine import checkpoint
 from skelact.engine.ridge import solve
 from skelact.engine.train import Trainer
 from skelact.errors import ConfigError
 from skelact.models import build
 from skelact.models.recogniser import Recogniser
+from skelact.pipeline.recipe import compose
+from skelact.pipeline.training import train
 from skelact.skeletons import SKELETONS
 from tests.engine.test_engine import plan
 
@@ -74,7 +78,8 @@ def test_the_seed_of_the_run_draws_the_kernels(tmp_path: Path) -> None:
     assert not torch.equal(one.weight0, other.weight0)
 
 
-@pytest.mark.parametrize("options", [{"epochs": 2}, {"ema": 0.9}, {"compile": True}])
-def test_what_descent_alone_knows_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
+@pytest.mark.parametrize("option", ["epochs=2", "ema=0.9", "compile=True"])
+def test_what_descent_alone_knows_is_refused_before_any_work(option: str, tmp_path: Path) -> None:
+    recipe = compose("mads", "rocket", None, overrides([f"train.{option}"]))
     with pytest.raises(ConfigError, match="one step"):
-        run_of(tmp_path, **options)
+        train(recipe, Cache(tmp_path), tmp_path / "nothing")
