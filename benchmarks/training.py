@@ -36,7 +36,18 @@ def clips() -> Packed:
     labels = rng.integers(0, CLASSES, 64)
     ids = tuple(map(str, range(64)))
     names = tuple(map(str, range(CLASSES)))
-    return Packed(values, offsets, labels, labels, ids, names, SKELETONS["coco-17"], {"dims": 2})
+    return Packed(
+        keypoints=values,
+        offsets=offsets,
+        labels=labels,
+        items=labels,
+        fps=np.full(64, 30.0),
+        second=np.zeros(64, bool),
+        ids=ids,
+        classes=names,
+        skeleton=SKELETONS["coco-17"],
+        meta={"dims": 2},
+    )
 
 
 def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -61,13 +72,15 @@ def measure(kind: str) -> None:
         net.to(memory_format=torch.contiguous_format)
     store = DeviceClips(data, device)
     optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, nesterov=True)
-    none = AugmentOptions(0, 0, 0, 0)
+    none = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0)
 
     def batch() -> tuple[Tensor, Tensor]:
         if kind == "plain":
             x, y = plain_batch(data, rng)
             return x.to(device), y.to(device)
-        return store.training(rng.integers(0, len(data), BATCH), SamplingOptions(LENGTH), none, rng)
+        return store.training(
+            rng.integers(0, len(data), BATCH), SamplingOptions(length=LENGTH), none, rng
+        )
 
     def train() -> None:
         x, y = batch()

@@ -77,7 +77,7 @@ class FramePose:
             raise ValueError(f"expected xyz ({v}, 3), got {self.xyz.shape}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoseSequence:
     """Persons over time: xy (M, T, V, 2) float32 in pixels of the video, score (M, T, V) in [0, 1];
     xyz (M, T, V, 3) metres where the estimator gives them. `ids` names the M persons, in the same

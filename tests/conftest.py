@@ -118,4 +118,12 @@ def sequence_of(
     if score is None:
         score = np.where(np.isnan(xy[..., 0]), 0, 1)
     ids = tuple(range(len(xy)))
-    return PoseSequence(xy, score.astype(np.float32), SKELETONS[name], 10.0, 640, 480, ids)
+    return PoseSequence(
+        xy=xy,
+        score=score.astype(np.float32),
+        skeleton=SKELETONS[name],
+        fps=10.0,
+        width=640,
+        height=480,
+        ids=ids,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
@@ -11,6 +12,19 @@ from pathlib import Path
 import pytest
 
 import skelact
+from skelact.datasets.base import Collection, DatasetOptions
+from skelact.datasets.packed import Packed
+from skelact.engine.options import AugmentOptions, PredictOptions, TrainOptions
+from skelact.engine.train import Plan
+from skelact.pipeline.foreign import ForeignOptions
+from skelact.pipeline.recipe import Recipe
+from skelact.pose.base import PoseOptions
+from skelact.pose.track import TrackOptions
+from skelact.sequence.clean import SequenceOptions
+from skelact.sequence.normalise import NormaliseOptions
+from skelact.sequence.sampling import SamplingOptions
+from skelact.types import PoseSequence
+from skelact.video.split import CodingOptions, SplitOptions
 from tests.conftest import ROOT, run
 
 PACKAGE = ROOT / "skelact"
@@ -52,6 +66,26 @@ NO_TORCH = (
     "skeletons.py",
     "errors.py",
     "datasets/",
+)
+# many fields of the same few types: built by their names alone
+BY_NAME = (
+    AugmentOptions,
+    CodingOptions,
+    Collection,
+    DatasetOptions,
+    ForeignOptions,
+    NormaliseOptions,
+    Packed,
+    Plan,
+    PoseOptions,
+    PoseSequence,
+    PredictOptions,
+    Recipe,
+    SamplingOptions,
+    SequenceOptions,
+    SplitOptions,
+    TrackOptions,
+    TrainOptions,
 )
 FORBIDDEN = {"models": {"datasets", "pose", "cache"}, "engine": {"pose", "video"}}
 
@@ -157,3 +191,8 @@ def test_readme_names_real_commands_and_options() -> None:
                 assert word.split("=")[0] in helps[verb] + "--quiet --debug", (
                     f"{verb} has no {word}"
                 )
+
+
+@pytest.mark.parametrize("kind", BY_NAME, ids=lambda k: k.__name__)
+def test_values_of_many_fields_are_built_by_name(kind: type) -> None:
+    assert all(f.kw_only for f in dataclasses.fields(kind))

@@ -73,25 +73,25 @@ def command(
     started = time.monotonic()
     cache = Cache(cache_dir)
     pose_options = PoseOptions(
-        pose,
-        max_persons,
-        min_confidence,
-        follow_confidence,
-        look_back,
-        rescue_confidence,
-        mirrored,
-        pose_config,
-        pose_checkpoint,
-        str(poses_from) if poses_from else None,
+        estimator=pose,
+        max_persons=max_persons,
+        min_confidence=min_confidence,
+        follow_confidence=follow_confidence,
+        look_back_s=look_back,
+        rescue_confidence=rescue_confidence,
+        mirrored=mirrored,
+        config=pose_config,
+        checkpoint=pose_checkpoint,
+        poses_from=str(poses_from) if poses_from else None,
     )
     with show.Bars() as listener:
         outcome = extract(
             find_videos(videos),
             cache,
             pose_options,
-            SplitOptions(length, overlap),
-            SequenceOptions(persons, min_score, max_gap),
-            CodingOptions(height, fps),
+            SplitOptions(length_s=length, overlap_s=overlap),
+            SequenceOptions(persons=persons, min_score=min_score, max_gap_s=max_gap),
+            CodingOptions(height=height, fps=fps),
             json_form.value,
             listener,
         )

@@ -72,10 +72,16 @@ def command(
     from skelact.report import writers
 
     options = PredictOptions(
-        step, min_segment, min_seen, batch_size, device, max_persons, unknown_below
+        step=step,
+        min_segment_s=min_segment,
+        min_seen_s=min_seen,
+        batch_size=batch_size,
+        device=device,
+        max_persons=max_persons,
+        unknown_below=unknown_below,
     )
     given = labels or skeleton or persons is not None
-    foreign = ForeignOptions(labels, skeleton, persons) if given else None
+    foreign = ForeignOptions(labels=labels, skeleton=skeleton, persons=persons) if given else None
     recogniser = prediction.Recogniser.load(model, options, foreign)
     if model == DEFAULT:
         show.say(_about(recogniser.classes))

@@ -27,7 +27,8 @@ def command(
     from skelact.cache import Cache
     from skelact.pipeline.clips import split
 
-    options, coding = SplitOptions(length, overlap), CodingOptions(height, fps)
+    options = SplitOptions(length_s=length, overlap_s=overlap)
+    coding = CodingOptions(height=height, fps=fps)
     with show.Bars() as listener:
         outcome = split(videos, options, coding, Cache(cache_dir), out, listener)
     rows = [(video, entry.manifest["clips"]) for video, entry in outcome.results]

@@ -43,7 +43,7 @@ Protocol = tuple[Callable[[Sequence[Item]], list[str]], tuple[str, ...]]
 Reader = Callable[[Item], PoseSequence]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """A dataset found on disk. `protocols` maps a name to the function that puts every item on a
     side ('train', 'test', where the protocol has one 'val'), and to the groups that must not be on
@@ -86,7 +86,7 @@ class Collection:
         return replace(self, items=kept)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
     """What to train on."""
 
@@ -115,7 +115,16 @@ def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
     there = ~np.isnan(points).any(axis=-1)
     xy = np.full((*points.shape[:3], 2), np.nan, np.float32)
     ids = tuple(range(len(points)))
-    return PoseSequence(xy, there.astype(np.float32), skeleton, fps, 1, 1, ids, points)
+    return PoseSequence(
+        xy=xy,
+        score=there.astype(np.float32),
+        skeleton=skeleton,
+        fps=fps,
+        width=1,
+        height=1,
+        ids=ids,
+        xyz=points,
+    )
 
 
 def by_group(group: str, test: Sequence[str]) -> Callable[[Sequence[Item]], list[str]]:

@@ -37,7 +37,7 @@ def find(root: Path) -> Collection:
     spans = sub_sequences(root)
     items = [i for path in videos for i in _items(path, path.stem, spans)]
     if items:
-        return Collection("kth", root, tuple(items), protocols())
+        return Collection(name="kth", root=root, items=tuple(items), protocols=protocols())
     try:
         sources = imports.sources(root)
     except InputError as error:
@@ -61,7 +61,7 @@ def find(root: Path) -> Collection:
             raise InputError(f"nobody in {item.name(root)}")
         return merge(first, found.skeleton, FPS, WIDTH, HEIGHT)
 
-    return Collection("kth", root, tuple(items), protocols(), read=read)
+    return Collection(name="kth", root=root, items=tuple(items), protocols=protocols(), read=read)
 
 
 def _items(

@@ -89,7 +89,7 @@ def scan(root: Path) -> list[Item]:
 def _collect(
     name: str, root: Path, items: list[Item], classes: Sequence[str] | None, notice: str
 ) -> Collection:
-    whole = Collection(name, root, tuple(items), PROTOCOLS, notice)
+    whole = Collection(name=name, root=root, items=tuple(items), protocols=PROTOCOLS, notice=notice)
     return whole.only(classes or [label for label in whole.classes if label not in LEFT_OUT])
 
 

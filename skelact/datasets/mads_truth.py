@@ -48,7 +48,7 @@ def find(root: Path, projected: bool) -> Collection:
     rules = {k: v for k, v in mads.PROTOCOLS.items() if projected or k != "xview"}
     name = "mads-projected" if projected else "mads-3d"
     reader = read_projected if projected else read
-    return Collection(name, root, tuple(items), rules, read=reader)
+    return Collection(name=name, root=root, items=tuple(items), protocols=rules, read=reader)
 
 
 def poses(path: Path) -> npt.NDArray[np.float64]:
@@ -84,14 +84,14 @@ def read_projected(item: Item) -> PoseSequence:
     there = ~np.isnan(xy).any(axis=-1)
     flat = read(item)
     return PoseSequence(
-        xy[None].astype(np.float32),
-        there[None].astype(np.float32),
-        flat.skeleton,
-        FPS,
-        width,
-        height,
-        (0,),
-        flat.xyz,
+        xy=xy[None].astype(np.float32),
+        score=there[None].astype(np.float32),
+        skeleton=flat.skeleton,
+        fps=FPS,
+        width=width,
+        height=height,
+        ids=(0,),
+        xyz=flat.xyz,
     )
 
 

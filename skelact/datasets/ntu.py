@@ -96,7 +96,9 @@ def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
     xy[gone | ~np.isfinite(xy).all(axis=-1)] = np.nan
     score = np.where(gone, 0, np.nan_to_num(joints[..., 11]) / 2).astype(np.float32)
     skeleton, ids = SKELETONS["ntu-25"], tuple(range(len(joints)))
-    return PoseSequence(xy, score, skeleton, FPS, WIDTH, HEIGHT, ids, xyz)
+    return PoseSequence(
+        xy=xy, score=score, skeleton=skeleton, fps=FPS, width=WIDTH, height=HEIGHT, ids=ids, xyz=xyz
+    )
 
 
 def _liveliest(frames: list[list[Body]]) -> list[Floats]:
@@ -216,4 +218,11 @@ def find(root: Path, actions: int, denoise: bool = False) -> Collection:
         return read_sequence(item.path, denoise)
 
     reader = None if is_video else read
-    return Collection(f"ntu{actions}", root, tuple(items), protocols(actions), notice, reader)
+    return Collection(
+        name=f"ntu{actions}",
+        root=root,
+        items=tuple(items),
+        protocols=protocols(actions),
+        notice=notice,
+        read=reader,
+    )

@@ -29,7 +29,7 @@ def folder(root: Path) -> Collection:
         raise MissingDataset(
             f"no class folder with videos in {root}", f"{root}/<class>/<video>.mp4"
         )
-    return Collection(root.name, root, tuple(items), protocols(items))
+    return Collection(name=root.name, root=root, items=tuple(items), protocols=protocols(items))
 
 
 def table(file: Path) -> Collection:
@@ -51,7 +51,9 @@ def table(file: Path) -> Collection:
         items = [_row(file, rows.line_num, row) for row in rows]
     if not items:
         raise InputError(f"{file} has no row")
-    return Collection(file.stem, file.parent, tuple(items), protocols(items))
+    return Collection(
+        name=file.stem, root=file.parent, items=tuple(items), protocols=protocols(items)
+    )
 
 
 def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
@@ -168,4 +170,6 @@ def jhmdb(root: Path) -> Collection:
     # the official splits are kept as they are, whatever they share
     protocols_: dict[str, Protocol] = {f"split{n}": (split(n), ("clip",)) for n in sorted(sides)}
     protocols_["most"] = (all_but_one("take"), ("take",))
-    return Collection("jhmdb", root, tuple(items), protocols_, for_choosing=("most",))
+    return Collection(
+        name="jhmdb", root=root, items=tuple(items), protocols=protocols_, for_choosing=("most",)
+    )

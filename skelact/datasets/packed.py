@@ -34,7 +34,7 @@ class Sample:
     second: bool = False  # from the second look at its video
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Packed:
     """keypoints (F, M, V, C) float32, all clips' frames; clip i is rows offsets[i] to offsets[i +
     1]."""
@@ -108,16 +108,16 @@ def open_packed(entry: Entry) -> Packed:
     index = json.loads(entry.read(INDEX))
     samples = index["samples"]
     return Packed(
-        np.load(entry.path / ARRAY, mmap_mode="c"),
-        np.array(index["offsets"], np.int64),
-        np.array([s["label"] for s in samples], np.int64),
-        np.array([s["item"] for s in samples], np.int64),
-        np.array([s["fps"] for s in samples], np.float64),
-        np.array([s.get("second", False) for s in samples], bool),
-        tuple(s["id"] for s in samples),
-        tuple(index["classes"]),
-        Skeleton.from_dict(index["skeleton"]),
-        index["meta"],
+        keypoints=np.load(entry.path / ARRAY, mmap_mode="c"),
+        offsets=np.array(index["offsets"], np.int64),
+        labels=np.array([s["label"] for s in samples], np.int64),
+        items=np.array([s["item"] for s in samples], np.int64),
+        fps=np.array([s["fps"] for s in samples], np.float64),
+        second=np.array([s.get("second", False) for s in samples], bool),
+        ids=tuple(s["id"] for s in samples),
+        classes=tuple(index["classes"]),
+        skeleton=Skeleton.from_dict(index["skeleton"]),
+        meta=index["meta"],
     )
 
 

@@ -87,7 +87,13 @@ def sequence_of(annotation: dict[str, Any], where: str = "", layout: str = "") -
     height, width = annotation.get("img_shape", (1080, 1920))
     score = np.where(there, score, np.float32(0))
     return PoseSequence(
-        points[..., :2], score, SKELETONS[name], FPS, int(width), int(height), tuple(range(m))
+        xy=points[..., :2],
+        score=score,
+        skeleton=SKELETONS[name],
+        fps=FPS,
+        width=int(width),
+        height=int(height),
+        ids=tuple(range(m)),
     )
 
 
@@ -114,7 +120,13 @@ def find(path: Path, name: str = "pyskl") -> Collection:
     def read(item: Item) -> PoseSequence:
         return sequence_of(by_name[item.key], f"{path.name}:{item.key}")
 
-    return Collection(name, path.parent, tuple(items), _protocols(content["split"]), "", read)
+    return Collection(
+        name=name,
+        root=path.parent,
+        items=tuple(items),
+        protocols=_protocols(content["split"]),
+        read=read,
+    )
 
 
 def _protocols(split: dict[str, Sequence[str]]) -> dict[str, Protocol]:

@@ -51,7 +51,12 @@ def nw_ucla(root: Path) -> Collection:
     }
     choosing = ("view1to2", "view2to1")
     return Collection(
-        "nw-ucla", root, tuple(items), protocols, read=_read_ucla, for_choosing=choosing
+        name="nw-ucla",
+        root=root,
+        items=tuple(items),
+        protocols=protocols,
+        read=_read_ucla,
+        for_choosing=choosing,
     )
 
 
@@ -88,7 +93,9 @@ def utd_mhad(root: Path) -> Collection:
     _some(items, root, "UTD-MHAD", "aA_sS_tT_skeleton.mat, in any folders below it")
     even = [str(n) for n in range(2, 10, 2)]
     protocols: dict[str, Protocol] = {"xsub": (by_group("performer", even), ("performer",))}
-    return Collection("utd-mhad", root, tuple(items), protocols, read=_read_utd)
+    return Collection(
+        name="utd-mhad", root=root, items=tuple(items), protocols=protocols, read=_read_utd
+    )
 
 
 def _read_utd(item: Item) -> PoseSequence:
@@ -134,7 +141,14 @@ def kinetics(root: Path) -> Collection:
     _some(items, root, "Kinetics-skeleton", layout)
     protocols: dict[str, Protocol] = {"official": (by_group("side", ["test"]), ("take",))}
     notice = f"{left_out} samples without a skeleton left out" if left_out else ""
-    return Collection("kinetics", root, tuple(items), protocols, notice, _read_kinetics)
+    return Collection(
+        name="kinetics",
+        root=root,
+        items=tuple(items),
+        protocols=protocols,
+        notice=notice,
+        read=_read_kinetics,
+    )
 
 
 def _read_kinetics(item: Item) -> PoseSequence:
@@ -163,7 +177,15 @@ def _read_kinetics(item: Item) -> PoseSequence:
     if not (score > 0).any():
         raise InputError(f"{item.path} holds nobody")
     # pixels of a frame of 2 x 2, so that `image` normalisation gives the shares from -1 to 1
-    return PoseSequence(xy * 2, score, SKELETONS["openpose-18"], 30.0, 2, 2, (0, 1))
+    return PoseSequence(
+        xy=xy * 2,
+        score=score,
+        skeleton=SKELETONS["openpose-18"],
+        fps=30.0,
+        width=2,
+        height=2,
+        ids=(0, 1),
+    )
 
 
 def _json(path: Path) -> Any:

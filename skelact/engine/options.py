@@ -27,7 +27,7 @@ BALANCES = ("none", "loss", "sampler")
 CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "balance": BALANCES}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """SGD with Nesterov momentum, cosine to 0 per iteration (PYSKL's schedule), early stop on the
     validation part of the training side; what the papers use instead is there too."""
@@ -129,7 +129,7 @@ class TrainOptions:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AugmentOptions:
     """What is done to training clips, each with fresh draws."""
 
@@ -175,7 +175,7 @@ class AugmentOptions:
             raise ConfigError(f"augmentation settings out of range: {self}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """How long videos are walked and labels smoothed."""
 

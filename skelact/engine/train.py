@@ -51,7 +51,7 @@ from skelact.types import Event, Listener
 _FIRST_PHASE = 1_000_000  # its epochs draw from seeds of their own
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Plan:
     """What a run trains on and how: clips, their sides ('train', 'val', 'test'), the network, all
     options, and what the checkpoint must know."""

@@ -15,7 +15,7 @@ from skelact.safeload import load_weights
 from skelact.skeletons import load_skeleton
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ForeignOptions:
     """What such a file does not say. `labels`: a text file, one class name a line."""
 

@@ -152,12 +152,12 @@ def part_of(sequence: PoseSequence, span: ClipSpan) -> PoseSequence:
     cut = slice(span.start, span.end)
     xyz = None if sequence.xyz is None else sequence.xyz[:, cut]
     return PoseSequence(
-        sequence.xy[:, cut],
-        sequence.score[:, cut],
-        sequence.skeleton,
-        sequence.fps,
-        sequence.width,
-        sequence.height,
-        sequence.ids,
-        xyz,
+        xy=sequence.xy[:, cut],
+        score=sequence.score[:, cut],
+        skeleton=sequence.skeleton,
+        fps=sequence.fps,
+        width=sequence.width,
+        height=sequence.height,
+        ids=sequence.ids,
+        xyz=xyz,
     )

@@ -19,7 +19,7 @@ from skelact.types import nearest
 from skelact.video.split import SplitOptions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The sections of a config file."""
 

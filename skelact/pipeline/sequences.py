@@ -139,14 +139,14 @@ def load_sequences(entry: Entry) -> list[tuple[ClipSpan, PoseSequence]]:
             (
                 ClipSpan(c["start"], c["end"]),
                 PoseSequence(
-                    arrays[f"xy_{n}"],
-                    arrays[f"score_{n}"],
-                    skeleton,
-                    m["fps"],
-                    m["width"],
-                    m["height"],
-                    tuple(c["persons"]),
-                    arrays.get(f"xyz_{n}"),
+                    xy=arrays[f"xy_{n}"],
+                    score=arrays[f"score_{n}"],
+                    skeleton=skeleton,
+                    fps=m["fps"],
+                    width=m["width"],
+                    height=m["height"],
+                    ids=tuple(c["persons"]),
+                    xyz=arrays.get(f"xyz_{n}"),
                 ),
             )
             for n, c in enumerate(m["clips"])

@@ -81,15 +81,15 @@ def train(
         "dataset": ready.collection.name,
     }
     plan = Plan(
-        ready.packed,
-        ready.sides,
-        recipe.model["name"],
-        {k: v for k, v in recipe.model.items() if k != "name"},
-        recipe.sampling,
-        recipe.augment,
-        recipe.train,
-        about,
-        _initial(start, ready.packed, listener) if start else None,
+        packed=ready.packed,
+        sides=ready.sides,
+        model=recipe.model["name"],
+        model_kwargs={k: v for k, v in recipe.model.items() if k != "name"},
+        sampling=recipe.sampling,
+        augment=recipe.augment,
+        options=recipe.train,
+        about=about,
+        initial=_initial(start, ready.packed, listener) if start else None,
     )
     trainer = Trainer(plan, folder, listener)
     if rank == 0:

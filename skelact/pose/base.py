@@ -18,7 +18,7 @@ RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
 ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoseOptions:
     """What is asked of an estimator, whichever it is."""
 

@@ -31,7 +31,7 @@ _TOLERANCE = {
 _OTHER = 0.13
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackOptions:
     """When a person of this frame is one seen before."""
 

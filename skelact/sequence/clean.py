@@ -11,7 +11,7 @@ from skelact.errors import ConfigError
 from skelact.types import Floats, PoseSequence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SequenceOptions:
     """From merged people to clean sequences."""
 

@@ -34,7 +34,16 @@ def merge(
             xy[row, i], score[row, i] = person.xy, person.score
             if xyz is not None and person.xyz is not None:
                 xyz[row, i] = person.xyz
-    return PoseSequence(xy, score, skeleton, fps, width, height, tuple(rows), xyz)
+    return PoseSequence(
+        xy=xy,
+        score=score,
+        skeleton=skeleton,
+        fps=fps,
+        width=width,
+        height=height,
+        ids=tuple(rows),
+        xyz=xyz,
+    )
 
 
 def _identity(person: FramePose, place: int) -> int:
@@ -50,5 +59,12 @@ def to_skeleton(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
     xyz = None if sequence.xyz is None else convert(sequence.xyz, sequence.skeleton, target)
     xy = convert(sequence.xy, sequence.skeleton, target)
     return PoseSequence(
-        xy, score, target, sequence.fps, sequence.width, sequence.height, sequence.ids, xyz
+        xy=xy,
+        score=score,
+        skeleton=target,
+        fps=sequence.fps,
+        width=sequence.width,
+        height=sequence.height,
+        ids=sequence.ids,
+        xyz=xyz,
     )

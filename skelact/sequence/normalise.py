@@ -15,7 +15,7 @@ Floats64 = npt.NDArray[np.float64]
 MODES = ("body", "image", "unit", "kinect", "kinect-frame", "none")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NormaliseOptions:
     """What the network sees of a sequence."""
 

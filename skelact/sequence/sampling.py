@@ -23,7 +23,7 @@ LEAST_SHARE = 0.7  # of a clip that one training draw of `stretch` shows
 SEED = 255  # of mmaction2's test-time draws
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
     """How a clip becomes the network's window."""
 

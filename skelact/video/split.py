@@ -11,7 +11,7 @@ from skelact.types import ClipSpan, VideoInfo
 from skelact.video.ffmpeg import run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitOptions:
     """How to cut. Seconds."""
 
@@ -36,7 +36,7 @@ class SplitOptions:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodingOptions:
     """What the pictures become on the way; None keeps them."""
 

@@ -28,10 +28,12 @@ def test_gather_and_masks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(x[1, 0, 0], data.keypoints[data.offsets[5] + 19, 0])
     assert (x[0, 0, 2] == 0).all() and torch.isnan(x[0, 0, 1, 4]).any()
     ready, labels = clips.training(
-        np.array([0, 5]), SamplingOptions(16), AugmentOptions(), np.random.default_rng(0)
+        np.array([0, 5]), SamplingOptions(length=16), AugmentOptions(), np.random.default_rng(0)
     )
     assert ready.isfinite().all() and labels.tolist() == [data.labels[0], data.labels[5]]
-    tests, n = clips.testing(np.array([0, 5]), SamplingOptions(16, "uniform", 3))
+    tests, n = clips.testing(
+        np.array([0, 5]), SamplingOptions(length=16, method="uniform", test_clips=3)
+    )
     assert tests.shape[0] == 6 and n == 3
 
 
@@ -49,13 +51,13 @@ def test_augmentation_does_what_it_says() -> None:
     x = torch.randn(4, 1, 6, 17, 3)
     mirror = torch.from_numpy(COCO.mirror)
     rng = np.random.default_rng(0)
-    none = AugmentOptions(0, 0, 0, 0)
+    none = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0)
     torch.testing.assert_close(augmented(x, none, mirror, 2, rng), x)
-    flipped = augmented(x, AugmentOptions(1, 0, 0, 0), mirror, 2, rng)
+    flipped = augmented(x, AugmentOptions(flip=1, rotate_rad=0, scale=0, noise=0), mirror, 2, rng)
     left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
     torch.testing.assert_close(flipped[..., left, 0], -x[..., right, 0])
     torch.testing.assert_close(flipped[..., left, 1:], x[..., right, 1:])
-    turned = augmented(x, AugmentOptions(0, 0.5, 0, 0), mirror, 2, rng)
+    turned = augmented(x, AugmentOptions(flip=0, rotate_rad=0.5, scale=0, noise=0), mirror, 2, rng)
     torch.testing.assert_close(turned[..., :2].norm(dim=-1), x[..., :2].norm(dim=-1))
     assert not torch.allclose(turned, x)
     torch.testing.assert_close(turned[..., 2], x[..., 2])
@@ -65,7 +67,7 @@ def test_augmentation_does_what_it_says() -> None:
 
 
 def test_a_dropped_joint_is_missing_for_the_whole_clip() -> None:
-    options = AugmentOptions(0, 0, 0, 0, drop_joint=0.5)
+    options = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0, drop_joint=0.5)
     x = augmented(
         torch.randn(8, 1, 6, 17, 3),
         options,
@@ -94,8 +96,8 @@ def test_streams_of_a_batch_are_those_of_the_whole_clip(tmp_path: Path) -> None:
 
 def test_motion_is_augmented_as_the_joints_are(tmp_path: Path) -> None:
     clips = DeviceClips(waves(tmp_path), torch.device("cpu"))
-    options = AugmentOptions(0.5, 0.5, 0.2, 0, drop_joint=0.0)
-    sampling = SamplingOptions(10, "loop", streams="joint+joint-motion")
+    options = AugmentOptions(flip=0.5, rotate_rad=0.5, scale=0.2, noise=0, drop_joint=0.0)
+    sampling = SamplingOptions(length=10, method="loop", streams="joint+joint-motion")
     x, _ = clips.training(np.arange(4), sampling, options, np.random.default_rng(3))
     moved = x[:, :, 1:5, :, :2] - x[:, :, :4, :, :2]
     both = (x[:, :, 1:5, :, 2] > 0) & (x[:, :, :4, :, 2] > 0)
@@ -106,7 +108,7 @@ def test_motion_is_augmented_as_the_joints_are(tmp_path: Path) -> None:
 
 
 def test_random_move_goes_linearly_from_one_end_to_the_other() -> None:
-    options = AugmentOptions(0, 0, 0, 0, random_move=True)
+    options = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0, random_move=True)
     x = torch.zeros(64, 1, 9, 17, 3)
     moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
     path = moved[:, 0, :, 0, :2]  # of the origin: the shift alone
@@ -117,7 +119,7 @@ def test_random_move_goes_linearly_from_one_end_to_the_other() -> None:
 
 
 def test_turns_about_three_axes_keep_lengths() -> None:
-    options = AugmentOptions(0, 0, 0, 0, rotate3d_rad=(0.5,))
+    options = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0, rotate3d_rad=(0.5,))
     x = torch.randn(8, 1, 4, 17, 3)
     turned = augmented(x, options, torch.from_numpy(COCO.mirror), 3, np.random.default_rng(0))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-5)
@@ -126,7 +128,7 @@ def test_turns_about_three_axes_keep_lengths() -> None:
 
 def test_the_kth_shift_moves() -> None:
     """The report's own code multiplied [x, y, 0]: its shifts did nothing."""
-    options = AugmentOptions(0, 0, 0, 0, kth=1.0)
+    options = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0, kth=1.0)
     x = torch.zeros(200, 1, 2, 17, 2)
     moved = augmented(x, options, torch.from_numpy(COCO.mirror), 2, np.random.default_rng(0))
     found = {tuple(round(abs(float(v)), 1) for v in p) for p in moved[:, 0, 0, 0]}
@@ -158,7 +160,7 @@ def test_fitted_batches(tmp_path: Path) -> None:
     data.meta["fit"] = True
     clips = DeviceClips(data, torch.device("cpu"))
     rng = np.random.default_rng(0)
-    options = SamplingOptions(16, "random", streams="joint+joint-motion")
+    options = SamplingOptions(length=16, method="random", streams="joint+joint-motion")
     x, _ = clips.training(np.arange(4), options, AugmentOptions(rotate_rad=1.0), rng)
     assert x.shape == (4, 1, 16, 17, 6)
     torch.testing.assert_close(x[..., :2].amax(dim=(1, 2, 3)), torch.ones(4, 2))
@@ -188,7 +190,9 @@ def test_a_stretched_clip_moves_evenly(tmp_path: Path) -> None:
     clips = DeviceClips(data, torch.device("cpu"))
     start, count = data.offsets[2], data.lengths[2]
     data.keypoints[start : start + count] = np.arange(count)[:, None, None, None]
-    (x, _) = clips.testing(np.array([2]), SamplingOptions(3 * int(count) - 2, "stretch"))
+    (x, _) = clips.testing(
+        np.array([2]), SamplingOptions(length=3 * int(count) - 2, method="stretch")
+    )
     steps = x[0, 0, :, 0, 0].diff()
     torch.testing.assert_close(steps, torch.full_like(steps, 1 / 3), atol=1e-4, rtol=0)
 
@@ -197,7 +201,7 @@ def test_every_draw_is_shown_mirrored_as_well(tmp_path: Path) -> None:
     data = waves(tmp_path)
     clips = DeviceClips(data, torch.device("cpu"))
     rows = np.array([0, 5])
-    options = SamplingOptions(16, "stretch", 2, streams="joint+bone")
+    options = SamplingOptions(length=16, method="stretch", test_clips=2, streams="joint+bone")
     plain, n = clips.testing(rows, options)
     both, m = clips.testing(rows, replace(options, test_flip=True))
     assert (n, m) == (2, 4) and len(both) == 8

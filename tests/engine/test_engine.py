@@ -65,7 +65,16 @@ def plan(root: Path, **options: object) -> Plan:
         "split": "abc",
         "dataset": "waves",
     }
-    return Plan(data, sides, "stgcn", MODEL, SamplingOptions(16), AugmentOptions(), train, about)
+    return Plan(
+        packed=data,
+        sides=sides,
+        model="stgcn",
+        model_kwargs=MODEL,
+        sampling=SamplingOptions(length=16),
+        augment=AugmentOptions(),
+        options=train,
+        about=about,
+    )
 
 
 def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:

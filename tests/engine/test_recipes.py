@@ -30,7 +30,16 @@ def made_up(recipe: Recipe, rng: np.random.Generator, frames: int) -> PoseSequen
     gone = rng.random(shape) < 0.05
     gone[:, 0] = False
     xyz[gone], xy[gone], score[gone] = np.nan, np.nan, 0
-    return PoseSequence(xy, score, skeleton, 30.0, 640, 480, tuple(range(people)), xyz)
+    return PoseSequence(
+        xy=xy,
+        score=score,
+        skeleton=skeleton,
+        fps=30.0,
+        width=640,
+        height=480,
+        ids=tuple(range(people)),
+        xyz=xyz,
+    )
 
 
 @pytest.mark.parametrize("name", config.recipes())
@@ -53,14 +62,14 @@ def test_one_step(name: str, tmp_path: Path) -> None:
     kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
     about = {"recipe": {}, "estimator": {}, "clip_s": 0.0, "split": "", "dataset": ""}
     plan = Plan(
-        data,
-        ["train", "train", "test", "test"],
-        recipe.model["name"],
-        kwargs,
-        sampling,
-        recipe.augment,
-        options,
-        about,
+        packed=data,
+        sides=["train", "train", "test", "test"],
+        model=recipe.model["name"],
+        model_kwargs=kwargs,
+        sampling=sampling,
+        augment=recipe.augment,
+        options=options,
+        about=about,
     )
     (tmp_path / "run").mkdir()
     trainer = Trainer(plan, tmp_path / "run", lambda event: None)

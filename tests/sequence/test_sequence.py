@@ -142,7 +142,7 @@ def test_conversion_of_a_sequence() -> None:
 @pytest.mark.parametrize("method", ["uniform", "loop", "hold", "zero"])
 @pytest.mark.parametrize("frames", [1, 2, 9, 10, 11, 19, 20, 57])
 def test_indices_are_in_range_and_of_the_right_number(method: str, frames: int) -> None:
-    options = SamplingOptions(10, method, 3)
+    options = SamplingOptions(length=10, method=method, test_clips=3)
     rng = np.random.default_rng(0)
     for indices in [training_indices(frames, options, rng) for _ in range(20)] + list(
         testing_indices(frames, options)
@@ -152,23 +152,28 @@ def test_indices_are_in_range_and_of_the_right_number(method: str, frames: int) 
 
 
 def test_padding() -> None:
-    get = lambda method: testing_indices(4, SamplingOptions(10, method))[0].tolist()  # noqa: E731
+    get = lambda method: testing_indices(4, SamplingOptions(length=10, method=method))[0].tolist()  # noqa: E731
     assert get("loop") == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
     assert get("hold") == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3]
     assert get("zero") == [0, 1, 2, 3, -1, -1, -1, -1, -1, -1]
-    assert testing_indices(14, SamplingOptions(10, "loop"))[0].tolist() == list(range(2, 12))
+    assert testing_indices(14, SamplingOptions(length=10, method="loop"))[0].tolist() == list(
+        range(2, 12)
+    )
 
 
 def test_uniform_is_increasing_and_spread() -> None:
-    i = training_indices(100, SamplingOptions(10), np.random.default_rng(1))
+    i = training_indices(100, SamplingOptions(length=10), np.random.default_rng(1))
     assert (np.diff(i) > 0).all() and all(10 * n <= v < 10 * n + 10 for n, v in enumerate(i))
-    middle = training_indices(15, SamplingOptions(10), np.random.default_rng(1))
+    middle = training_indices(15, SamplingOptions(length=10), np.random.default_rng(1))
     assert (np.diff(middle) >= 1).all() and middle.max() < 15
 
 
 def test_testing_is_the_same_every_time_and_touches_no_global_state() -> None:
     np_state = np.random.get_state()[1].copy()  # type: ignore[union-attr]
-    a, b = (testing_indices(73, SamplingOptions(32, "uniform", 4)) for _ in range(2))
+    a, b = (
+        testing_indices(73, SamplingOptions(length=32, method="uniform", test_clips=4))
+        for _ in range(2)
+    )
     assert (a == b).all()
     assert (np.random.get_state()[1] == np_state).all()  # type: ignore[index]
 
@@ -220,7 +225,7 @@ def test_windows(frames: int, length: int, step: int, expected: list[tuple[int, 
 
 
 def test_random_frames_keep_their_order() -> None:
-    options = SamplingOptions(32, "random")
+    options = SamplingOptions(length=32, method="random")
     drawn = training_indices(20, options, np.random.default_rng(0))
     assert len(drawn) == 32 and (np.diff(drawn) >= 0).all() and len(set(drawn)) < 20
     tested = testing_indices(20, options)[0]
@@ -228,11 +233,11 @@ def test_random_frames_keep_their_order() -> None:
 
 
 def test_stretched_clips_are_shown_whole_and_in_order() -> None:
-    options = SamplingOptions(16, "stretch")
+    options = SamplingOptions(length=16, method="stretch")
     for frames in (1, 5, 16, 100):
         (shown,) = testing_indices(frames, options)
         assert shown[0] == 0 and shown[-1] == frames - 1 and (np.diff(shown) >= 0).all()
         drawn = training_indices(frames, options, np.random.default_rng(0))
         assert drawn.min() >= 0 and drawn.max() < frames and (np.diff(drawn) >= 0).all()
-    draws = testing_indices(100, SamplingOptions(16, "stretch", test_clips=3))
+    draws = testing_indices(100, SamplingOptions(length=16, method="stretch", test_clips=3))
     assert draws.shape == (3, 16) and draws[0, 0] == 0 and draws[2, -1] == 99
