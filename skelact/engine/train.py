@@ -51,13 +51,13 @@ from skelact.types import Event, Listener
 _FIRST_PHASE = 1_000_000  # its epochs draw from seeds of their own
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a run trains on and how: clips, their sides ('train', 'val', 'test'), the network, all
     options, and what the checkpoint must know."""
 
     packed: Packed
-    sides: list[str]
+    sides: tuple[str, ...]
     model: str
     model_kwargs: dict[str, Any]
     sampling: SamplingOptions
@@ -71,7 +71,7 @@ class Trainer:
     """One run. `fit` trains (or goes on), `finish` tests the best checkpoint."""
 
     def __init__(self, plan: Plan, folder: Path, listener: Listener) -> None:
-        self.plan, self.folder, self.listener = plan, folder, listener
+        self.folder, self.listener = folder, listener
         self.device = parallel.local_device(pick(plan.options.device))
         self.rank, self.processes = parallel.join(self.device)
         keep_memory()
@@ -86,12 +86,11 @@ class Trainer:
                     f"no clip is left for {side}ing",
                     "were people found in the videos? see the table of `skelact extract`",
                 )
+        known: dict[str, Any] = {"dims": self.clips.dims, "seed": plan.options.seed}
         if wants(plan.model, "distances") and "distances" not in plan.model_kwargs:
-            found = joint_distances(plan.packed, self.where["train"])
-            plan.model_kwargs = plan.model_kwargs | {"distances": found}
-        known = {"dims": self.clips.dims, "seed": plan.options.seed}
+            known["distances"] = joint_distances(plan.packed, self.where["train"])
         known = {k: v for k, v in known.items() if wants(plan.model, k)}
-        plan.model_kwargs = known | plan.model_kwargs
+        self.plan = replace(plan, model_kwargs=known | plan.model_kwargs)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
             self.net = self._build().to(self.device)

@@ -82,7 +82,7 @@ def train(
     }
     plan = Plan(
         packed=ready.packed,
-        sides=ready.sides,
+        sides=tuple(ready.sides),
         model=recipe.model["name"],
         model_kwargs={k: v for k, v in recipe.model.items() if k != "name"},
         sampling=recipe.sampling,

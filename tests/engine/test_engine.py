@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +52,9 @@ def waves(root: Path, clips: int = 24) -> packed.Packed:
 
 def plan(root: Path, **options: object) -> Plan:
     data = waves(root)
-    sides = [
+    sides = tuple(
         "test" if n % 4 >= 2 else "val" if n % 8 in (0, 1) else "train" for n in range(len(data))
-    ]
+    )
     train = TrainOptions(
         **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
     )  # type: ignore[arg-type]
@@ -223,7 +223,7 @@ def test_training_does_not_touch_the_global_random_state(tmp_path: Path) -> None
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     p = plan(tmp_path)
-    p.sides = ["train"] * len(p.sides)
+    p = replace(p, sides=("train",) * len(p.sides))
     with pytest.raises(DatasetError, match="no clip is left for testing"):
         Trainer(p, tmp_path, lambda event: None)
 
@@ -316,9 +316,8 @@ def test_bad_predict_options(bad: dict[str, float]) -> None:
 
 def asgcn(root: Path, folder: str, **options: object) -> Trainer:
     """AS-GCN, small, with its two phases."""
-    made = plan(root, pretrain_epochs=2, **options)
-    made.model = "asgcn"
-    made.model_kwargs = {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
+    small = {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
+    made = replace(plan(root, pretrain_epochs=2, **options), model="asgcn", model_kwargs=small)
     (root / folder).mkdir(exist_ok=True)
     return Trainer(made, root / folder, lambda event: None)
 
@@ -341,8 +340,8 @@ def test_the_first_phase_resumes(tmp_path: Path) -> None:
     whole.fit()
     killed = asgcn(tmp_path, "killed", epochs=1)
     assert killed.pretraining is not None
-    killed.plan.options = replace(killed.plan.options, pretrain_epochs=1)
-    killed.pretraining.options = killed.plan.options
+    options = replace(killed.plan.options, pretrain_epochs=1)
+    killed.plan, killed.pretraining.options = replace(killed.plan, options=options), options
     killed._pretrain(1)
     resumed = asgcn(tmp_path, "killed", epochs=1)
     assert resumed.resume() and resumed.pretraining is not None
@@ -355,8 +354,8 @@ def test_the_first_phase_resumes(tmp_path: Path) -> None:
 
 
 def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> None:
-    made = plan(tmp_path, epochs=1)
-    made.model, made.model_kwargs = "stgcn-kth", {"base_channels": 8}
+    small = {"base_channels": 8}
+    made = replace(plan(tmp_path, epochs=1), model="stgcn-kth", model_kwargs=small)
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     run.fit()
@@ -366,10 +365,25 @@ def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> No
     checkpoint.network(checkpoint.read(tmp_path / "run" / "best.pt"))
 
 
+def test_one_plan_serves_several_trainers(tmp_path: Path) -> None:
+    """What a trainer finds out for its network stays with it: here the other trainer's training
+    clips have other distances."""
+    made = replace(plan(tmp_path), model="stgcn-kth", model_kwargs={"base_channels": 8})
+    first, second = (Trainer(made, tmp_path, lambda event: None) for _ in range(2))
+    assert made.model_kwargs == {"base_channels": 8}
+    assert first.plan.model_kwargs == second.plan.model_kwargs
+    swapped = {"train": "test", "test": "train", "val": "val"}
+    other = replace(made, sides=tuple(swapped[s] for s in made.sides))
+    third = Trainer(other, tmp_path, lambda event: None)
+    assert third.plan.model_kwargs["distances"] != first.plan.model_kwargs["distances"]
+    with pytest.raises(FrozenInstanceError):
+        made.model = "stgcn"  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("streams", ["bone", "joint+bone", "bone-motion"])
 def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     made = plan(tmp_path, epochs=1)
-    made.sampling = replace(made.sampling, streams=streams)
+    made = replace(made, sampling=replace(made.sampling, streams=streams))
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     run.fit()

@@ -63,7 +63,7 @@ def test_one_step(name: str, tmp_path: Path) -> None:
     about = {"recipe": {}, "estimator": {}, "clip_s": 0.0, "split": "", "dataset": ""}
     plan = Plan(
         packed=data,
-        sides=["train", "train", "test", "test"],
+        sides=("train", "train", "test", "test"),
         model=recipe.model["name"],
         model_kwargs=kwargs,
         sampling=sampling,

@@ -57,8 +57,8 @@ def test_shares_of_classes_count() -> None:
 
 
 def run_of(root: Path, folder: str = "run", **options: object) -> Trainer:
-    made = replace(plan(root, **{"epochs": 1, "repeat": 6, **options}), model="rocket")
-    made.model_kwargs = {"kernels": 200}
+    made = plan(root, **{"epochs": 1, "repeat": 6, **options})
+    made = replace(made, model="rocket", model_kwargs={"kernels": 200})
     (root / folder).mkdir(exist_ok=True)
     return Trainer(made, root / folder, lambda event: None)
 

@@ -35,8 +35,8 @@ COCO, NTU = SKELETONS["coco-17"], SKELETONS["ntu-25"]
 
 def finished(root: Path, name: str, streams: str = "joint", **options: object) -> Path:
     made = plan(root, **{"epochs": 2, **options})
-    made.sampling = replace(made.sampling, streams=streams)
-    made.about = made.about | {"recipe": {"sampling": {"streams": streams}}}
+    about = made.about | {"recipe": {"sampling": {"streams": streams}}}
+    made = replace(made, sampling=replace(made.sampling, streams=streams), about=about)
     (root / name).mkdir()
     run = Trainer(made, root / name, lambda event: None)
     run.fit()
@@ -84,9 +84,8 @@ def test_averaged_weights_are_kept_and_resumed(tmp_path: Path) -> None:
 
 def test_balance(tmp_path: Path) -> None:
     made = plan(tmp_path, balance="sampler", repeat=50)
-    made.sides = [
-        "val" if s == "train" and n % 2 and n > 8 else s for n, s in enumerate(made.sides)
-    ]
+    sides = ["val" if s == "train" and n % 2 and n > 8 else s for n, s in enumerate(made.sides)]
+    made = replace(made, sides=tuple(sides))
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     labels = made.packed.labels[run.where["train"]]
@@ -224,8 +223,7 @@ def test_another_network_is_refused() -> None:
 
 @pytest.mark.parametrize(("what", "trained"), [("backbone", "cls_head"), ("stage:1", "gcn.1")])
 def test_what_is_frozen_does_not_move(tmp_path: Path, what: str, trained: str) -> None:
-    made = plan(tmp_path, epochs=1)
-    made.initial = lambda net: freeze(net, what)
+    made = replace(plan(tmp_path, epochs=1), initial=lambda net: freeze(net, what))
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     before = {k: v.clone() for k, v in run.net.state_dict().items()}
