@@ -63,4 +63,4 @@ def _drawn(data: Packed, n: int) -> tuple[list[Any], int]:
         ]
         for frame in xy[::every]
     ]
-    return frames, round(1000 * every / 30)
+    return frames, round(1000 * every / float(data.fps[n]))
