@@ -16,6 +16,7 @@ IMPORT = "import"  # poses made by another program
 RTMO = ("rtmo-s", "rtmo-m", "rtmo-l")
 RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
 ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)
+_NAMES = (*ESTIMATORS, "auto", "custom", IMPORT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,11 @@ class PoseOptions:
     )
 
     def __post_init__(self) -> None:
+        if self.estimator not in _NAMES:
+            raise ConfigError(
+                f"no estimator is called {self.estimator!r}{nearest(self.estimator, ESTIMATORS)}",
+                f"auto, {', '.join(ESTIMATORS)}",
+            )
         if not 1 <= self.max_persons <= 32:
             raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
         for name in ("min_confidence", "follow_confidence", "rescue_confidence"):
@@ -133,13 +139,3 @@ class Estimator(Protocol):
     def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
         """People without ids, in pixels of the picture given."""
         ...
-
-
-def check_name(name: str) -> str:
-    """The name itself, if there is such an estimator; ConfigError otherwise."""
-    if name not in (*ESTIMATORS, "auto", "custom"):
-        raise ConfigError(
-            f"no estimator is called {name!r}{nearest(name, ESTIMATORS)}",
-            f"auto, {', '.join(ESTIMATORS)}",
-        )
-    return name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skelact.errors import ConfigError
 from skelact.pose import blazepose
-from skelact.pose.base import BLAZEPOSE, RTMO, RTMPOSE, Estimator, PoseOptions, check_name
+from skelact.pose.base import BLAZEPOSE, IMPORT, RTMO, RTMPOSE, Estimator, PoseOptions
 from skelact.pose.mirrored import Mirrored
 
 WEIGHTS_VARIABLE = "SKELACT_MODELS"
@@ -22,8 +22,9 @@ def weights_folder() -> Path:
 
 def resolve(options: PoseOptions) -> PoseOptions:
     """'auto' becomes the best estimator whose weights are on this machine: a pulled mmpose model if
-    there is a GPU, else blazepose."""
-    check_name(options.estimator)
+    there is a GPU, else blazepose. ConfigError for imported poses: nothing estimates them."""
+    if options.estimator == IMPORT:
+        raise ConfigError("imported poses come from a folder", "give --poses-from FOLDER")
     if options.estimator != "auto":
         return options
     return replace(options, estimator=_best())

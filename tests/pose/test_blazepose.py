@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from skelact.errors import ConfigError
-from skelact.pose.base import Picture, PoseOptions
+from skelact.pose.base import ESTIMATORS, IMPORT, Picture, PoseOptions
 from skelact.pose.blazepose import BlazePose
+from skelact.pose.choose import resolve
 from skelact.types import FramePose
 from skelact.video.frames import read_frames
 from skelact.video.probe import probe
@@ -102,6 +103,16 @@ def test_what_is_for_blazepose_is_refused_elsewhere() -> None:
         PoseOptions(rescue_confidence=0.1)
     with pytest.raises(ConfigError, match="cannot be negative"):
         PoseOptions(look_back_s=-1)
+
+
+def test_only_estimators_there_are() -> None:
+    says = r"no estimator is called 'blazpose' \(did you mean 'blazepose'\?\)"
+    with pytest.raises(ConfigError, match=says):
+        PoseOptions(estimator="blazpose")
+    for name in (*ESTIMATORS, "auto", "custom", IMPORT):
+        assert PoseOptions(estimator=name).estimator == name
+    with pytest.raises(ConfigError, match="come from a folder"):
+        resolve(PoseOptions(estimator=IMPORT))
 
 
 def test_a_real_clip_dark_at_first(clip: Path, tmp_path: Path) -> None:
