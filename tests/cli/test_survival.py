@@ -14,8 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from skelact.cache import Cache
+from skelact.datasets import packed
+from skelact.engine.batches import DeviceClips
+from skelact.engine.options import AugmentOptions
+from skelact.pipeline.sequences import load_sequences
+from skelact.sequence.normalise import NormaliseOptions, network_input
+from skelact.sequence.sampling import SamplingOptions
 from skelact.video.frames import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
@@ -73,14 +80,14 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
     failed = {Path(f["path"]).name: f for f in json.loads(done.stdout)["failed"]}
     assert set(failed) == {"empty.mp4", "text.mp4", "sound.mp4", "cut.mp4", "nobody.mp4"}
     says = {
-        "empty": "0 bytes",
-        "text": "no video",
-        "sound": "no",
-        "cut": "cut off",
-        "nobody": "no person",
+        "empty": "is empty (0 bytes)",
+        "text": "holds no video that can be decoded",
+        "sound": "holds no video that can be decoded",
+        "cut": "is cut off: its index is missing",
+        "nobody": "no person found in any of 10 frames",
     }
     for name, words in says.items():
-        assert words in failed[f"{name}.mp4"]["reason"]
+        assert failed[f"{name}.mp4"]["reason"].endswith(words)
     assert "Traceback" not in done.stderr
     shown = run("extract", bad_files)
     assert "5 failed" in shown.stderr and shown.returncode == 2
@@ -320,15 +327,43 @@ def test_an_estimator_process_that_dies_takes_only_its_video_with_it(
     assert "process died" in content["failed"][0]["reason"]
 
 
-def test_nan_free_all_the_way(clip: Path, cache_dir: Path) -> None:
-    """A person who is not seen in some frames reaches the network as numbers."""
-    from skelact.pipeline.sequences import load_sequences
-    from skelact.sequence.normalise import NormaliseOptions, network_input
+def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
+    """A person who is not seen in some frames, black ones longer than any gap that is bridged,
+    reaches the network as numbers, in training as in prediction."""
+    lit = probe(short_clip(sample("Kata_A1_C0.avi"), tmp_path / "lit.mp4", 40))
+    video, size = tmp_path / "gap.avi", (lit.width, lit.height)
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), lit.fps, size)
+    for n, frame in enumerate(read_frames(lit)):
+        writer.write(np.zeros_like(frame) if 14 <= n < 26 else frame)
+    writer.release()
 
-    done = run("extract", clip, "--cache-dir", cache_dir, "--json")
-    entry = Path(json.loads(done.stdout)["videos"][0]["sequences"])
-    found = Cache(cache_dir).find("sequences", entry.name)
-    assert found is not None
-    for _, sequence in load_sequences(found):
-        values = network_input(sequence, NormaliseOptions(dims=3))
-        assert values.shape[-1] == 3 and np.isfinite(values).all()
+    done = run("extract", video, "--cache-dir", cache_dir, "--json")
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)["videos"]
+    assert told["frames_with_people"] < told["frames"] == 40
+    found = Cache(cache_dir).must_find("sequences", Path(told["sequences"]).name)
+    ((_, sequence),) = load_sequences(found)
+    unseen = np.isnan(sequence.xy[0]).all(axis=(1, 2))
+    assert unseen[14:26].all() and not unseen.all()
+
+    for dims in (2, 3):
+        values = network_input(sequence, NormaliseOptions(dims=dims))
+        assert np.isnan(values[0, unseen, :, :2]).all()
+        clip = packed.Sample("gap", "kata", 0, values, sequence.fps)
+        with Cache(tmp_path / "cache").write(packed.STAGE, f"gap{dims}", {}) as folder:
+            packed.write(folder, [clip], ("kata",), sequence.skeleton, 1, {"dims": dims})
+        entry = Cache(tmp_path / "cache").must_find(packed.STAGE, f"gap{dims}")
+        clips = DeviceClips(packed.open_packed(entry), torch.device("cpu"))
+        one, sampling, rng = np.array([0]), SamplingOptions(length=40), np.random.default_rng(0)
+        trained, _ = clips.training(one, sampling, AugmentOptions(), rng)
+        tested, _ = clips.testing(one, sampling)
+        for x in (trained, tested):
+            assert x.shape[-1] == 3 and torch.isfinite(x).all()
+            assert (x[0, 0] == 0).all(dim=(1, 2)).any()  # the frames without them
+
+    done = run("predict", video, "--cache-dir", cache_dir, "--json")
+    assert done.returncode == 0, done.stderr
+    (prediction,) = json.loads(done.stdout)["predictions"]
+    assert prediction["segments"]
+    for segment in prediction["segments"]:
+        assert np.isfinite(list(segment["probabilities"].values())).all()
