@@ -96,7 +96,8 @@ def actional_by_rule() -> np.ndarray:
 def compare_aim(aim: LinkInference, fixture: Fixture) -> None:
     tensor = {k: torch.from_numpy(v) for k, v in fixture.items()}
     x = aim.sampled(network_input(fixture, AIM))
-    torch.testing.assert_close(x, tensor["out/x_nodes"])
+    if "out/x_nodes" in tensor:
+        torch.testing.assert_close(x, tensor["out/x_nodes"])
     off = ~torch.eye(25, dtype=torch.bool)
     noise = torch.full((4, 25, 25, 3), 0.5)
     noise[:, off] = tensor["in/gumbel_uniform"]

@@ -54,7 +54,7 @@ CASES = [*STGCN, *OTHERS, "pyskl_sgn_V25", "orig_agcn_V25", "orig_msg3d_V18", *O
 FULL_SIZE = ["fullsize_stgcn_V17", "fullsize_msg3d_V17"]
 
 # How a case's learnt graphs start, beside the importances about 1 that are usual.
-INIT = [f"pyskl_{n}_coco" for n in ("stgcn_init", "stgcnpp", "aagcn", "ctrgcn")]
+INIT = [f"pyskl_{n}_coco" for n in ("stgcn_init", "stgcnpp", "aagcn", "ctrgcn")] + KTH
 OFFSET = ["pyskl_stgcn_offset_coco", "orig_agcn_V25", "pyskl_msg3d_coco", "orig_msg3d_V18"]
 OFFSET += ["fullsize_msg3d_V17"]
 
@@ -100,6 +100,7 @@ def original(case: str, about: dict[str, Any]) -> tuple[Recogniser, Callable[[st
     if case.startswith("kth"):
         kwargs = {"partition": args["partitioning"], "residual": args["residual"]}
         kwargs |= {"edge_importance": False, "learn_adjacency": True, "base_channels": 8}
+        kwargs |= {"distances": about.get("distances")}
         net = build("stgcn-kth", 6, SKELETONS["body-25"], in_channels=2, **kwargs)
         return net, _kth_name
     if "agcn" in case:
@@ -181,6 +182,8 @@ def fill(case: str, name: str, value: Tensor) -> Tensor:
     if (last == "A" and case not in INIT) or last == "num_batches_tracked":
         return value
     if last == "A":
+        if case in KTH:  # its layers once had one in common, which was filled last by this name
+            r = draw("conv.9.spatialConv.A")
         new = value.numpy() + 0.02 * r.standard_normal(shape)
     elif last == "alpha":
         new = r.uniform(0.2, 0.8, shape)
@@ -210,7 +213,7 @@ def with_weights(
             given = torch.from_numpy(fixture[f"sd/{name}"])
             state[ours] = as_ours(name, given, value.shape)
         else:
-            own = as_ours(name, value, value.shape)
+            own = as_ours(name, value, value.shape).clone()
             state[ours] = as_ours(name, fill(case, name, own), value.shape)
     net.load_state_dict(state)
     return net, theirs
