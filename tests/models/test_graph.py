@@ -16,7 +16,7 @@ from skelact.models.graph import (
     window_graph,
 )
 from skelact.skeletons import SKELETONS, Skeleton
-from tests.conftest import SHARED, need
+from tests.parity.numbers import reference
 
 LAYOUTS = {
     "coco": "coco-17",
@@ -74,7 +74,7 @@ def test_unknown_names() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pyskl(layout: str) -> None:
-    graphs = np.load(need(SHARED / "parity" / "graphs.npz"))
+    graphs = reference("graphs")
     skeleton = SKELETONS[LAYOUTS[layout]]
     for mode in ("spatial", "stgcn_spatial", "binary_adj"):
         expected = graphs[f"pyskl/{layout}/{mode}"]
@@ -110,7 +110,7 @@ NTU_EDGE = Skeleton.from_dict(
 @pytest.mark.parametrize("layout", ["openpose", "ntu-rgb+d", "ntu_edge"])
 @pytest.mark.parametrize("hop", [1, 2, 4])
 def test_original_stgcn(layout: str, hop: int) -> None:
-    graphs = np.load(need(SHARED / "parity" / "graphs.npz"))
+    graphs = reference("graphs")
     skeleton = {
         "openpose": SKELETONS["openpose-18"],
         "ntu-rgb+d": SKELETONS["ntu-25-thumb"],
@@ -129,7 +129,7 @@ def test_original_stgcn(layout: str, hop: int) -> None:
 
 @pytest.mark.parametrize(("layout", "ours"), [("ntu", "ntu-25-thumb"), ("kinetics", "openpose-18")])
 def test_original_msg3d(layout: str, ours: str) -> None:
-    graphs = np.load(need(SHARED / "parity" / "graphs.npz"))
+    graphs = reference("graphs")
     links = adjacency(SKELETONS[ours], "binary_adj")[0].astype(float)
     np.testing.assert_allclose(links, graphs[f"msg3d_orig/{layout}/A_binary"])
     expected = graphs[f"msg3d_orig/{layout}/k_adjacency_with_self_symnorm"]
@@ -138,7 +138,7 @@ def test_original_msg3d(layout: str, ours: str) -> None:
 
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_kth_report(partition: str) -> None:
-    graphs = np.load(need(SHARED / "parity" / "graphs.npz"))
+    graphs = reference("graphs")
     distances = graphs["kth/example_mean_distances"].tolist()
     a = kth_partition(SKELETONS["body-25"], partition, distances)
     # rows are receivers there

@@ -5,7 +5,7 @@ import pytest
 
 from skelact.sequence.normalise import by_kinect, interleaved
 from skelact.skeletons import SKELETONS
-from tests.conftest import SHARED, need
+from tests.parity.numbers import reference
 
 NTU = SKELETONS["ntu-25"]
 
@@ -17,7 +17,7 @@ def people(frames: int = 6, count: int = 2) -> np.ndarray:
 
 @pytest.mark.parametrize(("case", "source"), [("2p", "ann3d"), ("1p", "ann3d_1p")])
 def test_equal_to_pyskl(case: str, source: str) -> None:
-    f = np.load(need(SHARED / "parity" / "transforms.npz"))
+    f = reference("transforms")
     x = f[f"{source}/keypoint"].astype(np.float32)
     x = np.where(x.any(axis=-1, keepdims=True), x, np.float32(np.nan))
     ours = np.nan_to_num(by_kinect(x, NTU))

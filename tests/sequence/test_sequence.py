@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
@@ -19,7 +18,8 @@ from skelact.sequence.sampling import (
 )
 from skelact.skeletons import SKELETONS
 from skelact.types import FramePose
-from tests.conftest import SHARED, need, sequence_of, walking
+from tests.conftest import sequence_of, walking
+from tests.parity.numbers import reference
 
 COCO = SKELETONS["coco-17"]
 NAN = np.nan
@@ -179,10 +179,8 @@ def test_testing_is_the_same_every_time_and_touches_no_global_state() -> None:
 
 
 def test_test_indices_equal_the_reference() -> None:
-    content = np.load(need(SHARED / "parity" / "transforms.npz"))
-    found = [
-        re.fullmatch(r"UniformSampleFrames/mmaction2/T(\d+)/clips(\d+)", k) for k in content.files
-    ]
+    content = reference("transforms")
+    found = [re.fullmatch(r"UniformSampleFrames/mmaction2/T(\d+)/clips(\d+)", k) for k in content]
     cases = [m for m in found if m]
     assert len(cases) > 10
     for case in cases:
@@ -193,22 +191,12 @@ def test_test_indices_equal_the_reference() -> None:
 
 
 def test_image_normalisation_equals_the_reference() -> None:
-    content = np.load(need(SHARED / "parity" / "transforms.npz"))
+    content = reference("transforms")
     keypoints = content["ann2d/keypoint"].astype(np.float32)
     score = content["ann2d/keypoint_score"].astype(np.float32)
     expected = content["pyskl/PreNormalize2D/keypoint(with score, thr .01)"]
     ours = by_image(keypoints, 1920, 1080)
-    if not np.allclose(ours[score > 0.01], expected[..., :2][score > 0.01], atol=1e-5):
-        meta = json.loads((SHARED / "parity" / "transforms.json").read_text())
-        height, width = next(v for k, v in _walk(meta) if k == "img_shape")
-        ours = by_image(keypoints, width, height)
     np.testing.assert_allclose(ours[score > 0.01], expected[..., :2][score > 0.01], atol=1e-5)
-
-
-def _walk(node: object) -> list[tuple[str, object]]:
-    if isinstance(node, dict):
-        return [(k, v) for k, v in node.items()] + [x for v in node.values() for x in _walk(v)]
-    return [x for v in node for x in _walk(v)] if isinstance(node, list) else []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from skelact.errors import ConfigError
 from skelact.sequence.streams import STREAMS, needs_next, parse, parts
 from skelact.skeletons import SKELETONS
-from tests.conftest import SHARED, need
+from tests.parity.numbers import reference
 
 NAMES = dict(zip(("j", "b", "jm", "bm"), STREAMS, strict=True))
 
@@ -49,7 +49,7 @@ def test_arrays_and_tensors_alike() -> None:
 
 @pytest.mark.parametrize("short", NAMES)
 def test_equal_to_pyskl_in_2d(short: str) -> None:
-    f = np.load(need(SHARED / "parity" / "transforms.npz"))
+    f = reference("transforms")
     x = f["pyskl/PreNormalize2D/keypoint(with score, thr .01)"].astype(np.float32)
     ours = whole(x, "coco-17", 2, NAMES[short])
     np.testing.assert_allclose(ours, f[f"pyskl/coco/PreNormalize2D+GenSkeFeat/{short}"], atol=1e-6)
@@ -58,7 +58,7 @@ def test_equal_to_pyskl_in_2d(short: str) -> None:
 @pytest.mark.parametrize("short", NAMES)
 @pytest.mark.parametrize("people", ["1p", "2p"])
 def test_equal_to_mmaction_in_3d(short: str, people: str) -> None:
-    f = np.load(need(SHARED / "parity" / "transforms.npz"))
+    f = reference("transforms")
     x = f[f"f32in/PreNormalize3D/{people}/keypoint"].astype(np.float32)
     ours = whole(x, "ntu-25", 3, NAMES[short])
     expected = f[f"f32in/nturgb+d/PreNormalize3D+GenSkeFeat/{people}/{short}"]
@@ -67,7 +67,7 @@ def test_equal_to_mmaction_in_3d(short: str, people: str) -> None:
 
 @pytest.mark.parametrize("short", ["b", "bm"])
 def test_equal_to_mmaction_on_openpose(short: str) -> None:
-    f = np.load(need(SHARED / "parity" / "transforms.npz"))
+    f = reference("transforms")
     size = np.array([1920, 1080], np.float32) / 2
     xy = (f["ann2d_openpose18/keypoint"].astype(np.float32) - size) / size
     score = f["ann2d_openpose18/keypoint_score"].astype(np.float32)[..., None]

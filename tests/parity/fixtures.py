@@ -1,0 +1,160 @@
+"""Reading the reference implementations' numbers: those in this folder, and the large fixtures from
+which they were taken. No test needs the large ones."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.parity.asgcn import (
+    AIM,
+    FULL,
+    SMALL,
+    actional_by_rule,
+    aim_with_weights,
+    asgcn,
+    asgcn_with_weights,
+    compare_aim,
+    compare_backbone_and_forecast,
+)
+from tests.parity.asgcn import compare_full_size as compare_full_asgcn
+from tests.parity.networks import (
+    CASES,
+    FULL_SIZE,
+    GRADIENT_TOLERANCE,
+    Fixture,
+    compare_full_size,
+    compare_outputs,
+    draw,
+    gradients,
+    input_by_rule,
+    network_input,
+    network_of,
+    stages,
+    with_weights,
+)
+
+FOLDER = Path(__file__).parent
+LARGE = FOLDER.parent.parent.parent / "shared" / "parity"
+ALL = [*CASES, *FULL_SIZE, SMALL, FULL, AIM]
+SAMPLE = 48  # values kept of a stage's output
+
+
+def large(case: str) -> tuple[dict[str, Any], Fixture]:
+    """What is known about a case, and its large fixture."""
+    about = json.loads((LARGE / f"{case}.json").read_text())
+    with np.load(LARGE / f"{case}.npz") as content:
+        return about, dict(content)
+
+
+@cache
+def _small() -> tuple[dict[str, dict[str, Any]], Fixture]:
+    with np.load(FOLDER / "networks.npz") as content:
+        return json.loads((FOLDER / "networks.json").read_text()), dict(content)
+
+
+def small(case: str) -> tuple[dict[str, Any], Fixture]:
+    """The same from this folder: `stages` and `gradients` stand for `stage/…` and `grad/…`; what
+    the fill rule gives is not stored."""
+    abouts, content = _small()
+    return abouts[case], unpacked(case, abouts[case], content)
+
+
+def unpacked(case: str, about: dict[str, Any], content: Fixture) -> Fixture:
+    """A case's fixture out of what the folder's file holds."""
+    found = {k.removeprefix(f"{case}:"): v for k, v in content.items() if k.startswith(f"{case}:")}
+    if "in/x" not in found:
+        found["in/x"] = input_by_rule(about["input"])
+    if case == SMALL:
+        found["in/A_act"] = actional_by_rule()
+    if case == AIM:
+        found["out/edges_onehot"] = found["out/edges_onehot"].astype(np.float32)
+    shapes = statistics(case, about)
+    _split(found, "statistics", "sd", shapes)
+    _split(found, "statistics_after", "after_train_step_bn", shapes)
+    if "gradnorms" in found:
+        _split(found, "gradnorms", "gradnorm", dict.fromkeys(parameters(case, about), ()))
+    return found
+
+
+def _split(found: Fixture, packed: str, prefix: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    if packed not in found:
+        return
+    row, at = found.pop(packed), 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        found[f"{prefix}/{name}"] = row[at : at + size].reshape(shape)
+        at += size
+    assert at == len(row), f"{packed} of a network of another form"
+
+
+def statistics(case: str, about: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The reference's names of a network's running statistics, sorted, and their shapes."""
+    if case == AIM:
+        places = [f"encoder.mlp{n}.bn.running_{s}" for n in (1, 2, 3, 4) for s in ("mean", "var")]
+        return dict.fromkeys(places, (128,))
+    net, theirs = asgcn(case) if case in (SMALL, FULL) else network_of(case, about)
+    state = net.state_dict()
+    found = {name: tuple(state[k].shape) for k, name in theirs.items() if "running" in name}
+    return dict(sorted(found.items()))
+
+
+def parameters(case: str, about: dict[str, Any]) -> list[str]:
+    """The reference's names of a network's parameters, sorted."""
+    net, theirs = network_of(case, about)
+    return sorted(theirs[k] for k, _ in net.named_parameters())
+
+
+def sampled(value: np.ndarray) -> np.ndarray:
+    """Some elements of a stage's output, evenly spread."""
+    flat = np.asarray(value).ravel()
+    return flat[np.linspace(0, flat.size - 1, SAMPLE).astype(int)]
+
+
+def digest(values: dict[str, np.ndarray]) -> np.ndarray:
+    """Of every gradient, by sorted names, its norm and its product with a random unit vector: at
+    most as far apart as the gradients themselves."""
+    rows = []
+    for name, value in sorted(values.items()):
+        flat = np.asarray(value, np.float64).ravel()
+        way = draw(f"direction:{name}").standard_normal(flat.size)
+        rows.append((np.linalg.norm(flat), flat @ way / np.linalg.norm(way)))
+    return np.array(rows)
+
+
+def compare(case: str, about: dict[str, Any], fixture: Fixture) -> None:
+    """Our network, its weights by the fill rule, with what this folder keeps of the reference's
+    numbers. AssertionError where they differ."""
+    if case == AIM:
+        compare_aim(aim_with_weights(fixture), fixture)
+        return
+    if case == FULL:
+        compare_full_asgcn(asgcn_with_weights(case, fixture), fixture)
+        return
+    if case == SMALL:
+        features = compare_backbone_and_forecast(asgcn_with_weights(case, fixture), fixture)
+        _close(sampled(features.numpy()), fixture["stages"][0], "class_layer_8")
+        return
+    net, theirs = with_weights(case, about, fixture)
+    x = network_input(fixture, case)
+    if case in FULL_SIZE:
+        compare_full_size(net, fixture, x, theirs)
+        return
+    seen = stages(net, x, about["stages"])
+    for name, expected in zip(about["stages"], fixture["stages"], strict=True):
+        _close(sampled(seen[name].numpy()), expected, name)
+    compare_outputs(net, fixture, x, theirs)
+    if "gradients" not in fixture:
+        return
+    ours, expected = digest(gradients(net, fixture, x, theirs)), fixture["gradients"]
+    gap = np.linalg.norm(ours - expected, axis=0) / np.linalg.norm(expected, axis=0)
+    tolerance = GRADIENT_TOLERANCE.get(case, 1e-3)
+    assert gap[0] < tolerance and gap[1] < 3 * tolerance, f"{case}: gradients differ by {gap}"
+
+
+def _close(ours: np.ndarray, expected: np.ndarray, name: str) -> None:
+    np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-4, err_msg=name)
