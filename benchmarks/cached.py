@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 
 from skelact.cache import Cache
-from skelact.pipeline.sequences import sequences_of
 from skelact.pose.base import PoseOptions
 from skelact.pose.blazepose import fingerprint
-from skelact.pose.extract import STAGE, Job, count_people, manifest_of
 from skelact.pose.store import write_poses
 from skelact.sequence.clean import SequenceOptions
 from skelact.skeletons import SKELETONS
-from skelact.types import FramePose
+from skelact.stages.extraction import STAGE, Job, count_people, manifest_of
+from skelact.stages.sequences import sequences_of
+from skelact.types import PersonPose
+from skelact.video.cut import ClipOptions
 from skelact.video.probe import probe
-from skelact.video.split import SplitOptions
 
 CLIPS, FRAMES = 1000, 75
 
@@ -55,7 +55,7 @@ def fill(root: Path) -> None:
     cache, pose = Cache(root / "cache"), PoseOptions(estimator="blazepose")
     skeleton, rng = SKELETONS["blazepose-33"], np.random.default_rng(0)
     xy, xyz = rng.uniform(0, 40, (33, 2)), rng.normal(size=(33, 3))
-    person = FramePose(
+    person = PersonPose(
         xy.astype(np.float32), np.ones(33, np.float32), xyz.astype(np.float32), person_id=0
     )
     frames, info = [[person]] * FRAMES, probe(first)
@@ -64,5 +64,5 @@ def fill(root: Path) -> None:
         manifest = manifest_of(job, info, "blazepose", fingerprint(), skeleton)
         with cache.write(STAGE, job.key, manifest | count_people(frames)) as target:
             write_poses(target, frames)
-        sequences_of(cache.must_find(STAGE, job.key), SplitOptions(), SequenceOptions(), cache)
+        sequences_of(cache.require(STAGE, job.key), ClipOptions(), SequenceOptions(), cache)
     cache.save_hashes()

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skelact.engine.device import autocast, keep_memory, pick
+from skelact.device import autocast, resolve_device, tune_malloc
 from skelact.models import build
-from skelact.models.catalogue import CATALOGUE, Entry
-from skelact.models.fold import folded
+from skelact.models.cards import MODEL_CARDS, ModelCard
+from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.models.layers import as_published
 from skelact.skeletons import SKELETONS
 
@@ -27,7 +27,7 @@ FORMS = {
     "plain": (True, True),
     "ours": (True, True),
     "bf16": (True, False),
-    "folded": (False, True),
+    "fuse_conv_bn": (False, True),
 }
 ON_GPU = {"compiled": (True, True)}
 
@@ -35,9 +35,9 @@ ON_GPU = {"compiled": (True, True)}
 def measure(name: str, form: str) -> None:
     """Samples/s of one form of one network, printed."""
     torch.manual_seed(0)
-    entry, device = next(e for e in CATALOGUE if e.name == name), pick("auto")
+    entry, device = next(e for e in MODEL_CARDS if e.name == name), resolve_device("auto")
     if form != "plain":
-        keep_memory()
+        tune_malloc()
     persons, frames, channels = entry.shape
     net = build(name, CLASSES, SKELETONS["coco-17"], channels, persons).to(device)
     if form == "plain":
@@ -46,7 +46,7 @@ def measure(name: str, form: str) -> None:
     labels = torch.arange(len(x), device=device) % CLASSES
     optimiser = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, nesterov=True)
     run = torch.compile(net.training_output) if form == "compiled" else net.training_output
-    evaluated = folded(net) if form == "folded" else net.eval()
+    evaluated = fuse_conv_bn(net) if form == "fuse_conv_bn" else net.eval()
 
     def train() -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -73,7 +73,7 @@ def measure(name: str, form: str) -> None:
             print("train", _rate(train, len(x), device))
 
 
-def _batch(entry: Entry) -> int:
+def _batch(entry: ModelCard) -> int:
     return {"asgcn": 2, "sgn": 64, "esan": 64}.get(entry.name, 8)
 
 
@@ -91,7 +91,7 @@ def _rate(step: object, samples: int, device: torch.device) -> float:
 def main(names: list[str] | None = None, rounds: int = 2) -> None:
     forms = [*FORMS, *(ON_GPU if torch.cuda.is_available() else ())]
     print("median samples/s; in brackets the median ratio to the plain form")
-    for name in names or [e.name for e in CATALOGUE]:
+    for name in names or [e.name for e in MODEL_CARDS]:
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
             for form in forms:

@@ -29,7 +29,7 @@ import sys, time
 from skelact.cache import Cache
 from skelact.datasets import packed
 started = time.monotonic()
-data = packed.open_packed(Cache(sys.argv[1]).must_find("packed", "ntu"))
+data = packed.open_packed(Cache(sys.argv[1]).require("packed", "ntu"))
 first = float(data.keypoints[data.offsets[-2], 0, 0, 0])
 print(time.monotonic() - started, resident())
 """
@@ -46,12 +46,12 @@ import sys, time
 import numpy as np, torch
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.engine.batches import DeviceClips
-from skelact.engine.device import pick
-from skelact.engine.options import AugmentOptions
+from skelact.training.batches import DeviceClips
+from skelact.device import resolve_device
+from skelact.options import AugmentOptions
 from skelact.sequence.sampling import SamplingOptions
-data = packed.open_packed(Cache(sys.argv[1]).must_find("packed", "ntu"))
-clips, rng = DeviceClips(data, pick("auto")), np.random.default_rng(0)
+data = packed.open_packed(Cache(sys.argv[1]).require("packed", "ntu"))
+clips, rng = DeviceClips(data, resolve_device("auto")), np.random.default_rng(0)
 order = rng.permutation(len(data))[:8192].reshape(-1, 128)
 clips.training(order[0], SamplingOptions(), AugmentOptions(), rng)
 started = time.monotonic()

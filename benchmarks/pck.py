@@ -11,11 +11,11 @@ from scipy.io import loadmat
 
 from skelact.cache import Cache
 from skelact.config import shipped
-from skelact.pipeline.poses import poses_of
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import read_poses
 from skelact.skeletons import SKELETONS, Skeleton
-from skelact.video.split import CodingOptions
+from skelact.stages.poses import poses_of
+from skelact.video.cut import CodingOptions
 
 PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 TRUTH = SKELETONS["mads-19"]

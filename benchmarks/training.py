@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.datasets.packed import Packed
-from skelact.engine.batches import DeviceClips
-from skelact.engine.device import autocast, keep_memory, pick
-from skelact.engine.options import AugmentOptions
+from skelact.device import autocast, resolve_device, tune_malloc
 from skelact.models import build
 from skelact.models.layers import as_published
+from skelact.options import AugmentOptions
 from skelact.sequence.sampling import SamplingOptions, uniform
 from skelact.skeletons import SKELETONS
+from skelact.training.batches import DeviceClips
 
 BATCH, PERSONS, LENGTH, CLASSES, STEPS = 16, 2, 100, 60, 4
 
@@ -63,9 +63,9 @@ def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]
 def measure(kind: str) -> None:
     """Samples/s of training and evaluation, printed."""
     torch.manual_seed(0)
-    data, rng, device = clips(), np.random.default_rng(0), pick("auto")
+    data, rng, device = clips(), np.random.default_rng(0), resolve_device("auto")
     if kind != "plain":
-        keep_memory()
+        tune_malloc()
     model = build("stgcn", CLASSES, SKELETONS["coco-17"], persons=PERSONS)
     net = model.to(device)
     if kind == "plain":

@@ -1,4 +1,4 @@
 # AS-GCN at half its width on NW-UCLA; both phases in one run
-_base_ = ["datasets/nw-ucla.py", "models/asgcn.py", "schedules/nw-ucla.py"]
+_base_ = ["datasets/nw-ucla.py", "models/asgcn.py", "training/nw-ucla.py"]
 model = dict(base_channels=32, tcn_dropout=0.2)
 train = dict(pretrain_epochs=2)

@@ -1,6 +1,6 @@
 # the efficient self-attention network on Kinetics-skeleton: no rotation, one draw at test
-_base_ = ["datasets/kinetics.py", "models/esan.py", "schedules/frames20.py"]
-normalise = dict(interleave=True)
+_base_ = ["datasets/kinetics.py", "models/esan.py", "training/frames20.py"]
+normalise = dict(flatten_persons=True)
 sampling = dict(test_clips=1)
 augment = dict(rotate_rad=0.0)
-train = dict(val_share=0.05)
+train = dict(val_fraction=0.05)

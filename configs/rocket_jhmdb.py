@@ -1,7 +1,7 @@
 # random convolutions on JHMDB's estimated poses, of which training sees two estimates
 _base_ = ["datasets/jhmdb.py", "models/rocket.py"]
-dataset = dict(second_look=True)
+dataset = dict(mirrored_poses=True)
 model = dict(features=["distances", "slow", "position", "score"])
-sampling = dict(length=32, method="stretch", test_flip=True)
+sampling = dict(length=32, method="linspace", test_flip=True)
 augment = dict(flip=0.5, rotate_rad=0.1, scale=0.1, noise=0.005)
-train = dict(repeat=3, batch_size=32, val_share=0.0, patience=0)
+train = dict(repeat=3, batch_size=32, val_fraction=0.0, patience=0)

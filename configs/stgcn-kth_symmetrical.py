@@ -1,3 +1,3 @@
 # KTH report, table 1: symmetrical partition, plain layers, dropout 0.5, no mask, no augmentation
-_base_ = ["datasets/kth.py", "models/stgcn-kth.py", "schedules/kth.py"]
+_base_ = ["datasets/kth.py", "models/stgcn-kth.py", "training/kth.py"]
 model = dict(partition="symmetrical", residual=False, edge_importance=False, layer_dropout=0.5)

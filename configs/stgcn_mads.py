@@ -1,2 +1,2 @@
 # the default of `skelact train --dataset mads`
-_base_ = ["datasets/mads.py", "models/stgcn.py", "schedules/modern.py"]
+_base_ = ["datasets/mads.py", "models/stgcn.py", "training/modern.py"]

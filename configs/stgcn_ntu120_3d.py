@@ -1,2 +1,2 @@
 # ST-GCN on NTU120, 3-D, as in PYSKL and mmaction2; --streams bone and so on for the other three
-_base_ = ["datasets/ntu120.py", "models/stgcn.py", "schedules/pyskl.py"]
+_base_ = ["datasets/ntu120.py", "models/stgcn.py", "training/pyskl.py"]

@@ -1,3 +1,3 @@
 # stgcnpp at half its width and six stages on NW-UCLA
-_base_ = ["datasets/nw-ucla.py", "models/stgcnpp.py", "schedules/nw-ucla.py"]
+_base_ = ["datasets/nw-ucla.py", "models/stgcnpp.py", "training/nw-ucla.py"]
 model = dict(base_channels=32, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5], dropout=0.2)

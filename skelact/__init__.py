@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skelact.errors import SkelactError
-    from skelact.pipeline.prediction import Recogniser
+    from skelact.inference.predictor import Predictor
     from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
 
 __version__ = "0.1.0"
@@ -41,12 +41,12 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(room), name)
 
 
-def load(model: str | Path, **options: Any) -> Recogniser:
+def load(model: str | Path, **options: Any) -> Predictor:
     """The recogniser of a run folder or checkpoint, or one that came with skelact ("everyday"); its
     predict("clip.mp4") gives what each person does. `options` are those of PredictOptions: step,
-    min_segment_s, min_seen_s, batch_size, device, max_persons, unknown_below. CheckpointError if
-    `model` is none of these."""
-    from skelact.engine.options import PredictOptions
-    from skelact.pipeline.prediction import Recogniser
+    min_segment_s, min_seen_s, batch_size, device, max_persons, unknown_threshold.
+    CheckpointError if `model` is none of these."""
+    from skelact.inference.predictor import Predictor
+    from skelact.options import PredictOptions
 
-    return Recogniser.load(model, PredictOptions(**options))
+    return Predictor.load(model, PredictOptions(**options))

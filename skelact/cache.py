@@ -28,7 +28,7 @@ CACHE_VARIABLE = "SKELACT_CACHE"
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """A finished result: its folder and what the manifest says of it."""
 
     path: Path
@@ -70,7 +70,7 @@ class Cache:
         self._hashes: dict[str, list[Any]] | None = None
         self._fresh: dict[str, list[Any]] = {}
 
-    def find(self, stage: str, key: str) -> Entry | None:
+    def find(self, stage: str, key: str) -> CacheEntry | None:
         """The entry, if it is there and whole by the names and sizes of its files; a damaged one
         counts as absent."""
         path = self.root / stage / key
@@ -80,11 +80,13 @@ class Cache:
                 sizes = {e.name: e.stat().st_size for e in found}
             files = manifest["files"]
             sizes.pop(MANIFEST)
-            return Entry(path, manifest) if sizes == {n: f[0] for n, f in files.items()} else None
+            return (
+                CacheEntry(path, manifest) if sizes == {n: f[0] for n, f in files.items()} else None
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def must_find(self, stage: str, key: str) -> Entry:
+    def require(self, stage: str, key: str) -> CacheEntry:
         """The entry just written; CacheError if it is gone again."""
         entry = self.find(stage, key)
         if entry is None:
@@ -229,7 +231,7 @@ class Cache:
                 bad.append(folder)
         return bad
 
-    def sweep(self) -> None:
+    def remove_stale(self) -> None:
         """Remove what killed processes of this machine left half-written."""
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):

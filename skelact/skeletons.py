@@ -1,4 +1,4 @@
-"""Skeletons as data: named joints, who hangs on whom, left and right, the graph's links; and
+"""Skeletons as data: named joints, who hangs on whom, left and right, the graph's edges; and
 conversion between layouts by name.
 
 This is the only file in which joints have numbers. Layouts and their published quirks: the COCO
@@ -33,14 +33,14 @@ _SAME = {
 @dataclass(frozen=True)
 class Skeleton:
     """V named joints. `parents[v]` is the joint at the other end of v's bone (itself for a root),
-    `links` the graph's edges (child, parent), `pairs` left/right twins, `centre` the joint that
-    spatial partitions and views are centred on. All by name; indices are derived."""
+    `edges` the graph's edges (child, parent), `flip_pairs` left/right twins, `centre` the joint
+    that spatial partitions and views are centred on. All by name; indices are derived."""
 
     name: str
     joints: tuple[str, ...]
     parents: tuple[str, ...]
-    links: tuple[tuple[str, str], ...]
-    pairs: tuple[tuple[str, str], ...]
+    edges: tuple[tuple[str, str], ...]
+    flip_pairs: tuple[tuple[str, str], ...]
     centre: str
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Skeleton:
         used = [
             *self.parents,
             self.centre,
-            *(j for edge in (*self.links, *self.pairs) for j in edge),
+            *(j for edge in (*self.edges, *self.flip_pairs) for j in edge),
         ]
         for joint in used:
             if joint not in known:
@@ -80,14 +80,14 @@ class Skeleton:
         return np.array([self.index(p) for p in self.parents])
 
     @property
-    def link_indices(self) -> list[tuple[int, int]]:
-        return [(self.index(a), self.index(b)) for a, b in self.links]
+    def edge_indices(self) -> list[tuple[int, int]]:
+        return [(self.index(a), self.index(b)) for a, b in self.edges]
 
     @property
-    def mirror(self) -> npt.NDArray[np.int64]:
+    def flip_index(self) -> npt.NDArray[np.int64]:
         """(V,) permutation that exchanges left and right."""
         order = np.arange(len(self.joints))
-        for a, b in self.pairs:
+        for a, b in self.flip_pairs:
             i, j = self.index(a), self.index(b)
             order[i], order[j] = j, i
         return order
@@ -98,15 +98,15 @@ class Skeleton:
             "name": self.name,
             "joints": list(self.joints),
             "parents": list(self.parents),
-            "links": [list(e) for e in self.links],
-            "pairs": [list(e) for e in self.pairs],
+            "edges": [list(e) for e in self.edges],
+            "flip_pairs": [list(e) for e in self.flip_pairs],
             "centre": self.centre,
         }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Skeleton:
-        """The inverse of as_dict. `parents` may be a table {joint: parent}; `links` default to the
-        bones, `pairs` to left_*/right_* names."""
+        """The inverse of as_dict. `parents` may be a table {joint: parent}; `edges` default to the
+        bones, `flip_pairs` to left_*/right_* names."""
         missing = {"name", "joints", "parents", "centre"} - content.keys()
         if missing:
             raise ConfigError(
@@ -130,9 +130,9 @@ class Skeleton:
             for j in joints
             if j.startswith("left_") and "right_" + j[5:] in joints
         )
-        links = tuple((str(a), str(b)) for a, b in content.get("links", bones))
-        pairs = tuple((str(a), str(b)) for a, b in content.get("pairs", twins))
-        return cls(str(content["name"]), joints, parents, links, pairs, str(content["centre"]))
+        edges = tuple((str(a), str(b)) for a, b in content.get("edges", bones))
+        flip_pairs = tuple((str(a), str(b)) for a, b in content.get("flip_pairs", twins))
+        return cls(str(content["name"]), joints, parents, edges, flip_pairs, str(content["centre"]))
 
 
 def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt.NDArray[Any]:
@@ -149,7 +149,7 @@ def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt
 
 def load_skeleton(name_or_file: str | Path) -> Skeleton:
     """A layout of the table by name, or a user's own from a TOML file (name, centre, joints,
-    parents, and optional links and pairs)."""
+    parents, and optional edges and flip_pairs)."""
     if str(name_or_file) in SKELETONS:
         return SKELETONS[str(name_or_file)]
     path = Path(name_or_file)
@@ -167,12 +167,12 @@ def _sides(*names: str) -> str:
     return " ".join(f"{side}_{n}" for n in names for side in ("left", "right"))
 
 
-def _layout(name: str, centre: str, joints: str, bones: str, links: str | None = None) -> Skeleton:
-    """`bones` and `links` are written child>parent; a bare '*' prefix stands for left_ and right_
+def _layout(name: str, centre: str, joints: str, bones: str, edges: str | None = None) -> Skeleton:
+    """`bones` and `edges` are written child>parent; a bare '*' prefix stands for left_ and right_
     on both ends where they have sides."""
     names = tuple(joints.split())
 
-    def edges(text: str) -> list[tuple[str, str]]:
+    def parsed(text: str) -> list[tuple[str, str]]:
         out = []
         for word in text.split():
             child, parent = word.lstrip("*").split(">")
@@ -180,14 +180,14 @@ def _layout(name: str, centre: str, joints: str, bones: str, links: str | None =
                 out.append((side + child, side + parent if side + parent in names else parent))
         return out
 
-    hangs = dict(edges(bones))
+    hangs = dict(parsed(bones))
     return Skeleton.from_dict(
         {
             "name": name,
             "joints": names,
             "parents": hangs,
             "centre": centre,
-            "links": edges(bones if links is None else links),
+            "edges": parsed(bones if edges is None else edges),
         }
     )
 

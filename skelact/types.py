@@ -58,7 +58,7 @@ class ClipSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class FramePose:
+class PersonPose:
     """One person in one frame: xy (V, 2) float32 pixels, score (V,) in [0, 1], xyz (V, 3) metres or
     None, id -1 while unknown."""
 
@@ -175,14 +175,14 @@ class Failure:
     hint: str = ""
 
     @classmethod
-    def of(cls, path: Path, error: Exception) -> Failure:
+    def from_error(cls, path: Path, error: Exception) -> Failure:
         if isinstance(error, SkelactError):
             return cls(path, error.message, error.hint)
         return cls(path, f"{type(error).__name__}: {error}")
 
 
 @dataclass
-class Outcome:
+class BatchResult:
     """The result of a stage over many inputs: made now, found in the cache, failed."""
 
     done: list[Any] = field(default_factory=list)
@@ -206,11 +206,11 @@ class Event:
     text: str = ""
 
 
-Listener = Callable[[Event], None]
+ProgressCallback = Callable[[Event], None]
 
 
-def silent(event: Event) -> None:
-    """The listener that shows nothing."""
+def no_progress(event: Event) -> None:
+    """The on_progress that shows nothing."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

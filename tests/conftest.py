@@ -13,9 +13,9 @@ import pytest
 
 from skelact.config import shipped
 from skelact.skeletons import SKELETONS, Skeleton
-from skelact.types import ClipSpan, FramePose, PoseSequence
+from skelact.types import ClipSpan, PersonPose, PoseSequence
+from skelact.video.cut import CodingOptions, cut
 from skelact.video.probe import probe
-from skelact.video.split import CodingOptions, cut
 
 # two test processes on two cores: one thread each, here and in the programs that tests start
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
@@ -99,13 +99,13 @@ def mini_mads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def walking(
     frames: int, skeleton: Skeleton = SKELETONS["coco-17"], offset: float = 0.0, seed: int = 0
-) -> list[FramePose]:
+) -> list[PersonPose]:
     """A made-up person that moves to the right by 4 px a frame, 100 px tall."""
     rng = np.random.default_rng(seed)
     body = rng.uniform(0, 100, (len(skeleton.joints), 2)).astype(np.float32)
     score = np.full(len(skeleton.joints), 0.9, np.float32)
     return [
-        FramePose(body + np.array([offset + 4 * t, 50], np.float32), score.copy())
+        PersonPose(body + np.array([offset + 4 * t, 50], np.float32), score.copy())
         for t in range(frames)
     ]
 

@@ -14,60 +14,58 @@ import pytest
 import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
-from skelact.engine.options import AugmentOptions, PredictOptions, TrainOptions
-from skelact.engine.train import Plan
-from skelact.pipeline.foreign import ForeignOptions
-from skelact.pipeline.recipe import Recipe
+from skelact.interop.checkpoints import ForeignOptions
+from skelact.options import AugmentOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
+from skelact.recipe import Recipe
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
+from skelact.training.trainer import Plan
 from skelact.types import PoseSequence
-from skelact.video.split import CodingOptions, SplitOptions
+from skelact.video.cut import ClipOptions, CodingOptions
 from tests.conftest import ROOT, run
 
 PACKAGE = ROOT / "skelact"
-# the higher may import the lower, never upwards; the same number may import itself
-FLOORS = {
-    "errors": 0,
-    "skeletons": 1,
-    "types": 2,
-    "config": 3,
-    "cache": 3,
-    "safeload": 3,
-    "video": 4,
-    "sequence": 4,
-    "pose": 5,
-    "datasets": 6,
-    "models": 6,
-    "engine": 7,
-    "report": 7,
-    "pipeline": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": 10,
-}
-HEAVY = {
+# a module may import from its own package and from packages of lower layers
+LAYERS = (
+    ("errors",),
+    ("skeletons",),
+    ("types",),
+    ("config", "files", "metrics"),
+    ("schemas",),
+    ("cache", "options", "device"),
+    ("video", "sequence"),
+    ("pose",),
+    ("datasets", "models"),
+    ("recipe",),
+    ("interop", "stages"),
+    ("training", "inference", "report"),
+    ("runs",),
+    ("cli",),
+    ("__main__", "__init__"),
+)
+LAYER = {name: n for n, names in enumerate(LAYERS) for name in names}
+# heavy third-party packages and the only modules that import them
+ADAPTERS = {
     "mediapipe": {"pose/blazepose.py"},
     "mmpose": {"pose/mmpose.py"},
     "mmdet": {"pose/mmpose.py"},
     "mmcv": {"pose/mmpose.py"},
     "matplotlib": {"report/plots.py", "report/overlay.py"},
     "PIL": {"report/overlay.py"},
-    "ffmpeg": {"video/split.py"},
+    "ffmpeg": {"video/cut.py"},
 }
 NO_TORCH = (
-    "video/",
-    "sequence/",
-    "types.py",
-    "cache.py",
-    "config.py",
-    "skeletons.py",
-    "errors.py",
-    "datasets/",
+    *("video/", "sequence/", "datasets/", "stages/"),
+    *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
+    *("schemas.py", "options.py", "recipe.py"),
+    *("pose/base.py", "pose/track.py", "pose/store.py", "pose/importers.py", "pose/blazepose.py"),
 )
-# many fields of the same few types: built by their names alone
+
+
+# built by keyword only
 BY_NAME = (
     AugmentOptions,
     CodingOptions,
@@ -83,11 +81,10 @@ BY_NAME = (
     Recipe,
     SamplingOptions,
     SequenceOptions,
-    SplitOptions,
+    ClipOptions,
     TrackOptions,
     TrainOptions,
 )
-FORBIDDEN = {"models": {"datasets", "pose", "cache"}, "engine": {"pose", "video"}}
 
 
 def modules() -> list[Path]:
@@ -106,17 +103,43 @@ def imports_of(path: Path) -> list[str]:
     return found
 
 
-def room(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def graph() -> dict[str, set[str]]:
+    """Module -> modules of skelact that it imports."""
+    names = {dotted(path): path for path in modules()}
+    return {n: {i for i in imports_of(p) if i in names and i != n} for n, p in names.items()}
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_never_go_upwards(path: Path) -> None:
+def test_imports_point_to_lower_layers(path: Path) -> None:
+    own = package_of(path)
     for name in imports_of(path):
         parts = name.split(".")
-        if parts[0] == "skelact" and len(parts) > 1 and parts[1] in FLOORS:
-            assert FLOORS[parts[1]] <= FLOORS[room(path)], f"{path.name} imports {name}"
-            assert parts[1] not in FORBIDDEN.get(room(path), set()), f"{path.name} imports {name}"
+        if parts[0] == "skelact" and len(parts) > 1 and parts[1] in LAYER and parts[1] != own:
+            assert LAYER[parts[1]] < LAYER[own], f"{path.name} imports {name}"
+
+
+def test_no_import_cycle() -> None:
+    """Imports inside functions count too."""
+    edges, done = graph(), set[str]()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above[above.index(module) :], module))
+        if module not in done:
+            for other in sorted(edges[module]):
+                visit(other, (*above, module))
+            done.add(module)
+
+    for module in edges:
+        visit(module, ())
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -124,7 +147,7 @@ def test_heavy_packages_stay_in_their_adapter(path: Path) -> None:
     here = path.relative_to(PACKAGE).as_posix()
     for name in imports_of(path):
         top = name.split(".")[0]
-        assert here in HEAVY.get(top, {here}), f"{here} imports {name}"
+        assert here in ADAPTERS.get(top, {here}), f"{here} imports {name}"
         if here.startswith(NO_TORCH):
             assert top != "torch", f"{here} imports torch"
 
@@ -140,7 +163,7 @@ def test_exports() -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["import skelact", "import skelact.cli", "import skelact.pipeline.sequences"]
+    "what", ["import skelact", "import skelact.cli", "import skelact.stages.sequences"]
 )
 def test_light_imports_load_no_heavy_package(what: str) -> None:
     heavy = ["torch", "mediapipe", "mmpose", "matplotlib", "cv2", "scipy", "mmengine"]
@@ -168,7 +191,7 @@ def test_readme_names_real_commands_and_options() -> None:
         "extract",
         "train",
         "predict",
-        "split",
+        "cut",
         "doctor",
         "cache",
         "models",

@@ -111,12 +111,12 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "in\n"
     cache = Cache(tmp_path)
-    cache.sweep()
+    cache.remove_stale()
     assert len(list((tmp_path / "stage").iterdir())) == 1  # alive: left alone
     process.kill()
     process.wait()
     process.stdout.close()
-    cache.sweep()
+    cache.remove_stale()
     assert list((tmp_path / "stage").iterdir()) == []
 
 

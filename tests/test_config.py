@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from skelact import config
-from skelact.engine.options import TrainOptions
 from skelact.errors import ConfigError
-from skelact.pipeline.recipe import Recipe, compose
+from skelact.options import TrainOptions
+from skelact.recipe import Recipe, compose
 
 
 @pytest.mark.parametrize("name", config.recipes())
@@ -18,9 +18,9 @@ def test_every_shipped_recipe_is_valid(name: str) -> None:
 
 def test_thesis_and_modern_ways() -> None:
     thesis, modern = compose("mads", None, "stgcn_mads_thesis", {}), compose("mads", None, None, {})
-    assert (thesis.sampling.method, thesis.sampling.length) == ("loop", 300)
+    assert (thesis.sampling.method, thesis.sampling.length) == ("wrap", 300)
     assert (modern.sampling.method, modern.sampling.length) == ("uniform", 100)
-    assert thesis.split.length_s == modern.split.length_s == 5
+    assert thesis.clips.length_s == modern.clips.length_s == 5
     assert modern == compose("mads", None, "stgcn_mads", {})
     assert compose("mads", "stgcn_small", None, {}).model["base_channels"] == 32
 
@@ -37,7 +37,7 @@ def test_thesis_and_modern_ways() -> None:
         (["sampling.method=nowhere"], "sampling method"),
         (["normalise.dims=4"], "dims"),
         (["sequence.persons=none"], "persons"),
-        (["split.overlap_s=5"], "does not move on"),
+        (["clips.overlap_s=5"], "does not move on"),
         (["nonsense"], "section.key=value"),
         (["augment.flip=2"], "out of range"),
     ],

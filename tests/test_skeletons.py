@@ -27,7 +27,7 @@ def test_layouts(name: str) -> None:
     # a graph of one piece
     reached = {s.centre}
     while True:
-        new = {x for a, b in s.links for x in (a, b) if {a, b} & reached} - reached
+        new = {x for a, b in s.edges for x in (a, b) if {a, b} & reached} - reached
         if not new:
             break
         reached |= new
@@ -38,8 +38,8 @@ def test_layouts(name: str) -> None:
         for _ in range(20):
             joint = s.parents[s.index(joint)]
         assert s.parents[s.index(joint)] == joint
-    assert (s.mirror[s.mirror] == np.arange(len(s.joints))).all()
-    for a, b in s.pairs:
+    assert (s.flip_index[s.flip_index] == np.arange(len(s.joints))).all()
+    for a, b in s.flip_pairs:
         assert a.startswith("left_") and b == a.replace("left_", "right_")
     assert Skeleton.from_dict(s.as_dict()) == s
 
@@ -48,14 +48,14 @@ def test_published_numbers() -> None:
     """Spot checks against MODELS.md 0.1."""
     coco, ntu, body = SKELETONS["coco-17"], SKELETONS["ntu-25"], SKELETONS["body-25"]
     assert coco.index("left_hip") == 11 and coco.parent_indices[11] == 0
-    assert (11, 5) in coco.link_indices and (5, 6) not in coco.link_indices
-    assert len(coco.links) == 16 and len(body.links) == 24 and len(ntu.links) == 24
+    assert (11, 5) in coco.edge_indices and (5, 6) not in coco.edge_indices
+    assert len(coco.edges) == 16 and len(body.edges) == 24 and len(ntu.edges) == 24
     assert (ntu.index("left_hand_tip"), ntu.index("left_hand")) == (21, 7)
-    assert ntu.parent_indices[21] == 22 and (21, 7) in ntu.link_indices
+    assert ntu.parent_indices[21] == 22 and (21, 7) in ntu.edge_indices
     assert body.joints[8] == "mid_hip" and body.joints[19] == "left_big_toe"
     openpose = SKELETONS["openpose-18"]
     assert openpose.centre == "neck" and openpose.parent_indices[0] == 0
-    assert openpose.parent_indices[1] == 0 and (0, 1) in openpose.link_indices
+    assert openpose.parent_indices[1] == 0 and (0, 1) in openpose.edge_indices
 
 
 def test_convert_by_name_and_missing_is_nan() -> None:
@@ -78,8 +78,8 @@ def test_a_skeleton_from_toml(tmp_path: Path) -> None:
         '[parents]\nleft_tip = "root"\nright_tip = "root"\n'
     )
     s = load_skeleton(file)
-    assert s.pairs == (("left_tip", "right_tip"),)
-    assert s.links == (("left_tip", "root"), ("right_tip", "root"))
+    assert s.flip_pairs == (("left_tip", "right_tip"),)
+    assert s.edges == (("left_tip", "root"), ("right_tip", "root"))
     assert s.parents == ("root", "root", "root")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from skelact import errors
 from skelact.errors import BadSpan, NotAVideo, SkelactError
-from skelact.types import ClipSpan, Failure, FramePose, VideoInfo, nearest
+from skelact.types import ClipSpan, Failure, PersonPose, VideoInfo, nearest
 from tests.conftest import sequence_of
 
 
@@ -28,7 +28,7 @@ def test_a_video_needs_positive_numbers(field: str) -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"\(3, 2\)"):
-        FramePose(np.zeros((3, 2), np.float32), np.zeros(4, np.float32))
+        PersonPose(np.zeros((3, 2), np.float32), np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="expected xy"):
         sequence_of(np.zeros((1, 5, 16, 2)))
 
@@ -44,8 +44,8 @@ def test_every_error_is_drawn_in_the_tree_and_crosses_processes() -> None:
 
 
 def test_failure_keeps_the_hint() -> None:
-    assert Failure.of(Path("a"), NotAVideo("no", "do")) == Failure(Path("a"), "no", "do")
-    assert Failure.of(Path("a"), KeyError("x")).reason == "KeyError: 'x'"
+    assert Failure.from_error(Path("a"), NotAVideo("no", "do")) == Failure(Path("a"), "no", "do")
+    assert Failure.from_error(Path("a"), KeyError("x")).reason == "KeyError: 'x'"
 
 
 def test_nearest() -> None:

@@ -1,6 +1,6 @@
 # JHMDB: whole clips of one person, who may be small, dark or cut off
-pose = dict(max_persons=1, min_confidence=0.3, look_back_s=3.0, rescue_confidence=0.1)
+pose = dict(max_persons=1, min_confidence=0.3, backfill_s=3.0, fallback_confidence=0.1)
 dataset = dict(name="jhmdb", protocol="split1", skeleton="coco-17")
-split = dict(length_s=0.0)
-sequence = dict(persons="1", max_gap_s=0.5)
+clips = dict(length_s=0.0)
+sequence = dict(persons=1, max_gap_s=0.5)
 normalise = dict(mode="body", dims=2)

@@ -1,4 +1,4 @@
 # the ground truth of MADS in the picture of every camera: 5-second clips
 dataset = dict(name="mads-projected", protocol="xseq", skeleton="mads-19")
-split = dict(length_s=5.0)
+clips = dict(length_s=5.0)
 normalise = dict(mode="body", dims=2)

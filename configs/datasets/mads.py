@@ -1,6 +1,6 @@
 # MADS (or the sample set in its shape): 5-second clips of one person, poses by blazepose, seen as
 # COCO's 17 joints
 dataset = dict(name="mads", protocol="xseq", skeleton="coco-17")
-split = dict(length_s=5.0, overlap_s=0.0)
-sequence = dict(persons="1", max_gap_s=0.5)
+clips = dict(length_s=5.0, overlap_s=0.0)
+sequence = dict(persons=1, max_gap_s=0.5)
 normalise = dict(mode="body", dims=2)

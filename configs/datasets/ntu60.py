@@ -1,5 +1,5 @@
 # NTU RGB+D 60: Kinect skeletons, two people, 25 joints in 3-D
 dataset = dict(name="ntu60", protocol="xsub", skeleton="ntu-25")
-split = dict(length_s=0.0)
-sequence = dict(persons="2")
+clips = dict(length_s=0.0)
+sequence = dict(persons=2)
 normalise = dict(mode="kinect", dims=3)

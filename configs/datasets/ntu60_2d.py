@@ -1,5 +1,5 @@
 # NTU RGB+D 60: estimated 2-D poses, two people, seen as COCO's 17 joints
 dataset = dict(name="ntu60", protocol="xsub", skeleton="coco-17")
-split = dict(length_s=0.0)
-sequence = dict(persons="2")
+clips = dict(length_s=0.0)
+sequence = dict(persons=2)
 normalise = dict(mode="image", dims=2, threshold=0.01)

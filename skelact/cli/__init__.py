@@ -43,7 +43,7 @@ def _options(
         bool, typer.Option("--quiet", help="no progress, no notices; may stand anywhere")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="show tracebacks; may stand anywhere")
+        bool, typer.Option("--debug", help="console tracebacks; may stand anywhere")
     ] = False,
 ) -> None:
     """--quiet and --debug are read by main, before the verbs see the line."""
@@ -51,7 +51,7 @@ def _options(
 
 VERBS = (
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
-    *("split", "datasets", "models", "doctor", "cache"),
+    *("cut", "datasets", "models", "doctor", "cache"),
 )
 
 
@@ -73,13 +73,13 @@ def _register(wanted: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code: 0 done, 1 some inputs failed, 2 nothing could be done or
     bad usage, 130 interrupted."""
-    from skelact.cli import show
+    from skelact.cli import console
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index("--") if "--" in given else len(given)
     head = given[:end]
     debug = "--debug" in head
-    show.quiet = show.SILENT or "--quiet" in head
+    console.quiet = console.SILENT or "--quiet" in head
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
     words = [a for a in head if a not in ("--debug", "--quiet")]
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end_of_command:
         return end_of_command.code if isinstance(end_of_command.code, int) else 2
     except KeyboardInterrupt:
-        show.error("interrupted", "run the same command again: it goes on where it stopped")
+        console.error("interrupted", "run the same command again: it goes on where it stopped")
         return 130
     except BrokenPipeError:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # whoever read our output has gone; nothing more to say
@@ -99,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SkelactError as failure:
         if debug:
             raise
-        show.error(failure.message, failure.hint)
+        console.error(failure.message, failure.hint)
         return 2
     except Exception as failure:
         if debug:
             raise
-        show.error(
+        console.error(
             f"unexpected {type(failure).__name__}: {failure}",
             "this is a bug in skelact; --debug shows where",
         )

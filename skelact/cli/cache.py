@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cache import Cache
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
@@ -27,12 +27,12 @@ def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
     for stage, folder in cache.entries():
         stages[stage].append(_size(folder))
     if json:
-        show.as_json(
+        console.as_json(
             {stage: {"entries": len(sizes), "bytes": sum(sizes)} for stage, sizes in stages.items()}
         )
         return
     rows = [(stage, len(sizes), f"{sum(sizes) / 1e6:.1f}") for stage, sizes in stages.items()]
-    show.table(f"{cache.root}", ("stage", ">entries", ">MB"), rows)
+    console.table(f"{cache.root}", ("stage", ">entries", ">MB"), rows)
 
 
 @app.command("verify")
@@ -42,7 +42,7 @@ def verify(cache_dir: CacheDir = None) -> None:
     bad = Cache(cache_dir).verify()
     for folder in bad:
         typer.echo(str(folder))
-    show.say(f"{len(bad)} damaged" if bad else "all entries are whole")
+    console.say(f"{len(bad)} damaged" if bad else "all entries are whole")
     if bad:
         raise typer.Exit(1)
 
@@ -56,10 +56,10 @@ def prune(
 ) -> None:
     """Remove entries; what killed runs left half-written always goes."""
     cache = Cache(cache_dir)
-    cache.sweep()
+    cache.remove_stale()
     doomed = set(cache.verify()) if damaged else set()
     doomed |= {folder for s, folder in cache.entries() if all_ or s == stage}
     freed = sum(map(_size, doomed))
     for folder in doomed:
         shutil.rmtree(folder, ignore_errors=True)
-    show.say(f"removed {len(doomed)} entries, {freed / 1e6:.1f} MB")
+    console.say(f"removed {len(doomed)} entries, {freed / 1e6:.1f} MB")

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="the run folder", show_default=False)],
-    background: Videos,
-    labelled: Annotated[
-        float, typer.Option(help="share of the background's windows that may get a label")
+    negatives: Videos,
+    target_fpr: Annotated[
+        float, typer.Option(help="share of the negatives's windows that may get a label")
     ] = 0.1,
     cache_dir: CacheDir = None,
     json: Json = False,
@@ -25,16 +25,16 @@ def command(
     its actions (every second one; the others tell what it is worth), and make its probabilities
     mean what they say. Kept in the run's best.pt; shown as a curve in its calibration.png."""
     from skelact.cache import Cache
-    from skelact.pipeline.calibrating import calibrate  # torch is imported here
+    from skelact.runs.calibrate import calibrate  # torch is imported here
 
-    with show.Bars() as listener:
-        found = calibrate(run, background, labelled, Cache(cache_dir), listener)
+    with console.Bars() as on_progress:
+        found = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
     if json:
-        show.as_json(asdict(found) | {"failed": show.failed_json(found.failed)})
+        console.as_json(asdict(found) | {"failed": console.failed_json(found.failed)})
     else:
         _table(run, found)
-        show.failures(found.failed)
-    show.exit_code(sum(found.background), len(found.failed))
+        console.failures(found.failed)
+    console.exit_code(sum(found.negatives), len(found.failed))
 
 
 def _table(run: Path, found: Any) -> None:
@@ -43,15 +43,15 @@ def _table(run: Path, found: Any) -> None:
             f"{p.threshold:.2f}" + (" chosen" if p is found.chosen else ""),
             f"{p.coverage:.1%}",
             "" if p.accuracy is None else f"{p.accuracy:.1%}",
-            f"{p.background:.1%}",
+            f"{p.negatives:.1%}",
         )
         for p in sorted((found.chosen, *found.curve), key=lambda p: p.threshold)
     ]
-    heads = (">unknown below", ">known labelled", ">of those right", ">background labelled")
-    show.table(str(run), heads, rows)
-    chosen_on, measured_on = found.background
+    heads = (">unknown below", ">known labelled", ">of those right", ">negatives labelled")
+    console.table(str(run), heads, rows)
+    chosen_on, measured_on = found.negatives
     where = f"{measured_on} windows of the others" if measured_on else "the same (one video only)"
-    show.say(
+    console.say(
         f"temperature {found.temperature:.2f} from {found.known}; chosen on {chosen_on} windows of "
-        f"every second background video, background measured on {where}"
+        f"every second negatives video, negatives measured on {where}"
     )

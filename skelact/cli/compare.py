@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import Json
 
 
@@ -28,9 +28,9 @@ def command(
         out.write_text(comparison_page(folders), encoding="utf-8")
     if json:
         hidden = ("tested_on",)
-        show.as_json([{k: v for k, v in r.items() if k not in hidden} for r in rows])
+        console.as_json([{k: v for k, v in r.items() if k not in hidden} for r in rows])
         return
-    show.table(
+    console.table(
         "",
         ("run", "network", "data", "split", ">top-1", ">mean class", ">clips", ">time [s]", ">MB"),
         [
@@ -49,6 +49,6 @@ def command(
         ],
     )
     if not all(r["same_split"] for r in rows):
-        show.say("not all of them were tested on the same clips")
+        console.say("not all of them were tested on the same clips")
     if out is not None:
-        show.say(f"page: {out}")
+        console.say(f"page: {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
@@ -18,18 +18,18 @@ def table(context: typer.Context, json: Json = False) -> None:
     """Every dataset: what it is, where to get it, how it must lie, and whether it is here."""
     if context.invoked_subcommand is not None:
         return
-    from skelact.datasets.registry import SOURCES, places
+    from skelact.datasets.registry import DATASETS, places
 
     rows = []
-    for source in SOURCES.values():
+    for source in DATASETS.values():
         here = next((str(p) for p in places(source.name, None) if p.exists()), "")
         rows.append((source.name, source.title, source.origin, source.layout, here))
     heads = ("name", "what", "from", "must lie as", "here")
     if json:
-        show.as_json([dict(zip(heads, row, strict=True)) for row in rows])
+        console.as_json([dict(zip(heads, row, strict=True)) for row in rows])
     else:
-        show.table("", heads, rows)
-        show.say("looked for under --data, $SKELACT_DATA/<name> and ./data/<name>")
+        console.table("", heads, rows)
+        console.say("looked for under --data, $SKELACT_DATA/<name> and ./data/<name>")
 
 
 @app.command("check")
@@ -47,18 +47,18 @@ def check(
 
     found = inspect(dataset or kind_of(place), place)
     if json:
-        show.as_json(found.as_dict())
+        console.as_json(found.as_dict())
     else:
         rows = [
             (c.label, c.items, f"{c.seconds:.0f}", f"{c.shortest_s:.1f}", f"{c.longest_s:.1f}")
             for c in found.classes
         ]
         heads = ("class", ">items", ">seconds", ">shortest [s]", ">longest [s]")
-        show.table(f"{place}: {found.items} items", heads, rows)
+        console.table(f"{place}: {found.items} items", heads, rows)
         for text in found.notes:
-            show.say(text)
+            console.say(text)
         for text in found.warnings:
-            show.error(text)
+            console.error(text)
     if found.warnings:
         raise typer.Exit(1)
 
@@ -75,12 +75,12 @@ def export(
     extracted first."""
     from skelact.cache import Cache
     from skelact.errors import ConfigError
-    from skelact.pipeline.exporting import export_pyskl
+    from skelact.runs.export import export_pyskl
 
     if form != "pyskl":
         raise ConfigError(f"no format {form!r}", "pyskl")
-    with show.Bars() as listener:
-        count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), listener)
-    show.say(f"{count} samples: {out}")
-    show.failures(failed)
-    show.exit_code(count, len(failed))
+    with console.Bars() as on_progress:
+        count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
+    console.say(f"{count} samples: {out}")
+    console.failures(failed)
+    console.exit_code(count, len(failed))

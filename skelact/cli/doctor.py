@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import typer
 
 from skelact import __version__
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import SkelactError
 
@@ -49,7 +49,7 @@ def command(json: Json = False) -> None:
     findings = [*_packages(), _ffmpeg(), _opencv(), _torch(), _blazepose(), *_mmpose(), _data()]
     broken = [f for f in findings if f.needed and not f.ok]
     if json:
-        show.as_json(
+        console.as_json(
             {"skelact": __version__, "ok": not broken, "findings": [vars(f) for f in findings]}
         )
     else:
@@ -59,8 +59,10 @@ def command(json: Json = False) -> None:
         )
         marks = {True: "ok", False: "-"}
         rows = [("!!" if f in broken else marks[f.ok], f.what, f.state, f.mend) for f in findings]
-        show.table(title, ("", "", "state", "to mend it"), rows)
-        show.say("the default road is broken" if broken else "extract, train and predict are ready")
+        console.table(title, ("", "", "state", "to mend it"), rows)
+        console.say(
+            "the default road is broken" if broken else "extract, train and predict are ready"
+        )
     if broken:
         raise typer.Exit(1)
 
@@ -120,12 +122,12 @@ def _blazepose() -> Finding:
     """Run it, on an empty picture: importing proves little."""
     import numpy as np
 
-    from skelact.pose.base import Picture, PoseOptions
+    from skelact.pose.base import FrameRef, PoseOptions
     from skelact.pose.blazepose import INSTALL, BlazePose
 
     try:
         estimator = BlazePose(PoseOptions(max_persons=1))
-        people = list(estimator.run([Picture(0, 0, 15.0, np.zeros((64, 64, 3), np.uint8))]))
+        people = list(estimator.run([FrameRef(0, 0, 15.0, np.zeros((64, 64, 3), np.uint8))]))
         return Finding("blazepose", len(people) == 1, f"runs; weights {estimator.fingerprint}")
     except SkelactError as error:
         return Finding(

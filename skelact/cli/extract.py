@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
-from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
+from skelact.cli import console
+from skelact.cli.options import CacheDir, Json, PosesFrom, Videos, person_count
 from skelact.pose.base import PoseOptions
 from skelact.sequence.clean import SequenceOptions
-from skelact.video.split import CodingOptions, SplitOptions
+from skelact.video.cut import ClipOptions, CodingOptions
 
 
 class JsonForm(enum.StrEnum):
@@ -25,33 +25,35 @@ class JsonForm(enum.StrEnum):
 
 def command(
     videos: Videos,
-    pose: Annotated[str, show.option(PoseOptions, "estimator")] = PoseOptions.estimator,
-    pose_config: Annotated[str | None, show.option(PoseOptions, "config")] = PoseOptions.config,
+    pose: Annotated[str, console.option(PoseOptions, "estimator")] = PoseOptions.estimator,
+    pose_config: Annotated[str | None, console.option(PoseOptions, "config")] = PoseOptions.config,
     pose_checkpoint: Annotated[
-        str | None, show.option(PoseOptions, "checkpoint")
+        str | None, console.option(PoseOptions, "checkpoint")
     ] = PoseOptions.checkpoint,
-    max_persons: Annotated[int, show.option(PoseOptions, "max_persons")] = PoseOptions.max_persons,
+    max_persons: Annotated[
+        int, console.option(PoseOptions, "max_persons")
+    ] = PoseOptions.max_persons,
     min_confidence: Annotated[
-        float, show.option(PoseOptions, "min_confidence")
+        float, console.option(PoseOptions, "min_confidence")
     ] = PoseOptions.min_confidence,
-    follow_confidence: Annotated[
-        float | None, show.option(PoseOptions, "follow_confidence")
-    ] = PoseOptions.follow_confidence,
-    look_back: Annotated[float, show.option(PoseOptions, "look_back_s")] = PoseOptions.look_back_s,
-    rescue_confidence: Annotated[
-        float | None, show.option(PoseOptions, "rescue_confidence")
-    ] = PoseOptions.rescue_confidence,
-    mirrored: Annotated[bool, show.option(PoseOptions, "mirrored")] = PoseOptions.mirrored,
-    length: Annotated[float, show.option(SplitOptions, "length_s")] = SplitOptions.length_s,
-    overlap: Annotated[float, show.option(SplitOptions, "overlap_s")] = SplitOptions.overlap_s,
-    height: Annotated[int | None, show.option(CodingOptions, "height")] = CodingOptions.height,
-    fps: Annotated[float | None, show.option(CodingOptions, "fps")] = CodingOptions.fps,
-    persons: Annotated[str, show.option(SequenceOptions, "persons")] = SequenceOptions.persons,
+    tracking_confidence: Annotated[
+        float | None, console.option(PoseOptions, "tracking_confidence")
+    ] = PoseOptions.tracking_confidence,
+    backfill: Annotated[float, console.option(PoseOptions, "backfill_s")] = PoseOptions.backfill_s,
+    fallback_confidence: Annotated[
+        float | None, console.option(PoseOptions, "fallback_confidence")
+    ] = PoseOptions.fallback_confidence,
+    mirrored: Annotated[bool, console.option(PoseOptions, "mirrored")] = PoseOptions.mirrored,
+    length: Annotated[float, console.option(ClipOptions, "length_s")] = ClipOptions.length_s,
+    overlap: Annotated[float, console.option(ClipOptions, "overlap_s")] = ClipOptions.overlap_s,
+    height: Annotated[int | None, console.option(CodingOptions, "height")] = CodingOptions.height,
+    fps: Annotated[float | None, console.option(CodingOptions, "fps")] = CodingOptions.fps,
+    persons: Annotated[str, typer.Option(help="persons kept per clip: 1, 2, … or all")] = "1",
     min_score: Annotated[
-        float, show.option(SequenceOptions, "min_score")
+        float, console.option(SequenceOptions, "min_score")
     ] = SequenceOptions.min_score,
     max_gap: Annotated[
-        float, show.option(SequenceOptions, "max_gap_s")
+        float, console.option(SequenceOptions, "max_gap_s")
     ] = SequenceOptions.max_gap_s,
     json_form: Annotated[
         JsonForm,
@@ -65,9 +67,9 @@ def command(
     """Find the people in videos: clips, keypoints (one JSON a frame), sequences. Cached; a second
     run does nothing."""
     from skelact.cache import Cache
-    from skelact.pipeline.clips import output_names
-    from skelact.pipeline.poses import export_poses
-    from skelact.pipeline.sequences import extract
+    from skelact.stages.cut import output_names
+    from skelact.stages.poses import export_poses
+    from skelact.stages.sequences import extract
     from skelact.video.probe import find_videos
 
     started = time.monotonic()
@@ -76,42 +78,42 @@ def command(
         estimator=pose,
         max_persons=max_persons,
         min_confidence=min_confidence,
-        follow_confidence=follow_confidence,
-        look_back_s=look_back,
-        rescue_confidence=rescue_confidence,
+        tracking_confidence=tracking_confidence,
+        backfill_s=backfill,
+        fallback_confidence=fallback_confidence,
         mirrored=mirrored,
         config=pose_config,
         checkpoint=pose_checkpoint,
         poses_from=str(poses_from) if poses_from else None,
     )
-    with show.Bars() as listener:
-        outcome = extract(
+    with console.Bars() as on_progress:
+        batch = extract(
             find_videos(videos),
             cache,
             pose_options,
-            SplitOptions(length_s=length, overlap_s=overlap),
-            SequenceOptions(persons=persons, min_score=min_score, max_gap_s=max_gap),
+            ClipOptions(length_s=length, overlap_s=overlap),
+            SequenceOptions(persons=person_count(persons), min_score=min_score, max_gap_s=max_gap),
             CodingOptions(height=height, fps=fps),
             json_form.value,
-            listener,
+            on_progress,
         )
-    names = output_names([e.path for e in outcome.results])
+    names = output_names([e.path for e in batch.results])
     if out is not None:
-        for extracted in outcome.results:
+        for extracted in batch.results:
             export_poses(extracted.poses, out / names[extracted.path], json_form.value)
     if json:
-        show.as_json(
+        console.as_json(
             {
-                "videos": [_plain(e) for e in outcome.results],
-                "failed": show.failed_json(outcome.failed),
+                "videos": [_plain(e) for e in batch.results],
+                "failed": console.failed_json(batch.failed),
             }
         )
     else:
-        _summary(outcome, time.monotonic() - started)
+        _summary(batch, time.monotonic() - started)
         if out is not None:
-            show.say(f"JSON is in {out}/")
-        show.failures(outcome.failed)
-    show.exit_code(len(outcome.results), len(outcome.failed))
+            console.say(f"JSON is in {out}/")
+        console.failures(batch.failed)
+    console.exit_code(len(batch.results), len(batch.failed))
 
 
 def _plain(extracted: Any) -> dict[str, Any]:
@@ -125,16 +127,16 @@ def _plain(extracted: Any) -> dict[str, Any]:
     }
 
 
-def _summary(outcome: Any, seconds: float) -> None:
+def _summary(batch: Any, seconds: float) -> None:
     rows, totals = [], [0, 0, 0]
-    for e in outcome.results:
+    for e in batch.results:
         clips = e.sequences.manifest["clips"]
         empty = sum(not c["persons"] for c in clips)
         c = e.counts
         note = f"{empty} without people" if empty else ""
         rows.append(
             (
-                show.short(e.path),
+                console.short(e.path),
                 len(clips),
                 c["frames"],
                 f"{c['frames_with_people'] / max(c['frames'], 1):.0%}",
@@ -144,9 +146,9 @@ def _summary(outcome: Any, seconds: float) -> None:
         )
         for i, value in enumerate((len(clips), c["frames"], c["frames_with_people"])):
             totals[i] += value
-    if not outcome.done and outcome.cached and not outcome.failed:
-        show.say(
-            f"nothing to do: {len(outcome.cached)} videos, {totals[0]} clips and "
+    if not batch.done and batch.cached and not batch.failed:
+        console.say(
+            f"nothing to do: {len(batch.cached)} videos, {totals[0]} clips and "
             f"{totals[1]} frames were extracted before"
         )
         return
@@ -159,12 +161,14 @@ def _summary(outcome: Any, seconds: float) -> None:
             "",
             "",
         )
-        show.table("", ("video", ">clips", ">frames", ">with people", ">persons", ""), rows, footer)
-    new = sum(e.counts["frames"] for e in outcome.done)
-    if outcome.done:
-        estimator = outcome.done[0].poses.manifest["estimator"]
-        show.say(
+        console.table(
+            "", ("video", ">clips", ">frames", ">with people", ">persons", ""), rows, footer
+        )
+    new = sum(e.counts["frames"] for e in batch.done)
+    if batch.done:
+        estimator = batch.done[0].poses.manifest["estimator"]
+        console.say(
             f"{new} frames in {seconds:.0f} s with {estimator} "
-            f"({new / max(seconds, 1e-9):.0f} frames/s), {len(outcome.cached)} videos from "
+            f"({new / max(seconds, 1e-9):.0f} frames/s), {len(batch.cached)} videos from "
             "the cache"
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import ConfigError
 
@@ -42,11 +42,11 @@ def command(
         ) from error
     if sum((given is not None, preset is not None, search)) > 1:
         raise ConfigError("--weights, --preset and --search exclude one another")
-    from skelact.pipeline.fusion import fuse  # torch is imported here
+    from skelact.runs.fuse import fuse  # torch is imported here
 
     fused = fuse(runs, out, given, preset, search)
     if json:
-        show.as_json(
+        console.as_json(
             {
                 "run": str(fused.folder),
                 "weights": list(fused.weights),
@@ -60,5 +60,5 @@ def command(
         for run, w, s in zip(runs, fused.weights, fused.alone, strict=True)
     ]
     rows.append(("together", "", f"{fused.scores.top1:.1%}", f"{fused.scores.mean_class:.1%}"))
-    show.table("", ("run", ">weight", ">top-1", ">mean class"), rows)
-    show.say(f"skelact predict VIDEO --model {fused.folder}")
+    console.table("", ("run", ">weight", ">top-1", ">mean class"), rows)
+    console.say(f"skelact predict VIDEO --model {fused.folder}")

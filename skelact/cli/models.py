@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import Json
 
 app = typer.Typer(help="Action networks and pose estimators; fetch an estimator's weights.")
@@ -31,7 +31,7 @@ def table(
     every pose estimator with the state of its weights."""
     if context.invoked_subcommand is not None:
         return
-    from skelact.pipeline import zoo
+    from skelact.inference import zoo
     from skelact.pose import weights
     from skelact.sequence.streams import STREAMS
 
@@ -42,7 +42,7 @@ def table(
     ]
     estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
     if json:
-        show.as_json(
+        console.as_json(
             {
                 "recognisers": shipped,
                 "networks": networks,
@@ -64,26 +64,26 @@ def table(
         for n in networks
     ]
     heads = ("network", ">parameters", ">GMACs", "clip", "paper", "published [%]", "checkpoint")
-    show.table(f"{skeleton}, {classes} classes", heads, rows)
-    show.say(
+    console.table(f"{skeleton}, {classes} classes", heads, rows)
+    console.say(
         "clip: persons×frames×channels. GMACs: multiply-adds of convolutions and matrix products, "
         "and batch norm, as fvcore counts them.\n"
         f"streams (--streams), of every network: {', '.join(STREAMS)}, joint+bone"
     )
-    show.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
+    console.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
     files = [(r["name"], f"{r['bytes'] / 1e6:.1f} MB", r["what"], r["card"]) for r in shipped]
-    show.table("", ("recogniser (predict --model)", ">size", "what", "card"), files)
+    console.table("", ("recogniser (predict --model)", ">size", "what", "card"), files)
 
 
 def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict[str, Any]]:
     from skelact.models import build
-    from skelact.models.catalogue import CATALOGUE
-    from skelact.models.count import multiply_adds, parameters
+    from skelact.models.cards import MODEL_CARDS
+    from skelact.models.profile import multiply_adds, parameters
     from skelact.skeletons import load_skeleton
 
     layout = load_skeleton(skeleton)
     out = []
-    for entry in CATALOGUE:
+    for entry in MODEL_CARDS:
         persons, frames, channels = entry.shape
         net = build(entry.name, classes, layout, channels, persons)
         size = parameters(net)
@@ -95,7 +95,7 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 def _trained(runs: Path) -> dict[str, str]:
     """Network -> newest run folder that holds a checkpoint of it."""
-    from skelact.engine.options import BEST, CONFIG
+    from skelact.options import BEST, CONFIG
 
     found = {}
     for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):
@@ -107,8 +107,8 @@ def _trained(runs: Path) -> dict[str, str]:
     return found
 
 
-@app.command("pack")
-def pack(
+@app.command("export")
+def export(
     run: Annotated[Path, typer.Argument(help="a run folder, fused ones too", show_default=False)],
     out: Annotated[Path, typer.Option(help="the file to write")],
     calibration: Annotated[
@@ -116,10 +116,10 @@ def pack(
     ] = None,
 ) -> None:
     """Write a run as one small file (half precision) that `skelact predict --model` takes."""
-    from skelact.pipeline import zoo
+    from skelact.inference import zoo
 
-    size = zoo.pack(run, out, calibration)
-    show.say(f"{out}: {size / 1e6:.2f} MB")
+    size = zoo.export_checkpoint(run, out, calibration)
+    console.say(f"{out}: {size / 1e6:.2f} MB")
 
 
 @app.command("pull")
@@ -137,4 +137,4 @@ def pull(
     from skelact.pose import weights
 
     for line in weights.pull(name, from_):
-        show.say(line)
+        console.say(line)

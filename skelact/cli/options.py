@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from skelact.errors import ConfigError
+
 CacheDir = Annotated[
     Path | None,
     typer.Option(
@@ -19,6 +21,18 @@ PosesFrom = Annotated[
     Path | None,
     typer.Option(help="import OpenPose, AlphaPose or COCO JSON from here instead of estimating"),
 ]
+
+
+def person_count(text: str) -> int | None:
+    """'all' as None, anything else as a number. ConfigError if it is neither."""
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"persons must be a number or all, got {text!r}") from None
+
+
 Json = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
 Videos = Annotated[
     list[str],

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
-from skelact.engine.options import DEFAULT, NEWEST, PredictOptions
+from skelact.options import DEFAULT, LATEST, PredictOptions
 from skelact.types import UNKNOWN
 
 
@@ -36,19 +36,21 @@ def command(
             )
         ),
     ] = None,
-    step: Annotated[float, show.option(PredictOptions, "step")] = PredictOptions.step,
+    step: Annotated[float, console.option(PredictOptions, "step")] = PredictOptions.step,
     min_segment: Annotated[
-        float, show.option(PredictOptions, "min_segment_s")
+        float, console.option(PredictOptions, "min_segment_s")
     ] = PredictOptions.min_segment_s,
     min_seen: Annotated[
-        float, show.option(PredictOptions, "min_seen_s")
+        float, console.option(PredictOptions, "min_seen_s")
     ] = PredictOptions.min_seen_s,
-    max_persons: Annotated[int | None, show.option(PredictOptions, "max_persons")] = None,
-    unknown_below: Annotated[float | None, show.option(PredictOptions, "unknown_below")] = None,
+    max_persons: Annotated[int | None, console.option(PredictOptions, "max_persons")] = None,
+    unknown_threshold: Annotated[
+        float | None, console.option(PredictOptions, "unknown_threshold")
+    ] = None,
     batch_size: Annotated[
-        int, show.option(PredictOptions, "batch_size")
+        int, console.option(PredictOptions, "batch_size")
     ] = PredictOptions.batch_size,
-    device: Annotated[str, show.option(PredictOptions, "device")] = PredictOptions.device,
+    device: Annotated[str, console.option(PredictOptions, "device")] = PredictOptions.device,
     labels: Annotated[
         Path | None,
         typer.Option(help="class names, one a line, for a checkpoint of PYSKL or mmaction2"),
@@ -67,9 +69,11 @@ def command(
 ) -> None:
     """Say who does what, and when, in one video or a thousand."""
     from skelact.cache import Cache
-    from skelact.pipeline import clips, prediction, zoo
-    from skelact.pipeline.foreign import ForeignOptions
+    from skelact.inference import zoo
+    from skelact.inference.predictor import Predictor, as_list, write_overlay
+    from skelact.interop.checkpoints import ForeignOptions
     from skelact.report import writers
+    from skelact.stages import cut
 
     options = PredictOptions(
         step=step,
@@ -78,41 +82,41 @@ def command(
         batch_size=batch_size,
         device=device,
         max_persons=max_persons,
-        unknown_below=unknown_below,
+        unknown_threshold=unknown_threshold,
     )
     given = labels or skeleton or persons is not None
     foreign = ForeignOptions(labels=labels, skeleton=skeleton, persons=persons) if given else None
-    recogniser = prediction.Recogniser.load(model, options, foreign)
+    predictor = Predictor.load(model, options, foreign)
     if model == DEFAULT:
-        show.say(_about(recogniser.classes))
-    elif model == NEWEST:
-        show.say(f"using the newest run, {zoo.newest_run()}")
-    with show.Bars() as listener:
-        outcome = recogniser.predict_many(videos, Cache(cache_dir), listener, poses_from)
-        names = clips.output_names([r.path for r in outcome.results])
+        console.say(_about(predictor.classes))
+    elif model == LATEST:
+        console.say(f"using the newest run, {zoo.latest_run()}")
+    with console.Bars() as on_progress:
+        batch = predictor.predict_many(videos, Cache(cache_dir), on_progress, poses_from)
+        names = cut.output_names([r.path for r in batch.results])
         for form, target, write in (
             ("srt", srt, writers.write_srt),
-            ("mp4", overlay, prediction.write_overlay),
+            ("mp4", overlay, write_overlay),
         ):
             if target is not None:
-                for result, path in writers.targets(outcome.results, names, target, form):
+                for result, path in writers.targets(batch.results, names, target, form):
                     write(result, path)
         if csv is not None:
-            writers.write_csv(outcome.results, csv)
+            writers.write_csv(batch.results, csv)
     if json:
-        show.as_json(
+        console.as_json(
             {
-                "predictions": prediction.as_list(outcome.results),
-                "failed": show.failed_json(outcome.failed),
+                "predictions": as_list(batch.results),
+                "failed": console.failed_json(batch.failed),
             }
         )
     else:
-        _table(outcome.results)
+        _table(batch.results)
         for what, target in (("segments", csv), ("subtitles", srt), ("overlay", overlay)):
             if target is not None:
-                show.say(f"{what}: {target}")
-        show.failures(outcome.failed)
-    show.exit_code(len(outcome.results), len(outcome.failed))
+                console.say(f"{what}: {target}")
+        console.failures(batch.failed)
+    console.exit_code(len(batch.results), len(batch.failed))
 
 
 def _about(classes: tuple[str, ...]) -> str:
@@ -120,7 +124,7 @@ def _about(classes: tuple[str, ...]) -> str:
     own = any(Path("runs").glob("*/best.pt"))
     return (
         f"using the recogniser that came with skelact, {len(classes)} actions: "
-        f"{', '.join(classes)}" + (f"; your own: --model {NEWEST}" if own else "")
+        f"{', '.join(classes)}" + (f"; your own: --model {LATEST}" if own else "")
     )
 
 
@@ -141,7 +145,7 @@ def _table(results: list[Any]) -> None:
                 first = n == 0
                 rows.append(
                     (
-                        show.short(p.path) if first else "",
+                        console.short(p.path) if first else "",
                         who if first else "",
                         f"{s.start_s:.1f}",
                         f"{s.end_s:.1f}",
@@ -150,4 +154,4 @@ def _table(results: list[Any]) -> None:
                     )
                 )
     if rows:
-        show.table("", ("video", "person", ">from [s]", ">to [s]", "action", ">"), rows)
+        console.table("", ("video", "person", ">from [s]", ">to [s]", "action", ">"), rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json
 
 
@@ -15,7 +15,7 @@ def command(
     over: Annotated[
         list[str],
         typer.Option(
-            help="settings to train with, as split.length_s=3,5,8; several options: their product",
+            help="settings to train with, as clips.length_s=3,5,8; several options: their product",
             show_default=False,
         ),
     ],
@@ -45,25 +45,25 @@ def command(
     rate …), test each run as it is and in other ways, and write <name>.csv and <name>.png."""
     from skelact import config as configs
     from skelact.cache import Cache
-    from skelact.pipeline.recipe import compose
+    from skelact.recipe import compose
 
     recipe = compose(dataset, model, config, configs.overrides(set_ or []))
-    from skelact.pipeline import series  # torch is imported here
     from skelact.report.plots import bars
+    from skelact.runs import sweep
 
-    trained = series.grid(over)
-    tested = series.grid(test) if test else []
-    with show.Bars() as listener:
-        rows = series.sweep(recipe, trained, tested, Cache(cache_dir), data, runs, name, listener)
+    trained = sweep.grid(over)
+    tested = sweep.grid(test) if test else []
+    with console.Bars() as on_progress:
+        rows = sweep.sweep(recipe, trained, tested, Cache(cache_dir), data, runs, name, on_progress)
     table, plot = runs / f"{name}.csv", runs / f"{name}.png"
-    series.write_table(rows, table)
+    sweep.write_table(rows, table)
     bars(
         [" / ".join(filter(None, (r.trained, r.tested))) for r in rows],
         [r.top1 for r in rows],
         plot,
     )
     if json:
-        show.as_json(
+        console.as_json(
             [
                 {
                     "trained": r.trained,
@@ -76,9 +76,9 @@ def command(
             ]
         )
         return
-    show.table(
+    console.table(
         "",
         ("trained with", "tested with", ">top-1", ">mean class"),
         [(r.trained, r.tested or "the same", f"{r.top1:.1%}", f"{r.mean_class:.1%}") for r in rows],
     )
-    show.say(f"written: {table}, {plot}")
+    console.say(f"written: {table}, {plot}")

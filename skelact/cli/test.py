@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
+from skelact.cli import console
 from skelact.cli.options import CacheDir, Json
 
 _Split = Annotated[
@@ -44,20 +44,20 @@ def command(
     given: dict[str, dict[str, Any]] = {
         "sampling": {"test_clips": clips},
         "dataset": {"protocol": split},
-        "split": {"length_s": length},
+        "clips": {"length_s": length},
     }
     changes = {k: {n: v for n, v in s.items() if v is not None} for k, s in given.items()}
     changes = config.merge({k: v for k, v in changes.items() if v}, config.overrides(set_ or []))
-    from skelact.pipeline.testing import test  # torch is imported here
+    from skelact.runs.test import test  # torch is imported here
 
-    with show.Bars() as listener:
-        found = test(run, Cache(cache_dir), data, changes, name, listener)
+    with console.Bars() as on_progress:
+        found = test(run, Cache(cache_dir), data, changes, name, on_progress)
     if json:
         files = [str(f) for f in found.files]
-        show.as_json(
+        console.as_json(
             {"run": str(run), "split": found.protocol, "files": files, **found.scores.as_dict()}
         )
         return
     title = f"{run}, split {found.protocol}, {found.scores.samples} clips"
-    show.table(title, ("", ">"), show.score_rows(found.scores))
-    show.say(f"written: {', '.join(map(str, found.files))}")
+    console.table(title, ("", ">"), console.score_rows(found.scores))
+    console.say(f"written: {', '.join(map(str, found.files))}")

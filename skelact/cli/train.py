@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import show
-from skelact.cli.options import CacheDir, Json, PosesFrom
+from skelact.cli import console
+from skelact.cli.options import CacheDir, Json, PosesFrom, person_count
 from skelact.errors import ConfigError
 
 _Data = Annotated[
@@ -119,7 +119,7 @@ def command(
     trains, measures."""
     from skelact import config as configs
     from skelact.cache import Cache
-    from skelact.pipeline.recipe import compose
+    from skelact.recipe import compose
 
     started = time.monotonic()
     if dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir():
@@ -138,9 +138,8 @@ def command(
             "poses_from": str(poses_from) if poses_from else None,
         },
         "normalise": {"dims": dims},
-        "sequence": {"persons": persons},
         "sampling": {"streams": one},
-        "split": {"length_s": length, "overlap_s": overlap},
+        "clips": {"length_s": length, "overlap_s": overlap},
         "train": {
             "epochs": epochs,
             "batch_size": batch_size,
@@ -152,31 +151,33 @@ def command(
     changes = {
         section: {k: v for k, v in keys.items() if v is not None} for section, keys in given.items()
     }
+    if persons is not None:
+        changes["sequence"] = {"persons": person_count(persons)}
     recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: untrained weights would stay as they are")
-    from skelact.pipeline import series  # torch is imported here
-    from skelact.pipeline.training import Start
+    from skelact.runs import sweep
+    from skelact.runs.train import Start
 
-    chosen = series.variants(recipe, data, every[1:] and every, seeds, split == "all")
+    chosen = sweep.variants(recipe, data, every[1:] and every, seeds, split == "all")
     start = Start(init_from, freeze) if init_from else None
     found = []
-    with show.Bars() as listener:
-        for variant, run in series.train_all(
-            recipe, chosen, Cache(cache_dir), data, runs, name, resume, listener, start
+    with console.Bars() as on_progress:
+        for variant, run in sweep.train_all(
+            recipe, chosen, Cache(cache_dir), data, runs, name, resume, on_progress, start
         ):
             found.append((variant.label, run))
     if json:
         rows = [_as_dict(run) for _, run in found]
-        spread = series.Spread.of([run for _, run in found])
-        show.as_json(rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)})
+        spread = sweep.Spread.of([run for _, run in found])
+        console.as_json(rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)})
     else:
         if len(found) == 1:
             _summary(found[0][1], time.monotonic() - started)
         else:
-            _table(found, series.Spread.of([run for _, run in found]))
-        show.failures(found[0][1].failed)
-    show.exit_code(1, len(found[0][1].failed))
+            _table(found, sweep.Spread.of([run for _, run in found]))
+        console.failures(found[0][1].failed)
+    console.exit_code(1, len(found[0][1].failed))
 
 
 def _as_dict(run: Any) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def _as_dict(run: Any) -> dict[str, Any]:
         "split": run.protocol,
         "clips": run.clips,
         **run.scores.as_dict(),
-        "failed": show.failed_json(run.failed),
+        "failed": console.failed_json(run.failed),
     }
 
 
@@ -201,7 +202,7 @@ def _table(found: list[tuple[str, Any]], spread: Any) -> None:
         f"{spread.mean_class:.1%} ± {spread.mean_class_sd:.1%}",
         "",
     )
-    show.table("", ("run", ">top-1", ">mean class", "folder"), rows, mean)
+    console.table("", ("run", ">top-1", ">mean class", "folder"), rows, mean)
 
 
 def _summary(run: Any, seconds: float) -> None:
@@ -210,8 +211,8 @@ def _summary(run: Any, seconds: float) -> None:
         f"{run.collection.name}, split {run.protocol}: trained on {c['train']} clips, validated on "
         f"{c['val']}, tested on {c['test']}"
     )
-    show.table(title, ("", ">"), show.score_rows(run.scores))
-    show.say(
+    console.table(title, ("", ">"), console.score_rows(run.scores))
+    console.say(
         f"{seconds:.0f} s. Run folder {run.folder}: best.pt, report.html, config.json, log.jsonl, "
         "result.json, curves.png, confusion.png"
     )

@@ -37,7 +37,7 @@ class Item:
         return f"{name}:{self.key}" if self.key else name
 
 
-# the rule that puts items on sides, and the groups that must not be on both
+# the rule that puts items on subsets, and the groups that must not be on both
 Protocol = tuple[Callable[[Sequence[Item]], list[str]], tuple[str, ...]]
 # how an item becomes a sequence, where it is no video; InputError if its file is damaged
 Reader = Callable[[Item], PoseSequence]
@@ -46,8 +46,8 @@ Reader = Callable[[Item], PoseSequence]
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """A dataset found on disk. `protocols` maps a name to the function that puts every item on a
-    side ('train', 'test', where the protocol has one 'val'), and to the groups that must not be on
-    both; the first is the default. `read` is None for videos, which go through extraction."""
+    subset ('train', 'test', where the protocol has one 'val'), and to the groups that must not be
+    on both; the first is the default. `read` is None for videos, which go through extraction."""
 
     name: str
     root: Path
@@ -55,18 +55,18 @@ class Collection:
     protocols: dict[str, Protocol]
     notice: str = ""
     read: Reader | None = None
-    for_choosing: tuple[str, ...] = ()  # protocols that no number is reported on
+    dev_protocols: tuple[str, ...] = ()  # protocols that no number is reported on
 
     @property
     def official(self) -> list[str]:
         """The protocols whose results can be reported."""
-        return [p for p in self.protocols if p not in self.for_choosing]
+        return [p for p in self.protocols if p not in self.dev_protocols]
 
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(sorted({item.label for item in self.items}))
 
-    def only(self, classes: Sequence[str] | None) -> Collection:
+    def select_classes(self, classes: Sequence[str] | None) -> Collection:
         """The items of those classes. ConfigError for an unknown one, DatasetError if fewer than
         two are left."""
         known = self.classes
@@ -99,7 +99,7 @@ class DatasetOptions:
     skeleton: str = field(
         default="coco-17", metadata={"help": "joint layout the network sees, or a .toml file"}
     )
-    second_look: bool = field(
+    mirrored_poses: bool = field(
         default=False,
         metadata={
             "help": "training videos are also extracted from mirrored pictures, and both poses "

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from skelact.datasets.base import Collection, Item, Protocol
 from skelact.errors import InputError, MissingDataset
-from skelact.pose import imports
+from skelact.pose import importers
 from skelact.pose.track import TrackOptions
-from skelact.sequence.merge import merge
+from skelact.sequence.stack import stack_frames
 from skelact.types import PoseSequence
 
 NAME = re.compile(
@@ -39,7 +39,7 @@ def find(root: Path) -> Collection:
     if items:
         return Collection(name="kth", root=root, items=tuple(items), protocols=protocols())
     try:
-        sources = imports.sources(root)
+        sources = importers.sources(root)
     except InputError as error:
         raise MissingDataset(
             f"no video and no OpenPose output of KTH in {root}",
@@ -50,7 +50,7 @@ def find(root: Path) -> Collection:
         raise MissingDataset(f"{root} holds poses, but none of KTH", "personXX_<action>_dY…")
 
     def read(item: Item) -> PoseSequence:
-        found = imports.read(sources[item.key], None, FPS, TrackOptions())
+        found = importers.read(sources[item.key], None, FPS, TrackOptions())
         frames = found.frames
         if item.span_s is not None:
             start, end = item.span_s
@@ -59,7 +59,7 @@ def find(root: Path) -> Collection:
         first = [[replace(people[0], person_id=0)] for people in frames if people]
         if not first:
             raise InputError(f"nobody in {item.name(root)}")
-        return merge(first, found.skeleton, FPS, WIDTH, HEIGHT)
+        return stack_frames(first, found.skeleton, FPS, WIDTH, HEIGHT)
 
     return Collection(name="kth", root=root, items=tuple(items), protocols=protocols(), read=read)
 
@@ -103,10 +103,10 @@ def _rule(name: str) -> Callable[[Sequence[Item]], list[str]]:
     val, test = SPLITS[name]
     last = 20 if name == "report-text" else 25
 
-    def side(item: Item) -> str:
+    def subset(item: Item) -> str:
         person = int(item.groups["performer"])
         if person > last:
             return "none"
         return "test" if person in test else "val" if person in val else "train"
 
-    return lambda items: [side(i) for i in items]
+    return lambda items: [subset(i) for i in items]

@@ -90,7 +90,9 @@ def _collect(
     name: str, root: Path, items: list[Item], classes: Sequence[str] | None, notice: str
 ) -> Collection:
     whole = Collection(name=name, root=root, items=tuple(items), protocols=PROTOCOLS, notice=notice)
-    return whole.only(classes or [label for label in whole.classes if label not in LEFT_OUT])
+    return whole.select_classes(
+        classes or [label for label in whole.classes if label not in LEFT_OUT]
+    )
 
 
 def by_camera(items: Sequence[Item]) -> list[str]:

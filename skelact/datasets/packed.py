@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from skelact.cache import Entry
+from skelact.cache import CacheEntry
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
 
@@ -31,7 +31,7 @@ class Sample:
     item: int  # position of its video in the collection
     values: Floats
     fps: float
-    second: bool = False  # from the second look at its video
+    is_mirrored: bool = False  # from the second look at its video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Packed:
     labels: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
     fps: npt.NDArray[np.float64]
-    second: npt.NDArray[np.bool_]
+    is_mirrored: npt.NDArray[np.bool_]
     ids: tuple[str, ...]
     classes: tuple[str, ...]
     skeleton: Skeleton
@@ -81,7 +81,7 @@ def write(
             offsets.append(offsets[-1] + len(part))
             label = classes.index(s.label)
             about: dict[str, Any] = {"id": s.id, "label": label, "item": s.item, "fps": s.fps}
-            index.append(about | ({"second": True} if s.second else {}))
+            index.append(about | ({"mirrored": True} if s.is_mirrored else {}))
         file.seek(0)
         file.write(_npy_header((offsets[-1], persons, len(skeleton.joints), channels)))
     content = {
@@ -103,7 +103,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + text.ljust(room - 1).encode() + b"\n"
 
 
-def open_packed(entry: Entry) -> Packed:
+def open_packed(entry: CacheEntry) -> Packed:
     """The packed dataset of a cache entry, memory-mapped. CacheError if it is damaged."""
     index = json.loads(entry.read(INDEX))
     samples = index["samples"]
@@ -113,7 +113,7 @@ def open_packed(entry: Entry) -> Packed:
         labels=np.array([s["label"] for s in samples], np.int64),
         items=np.array([s["item"] for s in samples], np.int64),
         fps=np.array([s["fps"] for s in samples], np.float64),
-        second=np.array([s.get("second", False) for s in samples], bool),
+        is_mirrored=np.array([s.get("mirrored", False) for s in samples], bool),
         ids=tuple(s["id"] for s in samples),
         classes=tuple(index["classes"]),
         skeleton=Skeleton.from_dict(index["skeleton"]),

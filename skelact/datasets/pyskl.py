@@ -147,13 +147,13 @@ def _protocols(split: dict[str, Sequence[str]]) -> dict[str, Protocol]:
 def _listed(train: frozenset[str], test: frozenset[str]) -> Callable[[Sequence[Item]], list[str]]:
     both = train & test
 
-    def sides(items: Sequence[Item]) -> list[str]:
+    def subsets(items: Sequence[Item]) -> list[str]:
         if both:
             some = ", ".join(sorted(both)[:3])
-            raise DatasetError(f"{len(both)} samples are on both sides of the split: {some}")
+            raise DatasetError(f"{len(both)} samples are on both subsets of the split: {some}")
         return ["test" if i.key in test else "train" if i.key in train else "none" for i in items]
 
-    return sides
+    return subsets
 
 
 def export(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skelact.datasets import kth, mads, mads_truth, ntu, own, pyskl, skeletal
+from skelact.datasets import folder, kth, mads, mads_truth, ntu, pyskl, skeleton_files
 from skelact.datasets.base import Collection
 from skelact.errors import ConfigError, MissingDataset
 from skelact.types import nearest
@@ -16,7 +16,7 @@ DATA_VARIABLE = "SKELACT_DATA"
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSpec:
     """A dataset of the table. `find` takes the place it lies at."""
 
     name: str
@@ -35,101 +35,101 @@ def _ntu(actions: int, denoise: bool = False) -> Callable[[Path], Collection]:
     return find
 
 
-SOURCES = {
+DATASETS = {
     s.name: s
     for s in (
-        Source(
+        DatasetSpec(
             "folder",
             "own footage: a folder for every class",
             "your camera",
             "<class>/…/<video>",
-            own.folder,
+            folder.folder,
         ),
-        Source(
+        DatasetSpec(
             "labels",
             "own footage: a table of labels",
             "your camera",
-            "labels.csv: " + ", ".join(own.COLUMNS),
-            own.table,
+            "labels.csv: " + ", ".join(folder.COLUMNS),
+            folder.table,
         ),
-        Source(
+        DatasetSpec(
             "mads",
             "MADS: martial arts, dancing, sports; video",
             "http://visal.cs.cityu.edu.hk/research/mads/",
             "<Action>_<Sequence>_C<0|1|2>.avi, anywhere below",
             mads.find_below,
         ),
-        Source(
+        DatasetSpec(
             "mads-3d",
             "MADS's ground truth in 3-D",
             "http://visal.cs.cityu.edu.hk/research/mads/",
             "<Action>_<Sequence>_GT.mat, anywhere below",
             lambda place: mads_truth.find(place, projected=False),
         ),
-        Source(
+        DatasetSpec(
             "mads-projected",
             "MADS's ground truth in each camera's picture",
             "http://visal.cs.cityu.edu.hk/research/mads/",
             "the same with Calib_Cam<0|1|2>.mat beside them",
             lambda place: mads_truth.find(place, projected=True),
         ),
-        Source(
+        DatasetSpec(
             "kth",
             "KTH actions: six actions, 25 people",
             "https://www.csc.kth.se/cvap/actions/",
             "personXX_<action>_dY_uncomp.avi or OpenPose JSON of that name; 00sequences.txt",
             kth.find,
         ),
-        Source(
+        DatasetSpec(
             "ntu60",
             "NTU RGB+D: 60 actions, Kinect v2",
             "https://rose1.ntu.edu.sg/dataset/actionRecognition/",
             "SsssCcccPpppRrrrAaaa.skeleton, or …_rgb.avi, or a pickle of PYSKL",
             _ntu(60),
         ),
-        Source(
+        DatasetSpec(
             "ntu120",
             "NTU RGB+D 120",
             "https://rose1.ntu.edu.sg/dataset/actionRecognition/",
             "as ntu60",
             _ntu(120),
         ),
-        Source(
+        DatasetSpec(
             "ntu60-denoised",
             "NTU RGB+D, bodies chosen as by PYSKL (ntu_preproc)",
             "https://rose1.ntu.edu.sg/dataset/actionRecognition/",
             "SsssCcccPpppRrrrAaaa.skeleton",
             _ntu(60, denoise=True),
         ),
-        Source(
+        DatasetSpec(
             "kinetics",
             "Kinetics-skeleton: OpenPose on Kinetics-400",
             "https://github.com/yysijie/st-gcn",
             "kinetics_train/, kinetics_val/ and their _label.json",
-            skeletal.kinetics,
+            skeleton_files.kinetics,
         ),
-        Source(
+        DatasetSpec(
             "jhmdb",
             "JHMDB: 21 everyday actions, 928 clips",
             "http://jhmdb.is.tue.mpg.de/",
             "<class>/<clip>.avi and <class>_test_split<1|2|3>.txt",
-            own.jhmdb,
+            folder.jhmdb,
         ),
-        Source(
+        DatasetSpec(
             "nw-ucla",
             "NW-UCLA: ten actions, three cameras, Kinect v1",
             "https://github.com/Uason-Chen/CTR-GCN",
             "aAA_sSS_eEE_vVV.json, anywhere below",
-            skeletal.nw_ucla,
+            skeleton_files.nw_ucla,
         ),
-        Source(
+        DatasetSpec(
             "utd-mhad",
             "UTD-MHAD: 27 actions, eight people, Kinect v1",
             "https://personal.utdallas.edu/~kehtar/UTD-MHAD.html",
             "aA_sS_tT_skeleton.mat, anywhere below",
-            skeletal.utd_mhad,
+            skeleton_files.utd_mhad,
         ),
-        Source(
+        DatasetSpec(
             "pyskl",
             "an annotation pickle of PYSKL or mmaction2",
             "https://github.com/kennymckormick/pyskl",
@@ -155,13 +155,14 @@ def kind_of(place: Path) -> str:
     return "labels" if place.suffix == ".csv" else "folder"
 
 
-def named(name: str) -> Source:
+def named(name: str) -> DatasetSpec:
     """The entry of the table. ConfigError for an unknown name."""
-    if name not in SOURCES:
+    if name not in DATASETS:
         raise ConfigError(
-            f"no dataset is called {name!r}{nearest(name, SOURCES)}", f"one of {', '.join(SOURCES)}"
+            f"no dataset is called {name!r}{nearest(name, DATASETS)}",
+            f"one of {', '.join(DATASETS)}",
         )
-    return SOURCES[name]
+    return DATASETS[name]
 
 
 def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Collection:
@@ -174,7 +175,7 @@ def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Colle
     looked = places(name, data)
     for place in looked:
         if place.exists():
-            return source.find(place).only(classes)
+            return source.find(place).select_classes(classes)
     raise MissingDataset(
         f"{name} is not in {' or '.join(map(str, looked))}",
         f"--data PLACE; it must lie as {source.layout}; it comes from {source.origin}",

@@ -1,5 +1,5 @@
-"""Sides of a split: protocols applied, leaks found, a validation part taken from the training side
-by whole takes."""
+"""Subsets of a split: protocols are applied, leaks found, and a validation subset is taken from the
+training subset by whole takes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from skelact.types import nearest
 
 
 def apply(collection: Collection, protocol: str) -> list[str]:
-    """The side of every item, 'train' or 'test'. ConfigError for an unknown protocol, LeakingSplit
-    if it leaks."""
+    """The subset of every item, 'train' or 'test'. ConfigError for an unknown protocol,
+    LeakingSplit if it leaks."""
     protocol = protocol or next(iter(collection.protocols), "")
     if protocol not in collection.protocols:
         known = list(collection.protocols)
@@ -24,51 +24,53 @@ def apply(collection: Collection, protocol: str) -> list[str]:
             f"{collection.name} has no split {protocol!r}{nearest(protocol, known)}",
             f"one of {', '.join(known)}",
         )
-    rule, apart = collection.protocols[protocol]
-    sides = rule(collection.items)
-    check_leaks(collection.items, sides, apart)
-    for side in ("train", "test"):
+    rule, disjoint_groups = collection.protocols[protocol]
+    subsets = rule(collection.items)
+    check_leaks(collection.items, subsets, disjoint_groups)
+    for subset in ("train", "test"):
         absent = set(collection.classes) - {
-            i.label for i, s in zip(collection.items, sides, strict=True) if s == side
+            i.label for i, s in zip(collection.items, subsets, strict=True) if s == subset
         }
         if absent:
             raise LeakingSplit(
-                f"split {protocol} of {collection.name} leaves no {side} clip of "
+                f"split {protocol} of {collection.name} leaves no {subset} clip of "
                 f"{', '.join(sorted(absent))}",
                 "add videos, or choose another --split",
             )
-    return sides
+    return subsets
 
 
-def check_leaks(items: Sequence[Item], sides: Sequence[str], apart: Sequence[str]) -> None:
+def check_leaks(
+    items: Sequence[Item], subsets: Sequence[str], disjoint_groups: Sequence[str]
+) -> None:
     """LeakingSplit, naming files, if a group (take, performer …) that must stay together is on more
-    than one side."""
-    for group in apart:
+    than one subset."""
+    for group in disjoint_groups:
         where: dict[str, dict[str, Item]] = defaultdict(dict)
-        for item, side in zip(items, sides, strict=True):
-            if side == "none":
+        for item, subset in zip(items, subsets, strict=True):
+            if subset == "none":
                 continue
-            where[item.groups[group]].setdefault(side, item)
+            where[item.groups[group]].setdefault(subset, item)
         for name, found in where.items():
             if len(found) > 1:
                 files = " and ".join(
-                    f"{item.path.name} ({side})" for side, item in sorted(found.items())
+                    f"{item.path.name} ({subset})" for subset, item in sorted(found.items())
                 )
                 raise LeakingSplit(
-                    f"{group} {name} is on both sides of the split: {files}",
+                    f"{group} {name} is on both subsets of the split: {files}",
                     f"keep all clips of one {group} together",
                 )
 
 
-def hold_out(items: Sequence[Item], sides: Sequence[str], share: float, seed: int) -> list[str]:
-    """The same sides with part of 'train' turned into 'val': of each class about `share` of its
+def hold_out(items: Sequence[Item], subsets: Sequence[str], share: float, seed: int) -> list[str]:
+    """The same subsets with part of 'train' turned into 'val': of each class about `share` of its
     takes, at least one, never its only one. Nothing changes where the protocol has a 'val'."""
-    if "val" in sides:
-        return list(sides)
+    if "val" in subsets:
+        return list(subsets)
     rng = np.random.default_rng(seed)
     takes: dict[str, set[str]] = defaultdict(set)
-    for item, side in zip(items, sides, strict=True):
-        if side == "train":
+    for item, subset in zip(items, subsets, strict=True):
+        if subset == "train":
             takes[item.label].add(item.groups["take"])
     chosen: set[str] = set()
     for label in sorted(takes):
@@ -78,10 +80,10 @@ def hold_out(items: Sequence[Item], sides: Sequence[str], share: float, seed: in
             chosen.update(str(n) for n in rng.choice(names, count, replace=False))
     return [
         "val" if s == "train" and i.groups["take"] in chosen else s
-        for i, s in zip(items, sides, strict=True)
+        for i, s in zip(items, subsets, strict=True)
     ]
 
 
-def fingerprint(ids: Sequence[str], sides: Sequence[str]) -> str:
-    """A short hash of who is on which side: two runs with the same one can be compared."""
-    return key_of(split=sorted(zip(ids, sides, strict=True)))
+def fingerprint(ids: Sequence[str], subsets: Sequence[str]) -> str:
+    """A short hash of who is on which subset: two runs with the same one can be compared."""
+    return key_of(split=sorted(zip(ids, subsets, strict=True)))

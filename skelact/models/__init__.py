@@ -9,12 +9,12 @@ from typing import Any
 from skelact.errors import ConfigError
 from skelact.models.aagcn import AAGCN
 from skelact.models.asgcn import ASGCN
+from skelact.models.base import ActionClassifier
 from skelact.models.ctrgcn import CTRGCN
 from skelact.models.ddnet import DDNet
 from skelact.models.esan import ESAN
 from skelact.models.kth import KTHNet
 from skelact.models.msg3d import MSG3D
-from skelact.models.recogniser import Recogniser
 from skelact.models.rocket import Rocket
 from skelact.models.sgn import SGN
 from skelact.models.stgcn import PLUS_PLUS, STGCN
@@ -39,15 +39,15 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def wants(name: str, argument: str) -> bool:
+def accepts(name: str, argument: str) -> bool:
     """Whether the network takes this argument, which training knows of its clips."""
     return name in MODELS and argument in inspect.signature(MODELS[name][0]).parameters
 
 
-def is_solved(name: str) -> bool:
+def is_closed_form(name: str) -> bool:
     """Whether only the network's head is learnt, in closed form: its backbone then has
-    `settle(clips)`."""
-    return name in MODELS and getattr(MODELS[name][0], "is_solved", False)
+    `fit_scaler(clips)`."""
+    return name in MODELS and getattr(MODELS[name][0], "is_closed_form", False)
 
 
 def build(
@@ -58,7 +58,7 @@ def build(
     persons: int = 1,
     dropout: float = 0.0,
     **kwargs: Any,
-) -> Recogniser:
+) -> ActionClassifier:
     """The named network for that many classes and that skeleton; `dropout` is the head's, `kwargs`
     are the backbone's. ConfigError for an unknown name or argument."""
     if name not in MODELS:
@@ -68,6 +68,6 @@ def build(
     backbone, fixed = MODELS[name]
     try:
         body = backbone(skeleton, in_channels, persons, **(fixed | kwargs))
-        return Recogniser(body, classes, dropout)
+        return ActionClassifier(body, classes, dropout)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model {name}: {error}", "see configs/models for its options") from error

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, UnitTCN, graph_convolution, is_published
-from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.aim import LinkInference
+from skelact.models.base import stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual, graph_convolution
-from skelact.models.recogniser import stage_plan
+from skelact.models.link_inference import LinkInference
 from skelact.skeletons import Skeleton
 
 CELLS = 5  # frames left before the prediction head's last convolution over time
@@ -71,7 +71,7 @@ class ASGCNBlock(Residual):
         return F.relu(self.plus_residual(y, x))
 
 
-class Foreteller(nn.Module):
+class ForecastHead(nn.Module):
     """The prediction head: the features are brought down to one frame, joined with the last pose
     seen, and turned into the displacement of the next `horizon` poses from it.
 
@@ -176,7 +176,7 @@ class ASGCN(nn.Module):
             for s in plan
         )
         self.out_channels = 4 * base_channels
-        self.foreteller = Foreteller(
+        self.foreteller = ForecastHead(
             self.out_channels, in_channels, horizon, a, actional, share, tcn_dropout, mixed_layout
         )
 

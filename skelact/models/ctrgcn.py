@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual, is_published
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from skelact.models.motion import MotionFeatures
+from skelact.models.kinematic_features import MotionFeatures
 from skelact.skeletons import Skeleton
 
 

@@ -91,7 +91,7 @@ def adjacency(
     skeleton: Skeleton, mode: str = "stgcn_spatial", max_hop: int = 1, true_centre: bool = False
 ) -> npt.NDArray[np.float32]:
     """(K, V, V) float32 of a skeleton. ConfigError for an unknown mode."""
-    links, joints = skeleton.link_indices, len(skeleton.joints)
+    links, joints = skeleton.edge_indices, len(skeleton.joints)
     inward = edges_to_matrix(links, joints)
     if mode == "stgcn_spatial":
         stack = stgcn_spatial(links, joints, skeleton.index(skeleton.centre), max_hop, true_centre)
@@ -140,20 +140,20 @@ def kth_partition(
     body's middle over the training set (None: hops to the centre joint), or symmetrical, where a
     joint also hears the left/right twins of itself and of its neighbours."""
     joints = len(skeleton.joints)
-    inward = edges_to_matrix(skeleton.link_indices, joints)
+    inward = edges_to_matrix(skeleton.edge_indices, joints)
     self_, near = np.eye(joints), inward + inward.T
     if partition == "uni":
         return (self_ + near)[None]
     if partition == "distance":
         return np.stack([self_, near])
     if partition == "symmetrical":
-        swap = self_[skeleton.mirror]
+        swap = self_[skeleton.flip_index]
         twins = swap - np.diag(np.diag(swap))  # joints on the middle line have none
         return np.stack([self_, np.minimum(near + twins + near @ twins, 1) * (1 - self_)])
     if partition != "spatial":
         raise ConfigError(f"unknown partition {partition!r}", f"one of {', '.join(PARTITIONS)}")
     if distances is None:
-        hops = hop_distance(skeleton.link_indices, joints, joints)
+        hops = hop_distance(skeleton.edge_indices, joints, joints)
         distances = hops[skeleton.index(skeleton.centre)].tolist()
     r = np.asarray(distances, float)
     if r.shape != (joints,):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import StagedBackbone
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
-from skelact.models.layers import FrameConv, PersonsApart, graph_convolution
-from skelact.models.recogniser import StagedBackbone
+from skelact.models.layers import FlattenPersons, FrameConv, graph_convolution
 from skelact.skeletons import Skeleton
 
 # widths of the layers; the rate halves wherever the width doubles
@@ -136,4 +136,4 @@ class KTHNet(StagedBackbone):
                 )
             )
             channels = out
-        super().__init__(PersonsApart(), blocks, channels, blocks_name="layers")
+        super().__init__(FlattenPersons(), blocks, channels, blocks_name="layers")

@@ -226,7 +226,7 @@ class Residual(nn.Module):
         return y + (self.residual(x) if hasattr(self, "residual") else x)
 
 
-class PersonsApart(nn.Module):
+class FlattenPersons(nn.Module):
     """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost: what DataBN gives,
     for networks that do not normalise their input."""
 

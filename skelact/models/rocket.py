@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.motion import MotionFeatures
+from skelact.models.kinematic_features import MotionFeatures
 from skelact.skeletons import Skeleton
 
 _SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
@@ -27,7 +27,7 @@ class Rocket(nn.Module):
     are kept in the checkpoint. ValueError as MotionFeatures, or if `kernels` is no multiple of
     four."""
 
-    is_solved = True
+    is_closed_form = True
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Rocket(nn.Module):
                 f"bias{n}", torch.from_numpy(rng.uniform(-_BIAS, _BIAS, each)).float()
             )
 
-    def settle(self, clips: Iterable[Tensor]) -> None:
+    def fit_scaler(self, clips: Iterable[Tensor]) -> None:
         """Take the mean and deviation of every row from training clips (N, M, T, V, C)."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for x in clips:

@@ -9,10 +9,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.graph import adjacency
-from skelact.models.layers import Adaptive, DataBN, PersonsApart, Residual, UnitGCN, UnitTCN
+from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
-from skelact.models.recogniser import StagedBackbone, stage_plan
 from skelact.skeletons import Skeleton
 
 
@@ -71,7 +71,7 @@ class STGCN(StagedBackbone):
                 else DilatedTCN(s.out, s.stride, dropout)
             )
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
-        data_bn: nn.Module = PersonsApart()
+        data_bn: nn.Module = FlattenPersons()
         if data_bn_type != "none":
             data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, s.out)

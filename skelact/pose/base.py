@@ -8,8 +8,8 @@ from typing import Protocol
 
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
-from skelact.types import FramePose, nearest
-from skelact.video.frames import Frame
+from skelact.types import PersonPose, nearest
+from skelact.video.decode import Frame
 
 BLAZEPOSE = "blazepose"
 IMPORT = "import"  # poses made by another program
@@ -31,24 +31,24 @@ class PoseOptions:
     min_confidence: float = field(
         default=0.5, metadata={"help": "how sure the detector must be of a person, 0 to 1"}
     )
-    follow_confidence: float | None = field(
+    tracking_confidence: float | None = field(
         default=None,
         metadata={
             "help": "how sure the estimator must be to go on following a person, 0 to 1 "
             "[default: as min_confidence] (blazepose)"
         },
     )
-    look_back_s: float = field(
+    backfill_s: float = field(
         default=0.0,
         metadata={
             "help": "frames without anybody before one with somebody are tried again, backwards "
             "from there, up to this far [s] (blazepose)"
         },
     )
-    rescue_confidence: float | None = field(
+    fallback_confidence: float | None = field(
         default=None,
         metadata={
-            "help": "a video up to look_back_s long in which nobody was found is searched again "
+            "help": "a video up to backfill_s long in which nobody was found is searched again "
             "with this instead of min_confidence (blazepose) [default: it is not]"
         },
     )
@@ -80,23 +80,23 @@ class PoseOptions:
             )
         if not 1 <= self.max_persons <= 32:
             raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
-        for name in ("min_confidence", "follow_confidence", "rescue_confidence"):
+        for name in ("min_confidence", "tracking_confidence", "fallback_confidence"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {value:g}")
-        if self.look_back_s < 0:
-            raise ConfigError(f"look_back_s cannot be negative, got {self.look_back_s:g}")
+        if self.backfill_s < 0:
+            raise ConfigError(f"backfill_s cannot be negative, got {self.backfill_s:g}")
         tracks = self.estimator in ("auto", BLAZEPOSE)
-        if not tracks and (self.follow_confidence is not None or self.look_back_s):
+        if not tracks and (self.tracking_confidence is not None or self.backfill_s):
             raise ConfigError(
-                f"{self.estimator} looks at every frame by itself: follow_confidence and "
-                "look_back_s are for blazepose",
+                f"{self.estimator} looks at every frame by itself: tracking_confidence and "
+                "backfill_s are for blazepose",
                 "leave them out, or --pose blazepose",
             )
-        if self.rescue_confidence is not None and not self.look_back_s:
+        if self.fallback_confidence is not None and not self.backfill_s:
             raise ConfigError(
-                "rescue_confidence is for videos no longer than look_back_s, which is 0",
-                "set look_back_s as well",
+                "fallback_confidence is for videos no longer than backfill_s, which is 0",
+                "set backfill_s as well",
             )
 
     def key_part(self) -> dict[str, object]:
@@ -106,19 +106,19 @@ class PoseOptions:
             "max_persons": self.max_persons,
             "min_confidence": self.min_confidence,
         }
-        if self.follow_confidence is not None:
-            part["follow_confidence"] = self.follow_confidence
-        if self.look_back_s:
-            part["look_back_s"] = self.look_back_s
-        if self.rescue_confidence is not None:
-            part["rescue_confidence"] = self.rescue_confidence
+        if self.tracking_confidence is not None:
+            part["tracking_confidence"] = self.tracking_confidence
+        if self.backfill_s:
+            part["backfill_s"] = self.backfill_s
+        if self.fallback_confidence is not None:
+            part["fallback_confidence"] = self.fallback_confidence
         if self.mirrored:
             part["mirrored"] = True
         return part
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FrameRef:
     """One frame on its way through an estimator: of which video (a running number), which frame, at
     what rate [1/s]."""
 
@@ -136,6 +136,6 @@ class Estimator(Protocol):
     skeleton: Skeleton
     fingerprint: str  # hash of the weights: part of the cache key
 
-    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         """People without ids, in pixels of the picture given."""
         ...

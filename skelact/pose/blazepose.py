@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from skelact.errors import BackendMissing, EstimatorError
-from skelact.pose.base import BLAZEPOSE, Picture, PoseOptions
+from skelact.pose.base import BLAZEPOSE, FrameRef, PoseOptions
 from skelact.pose.track import suppress
 from skelact.skeletons import SKELETONS
-from skelact.types import FramePose
+from skelact.types import PersonPose
 
 INSTALL = "pip install 'mediapipe==0.10.21'"
 _MOST_HELD = 256 * 2**20  # bytes of pictures that wait for somebody to appear
@@ -113,7 +113,7 @@ class BlazePose:
         except ImportError as error:
             raise BackendMissing(f"mediapipe does not load: {error}", "skelact doctor") from error
         c = self.options.min_confidence
-        follow = self.options.follow_confidence or c
+        follow = self.options.tracking_confidence or c
         settings = vision.PoseLandmarkerOptions(
             base_options=BaseOptions(model_asset_buffer=bundle()),
             running_mode=vision.RunningMode.VIDEO,
@@ -129,16 +129,16 @@ class BlazePose:
                 f"mediapipe cannot start its landmarker: {error}", "skelact doctor"
             ) from error
 
-    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         """See Estimator. xyz is MediaPipe's world landmarks: metres, origin between the hips."""
         for _, video in groupby(pictures, key=lambda p: p.video):
             yield from self._video(video)
 
-    def _video(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
-        """Frames without anybody are held back until somebody is found, for `look_back_s` at most
+    def _video(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+        """Frames without anybody are held back until somebody is found, for `backfill_s` at most
         and while they take little memory. If that never happens and they are the whole video, they
-        are searched again with `rescue_confidence`."""
-        missed: deque[Picture] = deque()
+        are searched again with `fallback_confidence`."""
+        missed: deque[FrameRef] = deque()
         all_missed = True
         with self._opened() as found:
             for picture in pictures:
@@ -151,24 +151,24 @@ class BlazePose:
                     continue
                 missed.append(picture)
                 most = min(
-                    round(self.options.look_back_s * picture.fps),
+                    round(self.options.backfill_s * picture.fps),
                     _MOST_HELD // picture.image.nbytes,
                 )
                 while len(missed) > most:
                     all_missed = False
                     yield missed.popleft(), []
-        rescue = self.options.rescue_confidence
+        rescue = self.options.fallback_confidence
         if missed and all_missed and rescue is not None:
-            options = replace(self.options, min_confidence=rescue, rescue_confidence=None)
+            options = replace(self.options, min_confidence=rescue, fallback_confidence=None)
             yield from type(self)(options)._video(missed)
             return
         for picture in missed:
             yield picture, []
 
-    def _backwards(self, known: Picture, missed: Sequence[Picture]) -> list[list[FramePose]]:
+    def _backwards(self, known: FrameRef, missed: Sequence[FrameRef]) -> list[list[PersonPose]]:
         """People in the frames before `known`, followed from there to the first; given up where
         they are lost."""
-        out: list[list[FramePose]] = [[] for _ in missed]
+        out: list[list[PersonPose]] = [[] for _ in missed]
         if missed:
             with self._opened() as found:
                 found(known, 0)
@@ -180,7 +180,7 @@ class BlazePose:
         return out
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[Callable[[Picture, int], list[FramePose]]]:
+    def _opened(self) -> Iterator[Callable[[FrameRef, int], list[PersonPose]]]:
         """People of a picture that is the n-th shown to a fresh landmarker."""
         with _quiet():
             import cv2
@@ -188,7 +188,7 @@ class BlazePose:
 
             landmarker = self._landmarker()  # type: ignore[no-untyped-call]
 
-        def found(picture: Picture, n: int) -> list[FramePose]:
+        def found(picture: FrameRef, n: int) -> list[PersonPose]:
             rgb = cv2.cvtColor(picture.image, cv2.COLOR_BGR2RGB)
             image = mp.Image(image_format=mp.ImageFormat.SRGB, data=rgb)
             raw = landmarker.detect_for_video(image, round(n * 1000 / picture.fps))
@@ -200,14 +200,14 @@ class BlazePose:
             landmarker.close()
 
     @staticmethod
-    def _people(found, picture: Picture) -> list[FramePose]:  # type: ignore[no-untyped-def]
+    def _people(found, picture: FrameRef) -> list[PersonPose]:  # type: ignore[no-untyped-def]
         height, width = picture.image.shape[:2]
         people = []
         for flat, world in zip(found.pose_landmarks, found.pose_world_landmarks, strict=True):
             xyv = np.array([(p.x, p.y, p.visibility) for p in flat], np.float32)
             xyz = np.array([(p.x, p.y, p.z) for p in world], np.float32)
             people.append(
-                FramePose(
+                PersonPose(
                     xyv[:, :2] * np.array([width, height], np.float32),
                     np.clip(xyv[:, 2], 0, 1),
                     xyz,

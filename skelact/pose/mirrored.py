@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from skelact.pose.base import Estimator, Picture
+from skelact.pose.base import Estimator, FrameRef
 from skelact.skeletons import Skeleton
-from skelact.types import FramePose
+from skelact.types import PersonPose
 
 
 class Mirrored:
@@ -21,7 +21,7 @@ class Mirrored:
         self.name, self.fingerprint = estimator.name, estimator.fingerprint
         self.skeleton = estimator.skeleton
 
-    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         """See Estimator; the pictures come back as they were."""
         shown = (replace(p, image=np.ascontiguousarray(p.image[:, ::-1])) for p in pictures)
         for picture, people in self.estimator.run(shown):
@@ -30,9 +30,9 @@ class Mirrored:
             yield replace(picture, image=picture.image[:, ::-1]), turned
 
 
-def turned_back(pose: FramePose, skeleton: Skeleton, width: int) -> FramePose:
+def turned_back(pose: PersonPose, skeleton: Skeleton, width: int) -> PersonPose:
     """A person of a mirrored picture `width` pixels wide as they are: left is left again."""
-    order = skeleton.mirror
+    order = skeleton.flip_index
     xy = pose.xy[order] * np.array([-1, 1], np.float32) + np.array([width, 0], np.float32)
     xyz = None if pose.xyz is None else pose.xyz[order] * np.array([-1, 1, 1], np.float32)
-    return FramePose(xy, pose.score[order], xyz, pose.person_id)
+    return PersonPose(xy, pose.score[order], xyz, pose.person_id)

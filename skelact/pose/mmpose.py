@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from skelact.errors import BackendMissing, CheckpointError, ConfigError, PathMissing
+from skelact.files import load_weights
 from skelact.pose import weights
-from skelact.pose.base import Picture, PoseOptions
+from skelact.pose.base import FrameRef, PoseOptions
 from skelact.pose.track import suppress
-from skelact.safeload import load_weights
 from skelact.skeletons import SKELETONS, Skeleton
-from skelact.types import FramePose
+from skelact.types import PersonPose
 
 FRAMES_AT_ONCE = {"cpu": 4, "cuda": 32}
 CROPS_AT_ONCE = {"cpu": 8, "cuda": 128}
@@ -218,7 +218,7 @@ class MMPose:
         self.crops_at_once = CROPS_AT_ONCE[self.device.type]
 
     @torch.inference_mode()
-    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         """See Estimator."""
         for batch in batches(pictures, self.frames_at_once):
             images = [p.image for p in batch]
@@ -231,7 +231,7 @@ class MMPose:
 
         return list(self.model.test_step(pseudo_collate([self.pipeline(item) for item in items])))  # type: ignore[operator]
 
-    def _onestage(self, images: list[Any]) -> list[list[FramePose]]:
+    def _onestage(self, images: list[Any]) -> list[list[PersonPose]]:
         out = []
         for sample in self._step([{"img": image, **self.meta} for image in images]):
             p = sample.pred_instances
@@ -245,14 +245,14 @@ class MMPose:
             )
         return out
 
-    def _topdown(self, images: list[Any]) -> list[list[FramePose]]:
+    def _topdown(self, images: list[Any]) -> list[list[PersonPose]]:
         boxes = self.boxes(images)
         items = [
             {"img": image, "bbox": box[None], "bbox_score": np.ones(1, np.float32), **self.meta}
             for image, found in zip(images, boxes, strict=True)
             for box in found
         ]
-        people: list[FramePose] = []
+        people: list[PersonPose] = []
         for part in batches(items, self.crops_at_once):
             people += [
                 _person(s.pred_instances.keypoints[0], s.pred_instances.keypoint_scores[0])
@@ -288,17 +288,17 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
-def _person(keypoints: Any, scores: Any) -> FramePose:
+def _person(keypoints: Any, scores: Any) -> PersonPose:
     xy, score = np.asarray(keypoints, np.float64), np.clip(np.asarray(scores, np.float32), 0, 1)
     known = (score > 0) & (np.abs(xy) < 1e6).all(axis=1)
-    return FramePose(
+    return PersonPose(
         np.where(known[:, None], xy, np.nan).astype(np.float32),
         np.where(known, score, np.float32(0)),
     )
 
 
 def _dataset_meta(config: Any) -> dict[str, Any]:
-    """What mmpose calls metainfo: joint names, flips, sigmas, links."""
+    """What mmpose calls metainfo: joint names, flips, sigmas, edges."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     dataset = config.test_dataloader.dataset
@@ -311,18 +311,18 @@ def _dataset_meta(config: Any) -> dict[str, Any]:
 
 
 def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
-    """One of our layouts where the joints are the same, else one made from the links of the
+    """One of our layouts where the joints are the same, else one made from the edges of the
     metainfo."""
     joints = tuple(meta["keypoint_id2name"][i] for i in range(meta["num_keypoints"]))
     for known in SKELETONS.values():
         if known.joints == joints:
             return known
-    links = [(joints[a], joints[b]) for a, b in meta["skeleton_links"]]
+    edges = [(joints[a], joints[b]) for a, b in meta["skeleton_links"]]
     parents = {joints[0]: joints[0]}
     while True:  # grow outwards from the first joint
         new = {
             b: a
-            for a, b in [*links, *((b, a) for a, b in links)]
+            for a, b in [*edges, *((b, a) for a, b in edges)]
             if a in parents and b not in parents
         }
         if not new:
@@ -332,7 +332,7 @@ def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
         "name": f"{name}-{len(joints)}",
         "joints": joints,
         "parents": parents,
-        "links": links,
+        "edges": edges,
         "centre": joints[0],
     }
     return Skeleton.from_dict(content)

@@ -17,15 +17,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from skelact.cache import Entry
+from skelact.cache import CacheEntry
 from skelact.errors import CacheError
-from skelact.types import Floats, FramePose
+from skelact.types import Floats, PersonPose
 
 JsonForm = Literal["frames", "lines"]
 LINES = "frames.jsonl"
 
 
-def frame_json(people: list[FramePose]) -> str:
+def frame_json(people: list[PersonPose]) -> str:
     """One frame's people as JSON text."""
     out = []
     for p in people:
@@ -46,7 +46,7 @@ def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
     return whole.ravel().tolist()  # type: ignore[no-any-return]
 
 
-def parse_frame(text: str | bytes, joints: int) -> list[FramePose]:
+def parse_frame(text: str | bytes, joints: int) -> list[PersonPose]:
     """The people of one frame's JSON; ValueError if it is not of that shape."""
     content = json.loads(text)
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
@@ -54,7 +54,7 @@ def parse_frame(text: str | bytes, joints: int) -> list[FramePose]:
     return [_person(record, joints) for record in content["people"]]
 
 
-def _person(record: dict[str, Any], joints: int) -> FramePose:
+def _person(record: dict[str, Any], joints: int) -> PersonPose:
     flat = np.asarray(record.get("pose_keypoints_2d", ()), np.float32)
     if flat.size != joints * 3:
         raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
@@ -68,10 +68,10 @@ def _person(record: dict[str, Any], joints: int) -> FramePose:
         xyz = solid.reshape(joints, 4)[:, :3].copy()
         xyz[missing] = np.nan
     given = record.get("person_id", [-1])
-    return FramePose(xy, score, xyz, int(given[0]) if given else -1)
+    return PersonPose(xy, score, xyz, int(given[0]) if given else -1)
 
 
-def write_poses(folder: Path, frames: Iterable[list[FramePose]], form: JsonForm = "frames") -> int:
+def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames") -> int:
     """Write the frames into `folder`; how many there were."""
     count = 0
     if form == "lines":
@@ -86,7 +86,7 @@ def write_poses(folder: Path, frames: Iterable[list[FramePose]], form: JsonForm 
     return count
 
 
-def read_poses(entry: Entry) -> list[list[FramePose]]:
+def read_poses(entry: CacheEntry) -> list[list[PersonPose]]:
     """All frames of a stored video. CacheError if a file is damaged."""
     joints = len(entry.manifest["skeleton"]["joints"])
     names = sorted(entry.manifest["files"])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.skeletons import Skeleton
-from skelact.types import Floats, FramePose
+from skelact.types import Floats, PersonPose
 
 # twice COCO's sigmas, by the last word of a joint's name; a joint of another layout gets the middle
 # of them
@@ -67,12 +67,12 @@ def similarity(a: Floats, b: Floats, scale: float, k: Floats) -> float:
     return float(np.nanmean(np.exp(-squared))) if not np.isnan(squared).all() else 0.0
 
 
-def suppress(people: list[FramePose], skeleton: Skeleton, same: float = 0.7) -> list[FramePose]:
+def suppress(people: list[PersonPose], skeleton: Skeleton, same: float = 0.7) -> list[PersonPose]:
     """Of persons that lie on each other (OKS above `same`) keep the surest."""
     if len(people) < 2:
         return people
     k = tolerances(skeleton)
-    kept: list[FramePose] = []
+    kept: list[PersonPose] = []
     for person in sorted(people, key=lambda p: -float(p.score.mean())):
         if all(similarity(person.xy, other.xy, area(other.xy), k) < same for other in kept):
             kept.append(person)
@@ -99,7 +99,7 @@ class Tracker:
         self.frame = -1
         self.next_id = 0
 
-    def update(self, people: list[FramePose]) -> list[FramePose]:
+    def update(self, people: list[PersonPose]) -> list[PersonPose]:
         """The people of the next frame, in the order given, with ids."""
         self.frame += 1
         self.tracks = [t for t in self.tracks if self.frame - t.seen <= self.max_age]
@@ -123,7 +123,7 @@ class Tracker:
             out.append(replace(person, person_id=track.person_id))
         return out
 
-    def _match(self, people: list[FramePose]) -> list[tuple[int, _Track]]:
+    def _match(self, people: list[PersonPose]) -> list[tuple[int, _Track]]:
         """(person, track) pairs that maximise the summed similarity. A track is looked for where it
         was heading."""
         if not people or not self.tracks:
@@ -143,7 +143,7 @@ class Tracker:
             if table[r, c] >= self.options.min_similarity
         ]
 
-    def _likeness(self, person: FramePose, track: _Track) -> float:
+    def _likeness(self, person: PersonPose, track: _Track) -> float:
         gone = self.frame - track.seen
         ahead = track.xy + track.velocity * min(gone, self.max_age / 2)
         scale = max(area(track.xy), area(person.xy)) * (1 + 0.1 * (gone - 1))

@@ -18,9 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from skelact.errors import ConfigError, EstimatorError, PathMissing, WeightsMissing
+from skelact.files import load_weights
 from skelact.pose.base import BLAZEPOSE, RTMO, RTMPOSE
-from skelact.pose.choose import weights_folder
-from skelact.safeload import load_weights
+from skelact.pose.registry import weights_folder
 from skelact.types import nearest
 
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"

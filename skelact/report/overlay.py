@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from skelact.errors import FfmpegError
 from skelact.skeletons import Skeleton
-from skelact.types import UNKNOWN, FramePose, Prediction, Segment, VideoInfo
+from skelact.types import UNKNOWN, PersonPose, Prediction, Segment, VideoInfo
+from skelact.video.decode import Frame, read_frames
 from skelact.video.ffmpeg import ffmpeg
-from skelact.video.frames import Frame, read_frames
 
 Colour = tuple[int, int, int]  # BGR
 PEOPLE: tuple[Colour, ...] = (
@@ -44,7 +44,7 @@ _MIN_SCORE = 0.3
 
 def write_overlay(
     info: VideoInfo,
-    frames: Sequence[list[FramePose]],
+    frames: Sequence[list[PersonPose]],
     skeleton: Skeleton,
     predictions: Sequence[Prediction],
     out: Path,
@@ -127,7 +127,7 @@ class _Painter:
         self.height = info.height + strip + (info.height + strip) % 2
         self.video_height = info.height
         self.skeleton = skeleton
-        self.links = skeleton.link_indices
+        self.edges = skeleton.edge_indices
         self.duration = max(frames / info.fps, 1e-6)
         self.thickness = max(1, round(min(info.width, info.height) / 180))
         self.left = round(self.size * 3.2)
@@ -195,7 +195,7 @@ class _Painter:
         return strip
 
     def paint(
-        self, image: Frame, people: Sequence[FramePose], time_s: float
+        self, image: Frame, people: Sequence[PersonPose], time_s: float
     ) -> npt.NDArray[np.uint8]:
         """One frame (H', W', 3) with everything on it."""
         out = np.zeros((self.height, self.width, 3), np.uint8)
@@ -214,7 +214,7 @@ class _Painter:
         )
         return out
 
-    def _bones(self, picture: npt.NDArray[np.uint8], person: FramePose) -> None:
+    def _bones(self, picture: npt.NDArray[np.uint8], person: PersonPose) -> None:
         import cv2
 
         colour = PEOPLE[person.person_id % len(PEOPLE)]
@@ -224,7 +224,7 @@ class _Painter:
             for (x, y), ok in zip(person.xy, visible, strict=True)
         ]
         for shade, extra in (((20, 20, 20), 2), (colour, 0)):
-            for a, b in self.links:
+            for a, b in self.edges:
                 pa, pb = points[a], points[b]
                 if pa is not None and pb is not None:
                     cv2.line(picture, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
@@ -232,7 +232,7 @@ class _Painter:
             if point is not None:
                 cv2.circle(picture, point, self.thickness * 8, (255, 255, 255), -1, cv2.LINE_AA, 3)
 
-    def _label(self, picture: npt.NDArray[np.uint8], person: FramePose, time_s: float) -> None:
+    def _label(self, picture: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
         if np.isnan(person.xy).all():
             return
         prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page for a run, or for a comparison of several: no outside links, the
+"""One self-contained HTML page for a run, or for a comparison of several: no outside edges, the
 pictures inside."""
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skelact.engine.metrics import per_class
-from skelact.engine.options import CONFIG, LOG, PREDICTIONS, RESULT, SPLIT
 from skelact.errors import InputError
+from skelact.metrics import per_class
+from skelact.options import CONFIG, LOG, PREDICTIONS, RESULT, SPLIT
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em;
@@ -41,7 +41,7 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
     g.clearRect(0, 0, 200, 200); g.lineWidth = 3;
     d.frames[t].forEach((person, k) => {
       g.strokeStyle = ['#2a78d6', '#d6662a', '#3a9a4a'][k % 3];
-      for (const [a, b] of d.links) if (person[a] && person[b]) {
+      for (const [a, b] of d.edges) if (person[a] && person[b]) {
         g.beginPath(); g.moveTo(...at(person[a])); g.lineTo(...at(person[b])); g.stroke();
       }
     });
@@ -53,7 +53,7 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test clip with a wrong label: frames [T][M][V] of [x, y] or None, links of joints, and the
+    """A test clip with a wrong label: frames [T][M][V] of [x, y] or None, edges of joints, and the
     milliseconds of a frame."""
 
     sample: str
@@ -61,7 +61,7 @@ class Mistake:
     guess: str
     probability: float
     frames: list[Any]
-    links: list[tuple[int, int]]
+    edges: list[tuple[int, int]]
     step: int
 
 
@@ -190,10 +190,11 @@ def _numbers(*pairs: tuple[str, str]) -> str:
 
 
 def _split_statement(split: dict[str, Any], counts: dict[str, int]) -> str:
-    apart = " and no ".join(split.get("apart", [])) or "item"
+    disjoint_groups = " and no ".join(split.get("disjoint_groups", [])) or "item"
     return (
         f"<p>Split {_text(split['protocol'])}: trained on {counts['train']} clips, validated on "
-        f"{counts['val']}, tested on {counts['test']}. Checked: no {_text(apart)} is on two sides "
+        f"{counts['val']}, tested on {counts['test']}. Checked: no "
+        f"{_text(disjoint_groups)} is in two subsets "
         f"(fingerprint {_text(split['fingerprint'])}).</p>"
     )
 
@@ -211,7 +212,7 @@ def _classes(result: dict[str, Any]) -> str:
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
     figures = []
     for m in mistakes:
-        data = json.dumps({"frames": m.frames, "links": m.links, "step": m.step})
+        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step})
         figures.append(
             f"<figure><canvas width='200' height='200' data-poses='{_text(data)}'></canvas>"
             f"<figcaption>{_text(m.sample)}<br>{_text(m.truth)}, taken for {_text(m.guess)} "

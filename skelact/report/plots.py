@@ -22,8 +22,8 @@ def curves(history: list[dict[str, Any]], path: Path) -> None:
     figure, (left, right) = _figure(9, 3.4, 2)
     epochs = [row["epoch"] for row in history]
     for axis, metric, name in ((left, "loss", "loss"), (right, "top1", "accuracy")):
-        for side, colour in (("train", "#4477aa"), ("val", "#ee6677")):
-            key = f"{side}_{metric}"
+        for subset, colour in (("train", "#4477aa"), ("val", "#ee6677")):
+            key = f"{subset}_{metric}"
             if history and key in history[0]:
                 axis.plot(
                     epochs,
@@ -31,7 +31,7 @@ def curves(history: list[dict[str, Any]], path: Path) -> None:
                     color=colour,
                     marker="o",
                     markersize=3,
-                    label="validation" if side == "val" else side,
+                    label="validation" if subset == "val" else subset,
                 )
         best = next((row["epoch"] for row in reversed(history) if row["best"]), None)
         if best is not None:
@@ -69,12 +69,12 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
 def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
     """What a threshold does. Columns: thresholds, how many known samples keep a label, how many of
     those labels are right (None: there are none), how many of the background's samples get one."""
-    thresholds, coverage, accuracy, background = columns
+    thresholds, coverage, accuracy, negatives = columns
     figure, (axis,) = _figure(6, 3.4)
     for values, name, colour in (
         (accuracy, "right, of those labelled", "#228833"),
         (coverage, "labelled, of the known", "#4477aa"),
-        (background, "labelled, of the background", "#ee6677"),
+        (negatives, "accepted negatives (false positive rate)", "#ee6677"),
     ):
         axis.plot(thresholds, values, color=colour, marker="o", markersize=3, label=name)
     axis.axvline(chosen, color="#bbbbbb", linewidth=1, linestyle="--", label="chosen")

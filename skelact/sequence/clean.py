@@ -15,8 +15,8 @@ from skelact.types import Floats, PoseSequence
 class SequenceOptions:
     """From merged people to clean sequences."""
 
-    persons: str = field(
-        default="1", metadata={"help": "how many people a clip keeps: 1, 2, … or all"}
+    persons: int | None = field(
+        default=1, metadata={"help": "persons that are kept per clip: a number, or None for all"}
     )
     min_score: float = field(
         default=0.0, metadata={"help": "joints less sure than this count as missing"}
@@ -26,9 +26,8 @@ class SequenceOptions:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "persons", str(self.persons))
-        if self.persons != "all" and not (self.persons.isdigit() and int(self.persons) > 0):
-            raise ConfigError(f"persons must be a positive number or all, got {self.persons!r}")
+        if self.persons is not None and self.persons < 1:
+            raise ConfigError(f"persons must be 1 or more, or None for all, got {self.persons}")
         if not 0 <= self.min_score < 1:
             raise ConfigError(f"min_score must lie between 0 and 1, got {self.min_score:g}")
         if self.max_gap_s < 0:
@@ -56,12 +55,10 @@ def prominence(sequence: PoseSequence) -> Floats:
     return np.asarray(weights.sum(axis=1), np.float32)
 
 
-def choose_persons(sequence: PoseSequence, persons: str) -> PoseSequence:
-    """The most prominent `persons` (a number, or 'all'), most prominent first."""
+def choose_persons(sequence: PoseSequence, persons: int | None) -> PoseSequence:
+    """The `persons` most prominent persons (None: all), most prominent first."""
     order = np.argsort(-prominence(sequence), kind="stable")
-    if persons != "all":
-        order = order[: int(persons)]
-    return take_persons(sequence, [int(i) for i in order])
+    return take_persons(sequence, [int(i) for i in order[:persons]])
 
 
 def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:

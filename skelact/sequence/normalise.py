@@ -36,14 +36,14 @@ class NormaliseOptions:
     score: bool = field(
         default=True, metadata={"help": "the joints' score as a third channel (dims=2)"}
     )
-    fit: bool = field(
+    minmax: bool = field(
         default=False,
         metadata={
-            "help": "each axis of the frames shown stretched to -1..1, after augmentation "
+            "help": "each axis of the frames shown scaled to -1..1, after augmentation "
             "(CTR-GCN's for NW-UCLA)"
         },
     )
-    interleave: bool = field(
+    flatten_persons: bool = field(
         default=False,
         metadata={
             "help": "people of one frame become frames of their own, one after another (SGN)"
@@ -71,12 +71,13 @@ class NormaliseOptions:
 
 
 def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
-    """As `per_person`; with `interleave` one person of as many frames as people were seen in."""
+    """As `per_person`; with `flatten_persons` one person of as many frames as people were
+    seen in."""
     values = per_person(sequence, options)
-    return interleaved(values) if options.interleave else values
+    return flatten_person_frames(values) if options.flatten_persons else values
 
 
-def interleaved(values: Floats) -> Floats:
+def flatten_person_frames(values: Floats) -> Floats:
     """(M, T, V, C) -> (1, T', V, C): frame by frame everyone who is seen in it (SGN's rule for two
     people). What nobody is seen in keeps one empty frame."""
     order = values.transpose(1, 0, 2, 3)  # (T, M, V, C)

@@ -1,5 +1,5 @@
 """Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is
-an empty (masked) frame; `stretch` gives positions between frames.
+an empty (masked) frame; `linspace` gives positions between frames.
 
 Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments
 and one frame drawn from each; clips shorter than L are wrapped around, clips of up to 2 L get T - L
@@ -18,8 +18,8 @@ from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64 | np.float64]
-METHODS = ("uniform", "stretch", "random", "loop", "hold", "zero")
-LEAST_SHARE = 0.7  # of a clip that one training draw of `stretch` shows
+METHODS = ("uniform", "linspace", "random", "wrap", "edge", "zero")
+LEAST_SHARE = 0.7  # of a clip that one training draw of `linspace` shows
 SEED = 255  # of mmaction2's test-time draws
 
 
@@ -31,14 +31,14 @@ class SamplingOptions:
     method: str = field(
         default="uniform",
         metadata={
-            "help": "uniform (random frames of equal parts), stretch (evenly spaced over the clip, "
-            "between its frames where need be), random (in training any frames in their order, "
-            "some more than once; CTR-GCN's for NW-UCLA), or keep the rate and pad by loop, hold "
-            "or zero"
+            "help": "uniform (random frames of equal parts), linspace (evenly spaced over the "
+            "clip, interpolating where needed), random (in training any frames in their order, "
+            "with repetition; CTR-GCN's for NW-UCLA), or keep the frame rate and pad by wrap, "
+            "edge or zero"
         },
     )
     test_clips: int = field(
-        default=1, metadata={"help": "draws averaged at test time (uniform, stretch and random)"}
+        default=1, metadata={"help": "draws averaged at test time (uniform, linspace and random)"}
     )
     test_flip: bool = field(
         default=False, metadata={"help": "at test time every draw is shown mirrored as well"}
@@ -68,9 +68,9 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
     """(L,) one random draw."""
     if options.method == "uniform":
         return uniform(frames, options.length, rng, int(rng.integers(frames)))
-    if options.method == "stretch":
+    if options.method == "linspace":
         share = rng.uniform(LEAST_SHARE, 1)
-        return stretched(frames, options.length, rng.uniform(0, 1 - share), share)
+        return linspace_positions(frames, options.length, rng.uniform(0, 1 - share), share)
     if options.method == "random":
         return np.sort(rng.integers(0, frames, options.length))
     start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
@@ -82,17 +82,21 @@ def testing_indices(frames: int, options: SamplingOptions) -> Positions:
     otherwise."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
-    if options.method in ("stretch", "random"):
+    if options.method in ("linspace", "random"):
         n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + LEAST_SHARE) / 2
         starts = np.linspace(0, 1 - share, n)
-        draws = np.stack([stretched(frames, options.length, float(s), share) for s in starts])
-        return draws if options.method == "stretch" else np.rint(draws).astype(np.int64)
+        draws = np.stack(
+            [linspace_positions(frames, options.length, float(s), share) for s in starts]
+        )
+        return draws if options.method == "linspace" else np.rint(draws).astype(np.int64)
     start = max(0, (frames - options.length) // 2)
     indices = padded(frames - start, options)
     return (indices + _unless_empty(indices, start))[None]
 
 
-def stretched(frames: int, length: int, start: float, share: float) -> npt.NDArray[np.float64]:
+def linspace_positions(
+    frames: int, length: int, start: float, share: float
+) -> npt.NDArray[np.float64]:
     """(L,) positions evenly spaced over `share` of a clip from `start` on, both from 0 to 1."""
     at = start + share * np.linspace(0, 1, length)
     return np.asarray(at * (frames - 1), np.float64)
@@ -103,12 +107,12 @@ def _unless_empty(indices: Indices, start: int) -> Indices:
 
 
 def padded(frames: int, options: SamplingOptions) -> Indices:
-    """(L,) the first L frames at their own rate; a shorter clip is repeated (loop), its last frame
-    held (hold), or empty frames follow (zero)."""
+    """(L,) the first L frames at their own rate; a shorter clip is repeated (wrap), its last frame
+    held (edge), or empty frames follow (zero)."""
     i = np.arange(options.length)
-    if options.method == "loop":
+    if options.method == "wrap":
         return i % frames
-    if options.method == "hold":
+    if options.method == "edge":
         return np.minimum(i, frames - 1)
     return np.where(i < frames, i, -1)
 

@@ -33,7 +33,7 @@ def parse(text: str) -> tuple[str, ...]:
     return names
 
 
-def needs_next(streams: tuple[str, ...]) -> bool:
+def needs_next_frame(streams: tuple[str, ...]) -> bool:
     """Whether the frames after those shown are needed."""
     return any(name.endswith("motion") for name in streams)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skelact.errors import InputError, NotAVideo, PathMissing
 from skelact.types import VideoInfo
-from skelact.video.frames import colour, open_video
+from skelact.video.decode import colour, open_video
 
 VIDEO_SUFFIXES = frozenset(
     [

@@ -81,20 +81,20 @@ def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from skelact.errors import FfmpegError
-    from skelact.pipeline import clips
+    from skelact.stages import cut as stage
 
     bad = shutil.copy(clip, tmp_path / "bad.mp4")
     with Path(bad).open("ab") as file:  # another content, so another cache entry
         file.write(b"tail")
-    whole = clips.cut
+    whole = stage.cut
 
     def cut(info, *rest):  # type: ignore[no-untyped-def]
         if info.path.name == "bad.mp4":
             raise FfmpegError("ffmpeg failed on bad.mp4")
         whole(info, *rest)
 
-    monkeypatch.setattr(clips, "cut", cut)
-    assert main(["split", str(bad), str(clip)]) == 1
+    monkeypatch.setattr(stage, "cut", cut)
+    assert main(["cut", str(bad), str(clip)]) == 1
     assert len(list((tmp_path / "clips").iterdir())) == 1
 
 
@@ -110,7 +110,7 @@ def test_split(clip: Path, tmp_path: Path) -> None:
     ]
     assert [probe(p).frames for p in sorted((tmp_path / "clips").iterdir())] == [8, 8, 8]
     assert run(*arguments).stdout == done.stdout
-    assert run("split", clip, "--length", "1", "--overlap", "2").returncode == 2
+    assert run("cut", clip, "--length", "1", "--overlap", "2").returncode == 2
 
 
 def test_train_writes_a_run(trained: Path) -> None:
@@ -177,7 +177,7 @@ def test_predict_one_clip_every_form(
 
 
 def test_predict_many_with_the_newest_run(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
-    newest = ("--model", "newest", "--cache-dir", cache_dir)
+    newest = ("--model", "latest", "--cache-dir", cache_dir)
     done = run("predict", mini_mads / "HipHop", *newest, cwd=trained.parents[1])
     assert done.returncode == 0, done.stderr
     assert "using the newest run" in done.stderr and done.stdout.count(".avi") == 8
@@ -295,7 +295,7 @@ def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
         (("train", "--classes", "Kata,Judo"), "no class 'Judo'"),
         (("train", "--device", "tpu"), "no device 'tpu'"),
         (("predict", "x.mp4", "--model", "nowhere.pt"), "no such checkpoint"),
-        (("predict", "x.mp4", "--model", "newest"), "no trained run"),
+        (("predict", "x.mp4", "--model", "latest"), "no trained run"),
         (("extract", "nowhere"), "no such file or folder"),
         (("extract", ".", "--pose", "blazpose"), "no estimator is called 'blazpose' (did you"),
         (("train", "--data", "nowhere", "--pose", "blazpose"), "did you mean 'blazepose'?"),
@@ -309,9 +309,9 @@ def test_mistakes_get_a_sentence_and_exit_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from skelact.pipeline import prepare
+    from skelact.stages import dataset
 
-    monkeypatch.setattr(prepare, "extract", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(dataset, "extract", lambda *_, **__: pytest.fail("too late"))
     assert main(list(arguments)) == 2
     shown = capsys.readouterr().err
     assert says in shown and "Traceback" not in shown
@@ -329,17 +329,17 @@ def test_calibrate_then_pack_then_predict(
     on windows of actions that it knows."""
     mine = shutil.copytree(trained, tmp_path / "runs" / "mine")
     options = ("--cache-dir", cache_dir)
-    done = run("calibrate", mine, mini_mads / "HipHop", "--labelled", 0, *options, "--json")
+    done = run("calibrate", mine, mini_mads / "HipHop", "--target-fpr", 0, *options, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     chosen = found["chosen"]
     assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
-    assert len(found["background"]) == 2 and found["known"] == "validation.json"
+    assert len(found["negatives"]) == 2 and found["known"] == "validation.json"
     assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
     assert "unknown below" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
 
     packed = tmp_path / "out" / "mine.pt"
-    done = run("models", "pack", mine, "--out", packed, "--calibration", mine)
+    done = run("models", "export", mine, "--out", packed, "--calibration", mine)
     assert done.returncode == 0 and packed.stat().st_size < 0.7 * (mine / "best.pt").stat().st_size
 
     def labels(*more: object) -> set[str]:
@@ -347,9 +347,11 @@ def test_calibrate_then_pack_then_predict(
         assert out.returncode == 0, out.stderr
         return {s["label"] for p in json.loads(out.stdout)["predictions"] for s in p["segments"]}
 
-    assert labels("--unknown-below", 1) == {"unknown"}
-    assert "unknown" not in labels("--unknown-below", 0)
-    said = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--unknown-below", 1)
+    assert labels("--unknown-threshold", 1) == {"unknown"}
+    assert "unknown" not in labels("--unknown-threshold", 0)
+    said = run(
+        "predict", mini_mads / "Taichi", "--model", packed, *options, "--unknown-threshold", 1
+    )
     assert "unknown (" in said.stdout
     assert run("calibrate", mine, tmp_path / "nothing").returncode == 2
     (tmp_path / "broken.avi").write_bytes(b"no video")
@@ -357,7 +359,7 @@ def test_calibrate_then_pack_then_predict(
     assert some.returncode == 1 and "broken.avi" in some.stderr
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
     assert nobody.returncode == 2 and "max_persons" in nobody.stderr
-    nowhere = run("models", "pack", mine, "--out", packed, "--calibration", tmp_path)
+    nowhere = run("models", "export", mine, "--out", packed, "--calibration", tmp_path)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)
     assert unheard.returncode == 2 and "no recogniser" in unheard.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from skelact.cli import main
 from skelact.config import shipped
-from skelact.pipeline.series import grid
+from skelact.runs.sweep import grid
 
 TINY = (
     *("--dataset", "mads-projected", "--data", str(shipped("sample_videos"))),
@@ -74,16 +74,16 @@ def test_fuse_and_compare(runs: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_sweep(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["sweep", "--over", "split.length_s=3,5", "--test", "split.length_s=8"]
+    arguments = ["sweep", "--over", "clips.length_s=3,5", "--test", "clips.length_s=8"]
     kept = [a for a in TINY if a not in ("--epochs", "--batch-size", "--device", "1", "16", "cpu")]
     arguments += [*kept, "--set", "train.epochs=1", "--runs", str(runs), "--name", "s"]
     assert main([*arguments, "--cache-dir", str(runs / "cache"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(r["trained"], r["tested"]) for r in rows] == [
-        ("split.length_s=3", ""),
-        ("split.length_s=3", "split.length_s=8"),
-        ("split.length_s=5", ""),
-        ("split.length_s=5", "split.length_s=8"),
+        ("clips.length_s=3", ""),
+        ("clips.length_s=3", "clips.length_s=8"),
+        ("clips.length_s=5", ""),
+        ("clips.length_s=5", "clips.length_s=8"),
     ]
     assert (runs / "s.png").stat().st_size > 5000
     assert len((runs / "s.csv").read_text().splitlines()) == 5

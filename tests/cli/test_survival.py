@@ -18,12 +18,12 @@ import torch
 
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.engine.batches import DeviceClips
-from skelact.engine.options import AugmentOptions
-from skelact.pipeline.sequences import load_sequences
+from skelact.options import AugmentOptions
 from skelact.sequence.normalise import NormaliseOptions, network_input
 from skelact.sequence.sampling import SamplingOptions
-from skelact.video.frames import read_frames
+from skelact.stages.sequences import load_sequences
+from skelact.training.batches import DeviceClips
+from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
 from tests.video.test_video import encode, pattern
@@ -260,7 +260,7 @@ def test_two_extracts_at_once_on_one_cache(tmp_path: Path) -> None:
 
 def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """Resumed after kill -9, the run ends with the weights of an unbroken one."""
-    from skelact.engine import checkpoint
+    from skelact.models import checkpoint
     from tests.cli.test_cli import SMALL
 
     arguments = (
@@ -341,7 +341,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)["videos"]
     assert told["frames_with_people"] < told["frames"] == 40
-    found = Cache(cache_dir).must_find("sequences", Path(told["sequences"]).name)
+    found = Cache(cache_dir).require("sequences", Path(told["sequences"]).name)
     ((_, sequence),) = load_sequences(found)
     unseen = np.isnan(sequence.xy[0]).all(axis=(1, 2))
     assert unseen[14:26].all() and not unseen.all()
@@ -352,7 +352,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
         clip = packed.Sample("gap", "kata", 0, values, sequence.fps)
         with Cache(tmp_path / "cache").write(packed.STAGE, f"gap{dims}", {}) as folder:
             packed.write(folder, [clip], ("kata",), sequence.skeleton, 1, {"dims": dims})
-        entry = Cache(tmp_path / "cache").must_find(packed.STAGE, f"gap{dims}")
+        entry = Cache(tmp_path / "cache").require(packed.STAGE, f"gap{dims}")
         clips = DeviceClips(packed.open_packed(entry), torch.device("cpu"))
         one, sampling, rng = np.array([0]), SamplingOptions(length=40), np.random.default_rng(0)
         trained, _ = clips.training(one, sampling, AugmentOptions(), rng)

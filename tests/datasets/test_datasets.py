@@ -74,20 +74,20 @@ def test_a_given_folder_without_mads_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", ["xseq", "xview", "xsub"])
 def test_protocols_on_the_sample_set(protocol: str) -> None:
     found = mads.find(None, None)
-    sides = splits.apply(found, protocol)
+    subsets = splits.apply(found, protocol)
     by = {"xseq": "take", "xview": "camera", "xsub": "performer"}[protocol]
     groups = {
-        side: {i.groups[by] for i, s in zip(found.items, sides, strict=True) if s == side}
-        for side in ("train", "test")
+        subset: {i.groups[by] for i, s in zip(found.items, subsets, strict=True) if s == subset}
+        for subset in ("train", "test")
     }
     assert groups["train"] and groups["test"] and not groups["train"] & groups["test"]
     if protocol == "xview":
         assert groups["test"] == {"0"}
-    held = splits.hold_out(found.items, sides, 0.25, 0)
-    assert [s for s in held if s == "test"] == [s for s in sides if s == "test"]
+    held = splits.hold_out(found.items, subsets, 0.25, 0)
+    assert [s for s in held if s == "test"] == [s for s in subsets if s == "test"]
     takes = {
-        side: {i.groups["take"] for i, s in zip(found.items, held, strict=True) if s == side}
-        for side in ("train", "val")
+        subset: {i.groups["take"] for i, s in zip(found.items, held, strict=True) if s == subset}
+        for subset in ("train", "val")
     }
     assert takes["val"] and not takes["train"] & takes["val"]
     assert {t.split("_")[0] for t in takes["val"]} == set(found.classes)

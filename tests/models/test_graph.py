@@ -102,7 +102,7 @@ NTU_EDGE = Skeleton.from_dict(
         "joints": [str(n) for n in range(1, 25)],
         "centre": "2",
         "parents": {},
-        "links": [link.split("-") for link in _EDGES.split()],
+        "edges": [link.split("-") for link in _EDGES.split()],
     }
 )
 

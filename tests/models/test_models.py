@@ -7,13 +7,13 @@ from torch.nn import functional as F
 from skelact.errors import ConfigError
 from skelact.models import MODELS, build
 from skelact.models.asgcn import ASGCN
-from skelact.models.catalogue import CATALOGUE
-from skelact.models.count import multiply_adds
+from skelact.models.base import ActionClassifier
+from skelact.models.cards import MODEL_CARDS
 from skelact.models.esan import KINDS
-from skelact.models.fold import folded
+from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.models.graph import PARTITIONS
 from skelact.models.layers import as_published
-from skelact.models.recogniser import Recogniser
+from skelact.models.profile import multiply_adds
 from skelact.skeletons import SKELETONS, Skeleton
 
 STAGES = {"base_channels": 16, "num_stages": 4, "inflate_stages": (3,), "down_stages": (3,)}
@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
 }
 
 
-def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> Recogniser:
+def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> ActionClassifier:
     torch.manual_seed(0)
     return build(name, 5, SKELETONS[skeleton], **{**SMALL[name], **kwargs})  # type: ignore[arg-type]
 
@@ -275,7 +275,7 @@ def test_cost_of_esan() -> None:
 
 
 def test_every_network_is_in_the_catalogue() -> None:
-    assert sorted(e.name for e in CATALOGUE) == sorted(MODELS)
+    assert sorted(e.name for e in MODEL_CARDS) == sorted(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -291,7 +291,7 @@ def test_folded_batch_norm_changes_nothing(name: str) -> None:
     x = torch.randn(3, 2, 20, 17, 3)
     model.eval()
     with torch.no_grad():
-        torch.testing.assert_close(folded(model)(x), model(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(fuse_conv_bn(model)(x), model(x), rtol=1e-4, atol=1e-4)
     if name != "rocket":  # which has none; the others are themselves untouched
         assert any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 
@@ -304,7 +304,7 @@ def test_folding_the_forms_of_stgcn(form: dict[str, object]) -> None:
             torch.nn.init.normal_(module.bias)
     x = torch.randn(3, 1, 20, 17, 3)
     with torch.no_grad():
-        torch.testing.assert_close(folded(model)(x), model(x), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fuse_conv_bn(model)(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["stgcn", "aagcn", "ctrgcn", "stgcn-kth"])

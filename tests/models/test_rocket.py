@@ -27,7 +27,7 @@ def test_seed_draws_the_kernels_and_the_checkpoint_keeps_them() -> None:
 def test_rows_are_settled_to_mean_0_and_deviation_1() -> None:
     net = Rocket(COCO, kernels=8)
     clips = [torch.randn(3, 2, 12, 17, 3) * 4 + 7 for _ in range(3)]
-    net.settle(clips)
+    net.fit_scaler(clips)
     rows = torch.cat([net._rows(x.flatten(0, 1)) for x in clips])
     found = (rows - net.mean[:, None]) / net.deviation[:, None]
     assert found.mean(dim=(0, 2)).abs().max() < 1e-4

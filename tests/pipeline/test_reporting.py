@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from skelact.datasets.packed import Packed
-from skelact.engine.options import PREDICTIONS
-from skelact.engine.outcome import write_predictions
-from skelact.pipeline.reporting import worst
+from skelact.options import PREDICTIONS
+from skelact.runs.report import worst
 from skelact.skeletons import SKELETONS
+from skelact.training.results import write_predictions
 
 
 @pytest.mark.parametrize(("fps", "frames", "step"), [(15, 40, 67), (60, 40, 17), (15, 120, 133)])

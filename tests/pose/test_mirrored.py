@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from skelact.errors import ConfigError
-from skelact.pose.base import Picture, PoseOptions
+from skelact.pose.base import FrameRef, PoseOptions
 from skelact.pose.mirrored import Mirrored
 from skelact.skeletons import SKELETONS
-from skelact.types import FramePose
+from skelact.types import PersonPose
 from tests.conftest import run
 
 COCO = SKELETONS["coco-17"]
@@ -24,19 +24,19 @@ class Bright:
 
     name, fingerprint, skeleton = "bright", "b", COCO
 
-    def run(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, list[FramePose]]]:
+    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         for p in pictures:
             y, x = np.unravel_index(p.image[..., 0].argmax(), p.image.shape[:2])
             xy, xyz = np.zeros((17, 2), np.float32), np.zeros((17, 3), np.float32)
             xy[COCO.index("left_wrist")] = x + 0.5, y + 0.5
             xyz[COCO.index("left_wrist")] = 1, 2, 3
-            yield p, [FramePose(xy, np.linspace(0, 1, 17, dtype=np.float32), xyz, 5)]
+            yield p, [PersonPose(xy, np.linspace(0, 1, 17, dtype=np.float32), xyz, 5)]
 
 
 def test_left_is_left_again() -> None:
     image = np.zeros((10, 20, 3), np.uint8)
     image[3, 4] = 255
-    ((picture, (person,)),) = Mirrored(Bright()).run([Picture(0, 0, 10.0, image)])
+    ((picture, (person,)),) = Mirrored(Bright()).run([FrameRef(0, 0, 10.0, image)])
     np.testing.assert_array_equal(picture.image, image)
     wrist = COCO.index("right_wrist")  # in the mirror it was the left one
     np.testing.assert_allclose(person.xy[wrist], [4.5, 3.5])

@@ -15,12 +15,12 @@ import torch
 
 from skelact.cli import main
 from skelact.errors import BackendMissing, CheckpointError, EstimatorError, WeightsMissing
+from skelact.files import load_weights
 from skelact.pose import weights
-from skelact.pose.base import Picture, PoseOptions
-from skelact.pose.choose import fingerprint_of, resolve
-from skelact.safeload import load_weights
+from skelact.pose.base import FrameRef, PoseOptions
+from skelact.pose.registry import fingerprint_of, resolve
 from skelact.skeletons import SKELETONS
-from skelact.video.frames import Frame, read_frames
+from skelact.video.decode import Frame, read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
 
@@ -73,8 +73,8 @@ def frames_of(name: str, count: int) -> list[Frame]:
     return list(islice(read_frames(probe(sample(name))), count))
 
 
-def pictures(frames: list[Frame], video: int = 0) -> list[Picture]:
-    return [Picture(video, n, 15.0, frame) for n, frame in enumerate(frames)]
+def pictures(frames: list[Frame], video: int = 0) -> list[FrameRef]:
+    return [FrameRef(video, n, 15.0, frame) for n, frame in enumerate(frames)]
 
 
 def test_one_stage_batches_equal_mmpose_frame_by_frame(pulled: Path) -> None:

@@ -7,13 +7,13 @@ import pytest
 
 from skelact.pose.track import Tracker, TrackOptions, area, similarity, suppress, tolerances
 from skelact.skeletons import SKELETONS
-from skelact.types import FramePose
+from skelact.types import PersonPose
 from tests.conftest import walking
 
 COCO = SKELETONS["coco-17"]
 
 
-def ids(tracker: Tracker, *frames: list[FramePose]) -> list[list[int]]:
+def ids(tracker: Tracker, *frames: list[PersonPose]) -> list[list[int]]:
     return [[p.person_id for p in tracker.update(people)] for people in frames]
 
 
@@ -65,6 +65,6 @@ def test_suppress_keeps_the_surest() -> None:
 
 
 def test_people_without_any_joint_do_not_break_it() -> None:
-    ghost = FramePose(np.full((17, 2), np.nan, np.float32), np.zeros(17, np.float32))
+    ghost = PersonPose(np.full((17, 2), np.nan, np.float32), np.zeros(17, np.float32))
     tracker = Tracker(COCO, 10)
     assert ids(tracker, [ghost], [walking(1)[0]], [ghost, walking(1)[0]])[2][1] == 1

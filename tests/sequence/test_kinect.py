@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skelact.sequence.normalise import by_kinect, interleaved
+from skelact.sequence.normalise import by_kinect, flatten_person_frames
 from skelact.skeletons import SKELETONS
 from tests.parity.numbers import reference
 
@@ -54,7 +54,7 @@ def test_every_frame_centred() -> None:
 def test_people_interleaved() -> None:
     x = people(3)
     x[1, 1] = np.nan
-    out = interleaved(x)
+    out = flatten_person_frames(x)
     assert out.shape == (1, 5, 25, 3)
     for frame, (person, time) in zip(out[0], [(0, 0), (1, 0), (0, 1), (0, 2), (1, 2)], strict=True):
         np.testing.assert_array_equal(frame, x[person, time])

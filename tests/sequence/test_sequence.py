@@ -7,7 +7,6 @@ import pytest
 
 from skelact.errors import ConfigError
 from skelact.sequence.clean import SequenceOptions, choose_persons, clean, drop_unsure, fill_gaps
-from skelact.sequence.merge import merge, to_skeleton
 from skelact.sequence.normalise import NormaliseOptions, by_body, by_image, network_input
 from skelact.sequence.sampling import (
     SamplingOptions,
@@ -16,8 +15,9 @@ from skelact.sequence.sampling import (
     uniform_test,
     windows,
 )
+from skelact.sequence.stack import stack_frames, to_skeleton
 from skelact.skeletons import SKELETONS
-from skelact.types import FramePose
+from skelact.types import PersonPose
 from tests.conftest import sequence_of, walking
 from tests.parity.numbers import reference
 
@@ -25,19 +25,19 @@ COCO = SKELETONS["coco-17"]
 NAN = np.nan
 
 
-def with_id(pose: FramePose, person_id: int) -> FramePose:
-    return FramePose(pose.xy, pose.score, pose.xyz, person_id)
+def with_id(pose: PersonPose, person_id: int) -> PersonPose:
+    return PersonPose(pose.xy, pose.score, pose.xyz, person_id)
 
 
 def test_merge_puts_people_in_rows_and_nan_where_they_are_not() -> None:
     a, b = walking(4), walking(4, offset=200, seed=1)
     frames = [[with_id(a[0], 3)], [], [with_id(b[2], 5), with_id(a[2], 3)], [with_id(b[3], 5)]]
-    s = merge(frames, COCO, 10.0, 640, 480)
+    s = stack_frames(frames, COCO, 10.0, 640, 480)
     assert s.ids == (3, 5) and s.xy.shape == (2, 4, 17, 2)
     assert (s.xy[0, 2] == a[2].xy).all() and (s.xy[1, 2] == b[2].xy).all()
     assert np.isnan(s.xy[0, 1]).all() and (s.score[0, 1] == 0).all()
-    assert merge([[], []], COCO, 10.0, 640, 480).xy.shape == (0, 2, 17, 2)
-    untracked = merge([[a[0], b[0]], [a[1], b[1]]], COCO, 10.0, 640, 480)
+    assert stack_frames([[], []], COCO, 10.0, 640, 480).xy.shape == (0, 2, 17, 2)
+    untracked = stack_frames([[a[0], b[0]], [a[1], b[1]]], COCO, 10.0, 640, 480)
     assert untracked.ids == (0, 1)
 
 
@@ -47,7 +47,7 @@ def test_persons_are_ranked_by_score_size_and_time() -> None:
     s = sequence_of(np.concatenate([small, brief, base]))
     assert choose_persons(s, "1").ids == (2,)
     assert choose_persons(s, "2").ids == (2, 0) or choose_persons(s, "2").ids == (2, 1)
-    assert len(choose_persons(s, "all").ids) == 3
+    assert len(choose_persons(s, None).ids) == 3
     unsure = sequence_of(
         np.concatenate([base, base]),
         np.concatenate([np.full((1, 10, 17), 0.2), np.full((1, 10, 17), 0.9)]),
@@ -82,12 +82,12 @@ def test_unsure_joints_become_missing() -> None:
 
 
 def test_clean_of_nobody() -> None:
-    empty = merge([[], []], COCO, 10.0, 640, 480)
+    empty = stack_frames([[], []], COCO, 10.0, 640, 480)
     assert clean(empty, SequenceOptions()).persons == 0
 
 
 @pytest.mark.parametrize(
-    "bad", [{"persons": "0"}, {"persons": "two"}, {"min_score": 1.0}, {"max_gap_s": -1.0}]
+    "bad", [{"persons": 0}, {"persons": -1}, {"min_score": 1.0}, {"max_gap_s": -1.0}]
 )
 def test_bad_options(bad: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
@@ -139,7 +139,7 @@ def test_conversion_of_a_sequence() -> None:
 # --- sampling ---
 
 
-@pytest.mark.parametrize("method", ["uniform", "loop", "hold", "zero"])
+@pytest.mark.parametrize("method", ["uniform", "wrap", "edge", "zero"])
 @pytest.mark.parametrize("frames", [1, 2, 9, 10, 11, 19, 20, 57])
 def test_indices_are_in_range_and_of_the_right_number(method: str, frames: int) -> None:
     options = SamplingOptions(length=10, method=method, test_clips=3)
@@ -153,10 +153,10 @@ def test_indices_are_in_range_and_of_the_right_number(method: str, frames: int) 
 
 def test_padding() -> None:
     get = lambda method: testing_indices(4, SamplingOptions(length=10, method=method))[0].tolist()  # noqa: E731
-    assert get("loop") == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
-    assert get("hold") == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3]
+    assert get("wrap") == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert get("edge") == [0, 1, 2, 3, 3, 3, 3, 3, 3, 3]
     assert get("zero") == [0, 1, 2, 3, -1, -1, -1, -1, -1, -1]
-    assert testing_indices(14, SamplingOptions(length=10, method="loop"))[0].tolist() == list(
+    assert testing_indices(14, SamplingOptions(length=10, method="wrap"))[0].tolist() == list(
         range(2, 12)
     )
 
@@ -221,11 +221,11 @@ def test_random_frames_keep_their_order() -> None:
 
 
 def test_stretched_clips_are_shown_whole_and_in_order() -> None:
-    options = SamplingOptions(length=16, method="stretch")
+    options = SamplingOptions(length=16, method="linspace")
     for frames in (1, 5, 16, 100):
         (shown,) = testing_indices(frames, options)
         assert shown[0] == 0 and shown[-1] == frames - 1 and (np.diff(shown) >= 0).all()
         drawn = training_indices(frames, options, np.random.default_rng(0))
         assert drawn.min() >= 0 and drawn.max() < frames and (np.diff(drawn) >= 0).all()
-    draws = testing_indices(100, SamplingOptions(length=16, method="stretch", test_clips=3))
+    draws = testing_indices(100, SamplingOptions(length=16, method="linspace", test_clips=3))
     assert draws.shape == (3, 16) and draws[0, 0] == 0 and draws[2, -1] == 99

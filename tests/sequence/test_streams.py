@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skelact.errors import ConfigError
-from skelact.sequence.streams import STREAMS, needs_next, parse, parts
+from skelact.sequence.streams import STREAMS, needs_next_frame, parse, parts
 from skelact.skeletons import SKELETONS
 from tests.parity.numbers import reference
 
@@ -14,7 +14,7 @@ NAMES = dict(zip(("j", "b", "jm", "bm"), STREAMS, strict=True))
 
 def test_names() -> None:
     assert parse("joint+bone") == ("joint", "bone")
-    assert needs_next(parse("bone-motion")) and not needs_next(parse("bone"))
+    assert needs_next_frame(parse("bone-motion")) and not needs_next_frame(parse("bone"))
     with pytest.raises(ConfigError, match="did you mean 'bone'"):
         parse("joint+bones")
     with pytest.raises(ConfigError, match="twice"):

@@ -12,10 +12,10 @@ import pytest
 
 from skelact.errors import BadSpan, ConfigError, InputError, NotAVideo, PathMissing, TruncatedVideo
 from skelact.types import ClipSpan, VideoInfo
+from skelact.video.cut import ClipOptions, CodingOptions, cut, plan
+from skelact.video.decode import read_frames
 from skelact.video.ffmpeg import ffmpeg
-from skelact.video.frames import read_frames
 from skelact.video.probe import find_videos, probe
-from skelact.video.split import CodingOptions, SplitOptions, cut, plan
 
 
 def encode(out: Path, *arguments: str) -> Path:
@@ -202,14 +202,14 @@ def test_find_videos(tmp_path: Path) -> None:
 def test_plan(
     frames: int, fps: float, length: float, overlap: float, expected: list[tuple[int, int]]
 ) -> None:
-    spans = plan(frames, fps, SplitOptions(length_s=length, overlap_s=overlap))
+    spans = plan(frames, fps, ClipOptions(length_s=length, overlap_s=overlap))
     assert [(s.start, s.end) for s in spans] == expected
 
 
 @pytest.mark.parametrize("options", [(-1, 0), (5, 5), (5, 7), (5, -1)])
 def test_bad_split_options(options: tuple[float, float]) -> None:
     with pytest.raises(ConfigError):
-        SplitOptions(length_s=options[0], overlap_s=options[1])
+        ClipOptions(length_s=options[0], overlap_s=options[1])
     with pytest.raises(BadSpan):
         ClipSpan(3, 3)
 

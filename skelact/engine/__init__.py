@@ -1,1 +1,0 @@
-"""Training, evaluation and prediction on arrays. Knows nothing of videos."""

@@ -1,0 +1,1 @@
+"""Prediction with trained networks: windows of tracks, segments, ensembles, calibration."""

@@ -1,0 +1,169 @@
+"""Poses that another program estimated: OpenPose's folders, AlphaPose's and COCO's result files,
+through the same door as our own.
+
+    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18, MPI-15,
+                                           or a hand's 21), loose in the folder or in <stem>/
+    <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
+    <stem>/alphapose-results.json          optional "idx"}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skelact.errors import InputError, PathMissing
+from skelact.pose.store import parse_frame
+from skelact.pose.track import Tracker, TrackOptions
+from skelact.skeletons import SKELETONS, Skeleton
+from skelact.types import PersonPose
+
+_OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
+_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 21: "hand-21", 25: "body-25"}
+
+
+@dataclass(frozen=True)
+class PoseFiles:
+    """The files that hold one video's poses: OpenPose's, in frame order, or one results file."""
+
+    name: str
+    files: tuple[Path, ...]
+    per_frame: bool
+
+    @property
+    def content(self) -> str:
+        """Hash of everything in them."""
+        whole = hashlib.blake2b(digest_size=16)
+        for file in self.files:
+            whole.update(file.read_bytes())
+        return whole.hexdigest()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Frames of people with ids, and what they are."""
+
+    frames: list[list[PersonPose]]
+    skeleton: Skeleton
+    program: str
+
+
+def sources(folder: Path) -> dict[str, PoseFiles]:
+    """Everything importable below `folder`, by the video's stem. PathMissing if the folder is not
+    there, InputError if it holds nothing."""
+    if not folder.is_dir():
+        raise PathMissing(f"{folder}: no such folder")
+    frames: dict[str, list[tuple[int, Path]]] = {}
+    found: dict[str, PoseFiles] = {}
+    for path in sorted(folder.rglob("*.json")):
+        match = _OPENPOSE.match(path.name)
+        if match:
+            stem = match["stem"] or path.parent.name
+            frames.setdefault(stem, []).append((int(match["frame"]), path))
+        else:
+            stem = (
+                path.parent.name
+                if path.stem == "alphapose-results"
+                else path.stem.removeprefix("AlphaPose_")
+            )
+            found[stem] = PoseFiles(stem, (path,), per_frame=False)
+    for stem, numbered in frames.items():
+        found[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
+    if not found:
+        raise InputError(
+            f"{folder} holds no pose JSON",
+            "looked for OpenPose *_keypoints.json, AlphaPose and COCO result files",
+        )
+    return found
+
+
+def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions) -> Imported:
+    """The people of every frame; `frames` is the video's length where it is known. Ids are kept if
+    everyone has one, else given here.
+
+    InputError if a file is not of its program's shape."""
+    try:
+        imported = _openpose(source) if source.per_frame else _results(source, frames)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{source.name}: the pose JSON cannot be read: {error}") from error
+    everyone = [p for people in imported.frames for p in people]
+    if all(p.person_id >= 0 for p in everyone):
+        return imported
+    tracker = Tracker(imported.skeleton, fps, track)
+    return Imported(
+        [tracker.update(people) for people in imported.frames], imported.skeleton, imported.program
+    )
+
+
+def _layout(joints: int) -> Skeleton:
+    if joints not in _LAYOUTS:
+        raise ValueError(
+            f"{joints} joints; only "
+            f"{', '.join(f'{n} ({name})' for n, name in _LAYOUTS.items())} are known"
+        )
+    return SKELETONS[_LAYOUTS[joints]]
+
+
+def _openpose(source: PoseFiles) -> Imported:
+    texts = [path.read_bytes() for path in source.files]
+    sizes = {
+        len(p["pose_keypoints_2d"]) // 3
+        for text in texts
+        for p in json.loads(text)["people"]
+        if p.get("pose_keypoints_2d")
+    }
+    if len(sizes) > 1:
+        raise ValueError(f"frames with different numbers of joints: {sorted(sizes)}")
+    skeleton = _layout(sizes.pop() if sizes else 25)
+    numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
+    frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
+    for number, text in zip(numbers, texts, strict=True):
+        frames[number - numbers[0]] = parse_frame(text, len(skeleton.joints))
+    return Imported(frames, skeleton, "openpose")
+
+
+def _results(source: PoseFiles, length: int | None) -> Imported:
+    records: Any = json.loads(source.files[0].read_bytes())
+    if isinstance(records, dict):
+        records = records.get("annotations")
+    if not isinstance(records, list) or not all(
+        isinstance(r, dict) and "keypoints" in r and "image_id" in r for r in records
+    ):
+        raise ValueError("expected a list of records with image_id and keypoints")
+    program = "alphapose" if any(isinstance(r["image_id"], str) for r in records) else "coco"
+    skeleton = _layout(len(records[0]["keypoints"]) // 3 if records else 17)
+    numbers = [_frame_number(r["image_id"]) for r in records]
+    last, first = max(numbers, default=0), min(numbers, default=0)
+    shift = 1 if first > 0 and length is not None and last >= length else 0  # numbered from 1
+    count = length or last - shift + 1
+    if last - shift >= count:
+        raise ValueError(f"frame {last}, but the video has {count}")
+    frames: list[list[PersonPose]] = [[] for _ in range(count)]
+    for number, record in zip(numbers, records, strict=True):
+        frames[number - shift].append(_record(record, len(skeleton.joints)))
+    return Imported(frames, skeleton, program)
+
+
+def _frame_number(image_id: Any) -> int:
+    digits = re.findall(r"\d+", Path(str(image_id)).stem)
+    if not digits:
+        raise ValueError(f"image_id {image_id!r} has no frame number")
+    return int(digits[-1])
+
+
+def _record(record: dict[str, Any], joints: int) -> PersonPose:
+    flat = np.asarray(record["keypoints"], np.float32)
+    if flat.size != joints * 3:
+        raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
+    values = flat.reshape(joints, 3)
+    missing = values[:, 2] <= 0
+    xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])
+    identity = record.get("idx", record.get("track_id", -1))
+    identity = identity[0] if isinstance(identity, list) else identity
+    return PersonPose(xy, np.clip(values[:, 2], 0, 1), None, int(identity))

@@ -1,0 +1,168 @@
+"""A dataset on disk -> a trained, measured run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from skelact.cache import Cache
+from skelact.datasets.base import Collection
+from skelact.datasets.packed import Packed
+from skelact.models import checkpoint
+from skelact.training import distributed
+from skelact.training import closed_form
+from skelact.device import resolve_device
+from skelact.metrics import Scores
+from skelact.options import BEST, CONFIG, RESULT, SPLIT
+from skelact.training.results import write_json
+from skelact.training.trainer import Plan, Trainer
+from skelact.training.transfer import freeze, transfer
+from skelact.errors import ConfigError
+from skelact.models import is_closed_form
+from skelact.models.base import ActionClassifier
+from skelact.stages.dataset import Prepared, prepare
+from skelact.recipe import Recipe
+from skelact.runs.report import write_report
+from skelact.types import Event, Failure, ProgressCallback, no_progress
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to begin with, and what of them is not trained: none, backbone or stage:n."""
+
+    checkpoint: Path
+    freeze: str = "none"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `train` made."""
+
+    folder: Path
+    collection: Collection
+    scores: Scores
+    clips: dict[str, int]  # a subset -> how many
+    estimator: str
+    failed: tuple[Failure, ...]
+    resumed: bool = False
+    protocol: str = ""
+
+
+def train(
+    recipe: Recipe,
+    cache: Cache,
+    data: Path | None = None,
+    runs: Path = Path("runs"),
+    name: str | None = None,
+    resume: bool = False,
+    on_progress: ProgressCallback = no_progress,
+    start: Start | None = None,
+) -> Run:
+    """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default
+    <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
+    unless `resume` takes it up."""
+    device = resolve_device(recipe.train.device)  # before an hour of extraction
+    if is_closed_form(recipe.model["name"]):
+        closed_form.check(recipe.train)
+    rank, _ = distributed.init_distributed(device)
+    with distributed.rank0_first():
+        ready = prepare(recipe, cache, data, on_progress)
+    default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
+    folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name or default, resume))
+    plain = recipe.as_dict()
+    about = {
+        "recipe": plain,
+        "estimator": ready.estimator,
+        "clip_s": recipe.clips.length_s or _usual_length(ready),
+        "split": ready.fingerprint,
+        "dataset": ready.collection.name,
+    }
+    plan = Plan(
+        packed=ready.packed,
+        subsets=tuple(ready.subsets),
+        model=recipe.model["name"],
+        model_kwargs={k: v for k, v in recipe.model.items() if k != "name"},
+        sampling=recipe.sampling,
+        augment=recipe.augment,
+        options=recipe.train,
+        about=about,
+        initial=_initial(start, ready.packed, on_progress) if start else None,
+    )
+    trainer = Trainer(plan, folder, on_progress)
+    if rank == 0:
+        write_json(folder / CONFIG, plain)
+        write_json(folder / SPLIT, ready.described())
+    resumed = resume and trainer.resume()
+    trainer.fit()
+    scores = trainer.finish()
+    if rank == 0:
+        _plots(folder, trainer.history, scores, ready.packed.classes)
+        write_report(folder, ready.packed)
+    counts = {subset: ready.subsets.count(subset) for subset in ("train", "val", "test")}
+    return Run(
+        folder,
+        ready.collection,
+        scores,
+        counts,
+        ready.estimator["name"],
+        ready.failed,
+        resumed,
+        ready.protocol,
+    )
+
+
+def _usual_length(ready: Prepared) -> float:
+    """What nine of ten training clips do not exceed [s]: longer videos are walked in windows of
+    it."""
+    rows = np.array(ready.subsets) == "train"
+    lengths = ready.packed.lengths[rows] / ready.packed.fps[rows]
+    return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
+
+
+def _initial(
+    start: Start, data: Packed, on_progress: ProgressCallback
+) -> Callable[[ActionClassifier], list[nn.Module]]:
+    """Loads the weights of a run or checkpoint and freezes."""
+    path = start.checkpoint
+    content = checkpoint.read_single(path / BEST if path.is_dir() else path)
+
+    def load(net: ActionClassifier) -> list[nn.Module]:
+        found = transfer(net, data.skeleton, list(data.classes), content)
+        on_progress(Event("train", "notice", text=f"{path}: {found.sentence()}"))
+        return freeze(net, start.freeze)
+
+    return load
+
+
+def run_folder(runs: Path, name: str, resume: bool) -> Path:
+    """The folder of a run, made; with `resume` the newest unfinished one of that name."""
+    numbered = [runs / name, *sorted(runs.glob(f"{name}-*"), key=lambda p: p.stat().st_mtime)]
+    existing = [f for f in numbered if f.is_dir()]
+    if resume:
+        open_runs = [f for f in existing if not (f / RESULT).is_file()]
+        folder = (open_runs or existing or [runs / name])[-1]
+    else:
+        folder, n = runs / name, 2
+        while folder.exists():
+            folder, n = runs / f"{name}-{n}", n + 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the run folder {folder}: {error.strerror}", "choose another with --runs"
+        ) from error
+    return folder
+
+
+def _plots(
+    folder: Path, history: list[dict[str, Any]], scores: Scores, classes: tuple[str, ...]
+) -> None:
+    from skelact.report import plots
+
+    plots.curves(history, folder / "curves.png")
+    plots.confusion(scores.confusion, classes, folder / "confusion.png")

@@ -1,0 +1,49 @@
+"""The first of two training phases, for networks that have one (AS-GCN's link inference)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skelact.options import TrainOptions
+from skelact.training import distributed
+
+
+class Pretraining:
+    """Adam on what the backbone's `pretraining_loss` trains. `losses` has one entry an epoch."""
+
+    def __init__(self, backbone: Any, options: TrainOptions) -> None:
+        self.backbone, self.options = backbone, options
+        self.losses: list[float] = []
+        self.optimiser = torch.optim.Adam(backbone.pretraining_parameters(), lr=options.pretrain_lr)
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.losses) >= self.options.pretrain_epochs
+
+    def epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """One pass over (x, labels); the mean loss."""
+        total, count = 0.0, 0
+        for x, _ in batches:
+            loss = self.backbone.pretraining_loss(x)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            parameters = self.backbone.pretraining_parameters()
+            distributed.all_reduce_mean(parameters)
+            nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm)
+            self.optimiser.step()
+            total, count = total + float(loss.detach()), count + 1
+        self.losses.append(total / count)
+        return self.losses[-1]
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"losses": self.losses, "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.losses = list(state["losses"])
+        self.optimiser.load_state_dict(state["optimiser"])

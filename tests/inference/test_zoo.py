@@ -1,0 +1,94 @@
+"""The recogniser that comes with skelact, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from skelact.errors import CheckpointError
+from skelact.inference import zoo
+from skelact.models import checkpoint
+from skelact.options import DEFAULT
+from skelact.types import UNKNOWN
+from skelact.video.ffmpeg import ffmpeg
+from skelact.video.probe import probe
+from tests.conftest import run, sample
+
+
+def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
+    found = zoo.recognisers()
+    assert DEFAULT in [r.name for r in found]
+    assert sum(r.path.stat().st_size for r in found) < 8e6
+    for recogniser in found:
+        content = checkpoint.read(recogniser.path)
+        for member in (content, *content.get("members", [])):
+            assert checkpoint.network(member) is not None
+        assert 0 < content["calibration"]["unknown_threshold"] < 1
+        card = recogniser.card.read_text(encoding="utf-8")
+        assert recogniser.title and all(
+            name.replace("_", " ") in card for name in content["classes"]
+        )
+        for part in ("## Data", "## Numbers", "## Where it fails"):
+            assert part in card
+
+
+def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
+    done = run("predict", clip, "--cache-dir", cache_dir, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "the recogniser that came with skelact" in done.stderr
+    known = checkpoint.read(zoo.find(DEFAULT))["classes"]
+    for prediction in json.loads(done.stdout)["predictions"]:
+        assert prediction["label"] in (*known, UNKNOWN)
+        for segment in prediction["segments"]:
+            assert sum(segment["probabilities"].values()) == pytest.approx(1, abs=2e-3)
+
+
+def test_models_lists_it() -> None:
+    done = run("models", "--json")
+    assert done.returncode == 0, done.stderr
+    listed = {r["name"]: r for r in json.loads(done.stdout)["recognisers"]}
+    assert Path(listed[DEFAULT]["card"]).is_file()
+
+
+def test_finding_a_model(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no recogniser"):
+        zoo.find("nobody")
+    with pytest.raises(CheckpointError, match="no trained run"):
+        zoo.find("latest")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "best.pt").touch()
+    assert zoo.find("latest") == Path("runs/a/best.pt") == zoo.find("runs/a")
+    assert zoo.find("gone.pt") == Path("gone.pt")  # reading it says what is wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("as it is", "null"),
+        ("small", "scale=160:-2"),
+        ("large", "scale=1920:-2"),
+        ("slow", "fps=10"),
+        ("fast", "fps=60"),
+        ("portrait", "pad=iw:iw*16/9:0:(oh-ih)/2"),
+        ("left", "tpad=stop_duration=4:stop_mode=add:color=gray"),
+    ],
+)
+def test_it_is_not_fooled_by_how_it_was_filmed(name: str, change: str, tmp_path: Path) -> None:
+    """Two people walk past each other; whatever is said of them with a label is that, both are
+    found, and nothing is said of the time after they left."""
+    source, video = probe(sample("crossing.avi")), tmp_path / "walk.mp4"
+    options = ["-vf", change, "-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"]
+    command = [ffmpeg(), "-loglevel", "error", "-i", str(source.path), *options, str(video)]
+    subprocess.run(command, check=True)
+    done = run("predict", video, "--json")
+    assert done.returncode == 0, done.stderr
+    predictions = json.loads(done.stdout)["predictions"]
+    assert len(predictions) >= 2, name
+    segments = [s for p in predictions for s in p["segments"]]
+    labels = [s["label"] for s in segments]
+    assert "walk" in labels and set(labels) <= {"walk", UNKNOWN}, (name, labels)
+    assert max(s["end_s"] for s in segments) <= source.duration_s + 0.5

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact.cache import Cache
+from skelact.errors import CacheError, InputError, PathMissing
+from skelact.pose import importers
+from skelact.pose.store import frame_json, parse_frame, read_poses, write_poses
+from skelact.pose.track import TrackOptions
+from skelact.skeletons import SKELETONS
+from skelact.types import PersonPose
+from tests.conftest import SHARED, need, walking
+
+
+def people() -> list[list[PersonPose]]:
+    rng = np.random.default_rng(0)
+    out = []
+    for t in range(5):
+        xy = rng.uniform(0, 400, (17, 2)).astype(np.float32)
+        score = rng.uniform(0.1, 1, 17).astype(np.float32)
+        xyz = rng.normal(size=(17, 3)).astype(np.float32)
+        xy[3], xyz[3], score[3] = np.nan, np.nan, 0
+        out.append([PersonPose(xy, score, xyz, 4)] if t != 2 else [])
+    return out
+
+
+def same(a: PersonPose, b: PersonPose) -> None:
+    np.testing.assert_allclose(a.xy, b.xy, atol=0.006)
+    np.testing.assert_allclose(a.score, b.score, atol=1e-4)
+    assert a.xyz is not None and b.xyz is not None
+    np.testing.assert_allclose(a.xyz, b.xyz, atol=1e-4)
+    assert a.person_id == b.person_id
+
+
+@pytest.mark.parametrize("form", ["frames", "lines"])
+def test_written_and_read(tmp_path: Path, form: str) -> None:
+    cache, frames = Cache(tmp_path), people()
+    manifest = {"skeleton": SKELETONS["coco-17"].as_dict()}
+    with cache.write("poses", "k", manifest) as folder:
+        assert write_poses(folder, frames, form) == 5  # type: ignore[arg-type]
+    entry = cache.find("poses", "k")
+    assert entry is not None
+    again = read_poses(entry)
+    assert [len(p) for p in again] == [1, 1, 0, 1, 1]
+    same(frames[4][0], again[4][0])
+
+
+def test_the_json_is_openpose_shaped() -> None:
+    content = json.loads(frame_json(people()[0]))
+    assert set(content) == {"version", "people"}
+    person = content["people"][0]
+    assert person["person_id"] == [4] and len(person["pose_keypoints_2d"]) == 51
+    assert person["pose_keypoints_2d"][9:12] == [0, 0, 0]  # missing, as OpenPose writes it
+    assert json.loads(frame_json([])) == {"version": 1.3, "people": []}
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"people": 3}', '{"people": [{"pose_keypoints_2d": [1, 2]}]}', "nonsense"]
+)
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_frame(text, 17)
+
+
+def test_stored_nonsense_is_a_cache_error(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.write("poses", "k", {"skeleton": SKELETONS["coco-17"].as_dict()}) as folder:
+        (folder / "000000.json").write_text("nonsense")
+    entry = cache.find("poses", "k")
+    assert entry is not None
+    with pytest.raises(CacheError):
+        read_poses(entry)
+
+
+# --- imports ---
+
+
+def openpose_files(folder: Path, stem: str, frames: list[list[PersonPose]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for n, these in enumerate(frames):
+        content = json.loads(frame_json(these).replace('"person_id":[4]', '"person_id":[-1]'))
+        (folder / f"{stem}_{n:012d}_keypoints.json").write_text(json.dumps(content))
+
+
+def test_openpose_folder(tmp_path: Path) -> None:
+    skeleton = SKELETONS["openpose-18"]
+    openpose_files(tmp_path / "v", "v", [[p] for p in walking(8, skeleton)])
+    found = importers.sources(tmp_path)
+    made = importers.read(found["v"], 8, 10.0, TrackOptions())
+    assert made.program == "openpose" and made.skeleton == skeleton
+    assert [p[0].person_id for p in made.frames] == [0] * 8
+
+
+def test_alphapose_and_coco_results(tmp_path: Path) -> None:
+    frames = walking(6)
+    flat = [np.c_[p.xy, p.score].ravel().tolist() for p in frames]
+    (tmp_path / "a.json").write_text(
+        json.dumps(
+            [
+                {"image_id": f"{n}.jpg", "keypoints": k, "score": 1.0, "idx": 7}
+                for n, k in enumerate(flat)
+                if n != 2
+            ]
+        )
+    )
+    (tmp_path / "c.json").write_text(
+        json.dumps(
+            [
+                {"image_id": n + 1, "category_id": 1, "keypoints": k, "score": 1.0}
+                for n, k in enumerate(flat)
+            ]
+        )
+    )
+    found = importers.sources(tmp_path)
+    alpha = importers.read(found["a"], 6, 10.0, TrackOptions())
+    assert alpha.program == "alphapose" and [len(f) for f in alpha.frames] == [1, 1, 0, 1, 1, 1]
+    assert alpha.frames[5][0].person_id == 7  # its own ids are kept
+    np.testing.assert_allclose(alpha.frames[3][0].xy, frames[3].xy, atol=1e-3)
+    coco = importers.read(found["c"], 6, 10.0, TrackOptions())  # numbered from 1
+    assert coco.program == "coco" and len(coco.frames) == 6
+    np.testing.assert_allclose(coco.frames[0][0].xy, frames[0].xy, atol=1e-3)
+
+
+def test_bad_imports(tmp_path: Path) -> None:
+    with pytest.raises(PathMissing):
+        importers.sources(tmp_path / "no")
+    with pytest.raises(InputError, match="no pose JSON"):
+        importers.sources(tmp_path)
+    (tmp_path / "x.json").write_text('{"a": 1}')
+    (tmp_path / "y.json").write_text('[{"image_id": "none", "keypoints": [0, 0, 0]}]')
+    found = importers.sources(tmp_path)
+    for name in ("x", "y"):
+        with pytest.raises(InputError, match=f"{name}: the pose JSON"):
+            importers.read(found[name], 5, 10.0, TrackOptions())
+
+
+def test_real_openpose_output(tmp_path: Path) -> None:
+    archive = need(SHARED / "data" / "openpose" / "kth_body25_examples.tar.gz")
+    with tarfile.open(archive) as content:
+        content.extractall(tmp_path, filter="data")
+    found = importers.sources(tmp_path)
+    assert len(found) == 6
+    for source in found.values():
+        made = importers.read(source, None, 25.0, TrackOptions())
+        assert made.skeleton.name == "openpose-mpi-15" and len(made.frames) >= 50
+        assert sum(map(bool, made.frames)) > 20
