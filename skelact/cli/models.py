@@ -95,7 +95,7 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 def _trained(runs: Path) -> dict[str, str]:
     """Network -> newest run folder that holds a checkpoint of it."""
-    from skelact.options import BEST, CONFIG
+    from skelact.schemas import BEST, CONFIG
 
     found = {}
     for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):

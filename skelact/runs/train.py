@@ -18,7 +18,7 @@ from skelact.training import distributed
 from skelact.training import closed_form
 from skelact.device import resolve_device
 from skelact.metrics import Scores
-from skelact.options import BEST, CONFIG, RESULT, SPLIT
+from skelact.schemas import BEST, CONFIG, RESULT, SPLIT
 from skelact.training.results import write_json
 from skelact.training.trainer import Plan, Trainer
 from skelact.training.transfer import freeze, transfer

@@ -29,16 +29,8 @@ from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
 from skelact.models import accepts, build, checkpoint, is_closed_form
 from skelact.models.base import ActionClassifier
-from skelact.options import (
-    BEST,
-    LAST,
-    LOG,
-    PREDICTIONS,
-    RESULT,
-    VALIDATION,
-    AugmentOptions,
-    TrainOptions,
-)
+from skelact.options import AugmentOptions, TrainOptions
+from skelact.schemas import BEST, LAST, LOG, PREDICTIONS, RESULT, VALIDATION
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
 from skelact.training import closed_form, distributed, schedule
