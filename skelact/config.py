@@ -28,7 +28,8 @@ T = TypeVar("T")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptionInfo:
     """Description of one option. `min` and `max` are inclusive bounds, `above` and `below` are
-    exclusive ones. `none` is the text that stands for None on the command line."""
+    exclusive ones. `none` is the text that stands for None on the command line; `default_text`
+    describes a default that is not a fixed value."""
 
     help: str
     flag: str | None = None
@@ -38,6 +39,7 @@ class OptionInfo:
     below: float | None = None
     choices: tuple[str, ...] = ()
     none: str | None = None
+    default_text: str | None = None
 
     @property
     def allowed(self) -> str:
@@ -77,6 +79,7 @@ def option(
     below: float | None = None,
     choices: Sequence[str] = (),
     none: str | None = None,
+    default_text: str | None = None,
 ) -> T:
     """A dataclass field that is an option. See OptionInfo for the arguments.
 
@@ -90,6 +93,7 @@ def option(
         below=below,
         choices=tuple(choices),
         none=none,
+        default_text=default_text,
     )
     return dataclasses.field(default=default, metadata={"option": info})
 

@@ -1,9 +1,10 @@
-"""Options of training, augmentation and prediction. This module does not import torch, so that help
-and validation are fast."""
+"""Options of training, augmentation, prediction and foreign checkpoints. This module does not
+import torch, so that help and validation are fast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
@@ -143,17 +144,35 @@ class PredictOptions:
     device: str = option("auto", "Device: auto, cpu, cuda or mps.")
     max_persons: int | None = option(
         None,
-        "Maximum number of persons per frame [default: 4, or more if the model was trained with "
-        "more].",
+        "Maximum number of persons per frame.",
         min=1,
         max=32,
+        default_text="4, or more if the model was trained with more",
     )
     unknown_threshold: float | None = option(
         None,
-        "Segments with a lower probability are labelled unknown; 0 disables this [default: the "
-        "calibrated threshold of the model].",
+        "Segments with a lower probability are labelled unknown; 0 disables this.",
         min=0,
         max=1,
+        default_text="the calibrated threshold of the model",
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignOptions:
+    """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""
+
+    labels: Path | None = option(
+        None, "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint."
+    )
+    skeleton: str | None = option(
+        None, "Joint layout of such a checkpoint, if its shapes are ambiguous."
+    )
+    persons: int | None = option(
+        None, "Persons per clip expected by such a checkpoint.", min=1, default_text="2"
     )
 
     def __post_init__(self) -> None:

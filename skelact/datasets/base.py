@@ -93,7 +93,7 @@ class DatasetOptions:
 
     name: str = option("mads", "Name of the dataset.", flag="dataset")
     protocol: str = option(
-        "", "Split of the dataset, such as xsub or xview [default: the first].", flag="split"
+        "", "Split of the dataset, such as xsub or xview.", flag="split", default_text="the first"
     )
     classes: tuple[str, ...] | None = option(None, "Use only these classes.")
     skeleton: str = option(

@@ -3,35 +3,16 @@ around it what those programs do before it (their test pipeline)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skelact.config import check_ranges, option
 from skelact.errors import InputError
 from skelact.files import load_weights
 from skelact.interop.architectures import identify_architecture
 from skelact.models.checkpoint import FORMAT
+from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
 from skelact.skeletons import load_skeleton
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignOptions:
-    """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""
-
-    labels: Path | None = option(
-        None, "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint."
-    )
-    skeleton: str | None = option(
-        None, "Joint layout of such a checkpoint, if its shapes are ambiguous."
-    )
-    persons: int | None = option(
-        None, "Persons per clip expected by such a checkpoint [default: 2].", min=1
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 def foreign_content(path: Path, options: ForeignOptions) -> dict[str, Any]:

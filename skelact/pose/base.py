@@ -35,10 +35,10 @@ class PoseOptions:
     )
     tracking_confidence: float | None = option(
         None,
-        "Minimum confidence for tracking a person into the next frame (blazepose) [default: "
-        "min_confidence].",
+        "Minimum confidence for tracking a person into the next frame (blazepose).",
         above=0,
         below=1,
+        default_text="min_confidence",
     )
     backfill_s: float = option(
         0.0,
@@ -49,9 +49,10 @@ class PoseOptions:
     fallback_confidence: float | None = option(
         None,
         "Process a video of up to backfill_s again with this min_confidence if no person was "
-        "found (blazepose) [default: disabled].",
+        "found (blazepose).",
         above=0,
         below=1,
+        default_text="disabled",
     )
     mirrored: bool = option(
         False,

@@ -33,10 +33,13 @@ class CodingOptions:
     """Re-encoding of videos; None keeps the original value."""
 
     height: int | None = option(
-        None, "Frame height in pixels; the width is scaled to match [default: unchanged].", min=16
+        None,
+        "Frame height in pixels; the width is scaled to match.",
+        min=16,
+        default_text="unchanged",
     )
     fps: float | None = option(
-        None, "Frame rate in frames per second [default: unchanged].", above=0, max=480
+        None, "Frame rate in frames per second.", above=0, max=480, default_text="unchanged"
     )
 
     def __post_init__(self) -> None:
