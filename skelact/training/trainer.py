@@ -107,9 +107,9 @@ class Trainer:
         self.run = compiled(step, self.device) if o.compile else step
         left_alone: set[int] = set()
         self.pretraining: Pretraining | None = None
-        if self.net.pretrains:
+        if self.net.backbone.has_pretraining:
             self.pretraining = Pretraining(self.net.backbone, o)
-            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}  # type: ignore[operator]
+            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}
         trained = [p for p in self.net.parameters() if id(p) not in left_alone]
         self.trained = [p for p in trained if p.requires_grad]
         labels = plan.packed.labels[self.subset_rows["train"]]
