@@ -141,7 +141,7 @@ def recipes() -> list[str]:
 
 def load(name_or_file: str | Path) -> dict[str, Any]:
     """The sections of a config file, given as a path or as a name under configs/ without '.py'
-    (stgcn_mads, training/small).
+    (stgcn_mads, training/modern).
 
     Raises ConfigError if there is no such file or if it cannot be executed."""
     path = Path(name_or_file)
