@@ -15,7 +15,7 @@ from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, UnitTCN, graph_convolution, is_published
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
@@ -157,6 +157,7 @@ SPECS = (
         accuracy="NTU60, 2 streams: 88.5 xsub, 95.1 xview",
         source="the paper",
         kwargs={"attention": False, "original": True},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
     ),
     ModelSpec(
         name="2s-agcn",
@@ -166,6 +167,7 @@ SPECS = (
         accuracy="2D: joint 88.60, 4 streams 92.34",
         source="mmaction2 model zoo: NTU60 xsub",
         kwargs={"attention": False},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
     ),
     ModelSpec(
@@ -175,6 +177,7 @@ SPECS = (
         paper="Shi et al. 2020, Multi-Stream Adaptive Graph Convolutional Networks",
         accuracy="NTU60, 4 streams: 90.0 xsub, 96.2 xview",
         source="the paper",
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
     ),
 )

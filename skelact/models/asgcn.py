@@ -13,7 +13,7 @@ from skelact.models.base import Backbone, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual, graph_convolution
 from skelact.models.link_inference import LinkInference
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 CELLS = 5  # frames left before the prediction head's last convolution over time
@@ -252,6 +252,12 @@ SPECS = (
         accuracy="NTU60: 86.8 xsub, 94.2 xview",
         source="the paper",
         clip_shape=(2, 290, 3),
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 32, "tcn_dropout": 0.2},
+                "train": {"pretrain_epochs": 2},
+            }
+        ),
         benchmark_batch=2,
     ),
 )

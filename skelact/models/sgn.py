@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skelact.models.base import Backbone
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State
 from skelact.models.layers import DataBN, is_published
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -146,6 +146,13 @@ SPECS = (
         accuracy="NTU60: 89.0 xsub, 94.5 xview",
         source="the paper",
         clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
         foreign=ForeignFormat(key="t_embed.", read=_read),
         benchmark_batch=64,
     ),
