@@ -32,8 +32,8 @@ def write(
     <target>/<name>.<suffix>, where `names` maps its video to its name without suffix. Each file is
     replaced atomically.
 
-    Raises InputError if a file cannot be written, or if `target` is a file and there are several
-    results."""
+    Raises InputError if a file cannot be written or is an input video, or if `target` is a file and
+    there are several results."""
     is_file = writer.single_file or target.suffix.lower() == f".{writer.suffix}"
     if is_file and not writer.single_file and len(results) > 1:
         raise InputError(
@@ -46,7 +46,10 @@ def write(
             ([r], target if is_file else target / f"{names[r.path]}.{writer.suffix}")
             for r in results
         ]
+    inputs = {result.path.resolve() for result in results}
     for part, path in jobs:
+        if path.resolve() in inputs:
+            raise InputError(f"{path} is an input video and is not overwritten")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with files.replacing(path) as temporary:
