@@ -172,7 +172,7 @@ def generate(
     text = default_text if default_text is not None else info.default_text
     if kind is tuple or info.none is not None:
         annotation: Any = str
-        default = None if default is None and info.none is None else _as_text(default, info)
+        default = _as_text(default, info) or None if default_text is None else None
     elif info.choices:
         annotation = Literal[info.choices]
     else:
