@@ -53,7 +53,7 @@ def test_bad_settings_are_named(changes: list[str], says: str) -> None:
 def test_overrides_are_typed() -> None:
     recipe = compose("mads", None, None, config.overrides(["train.lr=1", "sequence.persons=2"]))
     assert recipe.train.lr == 1.0 and isinstance(recipe.train.lr, float)
-    assert recipe.sequence.persons == "2"
+    assert recipe.sequence.persons == 2
 
 
 @pytest.mark.parametrize(
