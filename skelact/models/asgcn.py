@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skelact.models.base import Backbone, stage_plan
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, Residual, graph_convolution
+from skelact.models.layers import DataBN, GraphConvolution, Residual
 from skelact.models.link_inference import LinkInference
 from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
@@ -32,6 +32,7 @@ class LinkedGCN(nn.Module):
         self.share = share
         self.conv = nn.Conv2d(channels, out * (len(a) + actional), 1)
         self.bn = nn.BatchNorm2d(out)
+        self.graph_convolution = GraphConvolution()
 
     def forward(self, x: Tensor, actional: Tensor) -> Tensor:
         """x (N, C, T, V), actional (N, K', V, V) -> (N, out, T, V)."""
@@ -39,8 +40,8 @@ class LinkedGCN(nn.Module):
         assert self.conv.bias is not None
         weight = self.conv.weight.view(k + actional.shape[1], -1, x.shape[1])
         bias = self.conv.bias.view(len(weight), -1)
-        y = graph_convolution(x, self.A * self.mask, weight[:k], bias[:k])
-        y = y + self.share * graph_convolution(x, actional, weight[k:], bias[k:])
+        y = self.graph_convolution(x, self.A * self.mask, weight[:k], bias[:k])
+        y = y + self.share * self.graph_convolution(x, actional, weight[k:], bias[k:])
         return F.relu(self.bn(y))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import Backbone
-from skelact.models.layers import DataBN, FrameConv, is_published
+from skelact.models.layers import DataBN, FrameConv
 from skelact.models.sgn import Embed, one_hot_positions
 from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
@@ -57,20 +57,22 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        # frames that know nothing of each other need no graph where they are dropped
-        early = self.kind in ("S1", "V") and not is_published()
-        seen = x[:, :, :: self.stride] if early else x
-        theta = self.theta(seen)
-        phi = self.phi(seen) if hasattr(self, "phi") else theta
-        y = self._attend(theta, phi, self.g(seen))
-        y = y if early else y[:, :, :: self.stride]
+        y = self.attend(x)
         if hasattr(self, "h"):
             y = self.h(y)
         return F.relu(self.bn(y) + self.residual_bn(self.residual(x)))
 
-    def _attend(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
-        """Each (N, C, T, V). Positions that attend become rows, what is shared by all of them
-        columns."""
+    def attend(self, x: Tensor) -> Tensor:
+        """f(x) g(x) of every `stride`-th frame: (N, C, T, V) -> (N, E, T / stride, V)."""
+        if self.kind in ("S1", "V"):  # frames do not attend to each other: drop them first
+            return self.attention(x[:, :, :: self.stride])
+        return self.attention(x)[:, :, :: self.stride]
+
+    def attention(self, x: Tensor) -> Tensor:
+        """f(x) g(x): (N, C, T, V) -> (N, E, T, V). The positions that attend to each other become
+        the rows of a batched matrix product."""
+        theta, g = self.theta(x), self.g(x)
+        phi = self.phi(x) if hasattr(self, "phi") else theta
         n, c, t, v = g.shape
         to_rows, rows = {
             "ST": ((0, 2, 3, 1), (n, t * v)),

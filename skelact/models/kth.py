@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from skelact.models.base import StagedBackbone
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
-from skelact.models.layers import FlattenPersons, FrameConv, graph_convolution
+from skelact.models.layers import FlattenPersons, FrameConv, GraphConvolution
 from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
@@ -66,6 +66,7 @@ class KTHLayer(nn.Module):
         if residual and (channels != out or stride != 1):
             self.shortcut = FrameConv(channels, out, stride)
         self.drop = nn.Dropout(dropout)
+        self.graph_convolution = GraphConvolution()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
@@ -86,7 +87,7 @@ class KTHLayer(nn.Module):
         a = self.A if self.M is None else self.A * self.M
         assert self.graph.bias is not None
         weight = self.graph.weight.view(len(a), -1, x.shape[1])
-        return graph_convolution(x, a, weight, self.graph.bias.view(len(a), -1))
+        return self.graph_convolution(x, a, weight, self.graph.bias.view(len(a), -1))
 
 
 class KTHNet(StagedBackbone):

@@ -46,14 +46,14 @@ def test_persons_are_ranked_by_score_size_and_time() -> None:
     base = np.random.default_rng(0).uniform(0, 100, (1, 10, 17, 2))
     small, brief = base * 0.3, np.where(np.arange(10)[None, :, None, None] < 3, base, NAN)
     s = sequence_of(np.concatenate([small, brief, base]))
-    assert choose_persons(s, "1").ids == (2,)
-    assert choose_persons(s, "2").ids == (2, 0) or choose_persons(s, "2").ids == (2, 1)
+    assert choose_persons(s, 1).ids == (2,)
+    assert choose_persons(s, 2).ids == (2, 0) or choose_persons(s, 2).ids == (2, 1)
     assert len(choose_persons(s, None).ids) == 3
     unsure = sequence_of(
         np.concatenate([base, base]),
         np.concatenate([np.full((1, 10, 17), 0.2), np.full((1, 10, 17), 0.9)]),
     )
-    assert choose_persons(unsure, "1").ids == (1,)
+    assert choose_persons(unsure, 1).ids == (1,)
 
 
 def test_gaps_are_bridged_up_to_the_limit_and_no_further() -> None:

@@ -26,7 +26,7 @@ def test_mistakes_play_at_the_speed_of_their_clip(
         labels=np.array([0, 0]),
         items=np.array([0, 1]),
         fps=np.array([24.0, fps]),
-        second=np.zeros(2, bool),
+        is_mirrored=np.zeros(2, bool),
         ids=("right", "wrong"),
         classes=("a", "b"),
         skeleton=SKELETONS["coco-17"],
