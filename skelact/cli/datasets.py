@@ -18,10 +18,10 @@ def table(context: typer.Context, json: Json = False) -> None:
     """Every dataset: what it is, where to get it, how it must lie, and whether it is here."""
     if context.invoked_subcommand is not None:
         return
-    from skelact.datasets.registry import DATASETS, places
+    from skelact.datasets.registry import dataset_specs, places
 
     rows = []
-    for source in DATASETS.values():
+    for source in dataset_specs().values():
         here = next((str(p) for p in places(source.name, None) if p.exists()), "")
         rows.append((source.name, source.title, source.origin, source.layout, here))
     heads = ("name", "what", "from", "must lie as", "here")

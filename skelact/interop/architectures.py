@@ -16,10 +16,8 @@ from torch import Tensor
 from skelact.errors import CheckpointError
 from skelact.models import MODELS, build
 from skelact.models.base import ActionClassifier
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import SKELETONS, Skeleton, layout_for
 
-# layouts of published weights, by their number of joints
-LAYOUTS = {17: "coco-17", 18: "openpose-18", 20: "", 21: "hand-21", 25: "ntu-25"}
 _HEADS = ("cls_head.fc_cls.", "cls_head.fc.", "cls_head.fcn.", "fc.")
 # a name that only this network's checkpoints hold, most telling first
 _MARKS = (
@@ -167,13 +165,14 @@ def _persons(get: State, joints: int, channels: int) -> tuple[str, int]:
 
 
 def _layout(joints: int) -> Skeleton:
-    if LAYOUTS.get(joints):
-        return SKELETONS[LAYOUTS[joints]]
-    fitting = [n for n, s in SKELETONS.items() if len(s.joints) == joints]
-    raise CheckpointError(
-        f"these weights are for {joints} joints, and no layout is known to be theirs",
-        f"name it with --skeleton: {', '.join(fitting) or 'a .toml file'}",
-    )
+    try:
+        return layout_for(joints, "checkpoint")
+    except ValueError as error:
+        fitting = [n for n, s in SKELETONS.items() if len(s.joints) == joints]
+        raise CheckpointError(
+            f"these weights are for {joints} joints, and no layout is known to be theirs",
+            f"name it with --skeleton: {', '.join(fitting) or 'a .toml file'}",
+        ) from error
 
 
 def _nearest(state: State) -> str:
