@@ -15,8 +15,7 @@ import pytest
 import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
-from skelact.interop.checkpoints import ForeignOptions
-from skelact.options import AugmentOptions, PredictOptions, TrainOptions
+from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe

@@ -22,7 +22,10 @@ def test_thesis_and_modern_ways() -> None:
     assert (modern.sampling.method, modern.sampling.length) == ("uniform", 100)
     assert thesis.clips.length_s == modern.clips.length_s == 5
     assert modern == compose("mads", None, "stgcn_mads", {})
-    assert compose("mads", "stgcn_small", None, {}).model["base_channels"] == 32
+    small = compose("mads", "stgcn_small", None, {})
+    assert (small.model, small.train) == ({"name": "stgcn_small"}, modern.train)
+    rocket = compose("mads", "rocket", None, {"train": {"repeat": 2}}).train
+    assert (rocket.epochs, rocket.repeat) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +36,13 @@ def test_thesis_and_modern_ways() -> None:
         (["train.epochs='many'"], "must be int"),
         (["train.epochs=True"], "must be int"),
         (["train=3"], "section"),
-        (["train.lr=-1"], "lr must be positive"),
-        (["sampling.method=nowhere"], "sampling method"),
-        (["normalise.dims=4"], "dims"),
+        (["train.lr=-1"], "lr must be greater than 0"),
+        (["sampling.method=nowhere"], "method must be one of uniform"),
+        (["normalise.dims=4"], "dims must be between 2 and 3, got 4"),
         (["sequence.persons=none"], "persons"),
-        (["clips.overlap_s=5"], "does not move on"),
+        (["clips.overlap_s=5"], "must be less than the clip length"),
         (["nonsense"], "section.key=value"),
-        (["augment.flip=2"], "out of range"),
+        (["augment.flip=2"], "flip must be between 0 and 1"),
     ],
 )
 def test_bad_settings_are_named(changes: list[str], says: str) -> None:
@@ -50,7 +53,7 @@ def test_bad_settings_are_named(changes: list[str], says: str) -> None:
 def test_overrides_are_typed() -> None:
     recipe = compose("mads", None, None, config.overrides(["train.lr=1", "sequence.persons=2"]))
     assert recipe.train.lr == 1.0 and isinstance(recipe.train.lr, float)
-    assert recipe.sequence.persons == "2"
+    assert recipe.sequence.persons == 2
 
 
 @pytest.mark.parametrize(
@@ -75,4 +78,4 @@ def test_a_config_that_is_no_config(tmp_path: Path) -> None:
 
 
 def test_help_comes_from_the_options() -> None:
-    assert config.help_of(TrainOptions, "epochs") == "epochs at most"
+    assert config.info_of(TrainOptions, "epochs").help == "Maximum number of epochs."

@@ -1,71 +1,44 @@
-"""Find the people in videos: clips, keypoints (one JSON a frame), sequences. Cached."""
+"""Extract the poses of all persons in videos."""
 
 from __future__ import annotations
 
-import enum
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, PosesFrom, Videos, person_count
+from skelact.cli.options import CacheDir, Json, Videos, with_options
 from skelact.pose.base import PoseOptions
+from skelact.pose.store import JsonForm
 from skelact.sequence.clean import SequenceOptions
 from skelact.video.cut import ClipOptions, CodingOptions
 
-
-class JsonForm(enum.StrEnum):
-    """How poses are written."""
-
-    FRAMES = "frames"
-    LINES = "lines"
+if TYPE_CHECKING:
+    from skelact.types import BatchResult
 
 
+@with_options
 def command(
     videos: Videos,
-    pose: Annotated[str, console.option(PoseOptions, "estimator")] = PoseOptions.estimator,
-    pose_config: Annotated[str | None, console.option(PoseOptions, "config")] = PoseOptions.config,
-    pose_checkpoint: Annotated[
-        str | None, console.option(PoseOptions, "checkpoint")
-    ] = PoseOptions.checkpoint,
-    max_persons: Annotated[
-        int, console.option(PoseOptions, "max_persons")
-    ] = PoseOptions.max_persons,
-    min_confidence: Annotated[
-        float, console.option(PoseOptions, "min_confidence")
-    ] = PoseOptions.min_confidence,
-    tracking_confidence: Annotated[
-        float | None, console.option(PoseOptions, "tracking_confidence")
-    ] = PoseOptions.tracking_confidence,
-    backfill: Annotated[float, console.option(PoseOptions, "backfill_s")] = PoseOptions.backfill_s,
-    fallback_confidence: Annotated[
-        float | None, console.option(PoseOptions, "fallback_confidence")
-    ] = PoseOptions.fallback_confidence,
-    mirrored: Annotated[bool, console.option(PoseOptions, "mirrored")] = PoseOptions.mirrored,
-    length: Annotated[float, console.option(ClipOptions, "length_s")] = ClipOptions.length_s,
-    overlap: Annotated[float, console.option(ClipOptions, "overlap_s")] = ClipOptions.overlap_s,
-    height: Annotated[int | None, console.option(CodingOptions, "height")] = CodingOptions.height,
-    fps: Annotated[float | None, console.option(CodingOptions, "fps")] = CodingOptions.fps,
-    persons: Annotated[str, typer.Option(help="persons kept per clip: 1, 2, … or all")] = "1",
-    min_score: Annotated[
-        float, console.option(SequenceOptions, "min_score")
-    ] = SequenceOptions.min_score,
-    max_gap: Annotated[
-        float, console.option(SequenceOptions, "max_gap_s")
-    ] = SequenceOptions.max_gap_s,
+    *,
+    pose: PoseOptions,
+    clips: ClipOptions,
+    coding: CodingOptions,
+    sequence: SequenceOptions,
     json_form: Annotated[
         JsonForm,
-        typer.Option(help="one JSON file a frame, or one line a frame in one file a video"),
-    ] = JsonForm.FRAMES,
-    poses_from: PosesFrom = None,
-    out: Annotated[Path | None, typer.Option(help="also copy the JSON to <out>/<video>/")] = None,
+        typer.Option(help="One JSON file per frame, or one file per video with a line per frame."),
+    ] = "frames",
+    out: Annotated[
+        Path | None, typer.Option(help="Also copy the JSON files to <out>/<video>/.")
+    ] = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Find the people in videos: clips, keypoints (one JSON a frame), sequences. Cached; a second
-    run does nothing."""
+    """Extract the poses of all persons in videos: clips, keypoints (one JSON file per frame) and
+    sequences. Results are cached, so that a second run does nothing."""
     from skelact.cache import Cache
     from skelact.stages.cut import output_names
     from skelact.stages.poses import export_poses
@@ -73,34 +46,21 @@ def command(
     from skelact.video.probe import find_videos
 
     started = time.monotonic()
-    cache = Cache(cache_dir)
-    pose_options = PoseOptions(
-        estimator=pose,
-        max_persons=max_persons,
-        min_confidence=min_confidence,
-        tracking_confidence=tracking_confidence,
-        backfill_s=backfill,
-        fallback_confidence=fallback_confidence,
-        mirrored=mirrored,
-        config=pose_config,
-        checkpoint=pose_checkpoint,
-        poses_from=str(poses_from) if poses_from else None,
-    )
     with console.Bars() as on_progress:
         batch = extract(
             find_videos(videos),
-            cache,
-            pose_options,
-            ClipOptions(length_s=length, overlap_s=overlap),
-            SequenceOptions(persons=person_count(persons), min_score=min_score, max_gap_s=max_gap),
-            CodingOptions(height=height, fps=fps),
-            json_form.value,
+            Cache(cache_dir),
+            pose,
+            clips,
+            sequence,
+            coding,
+            json_form,
             on_progress,
         )
     names = output_names([e.path for e in batch.results])
     if out is not None:
         for extracted in batch.results:
-            export_poses(extracted.poses, out / names[extracted.path], json_form.value)
+            export_poses(extracted.poses, out / names[extracted.path], json_form)
     if json:
         console.as_json(
             {
@@ -111,7 +71,7 @@ def command(
     else:
         _summary(batch, time.monotonic() - started)
         if out is not None:
-            console.say(f"JSON is in {out}/")
+            console.say(f"JSON files are in {out}/")
         console.failures(batch.failed)
     console.exit_code(len(batch.results), len(batch.failed))
 
@@ -127,13 +87,13 @@ def _plain(extracted: Any) -> dict[str, Any]:
     }
 
 
-def _summary(batch: Any, seconds: float) -> None:
+def _summary(batch: BatchResult, seconds: float) -> None:
     rows, totals = [], [0, 0, 0]
     for e in batch.results:
         clips = e.sequences.manifest["clips"]
         empty = sum(not c["persons"] for c in clips)
         c = e.counts
-        note = f"{empty} without people" if empty else ""
+        note = f"{empty} without persons" if empty else ""
         rows.append(
             (
                 console.short(e.path),
@@ -162,7 +122,7 @@ def _summary(batch: Any, seconds: float) -> None:
             "",
         )
         console.table(
-            "", ("video", ">clips", ">frames", ">with people", ">persons", ""), rows, footer
+            "", ("video", ">clips", ">frames", ">with persons", ">persons", ""), rows, footer
         )
     new = sum(e.counts["frames"] for e in batch.done)
     if batch.done:

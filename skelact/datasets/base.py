@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skelact.config import check_ranges, option
 from skelact.errors import ConfigError, DatasetError
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence, nearest
@@ -114,24 +115,24 @@ class DatasetSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """What to train on."""
+    """Selection of a dataset, its split and its classes."""
 
-    name: str = field(default="mads", metadata={"help": "which dataset"})
-    protocol: str = field(
-        default="",
-        metadata={"help": "the split; every dataset has its own, the first is the default"},
+    name: str = option("mads", "Name of the dataset.", flag="dataset")
+    protocol: str = option(
+        "", "Split of the dataset, such as xsub or xview.", flag="split", default_text="the first"
     )
-    classes: tuple[str, ...] | None = field(default=None, metadata={"help": "only these classes"})
-    skeleton: str = field(
-        default="coco-17", metadata={"help": "joint layout the network sees, or a .toml file"}
+    classes: tuple[str, ...] | None = option(None, "Use only these classes.")
+    skeleton: str = option(
+        "coco-17", "Joint layout of the network input, by name or as a .toml file."
     )
-    mirrored_poses: bool = field(
-        default=False,
-        metadata={
-            "help": "training videos are also extracted from mirrored pictures, and both poses "
-            "trained on: twice the extraction, testing as ever"
-        },
+    mirrored_poses: bool = option(
+        False,
+        "Also extract the training videos from mirrored frames and train on both poses. This "
+        "doubles the extraction time; testing is unchanged.",
     )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:

@@ -17,10 +17,10 @@ from skelact.errors import CacheError, CheckpointError, ConfigError, InputError,
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.segments import label_of, per_frame, segments, window_probabilities
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import ForeignOptions, foreign_content
+from skelact.interop.checkpoints import foreign_content
 from skelact.models import checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.options import PredictOptions
+from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe

@@ -12,7 +12,8 @@ import torch
 from skelact.config import shipped
 from skelact.errors import CheckpointError, InputError
 from skelact.models import checkpoint
-from skelact.options import BEST, CALIBRATION, LATEST
+from skelact.options import LATEST
+from skelact.schemas import BEST, CALIBRATION
 
 
 @dataclass(frozen=True)

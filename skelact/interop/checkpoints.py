@@ -3,25 +3,16 @@ around it what those programs do before it (their test pipeline)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import ConfigError, InputError
+from skelact.errors import InputError
 from skelact.files import load_weights
 from skelact.interop.architectures import identify_architecture
 from skelact.models.checkpoint import FORMAT
+from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
 from skelact.skeletons import load_skeleton
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignOptions:
-    """What such a file does not say. `labels`: a text file, one class name a line."""
-
-    labels: Path | None = None
-    skeleton: str | None = None
-    persons: int | None = None
 
 
 def foreign_content(path: Path, options: ForeignOptions) -> dict[str, Any]:
@@ -29,8 +20,6 @@ def foreign_content(path: Path, options: ForeignOptions) -> dict[str, Any]:
     network fits, InputError if the labels do not."""
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
     found = identify_architecture(load_weights(path), skeleton)
-    if options.persons is not None and options.persons < 1:
-        raise ConfigError(f"persons must be 1 or more, got {options.persons}")
     persons = options.persons or (1 if found.skeleton.name == "hand-21" else found.persons)
     dims = 3 if found.channels == 3 and found.skeleton.name == "ntu-25" else 2
     mode = "kinect" if dims == 3 else "unit" if found.unit_input else "image"

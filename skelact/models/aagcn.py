@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import StagedBackbone, stage_plan
+from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, UnitTCN, graph_convolution, is_published
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
@@ -136,3 +138,46 @@ class AAGCN(StagedBackbone):
             blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, s.out)
+
+
+def _read(state: State) -> ForeignArguments:
+    channels = state["gcn.0.gcn.conv_d.0.weight"].shape[1]
+    joints = state["gcn.0.gcn.A"].shape[1]
+    _, persons = read_data_bn(state, joints, channels)
+    kwargs = read_stages(state, "gcn", "gcn.bn")
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
+
+
+SPECS = (
+    ModelSpec(
+        name="agcn",
+        backbone=AAGCN,
+        summary="2s-AGCN in its authors' form: a fixed, a learnt and a data-dependent graph",
+        paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks",
+        accuracy="NTU60, 2 streams: 88.5 xsub, 95.1 xview",
+        source="the paper",
+        kwargs={"attention": False, "original": True},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
+    ),
+    ModelSpec(
+        name="2s-agcn",
+        backbone=AAGCN,
+        summary="2s-AGCN in mmaction2's form: AAGCN without attention",
+        paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks, mmaction2's form",
+        accuracy="2D: joint 88.60, 4 streams 92.34",
+        source="mmaction2 model zoo: NTU60 xsub",
+        kwargs={"attention": False},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
+        foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
+    ),
+    ModelSpec(
+        name="aagcn",
+        backbone=AAGCN,
+        summary="AAGCN: data-dependent graphs, attention over joints, frames and channels",
+        paper="Shi et al. 2020, Multi-Stream Adaptive Graph Convolutional Networks",
+        accuracy="NTU60, 4 streams: 90.0 xsub, 96.2 xview",
+        source="the paper",
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
+        foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
+    ),
+)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, FrameConv, is_published
 from skelact.models.sgn import Embed, one_hot_positions
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Kind = Literal["ST", "S1", "S2", "T1", "T2", "V"]
@@ -85,7 +87,7 @@ class AttentionBlock(nn.Module):
         return y.permute(0, 3, 2, 1) if to_rows[1] == 3 else y.permute(0, 3, 1, 2)
 
 
-class ESAN(nn.Module):
+class ESAN(Backbone):
     """The backbone. `bones` appends the bones to the joints; leave it off for an input that has
     them already. `frames` is the number of frame embeddings; a clip of another length is read as
     the same span of time."""
@@ -127,6 +129,9 @@ class ESAN(nn.Module):
         )
         self.out_channels = widths[-1]
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         n, m, t = x.shape[:3]
@@ -140,3 +145,24 @@ class ESAN(nn.Module):
         for block in self.blocks:
             z = block(z)
         return cast(Tensor, z.reshape(n, m, *z.shape[1:]))
+
+
+SPECS = (
+    ModelSpec(
+        name="esan",
+        backbone=ESAN,
+        summary="self-attention over joints; joints and bones, 20 frames, 0.89 million parameters",
+        paper="the efficient self-attention network: joints and bones, semantics",
+        accuracy="NTU60: 90.5 xsub, 96.1 xview; NTU120: 85.7, 86.8; Kinetics 37.6",
+        source="the paper",
+        clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
+        benchmark_batch=64,
+    ),
+)

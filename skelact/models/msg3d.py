@@ -10,9 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
+from skelact.models.foreign import (
+    ForeignArguments,
+    ForeignFormat,
+    State,
+    count_children,
+    read_data_bn,
+)
 from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
 from skelact.models.layers import DataBN, graph_convolution, is_published
 from skelact.models.multiscale import MultiScaleTCN
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Norm = Literal["col", "sym"]
@@ -135,7 +144,7 @@ class G3D(nn.Module):
         return sum(path(x) for path in self.gcn3d)
 
 
-class MSG3D(nn.Module):
+class MSG3D(Backbone):
     """The backbone: three blocks of ReLU(factorised path + G3D paths) and a temporal convolution.
     Names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
 
@@ -175,6 +184,10 @@ class MSG3D(nn.Module):
             self.add_module(f"tcn{block}", MultiScaleTCN(out, out))
             channels = out
 
+    def stages(self) -> list[list[nn.Module]]:
+        names = ("gcn3d", "sgcn", "tcn")
+        return [[self.get_submodule(f"{name}{k}") for name in names] for k in (1, 2, 3)]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         n, m = x.shape[:2]
@@ -183,3 +196,37 @@ class MSG3D(nn.Module):
             g3d, sgcn, tcn = (self.get_submodule(name + block) for name in ("gcn3d", "sgcn", "tcn"))
             x = tcn(F.relu(sgcn(x) + g3d(x)))
         return x.reshape(n, m, *x.shape[1:])
+
+
+def _read(state: State) -> ForeignArguments:
+    scales, joints, _ = state["sgcn1.0.PA"].shape
+    base_channels, inputs = state["sgcn1.0.mlp.layers.0.weight"].shape[:2]
+    channels = inputs // scales
+    paths = range(count_children(state, "gcn3d1.gcn3d"))
+    graphs = [state[f"gcn3d1.gcn3d.{n}.gcn3d.1.PA"] for n in paths]
+    kwargs = {
+        "base_channels": base_channels,
+        "gcn_scales": scales,
+        "g3d_scales": len(graphs[0]),
+        "windows": tuple(g.shape[1] // joints for g in graphs),
+    }
+    _, persons = read_data_bn(state, joints, channels)
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
+
+
+SPECS = (
+    ModelSpec(
+        name="msg3d",
+        backbone=MSG3D,
+        summary="MS-G3D: 13 scales, windows of 3 and 5 frames, 3.0 million parameters",
+        paper="Liu et al. 2020, Disentangling and Unifying Graph Convolutions",
+        accuracy="joint: 2D 92.3, 3D 89.6",
+        source="mmaction2 project: NTU60 xsub",
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 24, "gcn_scales": 8, "g3d_scales": 4, "dropout": 0.2}
+            }
+        ),
+        foreign=ForeignFormat(key="gcn3d1.", read=_read),
+    ),
+)

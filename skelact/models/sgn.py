@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
+from skelact.models.foreign import ForeignArguments, ForeignFormat, State
 from skelact.models.layers import DataBN, is_published
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -52,7 +55,7 @@ def one_hot_positions(count: int, known: int, like: Tensor) -> Tensor:
     return F.one_hot(at, known).to(like.dtype).t()[None, :, :, None]
 
 
-class SGN(nn.Module):
+class SGN(Backbone):
     """The backbone. `frames` is the number of frame embeddings."""
 
     def __init__(
@@ -92,6 +95,9 @@ class SGN(nn.Module):
         for gcn in (self.gcn1, self.gcn2, self.gcn3):
             nn.init.zeros_(gcn.conv.weight)
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[self.compute_A1, self.gcn1], [self.compute_A2, self.gcn2], [self.gcn3]]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T, 1); with `original` the time is pooled by its maximum
         and T' is 1."""
@@ -121,3 +127,33 @@ class SGN(nn.Module):
         if self.original:
             return torch.cat([empty, x[:, :, 1:] - x[:, :, :-1]], dim=2)
         return torch.cat([x[:, :, 1:], empty], dim=2) - x
+
+
+def _read(state: State) -> ForeignArguments:
+    base_channels, joints = state["s_embed.0.conv.weight"].shape[:2]
+    frames = state["t_embed.0.conv.weight"].shape[1]
+    channels = state["joint_embed.0.conv.weight"].shape[1]
+    kwargs = {"base_channels": base_channels, "frames": frames}
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=2)
+
+
+SPECS = (
+    ModelSpec(
+        name="sgn",
+        backbone=SGN,
+        summary="SGN: joint and frame semantics, 20 frames, 0.69 million parameters",
+        paper="Zhang et al. 2020, Semantics-Guided Neural Networks",
+        accuracy="NTU60: 89.0 xsub, 94.5 xview",
+        source="the paper",
+        clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
+        foreign=ForeignFormat(key="t_embed.", read=_read),
+        benchmark_batch=64,
+    ),
+)

@@ -13,7 +13,7 @@ from typing import Any
 
 from skelact.errors import InputError
 from skelact.metrics import per_class
-from skelact.options import CONFIG, LOG, PREDICTIONS, RESULT, SPLIT
+from skelact.schemas import CONFIG, LOG, PREDICTIONS, RESULT, SPLIT
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em;

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from skelact.cache import Cache
 from skelact.models import checkpoint
 from skelact.inference.calibration import Point, fit_temperature, point, apply_temperature, threshold_for
-from skelact.options import BEST, CALIBRATION, PREDICTIONS, VALIDATION
+from skelact.schemas import BEST, CALIBRATION, PREDICTIONS, VALIDATION
 from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
 from skelact.inference.predictor import Predictor

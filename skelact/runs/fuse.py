@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from skelact.models import checkpoint
 from skelact.metrics import Scores, score
-from skelact.options import BEST, PREDICTIONS, RESULT, VALIDATION
+from skelact.schemas import BEST, PREDICTIONS, RESULT, VALIDATION
 from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
 from skelact.pose.base import PoseOptions

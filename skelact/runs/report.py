@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skelact.datasets.packed import Packed
-from skelact.options import PREDICTIONS
+from skelact.schemas import PREDICTIONS
 from skelact.training.results import read_predictions
 from skelact.report.page import Mistake, run_page
 

@@ -14,7 +14,7 @@ from skelact.models import checkpoint
 from skelact.training.batches import DeviceClips
 from skelact.device import resolve_device
 from skelact.metrics import Scores
-from skelact.options import BEST, SPLIT
+from skelact.schemas import BEST, SPLIT
 from skelact.training.results import majority_class, measure, write_json, write_predictions
 from skelact.errors import CheckpointError, InputError, LeakingSplit
 from skelact.models.fuse_conv_bn import fuse_conv_bn

@@ -13,17 +13,16 @@ from torch import nn
 from skelact.cache import Cache
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
-from skelact.models import checkpoint
+from skelact.models import checkpoint, spec
 from skelact.training import distributed
 from skelact.training import closed_form
 from skelact.device import resolve_device
 from skelact.metrics import Scores
-from skelact.options import BEST, CONFIG, RESULT, SPLIT
+from skelact.schemas import BEST, CONFIG, RESULT, SPLIT
 from skelact.training.results import write_json
 from skelact.training.trainer import Plan, Trainer
 from skelact.training.transfer import freeze, transfer
 from skelact.errors import ConfigError
-from skelact.models import is_closed_form
 from skelact.models.base import ActionClassifier
 from skelact.stages.dataset import Prepared, prepare
 from skelact.recipe import Recipe
@@ -67,7 +66,7 @@ def train(
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
     device = resolve_device(recipe.train.device)  # before an hour of extraction
-    if is_closed_form(recipe.model["name"]):
+    if spec(recipe.model["name"]).backbone.closed_form:
         closed_form.check(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():

@@ -38,7 +38,7 @@ def solve(
     Returns loss and accuracy on the same batches."""
     fc, classes = net.cls_head.fc, net.cls_head.fc.out_features
     net.eval()
-    net.backbone.fit_scaler(x for x, _ in batches)  # type: ignore[operator]
+    net.backbone.fit_scaler(x for x, _ in batches)
     seen = torch.cat([net.cls_head.pool(net.features(x)) for x, _ in batches])
     target = torch.cat([F.one_hot(y, classes) if y.ndim == 1 else y for _, y in batches]).float()
     mean, deviation = seen.mean(dim=0), seen.std(dim=0, correction=0) + 1e-3

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skelact.models.base import Backbone
 from skelact.options import TrainOptions
 from skelact.training import distributed
 
@@ -15,7 +16,7 @@ from skelact.training import distributed
 class Pretraining:
     """Adam on what the backbone's `pretraining_loss` trains. `losses` has one entry an epoch."""
 
-    def __init__(self, backbone: Any, options: TrainOptions) -> None:
+    def __init__(self, backbone: Backbone, options: TrainOptions) -> None:
         self.backbone, self.options = backbone, options
         self.losses: list[float] = []
         self.optimiser = torch.optim.Adam(backbone.pretraining_parameters(), lr=options.pretrain_lr)

@@ -27,18 +27,10 @@ from skelact.datasets.packed import Packed, joint_distances
 from skelact.device import autocast, compiled, peak_memory_mb, resolve_device, tune_malloc
 from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
-from skelact.models import accepts, build, checkpoint, is_closed_form
+from skelact.models import build, checkpoint, spec
 from skelact.models.base import ActionClassifier
-from skelact.options import (
-    BEST,
-    LAST,
-    LOG,
-    PREDICTIONS,
-    RESULT,
-    VALIDATION,
-    AugmentOptions,
-    TrainOptions,
-)
+from skelact.options import AugmentOptions, TrainOptions
+from skelact.schemas import BEST, LAST, LOG, PREDICTIONS, RESULT, VALIDATION
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
 from skelact.training import closed_form, distributed, schedule
@@ -90,9 +82,10 @@ class Trainer:
                     "were people found in the videos? see the table of `skelact extract`",
                 )
         known: dict[str, Any] = {"dims": self.clips.dims, "seed": plan.options.seed}
-        if accepts(plan.model, "distances") and "distances" not in plan.model_kwargs:
+        wanted = spec(plan.model).data_arguments
+        if "distances" in wanted and "distances" not in plan.model_kwargs:
             known["distances"] = joint_distances(plan.packed, self.subset_rows["train"])
-        known = {k: v for k, v in known.items() if accepts(plan.model, k)}
+        known = {k: v for k, v in known.items() if k in wanted}
         self.plan = replace(plan, model_kwargs=known | plan.model_kwargs)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.options.seed)
@@ -107,9 +100,9 @@ class Trainer:
         self.run = compiled(step, self.device) if o.compile else step
         left_alone: set[int] = set()
         self.pretraining: Pretraining | None = None
-        if self.net.pretrains:
+        if self.net.backbone.has_pretraining:
             self.pretraining = Pretraining(self.net.backbone, o)
-            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}  # type: ignore[operator]
+            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}
         trained = [p for p in self.net.parameters() if id(p) not in left_alone]
         self.trained = [p for p in trained if p.requires_grad]
         labels = plan.packed.labels[self.subset_rows["train"]]
@@ -299,7 +292,7 @@ class Trainer:
         balance = weights if o.balance == "loss" else None
         sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
         with self._seeded(epoch) as rng:
-            if is_closed_form(self.plan.model):  # by every process alike
+            if self.net.backbone.closed_form:  # by every process alike
                 every = list(self._batches(rng, shared=False))
                 self.on_progress(Event("train", "advance", self.steps, total))
                 return closed_form.solve(net, every, o.ridge_alpha, balance)

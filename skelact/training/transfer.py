@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skelact.errors import CheckpointError, ConfigError
-from skelact.models.base import ActionClassifier, StagedBackbone
+from skelact.models.base import ActionClassifier
 from skelact.models.layers import DataBN
 from skelact.skeletons import Skeleton, convert
 
@@ -109,7 +109,7 @@ def freeze(net: ActionClassifier, what: str) -> list[nn.Module]:
     if what == "backbone":
         frozen: list[nn.Module] = [backbone]
     elif what.startswith("stage:") and what[6:].isdigit():
-        stages = _stages(backbone)
+        stages = backbone.stages()
         count = int(what[6:])
         if not 0 < count <= len(stages):
             raise ConfigError(f"this network has {len(stages)} stages, not {count}")
@@ -120,14 +120,3 @@ def freeze(net: ActionClassifier, what: str) -> list[nn.Module]:
     for module in frozen:
         module.requires_grad_(False)
     return frozen
-
-
-def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
-    """The modules of each stage, in order."""
-    if isinstance(backbone, StagedBackbone):
-        return [[block] for block in backbone.stages()]
-    if hasattr(backbone, "blocks"):
-        return [[block] for block in backbone.blocks]  # type: ignore[union-attr]
-    names = dict(backbone.named_children())
-    numbered = [[m for n, m in names.items() if n.endswith(str(k))] for k in (1, 2, 3)]
-    return [stage for stage in numbered if stage]

@@ -102,8 +102,8 @@ def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
     assert len(list((tmp_path / "clips").iterdir())) == 1
 
 
-def test_split(clip: Path, tmp_path: Path) -> None:
-    arguments = ("split", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
+def test_cut(clip: Path, tmp_path: Path) -> None:
+    arguments = ("cut", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     clips = json.loads(done.stdout)["videos"][0]["clips"]
@@ -278,11 +278,11 @@ def test_doctor(tmp_path: Path) -> None:
     assert done.returncode == 0 and content["ok"]
     states = {f["what"]: f for f in content["findings"]}
     assert states["blazepose"]["ok"] and states["ffmpeg"]["ok"]
-    assert states["rtmo-s"]["mend"] and not states["rtmo-s"]["needed"]
+    assert states["rtmo-s"]["fix"] and not states["rtmo-s"]["needed"]
 
 
-def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
-    """A mediapipe that does not load: exit 1, and the command that mends it."""
+def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
+    """A mediapipe that cannot be imported: exit code 1 and the command that fixes it."""
     (tmp_path / "broken" / "mediapipe").mkdir(parents=True)
     (tmp_path / "broken" / "mediapipe" / "__init__.py").write_text("raise ImportError('broken')")
     done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
@@ -340,7 +340,7 @@ def test_calibrate_then_pack_then_predict(
     assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
     assert len(found["negatives"]) == 2 and found["known"] == "validation.json"
     assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
-    assert "unknown below" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
+    assert "negatives labelled" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
 
     packed = tmp_path / "out" / "mine.pt"
     done = run("models", "export", mine, "--out", packed, "--calibration", mine)
@@ -362,7 +362,7 @@ def test_calibrate_then_pack_then_predict(
     some = run("calibrate", mine, mini_mads / "HipHop", tmp_path / "broken.avi", *options)
     assert some.returncode == 1 and "broken.avi" in some.stderr
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
-    assert nobody.returncode == 2 and "max_persons" in nobody.stderr
+    assert nobody.returncode == 2 and "--max-persons" in nobody.stderr
     nowhere = run("models", "export", mine, "--out", packed, "--calibration", tmp_path)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from skelact.datasets.packed import Packed
-from skelact.options import PREDICTIONS
 from skelact.runs.report import worst
+from skelact.schemas import PREDICTIONS
 from skelact.skeletons import SKELETONS
 from skelact.training.results import write_predictions
 
