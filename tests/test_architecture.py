@@ -30,7 +30,7 @@ from tests.conftest import ROOT, run
 PACKAGE = ROOT / "skelact"
 # a module may import from its own package and from packages of lower layers
 LAYERS = (
-    ("errors",),
+    ("errors", "discovery"),
     ("skeletons",),
     ("types",),
     ("config", "files", "metrics"),

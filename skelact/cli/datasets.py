@@ -18,10 +18,10 @@ def table(context: typer.Context, json: Json = False) -> None:
     """List all datasets: content, source, expected layout, and where each is found."""
     if context.invoked_subcommand is not None:
         return
-    from skelact.datasets.registry import DATASETS, places
+    from skelact.datasets.registry import dataset_specs, places
 
     rows = []
-    for spec in DATASETS.values():
+    for spec in dataset_specs().values():
         found = next((str(p) for p in places(spec.name, None) if p.exists()), "")
         rows.append((spec.name, spec.title, spec.origin, spec.layout, found))
     heads = ("name", "content", "source", "expected layout", "found in")

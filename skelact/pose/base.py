@@ -7,15 +7,14 @@ the functions that use them.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from typing import Literal, Protocol
 
 import skelact.pose
 from skelact.config import check_ranges, option
+from skelact.discovery import declared
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
 from skelact.types import PersonPose, nearest
@@ -174,10 +173,7 @@ class EstimatorSpec:
 @cache
 def estimator_specs() -> dict[str, EstimatorSpec]:
     """The estimators that the modules of this package declare, by name."""
-    modules = [
-        import_module(f"skelact.pose.{m.name}") for m in pkgutil.iter_modules(skelact.pose.__path__)
-    ]
-    return {spec.name: spec for m in modules for spec in getattr(m, "ESTIMATORS", ())}
+    return {spec.name: spec for spec in declared(skelact.pose, "ESTIMATORS")}
 
 
 def get_spec(name: str) -> EstimatorSpec:
