@@ -13,11 +13,7 @@ import pytest
 from skelact.cli import main
 from skelact.video.probe import probe
 from tests.conftest import run, short_clip, walking
-
-SMALL = (
-    *("--config", "stgcn_mads_demo", "--set", "model.base_channels=8", "--set", "train.repeat=10"),
-    *("--set", "sampling.length=24", "--epochs", "4", "--device", "cpu"),
-)
+from tests.helpers import SMALL_RUN
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,15 @@ def trained(mini_mads: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathF
     """A run trained on the small dataset through the command line."""
     where = tmp_path_factory.mktemp("trained")
     done = run(
-        "train", "--data", mini_mads, *SMALL, "--cache-dir", cache_dir, "--name", "mini", cwd=where
+        "train",
+        "--data",
+        mini_mads,
+        *SMALL_RUN,
+        "--cache-dir",
+        cache_dir,
+        "--name",
+        "mini",
+        cwd=where,
     )
     assert done.returncode == 0, done.stderr
     assert "mean class accuracy" in done.stdout and "commonest class" in done.stdout
@@ -135,7 +139,7 @@ def test_train_writes_a_run(trained: Path) -> None:
 
 def test_three_dimensions_and_two_persons(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """World landmarks in, a prediction about everyone together out."""
-    arguments = ("--data", mini_mads, *SMALL, "--epochs", "1", "--cache-dir", cache_dir)
+    arguments = ("--data", mini_mads, *SMALL_RUN, "--epochs", "1", "--cache-dir", cache_dir)
     done = run("train", *arguments, "--dims", "3", "--persons", "2", "--name", "solid", "--json")
     assert done.returncode == 0, done.stderr
     video = mini_mads / "Taichi" / "Taichi_A2_C0.avi"

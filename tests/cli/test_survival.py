@@ -26,7 +26,7 @@ from skelact.training.batches import DeviceClips
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
-from tests.video.test_video import encode, pattern
+from tests.helpers import SMALL_RUN, encode, pattern
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -261,13 +261,12 @@ def test_two_extracts_at_once_on_one_cache(tmp_path: Path) -> None:
 def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """Resumed after kill -9, the run ends with the weights of an unbroken one."""
     from skelact.models import checkpoint
-    from tests.cli.test_cli import SMALL
 
     arguments = (
         "train",
         "--data",
         mini_mads,
-        *SMALL,
+        *SMALL_RUN,
         "--set",
         "train.patience=0",
         "--cache-dir",

@@ -28,7 +28,7 @@ from skelact.report.page import comparison, comparison_page
 from skelact.skeletons import SKELETONS
 from skelact.types import Event
 from tests.conftest import ROOT
-from tests.training.test_trainer import MODEL, Killed, plan, trainer
+from tests.helpers import MODEL, Killed, plan, trainer
 
 COCO, NTU = SKELETONS["coco-17"], SKELETONS["ntu-25"]
 
@@ -107,7 +107,7 @@ WORKER = """
 import sys
 from pathlib import Path
 import torch
-from tests.training.test_trainer import trainer
+from tests.helpers import trainer
 root = Path(sys.argv[1])
 options = dict(epochs=2, repeat=2, batch_size=4, amp=False)
 run = trainer(root, "run", **options)

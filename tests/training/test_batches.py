@@ -16,7 +16,7 @@ from skelact.training.augment import AugmentParams, mixup
 from skelact.training.batches import DeviceClips
 from skelact.training.schedule import cross_entropy, num_correct
 from skelact.training.trainer import Trainer
-from tests.training.test_trainer import COCO, plan, waves
+from tests.helpers import COCO, plan, waves
 
 
 def test_gather_and_masks(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from skelact.runs.train import train
 from skelact.skeletons import SKELETONS
 from skelact.training.closed_form import solve
 from skelact.training.trainer import Trainer
-from tests.training.test_trainer import plan
+from tests.helpers import plan
 
 
 def small(classes: int = 3) -> ActionClassifier:

@@ -10,77 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.device import compiled
 from skelact.errors import CheckpointError, ConfigError, DatasetError
 from skelact.metrics import score
 from skelact.models import checkpoint
-from skelact.options import OPTIMISERS, AugmentOptions, PredictOptions, TrainOptions
-from skelact.sequence.sampling import SamplingOptions
-from skelact.skeletons import SKELETONS
+from skelact.options import OPTIMISERS, PredictOptions, TrainOptions
 from skelact.training.schedule import base_lr, cross_entropy, lr_multiplier, optimiser
-from skelact.training.trainer import Plan, Trainer
+from skelact.training.trainer import Trainer
 from skelact.types import Event
-
-COCO = SKELETONS["coco-17"]
-MODEL = {
-    "base_channels": 8,
-    "num_stages": 3,
-    "inflate_stages": (3,),
-    "down_stages": (3,),
-    "dropout": 0.2,
-}
-
-
-def waves(root: Path, clips: int = 24) -> packed.Packed:
-    """Two classes that differ in the speed of one arm; 20 to 30 frames, some joints missing."""
-    rng = np.random.default_rng(0)
-    samples, body = [], rng.normal(size=(1, 1, 17, 3))
-    for n in range(clips):
-        t = np.arange(20 + n % 11)
-        values = np.tile(body, (1, len(t), 1, 1)).astype(np.float32)
-        values[0, :, 9, 0] += 2 * np.sin(t * (0.3 if n % 2 else 1.2) + rng.uniform(0, 6))
-        values[0, 3:5, 4] = np.nan
-        values[..., 2] = np.nan_to_num(values[..., 2] * 0 + 0.9)
-        samples.append(packed.Sample(f"clip{n}", ("slow", "fast")[1 - n % 2], n, values, 15.0))
-    cache = Cache(root)
-    with cache.write("packed", "waves", {}) as folder:
-        packed.write(folder, samples, ("fast", "slow"), COCO, 1, {"dims": 2})
-    return packed.open_packed(cache.require("packed", "waves"))
-
-
-def plan(root: Path, **options: object) -> Plan:
-    data = waves(root)
-    subsets = tuple(
-        "test" if n % 4 >= 2 else "val" if n % 8 in (0, 1) else "train" for n in range(len(data))
-    )
-    train = TrainOptions(
-        **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
-    )  # type: ignore[arg-type]
-    about = {
-        "recipe": {},
-        "estimator": {"name": "made up"},
-        "clip_s": 2.0,
-        "split": "abc",
-        "dataset": "waves",
-    }
-    return Plan(
-        packed=data,
-        subsets=subsets,
-        model="stgcn",
-        model_kwargs=MODEL,
-        sampling=SamplingOptions(length=16),
-        augment=AugmentOptions(),
-        options=train,
-        about=about,
-    )
-
-
-def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
-    (root / folder).mkdir(exist_ok=True)
-    return Trainer(plan(root, **options), root / folder, lambda event: None)
-
+from tests.helpers import Killed, plan, trainer
 
 # --- schedule ---
 
@@ -151,10 +90,6 @@ def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
     assert content["metrics"]["top1"] == scores.top1
     net = checkpoint.network(content)
     assert not net.training
-
-
-class Killed(Exception):
-    pass
 
 
 def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
