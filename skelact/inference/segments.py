@@ -96,11 +96,16 @@ def segments(
     for (a, b), c in zip(runs, labels, strict=True):
         if c >= 0:
             mean = frame_probs[a:b, : len(classes)].mean(axis=0)
-            label, probability = (
-                (UNKNOWN, mean.max()) if c == len(classes) else (classes[c], mean[c])
+            is_unknown = c == len(classes)
+            out.append(
+                Segment(
+                    start_s=a / fps,
+                    end_s=b / fps,
+                    label=UNKNOWN if is_unknown else classes[c],
+                    probability=float(mean.max() if is_unknown else mean[c]),
+                    probabilities=tuple(float(v) for v in mean),
+                )
             )
-            each = tuple(float(v) for v in mean)
-            out.append(Segment(a / fps, b / fps, label, float(probability), each))
     return out
 
 

@@ -232,8 +232,8 @@ def interpolate_frames(
 
 
 def flip_input(x: Array, flip_index: Array, count: int) -> Array:
-    """Network input (N, M, L, V, C * count) of `count` streams with left and right exchanged: joints
-    in the order of `flip_index` (V,), and the first channel of every stream negated."""
+    """Network input (N, M, L, V, C * count) of `count` streams with left and right exchanged: the
+    joints in the order of `flip_index` (V,), and the first channel of every stream negated."""
     out = x[..., flip_index, :]
     out[..., :: out.shape[-1] // count] *= -1
     return out
