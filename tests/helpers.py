@@ -75,7 +75,8 @@ def waves(root: Path, clips: int = 24) -> packed.Packed:
 def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
-    from skelact.sequence.sampling import SamplingOptions
+    from skelact.schemas import EstimatorInfo
+from skelact.sequence.sampling import SamplingOptions
     from skelact.training.trainer import Plan
 
     data = waves(root)
@@ -87,7 +88,7 @@ def plan(root: Path, **options: object) -> Plan:
     )  # type: ignore[arg-type]
     about = {
         "recipe": {},
-        "estimator": {"name": "made up"},
+        "estimator": EstimatorInfo(name="made up"),
         "clip_s": 2.0,
         "split": "abc",
         "dataset": "waves",

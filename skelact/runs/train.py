@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -13,21 +12,19 @@ from torch import nn
 from skelact.cache import Cache
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
-from skelact.models import checkpoint
-from skelact.training import distributed
-from skelact.training import closed_form
 from skelact.device import resolve_device
-from skelact.metrics import Scores
-from skelact.options import BEST, CONFIG, RESULT, SPLIT
-from skelact.training.results import write_json
-from skelact.training.trainer import Plan, Trainer
-from skelact.training.transfer import freeze, transfer
 from skelact.errors import ConfigError
+from skelact.metrics import Scores
 from skelact.models import is_closed_form
 from skelact.models.base import ActionClassifier
-from skelact.stages.dataset import Prepared, prepare
+from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
 from skelact.runs.report import write_report
+from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
+from skelact.stages.dataset import Prepared, prepare
+from skelact.training import closed_form, distributed
+from skelact.training.trainer import Plan, Trainer
+from skelact.training.transfer import freeze, transfer
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
 
@@ -95,8 +92,8 @@ def train(
     )
     trainer = Trainer(plan, folder, on_progress)
     if rank == 0:
-        write_json(folder / CONFIG, plain)
-        write_json(folder / SPLIT, ready.described())
+        save_json(folder / CONFIG, RunConfig(recipe=plain))
+        save_json(folder / SPLIT, ready.split_document())
     resumed = resume and trainer.resume()
     trainer.fit()
     scores = trainer.finish()
@@ -109,7 +106,7 @@ def train(
         ready.collection,
         scores,
         counts,
-        ready.estimator["name"],
+        ready.estimator.name,
         ready.failed,
         resumed,
         ready.protocol,
@@ -129,10 +126,10 @@ def _initial(
 ) -> Callable[[ActionClassifier], list[nn.Module]]:
     """Loads the weights of a run or checkpoint and freezes."""
     path = start.checkpoint
-    content = checkpoint.read_single(path / BEST if path.is_dir() else path)
+    checkpoint = load_checkpoint(path / BEST if path.is_dir() else path)
 
     def load(net: ActionClassifier) -> list[nn.Module]:
-        found = transfer(net, data.skeleton, list(data.classes), content)
+        found = transfer(net, data.skeleton, data.classes, checkpoint)
         on_progress(Event("train", "notice", text=f"{path}: {found.sentence()}"))
         return freeze(net, start.freeze)
 
@@ -159,9 +156,7 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
     return folder
 
 
-def _plots(
-    folder: Path, history: list[dict[str, Any]], scores: Scores, classes: tuple[str, ...]
-) -> None:
+def _plots(folder: Path, history: list[EpochLog], scores: Scores, classes: tuple[str, ...]) -> None:
     from skelact.report import plots
 
     plots.curves(history, folder / "curves.png")

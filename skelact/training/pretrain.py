@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skelact.options import TrainOptions
+from skelact.schemas import PretrainingState
 from skelact.training import distributed
 
 
@@ -39,11 +40,11 @@ class Pretraining:
         self.losses.append(total / count)
         return self.losses[-1]
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {"losses": self.losses, "optimiser": self.optimiser.state_dict()}
+    def state(self) -> PretrainingState:
+        """What resuming needs."""
+        return PretrainingState(losses=tuple(self.losses), optimiser=self.optimiser.state_dict())
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: PretrainingState) -> None:
         """The inverse of `state`."""
-        self.losses = list(state["losses"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.losses = list(state.losses)
+        self.optimiser.load_state_dict(state.optimiser)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from skelact.datasets.packed import Packed
-from skelact.errors import InputError
 from skelact.metrics import Scores, score
+from skelact.schemas import PredictedSample, Predictions, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
 from skelact.training.evaluate import probabilities
@@ -42,31 +40,9 @@ def measure(
 
 
 def write_predictions(path: Path, packed: Packed, rows: Indices, probs: Probabilities) -> None:
-    """Sample id -> true label and probabilities, as JSON."""
-    content = {
-        packed.ids[i]: {
-            "label": packed.classes[packed.labels[i]],
-            "probabilities": [round(float(v), 6) for v in q],
-        }
+    """Write the true labels and probabilities (N, K) of the clips `rows`."""
+    samples = {
+        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], q)
         for i, q in zip(rows, probs, strict=True)
     }
-    write_json(path, content)
-
-
-def read_predictions(path: Path) -> dict[str, dict[str, Any]]:
-    """The inverse of write_predictions. InputError if the file is missing or damaged."""
-    try:
-        content = json.loads(path.read_bytes())
-        return {
-            str(k): {"label": v["label"], "probabilities": v["probabilities"]}
-            for k, v in content.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", "a finished run has it: skelact train, skelact test"
-        ) from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Indented, with a line's end."""
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_json(path, Predictions(samples=samples))

@@ -10,7 +10,6 @@ steps as an unbroken one.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,23 +20,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 
 from skelact.datasets.packed import Packed, joint_distances
 from skelact.device import autocast, compiled, peak_memory_mb, resolve_device, tune_malloc
 from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
-from skelact.models import accepts, build, checkpoint, is_closed_form
+from skelact.models import accepts, build, is_closed_form
 from skelact.models.base import ActionClassifier
-from skelact.options import (
+from skelact.models.checkpoint import load_checkpoint, state_dict_on_cpu
+from skelact.options import AugmentOptions, TrainOptions
+from skelact.schemas import (
     BEST,
     LAST,
     LOG,
     PREDICTIONS,
     RESULT,
     VALIDATION,
-    AugmentOptions,
-    TrainOptions,
+    Checkpoint,
+    EpochLog,
+    RunResult,
+    TrainingState,
+    load_tensors,
+    save_json,
+    save_log,
+    save_tensors,
 )
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.sequence.streams import parse
@@ -45,7 +53,7 @@ from skelact.training import closed_form, distributed, schedule
 from skelact.training.augment import mixup
 from skelact.training.batches import DeviceClips
 from skelact.training.pretrain import Pretraining
-from skelact.training.results import majority_class, measure, write_json, write_predictions
+from skelact.training.results import majority_class, measure, write_predictions
 from skelact.types import Event, ProgressCallback
 
 _FIRST_PHASE = 1_000_000  # its epochs draw from seeds of their own
@@ -118,7 +126,7 @@ class Trainer:
             counts.sum() / np.maximum(counts, 1) / (counts > 0).sum()
         )  # mean 1 over clips
         self.optimiser = schedule.optimiser(self.trained, o)
-        self.history: list[dict[str, Any]] = []
+        self.history: list[EpochLog] = []
         self.steps = max(1, len(self.subset_rows["train"]) * o.repeat // o.batch_size)
 
     def _build(self) -> ActionClassifier:
@@ -139,18 +147,19 @@ class Trainer:
         """The network that is validated, tested and kept: the averaged one where there is one."""
         return self.net if self.average is None else self.average.module
 
-    def _content(self) -> dict[str, Any]:
+    def _checkpoint(self, epoch: int) -> Checkpoint:
         p = self.plan.packed
-        return {
-            "model": self.plan.model,
-            "model_kwargs": self.plan.model_kwargs,
-            "weights": checkpoint.plain_state(self.eval_model),
-            "classes": list(p.classes),
-            "skeleton": p.skeleton.as_dict(),
-            "in_channels": self.channels,
-            "persons": int(p.keypoints.shape[1]),
+        return Checkpoint(
+            model=self.plan.model,
+            model_kwargs=self.plan.model_kwargs,
+            weights=state_dict_on_cpu(self.eval_model),
+            classes=p.classes,
+            skeleton=p.skeleton,
+            in_channels=self.channels,
+            persons=int(p.keypoints.shape[1]),
+            epoch=epoch,
             **self.plan.about,
-        }
+        )
 
     def resume(self) -> bool:
         """Take up the run where last.pt left it; False if there is none. CheckpointError if that
@@ -158,41 +167,37 @@ class Trainer:
         path = self.folder / LAST
         if not path.is_file():
             return False
-        content = checkpoint.read(path)
-        if (
-            content["split"] != self.plan.about["split"]
-            or content["recipe"] != self.plan.about["recipe"]
-        ):
+        state = load_tensors(path, TrainingState)
+        kept = state.checkpoint
+        if kept.split != self.plan.about["split"] or kept.recipe != self.plan.about["recipe"]:
             raise CheckpointError(
                 f"{self.folder} was trained with other settings or on other clips",
                 "choose another --name, or leave out --resume",
             )
-        self.net.load_state_dict(content.get("trained", content["weights"]))
+        self.net.load_state_dict(state.trained_weights or kept.weights)
         if self.average is not None:
-            self.average.module.load_state_dict(content["weights"])
-            self.average.n_averaged.fill_(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        if self.pretraining is not None:
-            self.pretraining.load(content["pretraining"])
-        self.history = content["history"]
-        self._write_log()
+            self.average.module.load_state_dict(kept.weights)
+            self.average.n_averaged.fill_(state.averaged_steps)
+        self.optimiser.load_state_dict(state.optimiser)
+        if self.pretraining is not None and state.pretraining is not None:
+            self.pretraining.load(state.pretraining)
+        self.history = list(state.history)
+        save_log(self.folder / LOG, self.history)
         return True
 
-    def _keep(self, content: dict[str, Any]) -> None:
-        """Write last.pt, from which `resume` goes on."""
-        state: dict[str, Any] = {"optimiser": self.optimiser.state_dict(), "history": self.history}
-        if self.average is not None:
-            state["trained"] = checkpoint.plain_state(self.net)
-            state["averaged"] = int(self.average.n_averaged)
-        if self.pretraining is not None:
-            state["pretraining"] = self.pretraining.state()
-        if self.rank == 0:
-            checkpoint.save(self.folder / LAST, content | state)
-
-    def _write_log(self) -> None:
-        (self.folder / LOG).write_text(
-            "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        """Write last.pt, from which `resume` continues."""
+        averaged = self.average is not None
+        state = TrainingState(
+            checkpoint=checkpoint,
+            optimiser=self.optimiser.state_dict(),
+            history=tuple(self.history),
+            trained_weights=state_dict_on_cpu(self.net) if averaged else None,
+            averaged_steps=int(self.average.n_averaged) if self.average is not None else 0,
+            pretraining=None if self.pretraining is None else self.pretraining.state(),
         )
+        if self.rank == 0:
+            save_tensors(self.folder / LAST, state)
 
     # --- training ---
 
@@ -213,24 +218,23 @@ class Trainer:
         while len(self.history) < o.epochs and not self._is_settled():
             started = time.monotonic()
             loss, accuracy = self._epoch(len(self.history), total)
-            row = {
-                "epoch": len(self.history) + 1,
-                "lr": self.optimiser.param_groups[0]["lr"],
-                "train_loss": loss,
-                "train_top1": accuracy,
-            }
+            row = EpochLog(
+                epoch=len(self.history) + 1,
+                lr=self.optimiser.param_groups[0]["lr"],
+                train_loss=loss,
+                train_top1=accuracy,
+            )
             if len(self.subset_rows["val"]):
-                row |= self._validate()
-            row["seconds"] = round(time.monotonic() - started, 2)
-            row["best"] = self._is_best(row)
+                row = structs.replace(row, **self._validate())
+            seconds = round(time.monotonic() - started, 2)
+            row = structs.replace(row, seconds=seconds, best=self._is_best(row))
             self.history.append(row)
-            content = self._content() | {"epoch": row["epoch"]}
-            if row["best"] and self.rank == 0:
-                checkpoint.save(self.folder / BEST, content)
-            self._keep(content)
+            checkpoint = self._checkpoint(row.epoch)
+            if row.best and self.rank == 0:
+                save_tensors(self.folder / BEST, checkpoint)
+            self._keep(checkpoint)
             if self.rank == 0:
-                with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(row) + "\n")
+                save_log(self.folder / LOG, self.history)
             self.on_progress(Event("train", "advance", 0, total, _sentence(row)))
         self.on_progress(
             Event(
@@ -252,7 +256,7 @@ class Trainer:
                     "the first phase diverged: its loss is not a number",
                     "lower its learning rate: --set train.pretrain_lr=1e-4",
                 )
-            self._keep(self._content() | {"epoch": 0})
+            self._keep(self._checkpoint(0))
             text = f"first phase {epoch + 1:3d}  loss {loss:.3g}"
             self.on_progress(Event("train", "advance", 0, total, text))
 
@@ -348,19 +352,17 @@ class Trainer:
         return {"val_loss": loss, "val_top1": scores.top1, "val_mean_class": scores.mean_class}
 
     @staticmethod
-    def _selection_key(row: dict[str, Any]) -> tuple[float, float]:
-        return (
-            (row["val_mean_class"], -row["val_loss"])
-            if "val_loss" in row
-            else (float(row["epoch"]), 0.0)
-        )
+    def _selection_key(row: EpochLog) -> tuple[float, float]:
+        if row.val_mean_class is None or row.val_loss is None:
+            return float(row.epoch), 0.0
+        return row.val_mean_class, -row.val_loss
 
-    def _is_best(self, row: dict[str, Any]) -> bool:
+    def _is_best(self, row: EpochLog) -> bool:
         return all(self._selection_key(row) > self._selection_key(old) for old in self.history)
 
     def _is_settled(self) -> bool:
         patience = self.plan.options.patience
-        since = next((i for i, row in enumerate(reversed(self.history)) if row["best"]), 0)
+        since = next((i for i, row in enumerate(reversed(self.history)) if row.best), 0)
         return bool(patience) and bool(len(self.subset_rows["val"])) and since >= patience
 
     # --- the end ---
@@ -370,8 +372,8 @@ class Trainer:
         validation subset, put the scores into the checkpoint. Of several processes the first does
         it, the others only measure."""
         distributed.barrier()
-        content = checkpoint.read(self.folder / BEST)
-        self.net.load_state_dict(content["weights"])
+        checkpoint = load_checkpoint(self.folder / BEST)
+        self.net.load_state_dict(checkpoint.weights)
         self.average = None
         p, sampling = self.plan.packed, self.plan.sampling
         scores, _, probs = self._measure("test", sampling)
@@ -381,23 +383,23 @@ class Trainer:
         if len(self.subset_rows["val"]):
             held_out = self._measure("val", sampling)[2]
             write_predictions(self.folder / VALIDATION, p, self.subset_rows["val"], held_out)
-        kept = {k: v for k, v in scores.as_dict().items() if k != "confusion"}
-        checkpoint.save(self.folder / BEST, content | {"metrics": kept})
-        result = scores.as_dict() | {
-            "classes": list(p.classes),
-            "clips": {subset: len(rows) for subset, rows in self.subset_rows.items()},
-            "best_epoch": content["epoch"],
-            "epochs": len(self.history),
-            "seconds": round(sum(row["seconds"] for row in self.history), 1),
-            "memory_mb": peak_memory_mb(self.device),
-            "device": str(self.device),
-        }
-        write_json(self.folder / RESULT, result)
+        save_tensors(self.folder / BEST, structs.replace(checkpoint, metrics=scores))
+        result = RunResult(
+            scores=scores,
+            classes=p.classes,
+            clips={subset: len(rows) for subset, rows in self.subset_rows.items()},
+            best_epoch=checkpoint.epoch,
+            epochs=len(self.history),
+            seconds=round(sum(row.seconds for row in self.history), 1),
+            memory_mb=peak_memory_mb(self.device),
+            device=str(self.device),
+        )
+        save_json(self.folder / RESULT, result)
         return scores
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    text = f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  train {row['train_top1']:.1%}"
-    if "val_top1" in row:
-        text += f"  val {row['val_top1']:.1%} (loss {row['val_loss']:.3f})"
-    return text + ("  best" if row["best"] else "")
+def _sentence(row: EpochLog) -> str:
+    text = f"epoch {row.epoch:3d}  loss {row.train_loss:.3f}  train {row.train_top1:.1%}"
+    if row.val_top1 is not None:
+        text += f"  val {row.val_top1:.1%} (loss {row.val_loss:.3f})"
+    return text + ("  best" if row.best else "")

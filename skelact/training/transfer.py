@@ -3,8 +3,8 @@ and freezing what shall not be trained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from skelact.errors import CheckpointError, ConfigError
 from skelact.models.base import ActionClassifier, StagedBackbone
 from skelact.models.layers import DataBN
+from skelact.schemas import Checkpoint
 from skelact.skeletons import Skeleton, convert
 
 _HEAD = "cls_head.fc."
@@ -40,15 +41,15 @@ class Transfer:
 
 @torch.no_grad()
 def transfer(
-    net: ActionClassifier, skeleton: Skeleton, classes: list[str], content: dict[str, Any]
+    net: ActionClassifier, skeleton: Skeleton, classes: Sequence[str], checkpoint: Checkpoint
 ) -> Transfer:
-    """Load the weights of a checkpoint's content into a network of the same kind. The head is kept
+    """Load the weights of a checkpoint into a network of the same kind. The head is kept
     only if the classes are the same; where joints differ, they are matched by name. CheckpointError
     if nothing fits."""
-    source, weights = Skeleton.from_dict(content["skeleton"]), content["weights"]
+    source, weights = checkpoint.skeleton, checkpoint.weights
     own = net.state_dict()
     first_first = {n for n, m in net.named_modules() if isinstance(m, DataBN) and m.channels_first}
-    same_classes = list(content["classes"]) == list(classes)
+    same_classes = checkpoint.classes == tuple(classes)
     copied, matched, left = [], [], []
     for key, value in own.items():
         given = weights.get(key)
@@ -69,8 +70,8 @@ def transfer(
                 matched.append(key)
     if not any(".conv" in k or "weight" in k for k in (*copied, *matched)):
         raise CheckpointError(
-            f"the weights are of {content['model']}, and nothing of them fits this network",
-            f"train with --model {content['model']}",
+            f"the weights are of {checkpoint.model}, and nothing of them fits this network",
+            f"train with --model {checkpoint.model}",
         )
     return Transfer(tuple(copied), tuple(matched), tuple(left))
 

@@ -14,18 +14,33 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
 
-from skelact.models import checkpoint
-from skelact.metrics import Scores, per_class
-from skelact.options import TrainOptions
-from skelact.training.trainer import Trainer
-from skelact.training.transfer import freeze, transfer
 from skelact.errors import CheckpointError, ConfigError, InputError
+from skelact.metrics import Scores, per_class
 from skelact.models import build
+from skelact.models.checkpoint import load_checkpoint, load_model
+from skelact.options import TrainOptions
+from skelact.report.page import comparison, comparison_page
 from skelact.runs.fuse import fuse
 from skelact.runs.sweep import Spread, grid
-from skelact.report.page import comparison, comparison_page
+from skelact.schemas import (
+    Checkpoint,
+    Ensemble,
+    EstimatorInfo,
+    Predictions,
+    RunConfig,
+    RunResult,
+    SplitDocument,
+    TrainingState,
+    load_json,
+    load_tensors,
+    save_json,
+    save_tensors,
+)
 from skelact.skeletons import SKELETONS
+from skelact.training.trainer import Trainer
+from skelact.training.transfer import freeze, transfer
 from skelact.types import Event
 from tests.conftest import ROOT
 from tests.helpers import MODEL, Killed, plan, trainer
@@ -41,8 +56,10 @@ def finished(root: Path, name: str, streams: str = "joint", **options: object) -
     run = Trainer(made, root / name, lambda event: None)
     run.fit()
     run.finish()
-    settings = {"model": {"name": "stgcn"}, "dataset": {"name": "waves"}}
-    (root / name / "config.json").write_text(json.dumps(settings))
+    recipe = {"model": {"name": "stgcn"}, "dataset": {"name": "waves"}}
+    save_json(root / name / "config.json", RunConfig(recipe=recipe))
+    split = SplitDocument(fingerprint="abc", protocol="xsub", disjoint_groups=(), videos={})
+    save_json(root / name / "split.json", split)
     return root / name
 
 
@@ -63,8 +80,10 @@ def test_a_batch_in_parts_takes_the_same_step(tmp_path: Path) -> None:
 
 def test_averaged_weights_are_kept_and_resumed(tmp_path: Path) -> None:
     trainer(tmp_path, "whole", epochs=3, ema_decay=0.9).fit()
-    kept = checkpoint.read(tmp_path / "whole" / "last.pt")
-    assert not all(torch.equal(v, kept["trained"][k]) for k, v in kept["weights"].items())
+    kept = load_tensors(tmp_path / "whole" / "last.pt", TrainingState)
+    assert kept.trained_weights is not None
+    averaged, trained = kept.checkpoint.weights, kept.trained_weights
+    assert not all(torch.equal(v, trained[k]) for k, v in averaged.items())
 
     def die(event: Event) -> None:
         if event.text.startswith("epoch   1"):
@@ -77,9 +96,10 @@ def test_averaged_weights_are_kept_and_resumed(tmp_path: Path) -> None:
     resumed = trainer(tmp_path, "broken", epochs=3, ema_decay=0.9)
     assert resumed.resume() and len(resumed.history) == 1
     resumed.fit()
-    again = checkpoint.read(tmp_path / "broken" / "last.pt")
-    for part in ("weights", "trained"):
-        assert all(torch.equal(again[part][k], v) for k, v in kept[part].items())
+    again = load_tensors(tmp_path / "broken" / "last.pt", TrainingState)
+    assert again.trained_weights is not None
+    assert all(torch.equal(again.checkpoint.weights[k], v) for k, v in averaged.items())
+    assert all(torch.equal(again.trained_weights[k], v) for k, v in trained.items())
 
 
 def test_balance(tmp_path: Path) -> None:
@@ -172,24 +192,30 @@ def test_of_several_processes_one_speaks(tmp_path: Path) -> None:
 # --- transfer ---
 
 
-def content(classes: list[str], skeleton: str = "coco-17") -> dict[str, object]:
+def source_of(classes: list[str], skeleton: str = "coco-17") -> Checkpoint:
     torch.manual_seed(7)
     net = build("stgcn", len(classes), SKELETONS[skeleton], **MODEL)  # type: ignore[arg-type]
-    return {
-        "model": "stgcn",
-        "weights": net.state_dict(),
-        "classes": classes,
-        "skeleton": SKELETONS[skeleton].as_dict(),
-    }
+    return Checkpoint(
+        model="stgcn",
+        model_kwargs=MODEL,
+        weights=net.state_dict(),
+        classes=tuple(classes),
+        skeleton=SKELETONS[skeleton],
+        in_channels=3,
+        persons=1,
+        recipe={},
+        estimator=EstimatorInfo(name="made up"),
+        clip_s=2.0,
+        split="abc",
+    )
 
 
 def test_other_classes_get_a_new_head() -> None:
-    source = content(["a", "b", "c"])
+    source = source_of(["a", "b", "c"])
     net = build("stgcn", 2, COCO, **MODEL)  # type: ignore[arg-type]
     found = transfer(net, COCO, ["x", "y"], source)
     assert set(found.left) == {"cls_head.fc.weight", "cls_head.fc.bias"}
-    weights = source["weights"]
-    assert isinstance(weights, dict)
+    weights = source.weights
     key = "backbone.gcn.1.tcn.conv.weight"
     torch.testing.assert_close(net.state_dict()[key], weights[key])
     same = build("stgcn", 3, COCO, **MODEL)  # type: ignore[arg-type]
@@ -197,9 +223,8 @@ def test_other_classes_get_a_new_head() -> None:
 
 
 def test_other_joints_are_matched_by_name() -> None:
-    source = content(["a", "b"])
-    weights = source["weights"]
-    assert isinstance(weights, dict)
+    source = source_of(["a", "b"])
+    weights = source.weights
     torch.nn.init.normal_(weights["backbone.gcn.0.gcn.PA"])
     torch.nn.init.normal_(weights["backbone.data_bn.weight"])
     net = build("stgcn", 2, NTU, **MODEL)  # type: ignore[arg-type]
@@ -216,7 +241,7 @@ def test_other_joints_are_matched_by_name() -> None:
 
 def test_another_network_is_refused() -> None:
     net = build("sgn", 2, COCO)
-    source = content(["a", "c"])
+    source = source_of(["a", "c"])
     with pytest.raises(CheckpointError, match="nothing of them fits"):
         transfer(net, COCO, ["a", "b"], source)
 
@@ -244,16 +269,16 @@ def test_fusing(tmp_path: Path) -> None:
     for how in ({}, {"weights": [2, 1]}, {"preset": "2s"}, {"search": True}):
         fused = fuse([joint, bone], tmp_path / "f", **how)  # type: ignore[arg-type]
         assert fused.scores.samples == 12 and len(fused.alone) == 2
-    rows = [json.loads((p / "predictions.json").read_text()) for p in (joint, bone)]
+    rows = [load_json(p / "predictions.json", Predictions).samples for p in (joint, bone)]
     fuse([joint, bone], tmp_path / "f", [3, 1])
-    whole = json.loads((tmp_path / "f" / "predictions.json").read_text())
+    whole = load_json(tmp_path / "f" / "predictions.json", Predictions).samples
     name = next(iter(whole))
-    expected = np.average([r[name]["probabilities"] for r in rows], axis=0, weights=[3, 1])
-    np.testing.assert_allclose(whole[name]["probabilities"], expected, atol=1e-5)
-    kept = checkpoint.read(tmp_path / "f" / "best.pt")
-    assert kept["fusion"] == [3, 1] and len(kept["members"]) == 1
-    alone = json.loads((joint / "result.json").read_text())["majority"]
-    assert json.loads((tmp_path / "f" / "result.json").read_text())["majority"] == alone
+    expected = np.average([r[name].probabilities for r in rows], axis=0, weights=[3, 1])
+    np.testing.assert_allclose(whole[name].probabilities, expected, atol=1e-5)
+    kept = load_model(tmp_path / "f" / "best.pt")
+    assert isinstance(kept, Ensemble) and [m.weight for m in kept.members] == [3, 1]
+    alone = load_json(joint / "result.json", RunResult).scores.majority
+    assert load_json(tmp_path / "f" / "result.json", RunResult).scores.majority == alone
     with pytest.raises(CheckpointError, match="2 fused networks"):
         fuse([tmp_path / "f", bone], tmp_path / "g")
 
@@ -266,15 +291,15 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
         fuse([joint, bone], tmp_path / "f", [1, 1, 1])
     with pytest.raises(ConfigError, match="no preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
-    content = checkpoint.read(bone / "best.pt")
-    other = content | {"estimator": {"name": "another", "weights": "", "pose": {}}}
-    checkpoint.save(bone / "best.pt", other)
+    original = load_checkpoint(bone / "best.pt")
+    other = structs.replace(original, estimator=EstimatorInfo(name="another"))
+    save_tensors(bone / "best.pt", other)
     with pytest.raises(InputError, match="different estimators"):
         fuse([joint, bone], tmp_path / "f")
-    checkpoint.save(bone / "best.pt", content)
-    rows = json.loads((bone / "predictions.json").read_text())
-    rows.pop(next(iter(rows)))
-    (bone / "predictions.json").write_text(json.dumps(rows))
+    save_tensors(bone / "best.pt", original)
+    samples = dict(load_json(bone / "predictions.json", Predictions).samples)
+    samples.pop(next(iter(samples)))
+    save_json(bone / "predictions.json", Predictions(samples=samples))
     with pytest.raises(InputError, match="different samples"):
         fuse([joint, bone], tmp_path / "f")
 
@@ -282,8 +307,9 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
 def test_comparing(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
     rows = comparison([joint, bone])
-    assert len(rows) == 2 and rows[0]["top1"] >= rows[1]["top1"] and rows[1]["same_split"]
-    page = comparison_page([joint, bone])
+    assert len(rows) == 2 and rows[1].same_split
+    assert rows[0].result.scores.top1 >= rows[1].result.scores.top1
+    page = comparison_page(rows)
     assert "src='http" not in page and "href" not in page and "waves" in page
     with pytest.raises(InputError, match="cannot be read"):
         comparison([tmp_path / "none"])
@@ -302,7 +328,10 @@ def test_grids_and_spreads() -> None:
         "clips.length_s=3,train.lr=0.2",
     ]
     assert made[3].changes == {"clips": {"length_s": 5}, "train": {"lr": 0.2}}
-    scores = [Scores(v, v / 2, 0.1, None, [[1]], 1) for v in (0.5, 0.7, 0.9)]
+    scores = [
+        Scores(top1=v, mean_class=v / 2, majority=0.1, top5=None, samples=1)
+        for v in (0.5, 0.7, 0.9)
+    ]
     found = Spread.of([SimpleNamespace(scores=s) for s in scores])  # type: ignore[misc]
     assert (found.runs, found.top1, found.mean_class) == (
         3,

@@ -12,8 +12,9 @@ import torch
 from skelact.cache import Cache
 from skelact.config import overrides
 from skelact.errors import ConfigError
-from skelact.models import build, checkpoint
+from skelact.models import build
 from skelact.models.base import ActionClassifier
+from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import compose
 from skelact.runs.train import train
 from skelact.skeletons import SKELETONS
@@ -67,9 +68,9 @@ def test_a_run_learns_in_one_epoch_and_is_reproducible(tmp_path: Path) -> None:
     first.fit()
     second.fit()
     assert first.finish().top1 > 0.9
-    one, two = (checkpoint.read(tmp_path / f / "best.pt") for f in ("run", "again"))
-    for name, values in one["weights"].items():
-        assert torch.equal(values, two["weights"][name]), name
+    one, two = (load_checkpoint(tmp_path / f / "best.pt") for f in ("run", "again"))
+    for name, values in one.weights.items():
+        assert torch.equal(values, two.weights[name]), name
 
 
 def test_the_seed_of_the_run_draws_the_kernels(tmp_path: Path) -> None:

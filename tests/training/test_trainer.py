@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -14,8 +12,9 @@ from skelact.datasets import packed
 from skelact.device import compiled
 from skelact.errors import CheckpointError, ConfigError, DatasetError
 from skelact.metrics import score
-from skelact.models import checkpoint
+from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.options import OPTIMISERS, PredictOptions, TrainOptions
+from skelact.schemas import Predictions, load_json
 from skelact.training.schedule import base_lr, cross_entropy, lr_multiplier, optimiser
 from skelact.training.trainer import Trainer
 from skelact.types import Event
@@ -85,10 +84,11 @@ def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
     }
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == list(range(1, 25))
-    assert len(json.loads((folder / "predictions.json").read_text())) == scores.samples
-    content = checkpoint.read(folder / "best.pt")
-    assert content["metrics"]["top1"] == scores.top1
-    net = checkpoint.network(content)
+    predictions = load_json(folder / "predictions.json", Predictions)
+    assert len(predictions.samples) == scores.samples
+    checkpoint = load_checkpoint(folder / "best.pt")
+    assert checkpoint.metrics == scores
+    net = build_network(checkpoint)
     assert not net.training
 
 
@@ -111,7 +111,7 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None
     assert again.resume()
     assert len(again.history) == 2
     again.fit()
-    a, b = (checkpoint.read(tmp_path / f / "last.pt")["weights"] for f in ("whole", "broken"))
+    a, b = (load_checkpoint(tmp_path / f / "last.pt").weights for f in ("whole", "broken"))
     assert all(torch.equal(a[k], b[k]) for k in a)
     logs = [
         [
@@ -137,7 +137,7 @@ def test_early_stop(tmp_path: Path) -> None:
     run = trainer(tmp_path, epochs=50, patience=2, lr=1e-6)
     run.fit()
     assert len(run.history) < 50
-    assert not any(row["best"] for row in run.history[-2:])
+    assert not any(row.best for row in run.history[-2:])
 
 
 def test_seeds_are_reproducible(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_seeds_are_reproducible(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run = trainer(tmp_path, name, epochs=1, seed=seed)
         run.fit()
-        logs.append(run.history[0]["train_loss"])
+        logs.append(run.history[0].train_loss)
     assert logs[0] == logs[1] != logs[2]
 
 
@@ -184,58 +184,7 @@ def test_unknown_device(tmp_path: Path) -> None:
         trainer(tmp_path, device="tpu")
 
 
-# --- checkpoints ---
-
-
-class Evil:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch pwned",)
-
-
-@pytest.mark.parametrize(
-    ("write", "says"),
-    [
-        (lambda p: p.write_bytes(b""), "not a checkpoint"),
-        (lambda p: p.write_text("hello"), "not a checkpoint"),
-        (lambda p: p.write_bytes(pickle.dumps({"a": 1})), "not a checkpoint"),
-        (lambda p: torch.save({"weights": Evil()}, p), "type \\w+.system"),
-        (lambda p: torch.save({"state_dict": {}}, p), "not written by skelact"),
-        (lambda p: torch.save({"format": "skelact-1"}, p), "lacks model"),
-        (lambda p: torch.save([1], p), "not written by skelact"),
-    ],
-)
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path, write, says: str) -> None:  # type: ignore[no-untyped-def]
-    write(tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match=says):
-        checkpoint.read(tmp_path / "x.pt")
-    assert not Path("pwned").exists()
-
-
-def test_a_cut_off_checkpoint(tmp_path: Path) -> None:
-    run = trainer(tmp_path, epochs=1)
-    run.fit()
-    whole = (tmp_path / "run" / "last.pt").read_bytes()
-    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError):
-        checkpoint.read(tmp_path / "cut.pt")
-    with pytest.raises(CheckpointError, match="no such"):
-        checkpoint.read(tmp_path / "none.pt")
-
-
-def test_a_failed_write_keeps_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint.save(tmp_path / "x.pt", {"a": 1})
-    before = (tmp_path / "x.pt").read_bytes()
-
-    def full(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(CheckpointError, match="No space left"):
-        checkpoint.save(tmp_path / "x.pt", {"a": 2})
-    assert (tmp_path / "x.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+# --- options ---
 
 
 @pytest.mark.parametrize(
@@ -294,10 +243,11 @@ def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> No
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     run.fit()
-    kept = checkpoint.read(tmp_path / "run" / "best.pt")["model_kwargs"]["distances"]
+    checkpoint = load_checkpoint(tmp_path / "run" / "best.pt")
+    kept = checkpoint.model_kwargs["distances"]
     assert kept == packed.joint_distances(made.packed, run.subset_rows["train"]) and len(kept) == 17
     assert kept != packed.joint_distances(made.packed, run.subset_rows["test"])
-    checkpoint.network(checkpoint.read(tmp_path / "run" / "best.pt"))
+    build_network(checkpoint)
 
 
 def test_one_plan_serves_several_trainers(tmp_path: Path) -> None:
@@ -322,8 +272,8 @@ def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     (tmp_path / "run").mkdir()
     run = Trainer(made, tmp_path / "run", lambda event: None)
     run.fit()
-    content = checkpoint.read(tmp_path / "run" / "best.pt")
-    assert content["in_channels"] == 3 * (1 + streams.count("+"))
+    checkpoint = load_checkpoint(tmp_path / "run" / "best.pt")
+    assert checkpoint.in_channels == 3 * (1 + streams.count("+"))
     assert run.finish().samples == 12
 
 
