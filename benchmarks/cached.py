@@ -56,7 +56,7 @@ def fill(root: Path) -> None:
     skeleton, rng = SKELETONS["blazepose-33"], np.random.default_rng(0)
     xy, xyz = rng.uniform(0, 40, (33, 2)), rng.normal(size=(33, 3))
     person = PersonPose(
-        xy.astype(np.float32), np.ones(33, np.float32), xyz.astype(np.float32), person_id=0
+        xy.astype(np.float32), np.ones(33, np.float32), xyz=xyz.astype(np.float32), person_id=0
     )
     frames, info = [[person]] * FRAMES, probe(first)
     for video in sorted((root / "videos").iterdir()):

@@ -7,7 +7,7 @@ score 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,10 +22,10 @@ Floats = npt.NDArray[np.float32]
 UNKNOWN = "unknown"  # the label of what is none of a recogniser's classes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What a video says of itself, checked by decoding its first frame. Width and height are those
-    of the upright picture, in pixels."""
+    """Properties of a video file. Width and height are those of the upright frames, in pixels;
+    `fps` in frames per second."""
 
     path: Path
     width: int
@@ -64,6 +64,7 @@ class PersonPose:
 
     xy: Floats
     score: Floats
+    _: KW_ONLY
     xyz: Floats | None = None
     person_id: int = -1
 

@@ -33,7 +33,7 @@ def table(
     if context.invoked_subcommand is not None:
         return
     from skelact.inference import zoo
-    from skelact.pose import weights
+    from skelact.pose.base import estimator_specs
     from skelact.sequence.streams import STREAMS
 
     networks = _networks(skeleton, classes, _trained(runs))
@@ -41,7 +41,7 @@ def table(
         {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
         for r in zoo.recognisers()
     ]
-    estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
+    estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
         console.as_json(
             {

@@ -67,8 +67,8 @@ def _person(record: dict[str, Any], joints: int) -> PersonPose:
     if solid.size == joints * 4:
         xyz = solid.reshape(joints, 4)[:, :3].copy()
         xyz[missing] = np.nan
-    given = record.get("person_id", [-1])
-    return PersonPose(xy, score, xyz, int(given[0]) if given else -1)
+    ids = record.get("person_id", [-1])
+    return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
 
 
 def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames") -> int:

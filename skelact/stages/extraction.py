@@ -80,7 +80,7 @@ def manifest_of(
 
 def _numbered(info: VideoInfo, video: int) -> Iterator[FrameRef]:
     for n, image in enumerate(read_frames(info)):
-        yield FrameRef(video, n, info.fps, image)
+        yield FrameRef(video=video, frame=n, fps=info.fps, image=image)
 
 
 class _Following:
@@ -201,8 +201,8 @@ class _Teller:
 
 
 def extract_all(jobs: list[Job], on_progress: ProgressCallback) -> BatchResult:
-    """Every job through a pool of blazepose processes: paths done, cached meanwhile by others,
-    failed. CacheError and EstimatorError end it."""
+    """Every job through a pool of processes with an estimator each: paths done, cached meanwhile by
+    others, failed. CacheError and EstimatorError end it."""
     batch = BatchResult()
     context = multiprocessing.get_context("spawn")
     progress = context.Queue()

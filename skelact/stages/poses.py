@@ -9,7 +9,7 @@ from pathlib import Path
 from skelact.cache import Cache, CacheEntry
 from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
 from skelact.pose import importers
-from skelact.pose.base import BLAZEPOSE, IMPORT, PoseOptions
+from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
 from skelact.pose.store import JsonForm, read_poses, write_poses
 from skelact.pose.track import TrackOptions
@@ -100,7 +100,7 @@ def poses_of(
         )
         made = (
             extract_all(jobs, on_progress)
-            if pose.estimator == BLAZEPOSE
+            if get_spec(pose.estimator).parallel == "processes"
             else extract_with(jobs, open_estimator(pose), on_progress)
         )
         on_progress(Event("extract", "end"))
