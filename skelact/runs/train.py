@@ -21,7 +21,7 @@ from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
-from skelact.stages.dataset import Prepared, prepare
+from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training import closed_form, distributed
 from skelact.training.trainer import Plan, Trainer
 from skelact.training.transfer import freeze, transfer
@@ -68,7 +68,7 @@ def train(
         closed_form.check(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
-        ready = prepare(recipe, cache, data, on_progress)
+        ready = load_dataset(recipe, cache, data, on_progress)
     default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name or default, resume))
     plain = recipe.as_dict()
@@ -113,7 +113,7 @@ def train(
     )
 
 
-def _usual_length(ready: Prepared) -> float:
+def _usual_length(ready: ReadyDataset) -> float:
     """What nine of ten training clips do not exceed [s]: longer videos are walked in windows of
     it."""
     rows = np.array(ready.subsets) == "train"
