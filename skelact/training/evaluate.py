@@ -1,4 +1,4 @@
-"""Probabilities of a network over clips."""
+"""Class probabilities of a network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from skelact.training.batches import DeviceClips
 def probabilities(
     net: nn.Module,
     clips: DeviceClips,
-    samples: Indices,
+    rows: Indices,
     sampling: SamplingOptions,
+    *,
     batch_size: int,
 ) -> npt.NDArray[np.float32]:
-    """(N, K) float32: softmax of the network's output, averaged over a sample's test clips.
-    Computed in float32, so that a prediction is the same whatever the training was done in."""
+    """(N, K) float32 for the clips `rows` (N,): softmax of the logits, averaged over the test draws
+    of each clip. Always computed in float32, so that a prediction does not depend on the precision
+    of training."""
     net.eval()
     out = []
-    for start in range(0, len(samples), batch_size):
-        x, draws = clips.testing(samples[start : start + batch_size], sampling)
-        logits = net(x)
-        out.append(
-            torch.softmax(logits, dim=1).view(-1, draws, logits.shape[1]).mean(dim=1).cpu().numpy()
-        )
+    for start in range(0, len(rows), batch_size):
+        x, draws = clips.testing(rows[start : start + batch_size], sampling)
+        each = torch.softmax(net(x), dim=1)
+        out.append(each.view(-1, draws, each.shape[1]).mean(dim=1).cpu().numpy())
     return np.concatenate(out)
