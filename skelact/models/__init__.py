@@ -47,7 +47,7 @@ def accepts(name: str, argument: str) -> bool:
 def is_closed_form(name: str) -> bool:
     """Whether only the network's head is learnt, in closed form: its backbone then has
     `fit_scaler(clips)`."""
-    return name in MODELS and getattr(MODELS[name][0], "is_closed_form", False)
+    return name in MODELS and MODELS[name][0].closed_form
 
 
 def build(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import stage_plan
+from skelact.models.base import Backbone, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual, graph_convolution
 from skelact.models.link_inference import LinkInference
@@ -120,9 +120,9 @@ class ForecastHead(nn.Module):
         return y.view(b, self.horizon, self.dims, v).transpose(2, 3)
 
 
-class ASGCN(nn.Module):
+class ASGCN(Backbone):
     """The backbone. Training has two phases: `pretraining_loss` teaches the link inference alone,
-    then `train_features` gives the recogniser's features and the cost of its forecast of the last
+    then `forward_train` gives the recogniser's features and the cost of its forecast of the last
     `horizon` frames, which it does not see.
 
     Flags of the published code: `noise_in_eval` (links are drawn in evaluation too), `active_aim`
@@ -130,6 +130,8 @@ class ASGCN(nn.Module):
     `repeat_block` (the second block runs twice on the same input), `mixed_layout` (steps and
     coordinates of the forecast are exchanged). `finetune_aim` trains the link inference in the
     second phase as well, as the text says."""
+
+    has_pretraining = True
 
     def __init__(
         self,
@@ -180,6 +182,9 @@ class ASGCN(nn.Module):
             self.out_channels, in_channels, horizon, a, actional, share, tcn_dropout, mixed_layout
         )
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         return self._features(x, self.links(x))
@@ -225,11 +230,11 @@ class ASGCN(nn.Module):
         """What the second phase leaves alone."""
         return [] if self.finetune_aim else list(self.aim.parameters())
 
-    def train_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_train(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features of all but the last `horizon` frames, and the weighted mean square error of the
         forecast of those, first person. Too short a clip is seen whole and costs nothing."""
         if x.shape[2] <= self.horizon:
-            return self(x), x.new_zeros(())
+            return self(x), None
         seen, future = x[:, :, : -self.horizon], x[:, :, -self.horizon :]
         actional = self.links(seen)
         features = self._features(seen, actional)

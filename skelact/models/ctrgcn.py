@@ -76,18 +76,11 @@ class CTRGCNBlock(Residual):
         return F.relu(self.plus_residual(self.tcn1(self.gcn1(x)), x))
 
 
-class _ChannelsFirst(DataBN):
-    """DataBN whose result has channels first in memory too."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x).contiguous()
-
-
 class CTRGCN(StagedBackbone):
-    """The backbone: the blocks of `stage_plan` under the name `net`. A graph for every channel
-    wants channels first: with channels last its products would have to copy everything."""
+    """The backbone: the blocks of `stage_plan`, under the state-dict name `net`."""
 
-    channels_first = True
+    # every channel has its own graph: with channels last, each matrix product would copy its input
+    memory_format = torch.contiguous_format
 
     def __init__(
         self,
@@ -106,5 +99,5 @@ class CTRGCN(StagedBackbone):
         blocks: list[nn.Module] = [
             CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual) for s in plan
         ]
-        data_bn = _ChannelsFirst("MVC", persons, len(skeleton.joints), in_channels)
+        data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, plan[-1].out, blocks_name="net")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skelact.models.base import Backbone
 from skelact.models.kinematic_features import MotionFeatures
 from skelact.skeletons import Skeleton
 
@@ -23,7 +24,7 @@ class ConvBlock(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2))
 
 
-class DDNet(nn.Module):
+class DDNet(Backbone):
     """The backbone. The first `dims` channels are coordinates; `width` is the paper's number of
     filters (16, 32 or 64), `hidden` the size of the two fully connected layers before the head.
     ValueError for an unknown feature, or for several streams in one input."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, FrameConv, is_published
 from skelact.models.sgn import Embed, one_hot_positions
 from skelact.skeletons import Skeleton
@@ -85,7 +86,7 @@ class AttentionBlock(nn.Module):
         return y.permute(0, 3, 2, 1) if to_rows[1] == 3 else y.permute(0, 3, 1, 2)
 
 
-class ESAN(nn.Module):
+class ESAN(Backbone):
     """The backbone. `bones` appends the bones to the joints; leave it off for an input that has
     them already. `frames` is the number of frame embeddings; a clip of another length is read as
     the same span of time."""
@@ -126,6 +127,9 @@ class ESAN(nn.Module):
             for i, o, s in zip(ins, widths, strides, strict=True)
         )
         self.out_channels = widths[-1]
+
+    def stages(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""

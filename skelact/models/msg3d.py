@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
 from skelact.models.layers import DataBN, graph_convolution, is_published
 from skelact.models.multiscale import MultiScaleTCN
@@ -135,7 +136,7 @@ class G3D(nn.Module):
         return sum(path(x) for path in self.gcn3d)
 
 
-class MSG3D(nn.Module):
+class MSG3D(Backbone):
     """The backbone: three blocks of ReLU(factorised path + G3D paths) and a temporal convolution.
     Names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
 
@@ -174,6 +175,10 @@ class MSG3D(nn.Module):
             self.add_module(f"sgcn{block}", sgcn)
             self.add_module(f"tcn{block}", MultiScaleTCN(out, out))
             channels = out
+
+    def stages(self) -> list[list[nn.Module]]:
+        names = ("gcn3d", "sgcn", "tcn")
+        return [[self.get_submodule(f"{name}{k}") for name in names] for k in (1, 2, 3)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""

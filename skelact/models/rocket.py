@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.kinematic_features import MotionFeatures
 from skelact.skeletons import Skeleton
 
@@ -21,13 +22,13 @@ _SLOPE = 4.0  # of the sigmoid that stands for "positive"
 POOLINGS = 5
 
 
-class Rocket(nn.Module):
+class Rocket(Backbone):
     """The backbone: `kernels` random convolutions, each over a few random rows, pooled over time
     into the share of positive values, maximum, minimum, mean and deviation. `seed` draws them; they
     are kept in the checkpoint. ValueError as MotionFeatures, or if `kernels` is no multiple of
     four."""
 
-    is_closed_form = True
+    closed_form = True
 
     def __init__(
         self,

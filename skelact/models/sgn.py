@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, is_published
 from skelact.skeletons import Skeleton
 
@@ -52,7 +53,7 @@ def one_hot_positions(count: int, known: int, like: Tensor) -> Tensor:
     return F.one_hot(at, known).to(like.dtype).t()[None, :, :, None]
 
 
-class SGN(nn.Module):
+class SGN(Backbone):
     """The backbone. `frames` is the number of frame embeddings."""
 
     def __init__(
@@ -91,6 +92,9 @@ class SGN(nn.Module):
                 nn.init.normal_(module.weight, 0, (2 / fan) ** 0.5)
         for gcn in (self.gcn1, self.gcn2, self.gcn3):
             nn.init.zeros_(gcn.conv.weight)
+
+    def stages(self) -> list[list[nn.Module]]:
+        return [[self.compute_A1, self.gcn1], [self.compute_A2, self.gcn2], [self.gcn3]]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T, 1); with `original` the time is pooled by its maximum

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from skelact.models.base import Backbone
 from skelact.options import TrainOptions
 from skelact.schemas import PretrainingState
 from skelact.training import distributed
@@ -16,7 +17,7 @@ class Pretraining:
     """Trains what the backbone's `pretraining_loss` depends on, with Adam. `losses` holds the mean
     loss of each finished epoch."""
 
-    def __init__(self, backbone: nn.Module, options: TrainOptions) -> None:
+    def __init__(self, backbone: Backbone, options: TrainOptions) -> None:
         self.backbone, self.options = backbone, options
         self.losses: list[float] = []
         self.optimiser = Adam(backbone.pretraining_parameters(), lr=options.pretrain_lr)

@@ -58,7 +58,7 @@ class Trainer(BaseTrainer):
         self.forward = compiled(step, self.device) if o.compile else step
         self.pretraining: Pretraining | None = None
         pretrained: set[int] = set()
-        if self.net.pretrains:
+        if self.net.backbone.has_pretraining:
             self.pretraining = Pretraining(self.net.backbone, o)
             pretrained = {id(p) for p in self.net.backbone.frozen_parameters()}
         self.parameters = [
