@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.cache import CacheEntry
+from skelact.sequence.input import pad_persons
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
 
@@ -73,9 +74,7 @@ def write(
     with (folder / ARRAY).open("wb") as file:
         file.write(bytes(_HEADER))
         for s in samples:
-            m = min(len(s.values), persons)
-            part = np.full((s.values.shape[1], persons, *s.values.shape[2:]), np.nan, np.float32)
-            part[:, :m] = s.values[:m].transpose(1, 0, 2, 3)
+            part = pad_persons(s.values, persons).swapaxes(0, 1)
             file.write(part.tobytes())
             channels = part.shape[3]
             offsets.append(offsets[-1] + len(part))

@@ -16,8 +16,7 @@ from skelact.errors import InputError
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
 from skelact.sequence.clean import clean
-from skelact.sequence.normalise import network_input
-from skelact.sequence.stack import to_skeleton
+from skelact.sequence.input import clip_values
 from skelact.skeletons import Skeleton
 from skelact.stages.poses import Extracted
 from skelact.stages.sequences import load_sequences, stack_poses
@@ -76,10 +75,9 @@ def pack(
                         sources.append(("#mirrored", mirrored))
                     for mark, source in sources:
                         for part, sequence in _clips(collection, item, source, recipe):
-                            q = to_skeleton(sequence, skeleton)
                             name = (f"{names[n]}#{part}" if part else names[n]) + mark
-                            values = network_input(q, recipe.normalise)
-                            yield packed.Sample(name, item.label, n, values, q.fps, bool(mark))
+                            values = clip_values(sequence, skeleton, recipe.normalise)
+                            yield packed.Sample(name, item.label, n, values, sequence.fps, bool(mark))
                 except InputError as error:
                     failed.append(Failure.from_error(item.path, error))
                 on_progress(Event("pack", "advance", 1))

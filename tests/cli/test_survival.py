@@ -19,7 +19,7 @@ import torch
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.options import AugmentOptions
-from skelact.sequence.normalise import NormaliseOptions, network_input
+from skelact.sequence.normalise import NormaliseOptions, normalise
 from skelact.sequence.sampling import SamplingOptions
 from skelact.stages.sequences import load_sequences
 from skelact.training.batches import DeviceClips
@@ -346,7 +346,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
     assert unseen[14:26].all() and not unseen.all()
 
     for dims in (2, 3):
-        values = network_input(sequence, NormaliseOptions(dims=dims))
+        values = normalise(sequence, NormaliseOptions(dims=dims))
         assert np.isnan(values[0, unseen, :, :2]).all()
         clip = packed.Sample("gap", "kata", 0, values, sequence.fps)
         with Cache(tmp_path / "cache").write(packed.STAGE, f"gap{dims}", {}) as folder:

@@ -12,7 +12,7 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.recipe import Recipe
-from skelact.sequence.normalise import network_input
+from skelact.sequence.input import clip_values
 from skelact.skeletons import load_skeleton
 from skelact.training.trainer import Plan, Trainer
 from skelact.types import PoseSequence
@@ -48,7 +48,8 @@ def test_one_step(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     samples = []
     for n in range(4):
-        values = network_input(made_up(recipe, rng, 40), recipe.normalise)
+        sequence = made_up(recipe, rng, 40)
+        values = clip_values(sequence, sequence.skeleton, recipe.normalise)
         samples.append(packed.Sample(f"clip{n}", "ab"[n % 2], n, values, 30.0))
     skeleton, persons = load_skeleton(recipe.dataset.skeleton), len(samples[0].values)
     cache = Cache(tmp_path)
