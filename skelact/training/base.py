@@ -18,8 +18,9 @@ from skelact.datasets.packed import joint_distances
 from skelact.device import peak_memory_mb, resolve_device, tune_malloc
 from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
-from skelact.models import accepts, build, checkpoint
+from skelact.models import accepts, build
 from skelact.models.base import ActionClassifier
+from skelact.models.checkpoint import load_checkpoint, state_dict_on_cpu
 from skelact.schemas import (
     BEST,
     PREDICTIONS,
@@ -28,7 +29,6 @@ from skelact.schemas import (
     Checkpoint,
     EpochLog,
     RunResult,
-    load_tensors,
     save_json,
     save_tensors,
 )
@@ -92,7 +92,7 @@ class BaseTrainer(ABC):
         the test and validation subsets, and adds the scores to the checkpoint. With several
         processes, only the first one writes."""
         distributed.barrier()
-        best = load_tensors(self.folder / BEST, Checkpoint)
+        best = load_checkpoint(self.folder / BEST)
         self.net.load_state_dict(best.weights)
         p, sampling = self.plan.packed, self.plan.sampling
         test = self.measure("test", sampling, self.net)
@@ -138,7 +138,7 @@ class BaseTrainer(ABC):
         return Checkpoint(
             model=plan.model,
             model_kwargs=plan.model_kwargs,
-            weights=checkpoint.plain_state(self.eval_model),
+            weights=state_dict_on_cpu(self.eval_model),
             classes=plan.packed.classes,
             skeleton=plan.packed.skeleton,
             in_channels=self._in_channels(),

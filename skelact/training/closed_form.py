@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from skelact.errors import ConfigError
 from skelact.models.base import ActionClassifier
+from skelact.models.checkpoint import load_checkpoint
 from skelact.options import TrainOptions
-from skelact.schemas import BEST, LOG, Checkpoint, load_tensors, save_tensors
+from skelact.schemas import BEST, LOG, save_tensors
 from skelact.training.base import BaseTrainer
 from skelact.training.epoch import seeded
 from skelact.types import Event
@@ -46,14 +47,14 @@ class ClosedFormTrainer(BaseTrainer):
         path = self.folder / BEST
         if not path.is_file():
             return False
-        found = load_tensors(path, Checkpoint)
+        found = load_checkpoint(path)
         self.check_same_run(found)
         self.net.load_state_dict(found.weights)
         self.is_trained = True
         return True
 
     def fit(self) -> None:
-        o, steps = self.plan.options, self.batches.steps
+        steps = self.batches.steps
         done = steps if self.is_trained else 0
         self.on_progress(Event("train", "start", done, steps, f"training on {self.device}"))
         if not self.is_trained:

@@ -97,9 +97,13 @@ def sync_batch_norm(net: nn.Module) -> None:
     torch.nn.SyncBatchNorm this works on any device."""
     for module in net.modules():
         if isinstance(module, DataBN):
-            module.norm = _synchronised(module, module.norm)  # type: ignore[method-assign]
+            module.norm = _synchronised(  # type: ignore[assignment, method-assign]
+                module, module.norm
+            )
         elif isinstance(module, _BatchNorm):
-            module.forward = _synchronised(module, module.forward)
+            module.forward = _synchronised(  # type: ignore[assignment, method-assign]
+                module, module.forward
+            )
 
 
 def _synchronised(bn: _BatchNorm, local: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from skelact.device import autocast, compiled
 from skelact.errors import DatasetError
-from skelact.models import checkpoint, is_closed_form
+from skelact.models import is_closed_form
+from skelact.models.checkpoint import state_dict_on_cpu
 from skelact.schemas import (
     BEST,
     LAST,
@@ -106,7 +107,7 @@ class Trainer(BaseTrainer):
             checkpoint=current,
             optimiser=self.optimiser.state_dict(),
             history=self.history,
-            trained_weights=None if average is None else checkpoint.plain_state(self.net),
+            trained_weights=None if average is None else state_dict_on_cpu(self.net),
             averaged_steps=0 if average is None else int(average.n_averaged),
             pretraining=None if self.pretraining is None else self.pretraining.state(),
         )
