@@ -13,7 +13,7 @@ from skelact.errors import ConfigError
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.options import TrainOptions
-from skelact.schemas import BEST, LOG, save_tensors
+from skelact.schemas import BEST, LOG, save_log, save_tensors
 from skelact.training.base import BaseTrainer
 from skelact.training.epoch import seeded
 from skelact.types import Event
@@ -80,7 +80,7 @@ class ClosedFormTrainer(BaseTrainer):
             text += f"  val {val.scores.top1:.1%} (loss {val.loss:.3f})"
         self.seconds = time.monotonic() - started
         if self.rank == 0:
-            (self.folder / LOG).write_bytes(b"")
+            save_log(self.folder / LOG, self.history)
             save_tensors(self.folder / BEST, self.make_checkpoint(epoch=0))
         self.is_trained = True
         self.on_progress(Event("train", "advance", 0, steps, text))

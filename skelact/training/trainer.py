@@ -24,6 +24,7 @@ from skelact.schemas import (
     EpochLog,
     TrainingState,
     load_tensors,
+    save_log,
     save_tensors,
 )
 from skelact.training import distributed, schedule
@@ -91,12 +92,11 @@ class Trainer(BaseTrainer):
         self.history = state.history
         self.seconds = sum(row.seconds for row in self.history)
         if self.rank == 0:
-            lines = b"".join(msgspec.json.encode(row) + b"\n" for row in self.history)
-            (self.folder / LOG).write_bytes(lines)
+            save_log(self.folder / LOG, self.history)
         return True
 
     def _save(self, epoch: int, is_best: bool) -> None:
-        """Write last.pt, and best.pt if this is the best epoch so far."""
+        """Write log.jsonl and last.pt, and best.pt if this is the best epoch so far."""
         if self.rank > 0:
             return
         current = self.make_checkpoint(epoch)
@@ -112,6 +112,7 @@ class Trainer(BaseTrainer):
             pretraining=None if self.pretraining is None else self.pretraining.state(),
         )
         save_tensors(self.folder / LAST, state)
+        save_log(self.folder / LOG, self.history)
 
     # --- training ---
 
@@ -126,9 +127,6 @@ class Trainer(BaseTrainer):
             self.history = (*self.history, row)
             self.seconds += row.seconds
             self._save(row.epoch, row.best)
-            if self.rank == 0:
-                with (self.folder / LOG).open("ab") as log:
-                    log.write(msgspec.json.encode(row) + b"\n")
             self.on_progress(Event("train", "advance", 0, total, _describe(row)))
         text = "stopped early: no improvement" if len(self.history) < o.epochs else ""
         self.on_progress(Event("train", "end", text=text))

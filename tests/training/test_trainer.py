@@ -16,6 +16,8 @@ from skelact.metrics import score
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.options import OPTIMISERS, PredictOptions, TrainOptions
 from skelact.schemas import EpochLog, Predictions, RunResult, TrainingState, load_json, load_tensors
+from skelact.training.epoch import class_weights
+from skelact.training.plan import Plan
 from skelact.training.schedule import base_lr, cross_entropy, lr_multiplier, optimiser
 from skelact.training.trainer import Trainer
 from skelact.types import Event, no_progress
@@ -203,6 +205,69 @@ def test_unknown_device(tmp_path: Path) -> None:
 def test_bad_predict_options(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         PredictOptions(**bad)  # type: ignore[arg-type]
+
+
+# --- options of a step ---
+
+
+def test_microbatches_give_the_gradient_of_the_batch(tmp_path: Path) -> None:
+    """Without dropout and batch statistics, which depend on the microbatch."""
+    states = []
+    for parts in (1, 2):
+        run = trainer(tmp_path, f"run{parts}", epochs=1, repeat=1, microbatches=parts, amp=False)
+        run.frozen = list(run.net.children())  # frozen modules are in evaluation mode
+        run.fit()
+        states.append(run.net.state_dict())
+    initial = trainer(tmp_path, "initial").net.state_dict()
+    assert not all(torch.equal(v, initial[k]) for k, v in states[0].items())
+    for k, v in states[0].items():
+        torch.testing.assert_close(v, states[1][k], rtol=1e-4, atol=1e-6)
+
+
+def test_averaged_weights_are_saved_beside_the_trained_ones(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, ema_decay=0.9).fit()
+    state = load_tensors(tmp_path / "run" / "last.pt", TrainingState)
+    averaged, trained = state.checkpoint.weights, state.trained_weights
+    assert trained is not None and averaged.keys() == trained.keys()
+    assert not all(torch.equal(v, trained[k]) for k, v in averaged.items())
+    best = load_checkpoint(tmp_path / "run" / "best.pt").weights
+    assert all(torch.equal(v, averaged[k]) for k, v in best.items())
+
+
+def uneven(root: Path, **options: object) -> Plan:
+    """A plan whose training clips are not evenly distributed over the classes."""
+    even = plan(root, **options)
+    subsets = ["val" if s == "train" and n % 2 and n > 8 else s for n, s in enumerate(even.subsets)]
+    return replace(even, subsets=tuple(subsets))
+
+
+def test_the_balancing_sampler_draws_all_classes_equally_often(tmp_path: Path) -> None:
+    run = Trainer(uneven(tmp_path, balance="sampler", repeat=50), tmp_path, no_progress)
+    labels = run.plan.packed.labels[run.subset_rows["train"]]
+    assert len(set(np.bincount(labels))) == 2
+    drawn = torch.cat([labels for _, labels in run.batches.epoch(np.random.default_rng(0))])
+    assert abs(float((drawn == 0).float().mean()) - 0.5) < 0.06
+
+
+def test_class_weights() -> None:
+    labels = np.array([0, 0, 0, 2])
+    weights = class_weights(labels, 3)
+    assert weights[labels].mean() == pytest.approx(1) and weights[2] == 3 * weights[0]
+
+
+def test_a_balanced_loss_changes_the_training(tmp_path: Path) -> None:
+    losses = []
+    for balance in ("none", "loss"):
+        run = Trainer(uneven(tmp_path, balance=balance, epochs=1), tmp_path, no_progress)
+        run.fit()
+        losses.append(run.history[0].train_loss)
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("options", [{"microbatches": 3}, {"ema_decay": 1.0}, {"balance": "most"}])
+def test_options_out_of_range(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        TrainOptions(**options)  # type: ignore[arg-type]
 
 
 # --- networks with a pretraining phase or data arguments ---
