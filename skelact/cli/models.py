@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import Json
+from skelact.errors import InputError
 
 app = typer.Typer(help="Action networks and pose estimators; fetch an estimator's weights.")
 
@@ -95,15 +96,14 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 def _trained(runs: Path) -> dict[str, str]:
     """Network -> newest run folder that holds a checkpoint of it."""
-    from skelact.options import BEST, CONFIG
+    from skelact.inference.zoo import trained_runs
+    from skelact.schemas import BEST, CONFIG, RunConfig, load_json
 
     found = {}
-    for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):
-        try:
-            settings = json_.loads((best.parent / CONFIG).read_text(encoding="utf-8"))
-            found[str(settings["model"]["name"])] = str(best)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a folder of something else
+    for run in trained_runs(runs):
+        with contextlib.suppress(InputError):  # the folder of a fusion has no config.json
+            recipe = load_json(run / CONFIG, RunConfig).recipe
+            found[str(recipe["model"]["name"])] = str(run / BEST)
     return found
 
 

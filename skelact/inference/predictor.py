@@ -17,13 +17,14 @@ from skelact.errors import CacheError, CheckpointError, ConfigError, InputError,
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.segments import label_of, per_frame, segments, window_probabilities
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import ForeignOptions, foreign_content
-from skelact.models import checkpoint
+from skelact.interop.checkpoints import ForeignOptions, foreign_checkpoint
+from skelact.models.checkpoint import build_network, load_model
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.options import PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
+from skelact.schemas import Calibration, Checkpoint, Ensemble, Member
 from skelact.sequence import streams
 from skelact.sequence.clean import clean
 from skelact.sequence.normalise import network_input
@@ -72,11 +73,11 @@ class _PersonTrack:
 class _Member:
     """One network of a predictor, with what it is shown."""
 
-    def __init__(self, content: dict[str, Any], share: float, device: torch.device) -> None:
-        self.share, self.persons = share, int(content["persons"])
-        self.recipe = Recipe.from_dict(content["recipe"])
-        self.skeleton = Skeleton.from_dict(content["skeleton"])
-        self.net = fuse_conv_bn(checkpoint.network(content)).to(device)
+    def __init__(self, content: Checkpoint, share: float, device: torch.device) -> None:
+        self.share, self.persons = share, content.persons
+        self.recipe = Recipe.from_dict(content.recipe)
+        self.skeleton = content.skeleton
+        self.net = fuse_conv_bn(build_network(content)).to(device)
 
     def input(self, extracted: Extracted, span: list[list[PersonPose]]) -> Floats:
         """(clips, M, L, V, C) without NaN, as in training."""
@@ -111,26 +112,29 @@ class Predictor:
     """A checkpoint, ready to predict. `classes` and `recipe` say what it knows and how it was
     trained."""
 
-    def __init__(self, content: dict[str, Any], options: PredictOptions | None = None) -> None:
+    def __init__(
+        self, content: Checkpoint | Ensemble, options: PredictOptions | None = None
+    ) -> None:
         self.options = options or PredictOptions()
-        self.content = content
-        self.classes: tuple[str, ...] = tuple(content["classes"])
-        self.skeleton = Skeleton.from_dict(content["skeleton"])
-        self.recipe = Recipe.from_dict(content["recipe"])
+        members = (
+            content.members
+            if isinstance(content, Ensemble)
+            else (Member(weight=1.0, checkpoint=content),)
+        )
+        self.content = members[0].checkpoint
+        self.classes = content.classes
+        self.skeleton = self.content.skeleton
+        self.recipe = Recipe.from_dict(self.content.recipe)
         self.device = resolve_device(self.options.device)
-        contents = [content, *content.get("members", [])]
-        weights = np.array(content.get("fusion", [1.0]), float)
-        shares = weights / weights.sum()
+        total = sum(m.weight for m in members)
         self.members = [
-            _Member(c, float(share), self.device)
-            for c, share in zip(contents, shares, strict=True)
-            if share > 0
+            _Member(m.checkpoint, m.weight / total, self.device) for m in members if m.weight > 0
         ]
-        calibration = content.get("calibration", {})
-        self.temperature = float(calibration.get("temperature", 1.0))
+        calibration = content.calibration or Calibration()
+        self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
         if threshold is None:
-            threshold = float(calibration.get("unknown_threshold", 0.0))
+            threshold = calibration.unknown_threshold
         self.unknown_threshold = threshold
 
     @classmethod
@@ -145,7 +149,7 @@ class Predictor:
         it is none of these."""
         path = find(model)
         try:
-            content = checkpoint.read(path)
+            content = load_model(path)
         except CheckpointError:
             if path.suffix != ".pth" and foreign is None:
                 raise
@@ -156,13 +160,13 @@ class Predictor:
                     "leave out --labels, --skeleton and --persons",
                 )
             return cls(content, options)
-        return cls(foreign_content(path, foreign or ForeignOptions()), options)
+        return cls(foreign_checkpoint(path, foreign or ForeignOptions()), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
         """The estimator it was trained with, for everyone in the picture even if it learnt from one
         person at a time; or the folder to import poses from. ConfigError if it was trained on
         imported poses and there is none."""
-        options = PoseOptions(**self.content["estimator"]["pose"])
+        options = PoseOptions(**self.content.estimator.pose)
         people = self.options.max_persons
         if people is None:
             people = max(options.max_persons, PoseOptions.max_persons)
@@ -295,7 +299,7 @@ class Predictor:
         m = extracted.poses.manifest
         self._check_joints(Skeleton.from_dict(m["skeleton"]))
         frames, fps = read_poses(extracted.poses), float(m["fps"])
-        length = round(self.content["clip_s"] * fps) or len(frames)
+        length = round(self.content.clip_s * fps) or len(frames)
         step = max(1, round(length * self.options.step))
         out = []
         for person_id, (first, last, part) in self._people(frames, fps).items():

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from msgspec import structs
 
 from skelact.config import shipped
 from skelact.errors import CheckpointError, InputError
-from skelact.models import checkpoint
-from skelact.options import BEST, CALIBRATION, LATEST
+from skelact.models.checkpoint import load_model
+from skelact.options import LATEST
+from skelact.schemas import (
+    BEST,
+    CALIBRATION,
+    Calibration,
+    Checkpoint,
+    Ensemble,
+    load_json,
+    save_tensors,
+)
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,20 @@ def recognisers() -> list[Shipped]:
     return [Shipped(p.stem, p, p.with_suffix(".md")) for p in found]
 
 
+def trained_runs(runs: Path) -> list[Path]:
+    """The folders below `runs` that hold a checkpoint, the latest one last."""
+    return [p.parent for p in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)]
+
+
 def latest_run(runs: Path = Path("runs")) -> Path:
     """The run trained last below `runs`. CheckpointError if there is none."""
-    found = sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
+    found = trained_runs(runs)
     if not found:
         raise CheckpointError(
             f"no trained run in {runs}",
             "train one with `skelact train --dataset mads`, or name one with --model",
         )
-    return found[-1].parent
+    return found[-1]
 
 
 def find(model: Path | str) -> Path:
@@ -65,34 +78,27 @@ def find(model: Path | str) -> Path:
 def export_checkpoint(run: Path, out: Path, calibration: Path | None = None) -> int:
     """Write the best checkpoint of a run in half precision, for others to predict with; with the
     calibration of another run, if this one has seen everything there is. The size in bytes."""
-    content = checkpoint.read(run / BEST)
+    model = load_model(run / BEST)
     if calibration is not None:
-        content["calibration"] = _calibration(calibration / CALIBRATION)
-    whole = _light(content)
-    whole["members"] = [_light(m) for m in content.get("members", [])]
-    if not whole["members"]:
-        del whole["members"]
+        values = load_json(calibration / CALIBRATION, Calibration)
+        model = structs.replace(model, calibration=values)
+    if isinstance(model, Ensemble):
+        members = [structs.replace(m, checkpoint=_half(m.checkpoint)) for m in model.members]
+        model = structs.replace(model, members=tuple(members))
+    else:
+        model = _half(model)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out.parent}: {error.strerror}") from error
-    checkpoint.save(out, whole)
+    save_tensors(out, model)
     return out.stat().st_size
 
 
-def _light(content: dict[str, Any]) -> dict[str, Any]:
+def _half(checkpoint: Checkpoint) -> Checkpoint:
+    """With weights in half precision."""
     weights = {
         k: v.to(torch.float16) if v.is_floating_point() else v
-        for k, v in content["weights"].items()
+        for k, v in checkpoint.weights.items()
     }
-    return content | {"weights": weights}
-
-
-def _calibration(path: Path) -> dict[str, float]:
-    try:
-        kept = json.loads(path.read_bytes())
-        return {k: float(kept[k]) for k in ("temperature", "unknown_threshold")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", "`skelact calibrate RUN background/` writes it"
-        ) from error
+    return structs.replace(checkpoint, weights=weights)

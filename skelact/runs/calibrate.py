@@ -9,14 +9,31 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from skelact.cache import Cache
-from skelact.models import checkpoint
-from skelact.inference.calibration import Point, fit_temperature, point, apply_temperature, threshold_for
-from skelact.options import BEST, CALIBRATION, PREDICTIONS, VALIDATION
-from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
+from skelact.inference.calibration import (
+    Point,
+    apply_temperature,
+    fit_temperature,
+    point,
+    threshold_for,
+)
 from skelact.inference.predictor import Predictor
+from skelact.models.checkpoint import load_model
+from skelact.schemas import (
+    BEST,
+    CALIBRATION,
+    PREDICTIONS,
+    VALIDATION,
+    Calibration,
+    Predictions,
+    ThresholdPoint,
+    load_json,
+    save_json,
+    save_tensors,
+)
 from skelact.types import Failure, ProgressCallback, no_progress
 
 _SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -48,13 +65,14 @@ def calibrate(
     The other videos tell what it is worth. Kept in best.pt and calibration.json; drawn in
     calibration.png."""
     if not 0 <= target_fpr < 1:
-        raise ConfigError(f"the share of negatives to be target_fpr must lie in [0, 1): {target_fpr}")
-    content = checkpoint.read(run / BEST)
-    classes = list(content["classes"])
+        raise ConfigError(
+            f"the share of negatives to be target_fpr must lie in [0, 1): {target_fpr}"
+        )
+    model = load_model(run / BEST)
     file = VALIDATION if _has_rows(run / VALIDATION) else PREDICTIONS
-    probs, labels = _known(run / file, classes)
+    probs, labels = _known(run / file, model.classes)
     temperature = fit_temperature(probs, labels)
-    raw = {k: v for k, v in content.items() if k != "calibration"}
+    raw = structs.replace(model, calibration=None)
     found, failed = Predictor(raw).windows_of(videos, cache, on_progress)
     if not found:
         raise InputError("nobody was found in the negatives videos", failed[0].reason)
@@ -71,12 +89,12 @@ def calibrate(
         (len(first), len(second) if len(rows) > 1 else 0),
         tuple(failed),
     )
-    kept = {"temperature": temperature, "unknown_threshold": threshold}
-    write_json(
-        run / CALIBRATION,
-        kept | {"known": file, "curve": [asdict(p) for p in (result.chosen, *result.curve)]},
+    points = [ThresholdPoint(**asdict(p)) for p in (result.chosen, *result.curve)]
+    calibration = Calibration(
+        temperature=temperature, unknown_threshold=threshold, known=file, curve=tuple(points)
     )
-    checkpoint.save(run / BEST, raw | {"calibration": kept})
+    save_json(run / CALIBRATION, calibration)
+    save_tensors(run / BEST, structs.replace(model, calibration=calibration))
     from skelact.report import plots
 
     columns = [list(c) for c in zip(*(astuple(p) for p in result.curve), strict=True)]
@@ -85,10 +103,12 @@ def calibrate(
 
 
 def _has_rows(path: Path) -> bool:
-    return path.is_file() and bool(read_predictions(path))
+    return path.is_file() and bool(load_json(path, Predictions).samples)
 
 
-def _known(path: Path, classes: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    rows = read_predictions(path).values()
-    probs = np.array([r["probabilities"] for r in rows], np.float32)
-    return probs, np.array([classes.index(r["label"]) for r in rows])
+def _known(
+    path: Path, classes: tuple[str, ...]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    samples = load_json(path, Predictions).samples.values()
+    probs = np.array([s.probabilities for s in samples], np.float32)
+    return probs, np.array([classes.index(s.label) for s in samples])

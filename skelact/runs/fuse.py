@@ -3,22 +3,33 @@ all of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from skelact.models import checkpoint
-from skelact.metrics import Scores, score
-from skelact.options import BEST, PREDICTIONS, RESULT, VALIDATION
-from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
+from skelact.metrics import Scores, score
+from skelact.models.checkpoint import load_checkpoint
 from skelact.pose.base import PoseOptions
+from skelact.schemas import (
+    BEST,
+    PREDICTIONS,
+    RESULT,
+    VALIDATION,
+    Checkpoint,
+    Ensemble,
+    Member,
+    PredictedSample,
+    Predictions,
+    RunResult,
+    load_json,
+    save_json,
+    save_tensors,
+)
 from skelact.types import nearest
 
 # weights by stream: joint : joint-motion : bone : bone-motion, as in PYSKL and mmaction2
@@ -52,14 +63,14 @@ def fuse(
     validation subset, or equal. InputError if the runs were not tested on the same samples."""
     if len(runs) < 2:
         raise ConfigError("one run cannot be fused", "name two or more")
-    contents = [checkpoint.read_single(run / BEST) for run in runs]
+    contents = [load_checkpoint(run / BEST) for run in runs]
     for run, content in zip(runs, contents, strict=True):
         if _poses_of(content) != _poses_of(contents[0]):
             raise InputError(
                 f"{run} and {runs[0]} were trained on poses of different estimators",
                 "or of one with other settings: a recogniser takes its poses from one",
             )
-    streams = [c["recipe"].get("sampling", {}).get("streams", "joint") for c in contents]
+    streams = [c.recipe.get("sampling", {}).get("streams", "joint") for c in contents]
     if search:
         chosen = searched(_joined(runs, VALIDATION, contents))
     elif weights is not None:
@@ -71,8 +82,8 @@ def fuse(
             f"{len(runs)} runs need {len(runs)} weights, none negative, got {list(chosen)}"
         )
     names, probs, labels = _joined(runs, PREDICTIONS, contents)
-    classes = contents[0]["classes"]
-    majority = _majority(runs[0])
+    classes = contents[0].classes
+    majority = load_json(runs[0] / RESULT, RunResult).scores.majority
 
     def judged(p: npt.NDArray[np.float32]) -> Scores:
         return replace(score(p, labels, 0), majority=majority)
@@ -80,46 +91,36 @@ def fuse(
     whole = _weighted(probs, chosen)
     scores = judged(whole)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {
-        n: {"label": classes[k], "probabilities": [round(float(v), 6) for v in p]}
+    samples = {
+        n: PredictedSample.rounded(classes[k], p)
         for n, k, p in zip(names, labels, whole, strict=True)
     }
-    write_json(folder / PREDICTIONS, rows)
-    about = {"classes": classes, "runs": [str(r) for r in runs], "weights": list(chosen)}
-    write_json(folder / RESULT, scores.as_dict() | about)
-    metrics = {k: v for k, v in scores.as_dict().items() if k != "confusion"}
-    first, *others = contents
-    ensemble = first | {"members": others, "fusion": list(chosen), "metrics": metrics}
-    checkpoint.save(folder / BEST, ensemble)
+    save_json(folder / PREDICTIONS, Predictions(samples=samples))
+    result = RunResult(
+        scores=scores, classes=classes, runs=tuple(map(str, runs)), weights=tuple(chosen)
+    )
+    save_json(folder / RESULT, result)
+    members = [Member(weight=w, checkpoint=c) for w, c in zip(chosen, contents, strict=True)]
+    save_tensors(folder / BEST, Ensemble(members=tuple(members), metrics=scores))
     return Fused(folder, scores, tuple(judged(p) for p in probs), tuple(chosen))
 
 
-def _poses_of(content: dict[str, Any]) -> tuple[str, str, dict[str, object]]:
+def _poses_of(content: Checkpoint) -> tuple[str, str, dict[str, object]]:
     """What makes a difference to the poses a run was trained on."""
-    e = content["estimator"]
-    return e["name"], e.get("weights", ""), PoseOptions(**e.get("pose", {})).key_part()
-
-
-def _majority(run: Path) -> float:
-    """What the commonest training class scores on the test subset, as the run found it."""
-    try:
-        return float(json.loads((run / RESULT).read_bytes())["majority"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{run / RESULT} cannot be read: {error}", "is the run finished?"
-        ) from error
+    e = content.estimator
+    return e.name, e.weights, PoseOptions(**e.pose).key_part()
 
 
 Joined = tuple[list[str], npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
-def _joined(runs: Sequence[Path], file: str, contents: list[dict[str, Any]]) -> Joined:
+def _joined(runs: Sequence[Path], file: str, contents: list[Checkpoint]) -> Joined:
     """Sample names, probabilities (R, N, K) and labels (N,) of the samples that all runs have."""
-    classes = list(contents[0]["classes"])
-    found = [read_predictions(run / file) for run in runs]
+    classes = contents[0].classes
+    found = [load_json(run / file, Predictions).samples for run in runs]
     names = sorted(found[0])
     for run, content, rows in zip(runs, contents, found, strict=True):
-        if list(content["classes"]) != classes:
+        if content.classes != classes:
             raise InputError(f"{run} and {runs[0]} know different classes")
         if sorted(rows) != names:
             odd = next(iter(set(rows) ^ set(names)))
@@ -127,8 +128,8 @@ def _joined(runs: Sequence[Path], file: str, contents: list[dict[str, Any]]) -> 
                 f"{run} and {runs[0]} were tested on different samples: {odd} is in one only",
                 "train them with the same split and clips",
             )
-    probs = np.array([[rows[n]["probabilities"] for n in names] for rows in found], np.float32)
-    return names, probs, np.array([classes.index(found[0][n]["label"]) for n in names])
+    probs = np.array([[rows[n].probabilities for n in names] for rows in found], np.float32)
+    return names, probs, np.array([classes.index(found[0][n].label) for n in names])
 
 
 def _weighted(probs: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:

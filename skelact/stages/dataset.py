@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from skelact.cache import Cache
 from skelact.datasets import registry, splits
@@ -13,6 +12,7 @@ from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
+from skelact.schemas import EstimatorInfo, SplitDocument
 from skelact.skeletons import load_skeleton
 from skelact.stages.pack import pack
 from skelact.stages.poses import Extracted
@@ -30,7 +30,7 @@ class Prepared:
     subsets: list[str]
     item_subsets: list[str]
     protocol: str
-    estimator: dict[str, Any]
+    estimator: EstimatorInfo
     failed: tuple[Failure, ...]
 
     @property
@@ -38,18 +38,19 @@ class Prepared:
         """Who is on which subset, as a hash."""
         return splits.fingerprint(self.packed.ids, self.subsets)
 
-    def described(self) -> dict[str, Any]:
+    def split_document(self) -> SplitDocument:
         """The split, for split.json."""
         names = [i.name(self.collection.root) for i in self.collection.items]
-        return {
-            "fingerprint": self.fingerprint,
-            "protocol": self.protocol,
-            "disjoint_groups": list(self.collection.protocols[self.protocol][1]),
-            "videos": {
-                subset: [n for n, s in zip(names, self.item_subsets, strict=True) if s == subset]
+        items = list(zip(names, self.item_subsets, strict=True))
+        return SplitDocument(
+            fingerprint=self.fingerprint,
+            protocol=self.protocol,
+            disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
+            videos={
+                subset: tuple(n for n, s in items if s == subset)
                 for subset in ("train", "val", "test")
             },
-        }
+        )
 
 
 def prepare(
@@ -70,7 +71,7 @@ def prepare(
     )
     by_path, failed = extracted(collection, recipe, cache, on_progress)
     again = mirrored_poses(collection, subsets, recipe, cache, on_progress)
-    estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
+    estimator = EstimatorInfo(name=f"dataset {collection.name}")
     if collection.read is None:
         estimator = _one_estimator(by_path)
     skeleton = load_skeleton(recipe.dataset.skeleton)
@@ -128,7 +129,7 @@ def mirrored_poses(
     return found
 
 
-def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
+def _one_estimator(extracted: dict[Path, Extracted]) -> EstimatorInfo:
     """Name, weights and options of the estimator that made all poses. DatasetError if there are
     none, or several made them."""
     found = {
@@ -142,4 +143,4 @@ def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
             f"poses come from {len(found)} different estimators", "extract all videos with one"
         )
     (name, weights), options = next(iter(found.items()))
-    return {"name": name, "weights": weights, "pose": options}
+    return EstimatorInfo(name=name, weights=weights, pose=options)

@@ -54,10 +54,7 @@ def write_predictions(path: Path, packed: Packed, rows: Indices, probs: Probabil
     """Write the true labels and the probabilities (N, K) of the clips `rows` (N,), rounded to six
     digits. Raises InputError if the file cannot be written."""
     samples = {
-        packed.ids[i]: PredictedSample(
-            label=packed.classes[packed.labels[i]],
-            probabilities=tuple(round(float(p), 6) for p in row),
-        )
+        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], row)
         for i, row in zip(rows, probs, strict=True)
     }
     save_json(path, Predictions(samples=samples))

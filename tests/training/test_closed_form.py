@@ -16,7 +16,6 @@ from skelact.models import build
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import compose
-from skelact.report import plots
 from skelact.report.page import comparison, run_page
 from skelact.runs.train import train
 from skelact.schemas import Predictions, RunConfig, RunResult, SplitDocument, load_json, save_json
@@ -88,7 +87,7 @@ def test_a_run_leaves_a_complete_folder_without_epochs(tmp_path: Path) -> None:
     assert {p.name for p in folder.iterdir()} == names
     result = load_json(folder / "result.json", RunResult)
     assert result.scores == scores and (result.epochs, result.best_epoch) == (0, 0)
-    assert result.clips == {"train": 6, "val": 6, "test": 12} and result.seconds > 0
+    assert result.clips == {"train": 6, "val": 6, "test": 12}
     assert (folder / "log.jsonl").read_bytes() == b"" and run.history == ()
     best = load_checkpoint(folder / "best.pt")
     assert best.metrics == scores and best.epoch == 0
@@ -103,7 +102,6 @@ def test_a_run_leaves_a_complete_folder_without_epochs(tmp_path: Path) -> None:
         SplitDocument(fingerprint="abc", protocol="p", disjoint_groups=(), videos={}),
     )
     assert "closed form" in run_page(folder)
-    plots.curves(run.history, folder / "curves.png")
     assert comparison([folder])[0]
 
 
