@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from skelact.models.base import Backbone
 from skelact.models.kinematic_features import MotionFeatures
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 _SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
@@ -98,3 +99,18 @@ class Rocket(Backbone):
             positive = torch.sigmoid(_SLOPE * y).mean(dim=2)
             pooled += [positive, y.amax(2), y.amin(2), y.mean(2), y.std(2, correction=0)]
         return torch.cat(pooled, dim=1).reshape(n, m, -1, 1, 1)
+
+
+SPECS = (
+    ModelSpec(
+        name="rocket",
+        backbone=Rocket,
+        summary="2,000 random convolutions and a linear layer in closed form: trained in seconds",
+        paper="Dempster et al. 2020, ROCKET: random convolutions, a head in closed form",
+        accuracy="none for skeletons",
+        source="the paper is about time series",
+        clip_shape=(1, 32, 3),
+        data_arguments=frozenset({"dims", "seed"}),
+        train={"epochs": 1, "repeat": 4},
+    ),
+)

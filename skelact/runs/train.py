@@ -14,7 +14,7 @@ from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
 from skelact.errors import ConfigError
 from skelact.metrics import Scores
-from skelact.models import is_closed_form
+from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
@@ -64,7 +64,7 @@ def train(
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
     device = resolve_device(recipe.train.device)  # before an hour of extraction
-    if is_closed_form(recipe.model["name"]):
+    if spec(recipe.model["name"]).backbone.closed_form:
         closed_form.check_options(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():

@@ -7,6 +7,7 @@ last.pt and validation.json where they apply.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from skelact.datasets.packed import joint_distances
 from skelact.device import peak_memory_mb, resolve_device, tune_malloc
 from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
-from skelact.models import accepts, build
+from skelact.models import build, spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint, state_dict_on_cpu
+from skelact.models.specs import DataArgument
 from skelact.schemas import (
     BEST,
     PREDICTIONS,
@@ -161,10 +163,13 @@ class BaseTrainer(ABC):
 
     def _data_arguments(self, plan: Plan) -> dict[str, object]:
         """Arguments of the network that follow from the clips and the seed."""
-        known: dict[str, object] = {"dims": self.clips.dims, "seed": plan.options.seed}
-        if accepts(plan.model, "distances") and "distances" not in plan.model_kwargs:
-            known["distances"] = joint_distances(plan.packed, self.subset_rows["train"])
-        return {name: value for name, value in known.items() if accepts(plan.model, name)}
+        compute: dict[DataArgument, Callable[[], object]] = {
+            "dims": lambda: self.clips.dims,
+            "seed": lambda: plan.options.seed,
+            "distances": lambda: joint_distances(plan.packed, self.subset_rows["train"]),
+        }
+        names = spec(plan.model).data_arguments - plan.model_kwargs.keys()
+        return {name: compute[name]() for name in sorted(names)}
 
     def _in_channels(self) -> int:
         streams = parse(self.plan.sampling.streams)

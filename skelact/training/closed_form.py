@@ -30,8 +30,8 @@ def check_options(options: TrainOptions) -> None:
     refused = [name for name, value in neutral.items() if getattr(options, name) != value]
     if refused:
         raise ConfigError(
-            f"This network is trained in closed form, which has no {', '.join(refused)}",
-            "Leave these options out (epochs must be 1); --set train.repeat=8 trains on more "
+            f"This network is trained in closed form, without {', '.join(refused)}",
+            "Leave these options out; epochs must be 1. --set train.repeat=8 trains on more "
             "augmented copies of the clips.",
         )
 

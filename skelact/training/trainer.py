@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from skelact.device import autocast, compiled
 from skelact.errors import DatasetError
-from skelact.models import is_closed_form
+from skelact.models import spec
 from skelact.models.checkpoint import state_dict_on_cpu
 from skelact.schemas import (
     BEST,
@@ -40,7 +40,7 @@ _PRETRAINING_EPOCH = 1_000_000  # epoch number of the first pretraining epoch, f
 
 def make_trainer(plan: Plan, folder: Path, on_progress: ProgressCallback) -> BaseTrainer:
     """The trainer for the plan's network. Raises ConfigError and DatasetError as BaseTrainer."""
-    kind = ClosedFormTrainer if is_closed_form(plan.model) else Trainer
+    kind = ClosedFormTrainer if spec(plan.model).backbone.closed_form else Trainer
     return kind(plan, folder, on_progress)
 
 

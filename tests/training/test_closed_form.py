@@ -151,5 +151,5 @@ def test_options_of_gradient_descent_are_refused_before_any_work(
     option: str, tmp_path: Path
 ) -> None:
     recipe = compose("mads", "rocket", None, overrides([f"train.{option}"]))
-    with pytest.raises(ConfigError, match=f"closed form, which has no {option.split('=')[0]}"):
+    with pytest.raises(ConfigError, match=f"closed form, without {option.split('=')[0]}"):
         train(recipe, Cache(tmp_path), tmp_path / "nothing")
