@@ -38,7 +38,7 @@ def table(
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
         {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
-        for r in zoo.recognisers()
+        for r in zoo.shipped_models()
     ]
     estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
     if json:

@@ -9,12 +9,12 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl, registry
 from skelact.errors import InputError
-from skelact.stages.dataset import extracted
 from skelact.recipe import Recipe
-from skelact.stages.sequences import load_sequences
 from skelact.sequence.stack import to_skeleton
 from skelact.skeletons import load_skeleton
-from skelact.types import Failure, ProgressCallback, PoseSequence, no_progress
+from skelact.stages.dataset import extracted
+from skelact.stages.sequences import load_sequences
+from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
 
 
 def export_pyskl(

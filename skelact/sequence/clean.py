@@ -85,9 +85,7 @@ def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
     """Joints with a score below `min_score` become missing: NaN, score 0."""
     low = sequence.score < min_score
     xyz = (
-        None
-        if sequence.xyz is None
-        else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
+        None if sequence.xyz is None else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
     )
     xy = np.where(low[..., None], np.float32(np.nan), sequence.xy)
     return replace(sequence, xy=xy, score=np.where(low, np.float32(0), sequence.score), xyz=xyz)

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from skelact.sequence import streams
-from skelact.sequence.clean import SequenceOptions
-from skelact.sequence.normalise import NormaliseOptions, flatten_person_frames, normalise
+from skelact.sequence.clean import SequenceOptions, clean_joints, rank_persons, take_persons
+from skelact.sequence.normalise import (
+    NormaliseOptions,
+    flatten_person_frames,
+    is_per_frame,
+    normalise,
+)
 from skelact.sequence.sampling import Indices, Positions, SamplingOptions, testing_indices
-from skelact.sequence.stack import to_skeleton
+from skelact.sequence.stack import take_frames, to_skeleton, visible_frames
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
@@ -40,13 +45,48 @@ class InputSpec:
     normalise: NormaliseOptions
     sampling: SamplingOptions
 
+    @property
+    def before_sampling(self) -> InputSpec:
+        """The spec with default sampling, which identifies the `clip_values` it leads to."""
+        return replace(self, sampling=SamplingOptions())
+
 
 def clip_values(sequence: PoseSequence, skeleton: Skeleton, options: NormaliseOptions) -> Floats:
     """A clean sequence as (M, T, V, C) float32 in the joints of `skeleton`, normalised; missing
     joints are NaN. With `flatten_persons`, M is 1 and T counts persons in frames.
 
     Raises ConfigError if the poses do not have the coordinates that `options` ask for."""
-    values = normalise(to_skeleton(sequence, skeleton), options)
+    return _flattened(normalise(to_skeleton(sequence, skeleton), options), options)
+
+
+def window_values(
+    sequence: PoseSequence, windows: Sequence[tuple[int, int]], spec: InputSpec
+) -> list[Floats]:
+    """The `clip_values` (M, T', V, C) of windows [start, end) of a sequence that was stacked but
+    not cleaned, with the most prominent persons of each window.
+
+    Joints with low scores are removed and gaps are filled once for the sequence, so a gap is filled
+    even where it crosses the border of a window; persons that are not visible in a window are not
+    part of it. Modes that normalise every frame by itself (image, unit, none) are applied once, and
+    windows are slices of the result. Modes that depend on the clip (body, kinect, kinect-frame),
+    `flatten_persons` and `minmax` are applied to every window."""
+    options = spec.normalise
+    cleaned = to_skeleton(clean_joints(sequence, spec.sequence), spec.skeleton)
+    values = normalise(cleaned, options) if is_per_frame(options) else None
+    clips = []
+    for start, end in windows:
+        raw = take_frames(sequence, start, end)
+        visible = visible_frames(raw).any(axis=1)
+        rows = [i for i in rank_persons(raw) if visible[i]][: spec.sequence.persons]
+        if values is None:
+            clip = normalise(take_persons(take_frames(cleaned, start, end), rows), options)
+        else:
+            clip = values[rows, start:end]
+        clips.append(_flattened(clip, options))
+    return clips
+
+
+def _flattened(values: Floats, options: NormaliseOptions) -> Floats:
     return flatten_person_frames(values) if options.flatten_persons else values
 
 
@@ -192,8 +232,8 @@ def interpolate_frames(
 
 
 def flip_input(x: Array, flip_index: Array, count: int) -> Array:
-    """Network input (N, M, L, V, C * count) of `count` streams with left and right exchanged: joints
-    in the order of `flip_index` (V,), and the first channel of every stream negated."""
+    """Network input (N, M, L, V, C * count) of `count` streams with left and right exchanged: the
+    joints in the order of `flip_index` (V,), and the first channel of every stream negated."""
     out = x[..., flip_index, :]
     out[..., :: out.shape[-1] // count] *= -1
     return out

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.skeletons import Skeleton, convert
 from skelact.types import PersonPose, PoseSequence
@@ -61,9 +62,7 @@ def to_skeleton(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
         sequence,
         xy=convert(sequence.xy, sequence.skeleton, target),
         score=np.nan_to_num(score),
-        xyz=None
-        if sequence.xyz is None
-        else convert(sequence.xyz, sequence.skeleton, target),
+        xyz=None if sequence.xyz is None else convert(sequence.xyz, sequence.skeleton, target),
         skeleton=target,
     )
 
@@ -76,3 +75,8 @@ def take_frames(sequence: PoseSequence, start: int, end: int) -> PoseSequence:
         score=sequence.score[:, start:end],
         xyz=None if sequence.xyz is None else sequence.xyz[:, start:end],
     )
+
+
+def visible_frames(sequence: PoseSequence) -> npt.NDArray[np.bool_]:
+    """(M, T) whether any joint of a person is known in a frame."""
+    return np.asarray(~np.isnan(sequence.xy).all(axis=(2, 3)))

@@ -77,7 +77,9 @@ def pack(
                         for part, sequence in _clips(collection, item, source, recipe):
                             name = (f"{names[n]}#{part}" if part else names[n]) + mark
                             values = clip_values(sequence, skeleton, recipe.normalise)
-                            yield packed.Sample(name, item.label, n, values, sequence.fps, bool(mark))
+                            yield packed.Sample(
+                                name, item.label, n, values, sequence.fps, bool(mark)
+                            )
                 except InputError as error:
                     failed.append(Failure.from_error(item.path, error))
                 on_progress(Event("pack", "advance", 1))

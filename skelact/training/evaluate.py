@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
+from skelact.models.evaluate import average_probabilities
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
 
 
-@torch.inference_mode()
 def probabilities(
     net: nn.Module,
     clips: DeviceClips,
@@ -20,13 +19,10 @@ def probabilities(
     *,
     batch_size: int,
 ) -> npt.NDArray[np.float32]:
-    """(N, K) float32 for the clips `rows` (N,): softmax of the logits, averaged over the test draws
-    of each clip. Always computed in float32, so that a prediction does not depend on the precision
-    of training."""
+    """(N, K) float32 class probabilities of the clips `rows` (N,), averaged over the test draws of
+    each. Always computed in float32, so that they do not depend on the precision of training."""
     net.eval()
-    out = []
-    for start in range(0, len(rows), batch_size):
-        x, draws = clips.testing(rows[start : start + batch_size], sampling)
-        each = torch.softmax(net(x), dim=1)
-        out.append(each.view(-1, draws, each.shape[1]).mean(dim=1).cpu().numpy())
-    return np.concatenate(out)
+    batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
+    return np.concatenate(
+        [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
+    )

@@ -185,5 +185,5 @@ def test_datasets_are_listed() -> None:
 def test_3d_only_sequences_say_so() -> None:
     found = mads_truth.find(shipped("sample_videos"), projected=False)
     assert found.read is not None
-    with pytest.raises(ConfigError, match="3-D and have no place"):
+    with pytest.raises(ConfigError, match="3-D and have no image"):
         normalise(found.read(found.items[0]), Recipe().normalise)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from skelact.errors import ConfigError
-from skelact.sequence.clean import SequenceOptions, choose_persons, clean, drop_low_scores, fill_gaps
+from skelact.sequence.clean import (
+    SequenceOptions,
+    choose_persons,
+    clean,
+    drop_low_scores,
+    fill_gaps,
+)
 from skelact.sequence.normalise import NormaliseOptions, by_body, by_image, normalise
 from skelact.sequence.sampling import (
     SamplingOptions,
