@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +25,12 @@ def command(
     mean what they say. Kept in the run's best.pt; shown as a curve in its calibration.png."""
     from skelact.cache import Cache
     from skelact.runs.calibrate import calibrate  # torch is imported here
+    from skelact.schemas import to_plain
 
     with console.Bars() as on_progress:
         found = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
     if json:
-        console.as_json(asdict(found) | {"failed": console.failed_json(found.failed)})
+        console.as_json(to_plain(found) | {"failed": console.failed_json(found.failed)})
     else:
         _table(run, found)
         console.failures(found.failed)

@@ -71,7 +71,7 @@ def command(
     from skelact.cache import Cache
     from skelact.files import output_names
     from skelact.inference import zoo
-    from skelact.inference.predictor import Predictor, as_list, write_overlay
+    from skelact.inference.predictor import Predictor
     from skelact.interop.checkpoints import ForeignOptions
     from skelact.report import writers
 
@@ -96,7 +96,7 @@ def command(
         names = output_names([r.path for r in batch.results])
         for form, target, write in (
             ("srt", srt, writers.write_srt),
-            ("mp4", overlay, write_overlay),
+            ("mp4", overlay, _write_overlay),
         ):
             if target is not None:
                 for result, path in writers.targets(batch.results, names, target, form):
@@ -106,7 +106,7 @@ def command(
     if json:
         console.as_json(
             {
-                "predictions": as_list(batch.results),
+                "predictions": [p.as_dict() for r in batch.results for p in r.predictions],
                 "failed": console.failed_json(batch.failed),
             }
         )
@@ -117,6 +117,17 @@ def command(
                 console.say(f"{what}: {target}")
         console.failures(batch.failed)
     console.exit_code(len(batch.results), len(batch.failed))
+
+
+def _write_overlay(result: Any, path: Path) -> None:
+    from skelact.pose.store import read_poses
+    from skelact.report.overlay import write_overlay
+    from skelact.skeletons import Skeleton
+    from skelact.video.probe import probe
+
+    poses = result.extracted.poses
+    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
+    write_overlay(probe(result.path), read_poses(poses), skeleton, result.predictions, path)
 
 
 def _about(classes: tuple[str, ...]) -> str:

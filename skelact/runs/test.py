@@ -60,19 +60,26 @@ def test(
     device = resolve_device(recipe.train.device)
     clips = DeviceClips(ready.packed, device)
     majority = majority_class(ready.packed, np.flatnonzero(np.array(ready.subsets) == "train"))
-    size = recipe.train.batch_size
     net = fuse_conv_bn(build_network(checkpoint)).to(device)
-    scores, _, probs = measure(net, clips, ready.packed, rows, recipe.sampling, size, majority)
+    found = measure(
+        net,
+        clips,
+        ready.packed,
+        rows,
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+        majority=majority,
+    )
     files = (run / f"{name}.json", run / f"{name}_predictions.json")
     result = RunResult(
-        scores=scores,
+        scores=found.scores,
         classes=ready.packed.classes,
         protocol=ready.protocol,
         changes=changes or {},
     )
     save_json(files[0], result)
-    write_predictions(files[1], ready.packed, rows, probs)
-    return Tested(run, ready.protocol, scores, ready, files)
+    write_predictions(files[1], ready.packed, rows, found.probabilities)
+    return Tested(run, ready.protocol, found.scores, ready, files)
 
 
 def check_not_trained_on(run: Path, ready: ReadyDataset) -> None:

@@ -20,7 +20,7 @@ from tests.conftest import run, sample
 
 
 def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
-    found = zoo.recognisers()
+    found = zoo.shipped_models()
     assert DEFAULT in [r.name for r in found]
     assert sum(r.path.stat().st_size for r in found) < 8e6
     for recogniser in found:
@@ -54,7 +54,7 @@ def test_models_lists_it() -> None:
 
 
 def test_finding_a_model(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no recogniser"):
+    with pytest.raises(CheckpointError, match="not a run folder"):
         zoo.find("nobody")
     with pytest.raises(CheckpointError, match="no trained run"):
         zoo.find("latest")

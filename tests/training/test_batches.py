@@ -254,5 +254,5 @@ def test_training_with_mixup_is_the_same_again(tmp_path: Path) -> None:
         trainer = Trainer(settings, tmp_path / name, lambda event: None)
         trainer.fit()
         runs.append(trainer.net.state_dict())
-        assert trainer.history[-1]["train_loss"] > 0
+        assert trainer.history[-1].train_loss > 0
     assert all(torch.equal(a, b) for a, b in zip(*(r.values() for r in runs), strict=True))
