@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from skelact.errors import BadSpan, SkelactError
 from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 UNKNOWN = "unknown"  # the label of what is none of a recogniser's classes
 
@@ -182,16 +183,16 @@ class Failure:
         return cls(path, f"{type(error).__name__}: {error}")
 
 
-@dataclass
-class BatchResult:
-    """The result of a stage over many inputs: made now, found in the cache, failed."""
+@dataclass(kw_only=True)
+class BatchResult(Generic[T]):
+    """The results of a stage for many inputs: computed now, found in the cache, failed."""
 
-    done: list[Any] = field(default_factory=list)
-    cached: list[Any] = field(default_factory=list)
+    done: list[T] = field(default_factory=list)
+    cached: list[T] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
     @property
-    def results(self) -> list[Any]:
+    def results(self) -> list[T]:
         return [*self.done, *self.cached]
 
 

@@ -18,7 +18,8 @@ from skelact.skeletons import SKELETONS
 from skelact.video.ffmpeg import ffmpeg
 
 if TYPE_CHECKING:
-    from skelact.training.trainer import Plan, Trainer
+    from skelact.training.plan import Plan
+    from skelact.training.trainer import Trainer
 
 COCO = SKELETONS["coco-17"]
 # arguments of `skelact train` for a network that trains in seconds
@@ -75,8 +76,9 @@ def waves(root: Path, clips: int = 24) -> packed.Packed:
 def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
+    from skelact.schemas import EstimatorInfo
     from skelact.sequence.sampling import SamplingOptions
-    from skelact.training.trainer import Plan
+    from skelact.training.plan import Plan
 
     data = waves(root)
     subsets = tuple(
@@ -85,13 +87,6 @@ def plan(root: Path, **options: object) -> Plan:
     train = TrainOptions(
         **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
     )  # type: ignore[arg-type]
-    about = {
-        "recipe": {},
-        "estimator": {"name": "made up"},
-        "clip_s": 2.0,
-        "split": "abc",
-        "dataset": "waves",
-    }
     return Plan(
         packed=data,
         subsets=subsets,
@@ -100,7 +95,11 @@ def plan(root: Path, **options: object) -> Plan:
         sampling=SamplingOptions(length=16),
         augment=AugmentOptions(),
         options=train,
-        about=about,
+        recipe={},
+        estimator=EstimatorInfo(name="synthetic"),
+        clip_s=2.0,
+        split="abc",
+        dataset="waves",
     )
 
 

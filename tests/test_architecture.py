@@ -58,9 +58,9 @@ ADAPTERS = {
     "ffmpeg": {"video/cut.py"},
 }
 NO_TORCH = (
-    *("video/", "sequence/", "datasets/", "stages/"),
+    *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
     *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
-    *("schemas.py", "options.py", "recipe.py"),
+    *("options.py", "recipe.py"),
     *("pose/base.py", "pose/track.py", "pose/store.py", "pose/importers.py", "pose/blazepose.py"),
 )
 

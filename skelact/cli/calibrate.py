@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,12 +26,13 @@ def command(
     is used to choose the threshold, the others to measure it. The result is stored in best.pt and
     plotted in calibration.png."""
     from skelact.cache import Cache
-    from skelact.runs.calibrate import calibrate  # imports torch
+    from skelact.runs.calibrate import calibrate  # torch is imported here
+    from skelact.schemas import to_plain
 
     with console.Bars() as on_progress:
         result = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
     if json:
-        console.as_json(asdict(result) | {"failed": console.failed_json(result.failed)})
+        console.as_json(to_plain(found) | {"failed": console.failed_json(found.failed)})
     else:
         _table(run, result)
         console.failures(result.failed)

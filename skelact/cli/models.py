@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json, Runs
+from skelact.cli.options import Json
+from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__)
 
@@ -36,8 +37,8 @@ def table(
 
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
-        {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": str(m.card)}
-        for m in zoo.recognisers()
+        {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
+        for r in zoo.shipped_models()
     ]
     estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
@@ -102,17 +103,16 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 
 def _trained(runs: Path) -> dict[str, str]:
-    """Network -> checkpoint of its latest run."""
-    from skelact.schemas import BEST, CONFIG
+    """Network -> newest run folder that holds a checkpoint of it."""
+    from skelact.inference.zoo import trained_runs
+    from skelact.schemas import BEST, CONFIG, RunConfig, load_json
 
-    checkpoints = {}
-    for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):
-        try:
-            settings = json_.loads((best.parent / CONFIG).read_text(encoding="utf-8"))
-            checkpoints[str(settings["model"]["name"])] = str(best)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not a run folder
-    return checkpoints
+    found = {}
+    for run in trained_runs(runs):
+        with contextlib.suppress(InputError):  # the folder of a fusion has no config.json
+            recipe = load_json(run / CONFIG, RunConfig).recipe
+            found[str(recipe["model"]["name"])] = str(run / BEST)
+    return found
 
 
 @app.command("export")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from skelact.schemas import EpochLog
 
 
 def _figure(width: float, height: float, columns: int = 1):  # type: ignore[no-untyped-def]
@@ -17,23 +20,23 @@ def _figure(width: float, height: float, columns: int = 1):  # type: ignore[no-u
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def curves(history: list[dict[str, Any]], path: Path) -> None:
+def curves(history: Sequence[EpochLog], path: Path) -> None:
     """Loss and accuracy over the epochs."""
     figure, (left, right) = _figure(9, 3.4, 2)
-    epochs = [row["epoch"] for row in history]
+    epochs = [row.epoch for row in history]
     for axis, metric, name in ((left, "loss", "loss"), (right, "top1", "accuracy")):
         for subset, colour in (("train", "#4477aa"), ("val", "#ee6677")):
             key = f"{subset}_{metric}"
-            if history and key in history[0]:
+            if history and getattr(history[0], key) is not None:
                 axis.plot(
                     epochs,
-                    [row[key] for row in history],
+                    [getattr(row, key) for row in history],
                     color=colour,
                     marker="o",
                     markersize=3,
                     label="validation" if subset == "val" else subset,
                 )
-        best = next((row["epoch"] for row in reversed(history) if row["best"]), None)
+        best = next((row.epoch for row in reversed(history) if row.best), None)
         if best is not None:
             axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="kept")
         axis.set(xlabel="epoch", ylabel=name)

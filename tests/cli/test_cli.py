@@ -132,7 +132,7 @@ def test_train_writes_a_run(trained: Path) -> None:
         "confusion.png",
     }
     result = json.loads((trained / "result.json").read_text())
-    assert result["top1"] >= 0.5 and result["clips"]["test"] == 4
+    assert result["scores"]["top1"] >= 0.5 and result["clips"]["test"] == 4
     split = json.loads((trained / "split.json").read_text())["videos"]
     assert not set(split["train"]) & set(split["test"])
 

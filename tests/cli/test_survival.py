@@ -19,7 +19,7 @@ import torch
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.options import AugmentOptions
-from skelact.sequence.normalise import NormaliseOptions, network_input
+from skelact.sequence.normalise import NormaliseOptions, normalise
 from skelact.sequence.sampling import SamplingOptions
 from skelact.stages.sequences import load_sequences
 from skelact.training.batches import DeviceClips
@@ -260,7 +260,7 @@ def test_two_extracts_at_once_on_one_cache(tmp_path: Path) -> None:
 
 def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """Resumed after kill -9, the run ends with the weights of an unbroken one."""
-    from skelact.models import checkpoint
+    from skelact.models.checkpoint import load_checkpoint
 
     arguments = (
         "train",
@@ -285,9 +285,7 @@ def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3, 4]
-    a, b = (
-        checkpoint.read(tmp_path / "runs" / n / "last.pt")["weights"] for n in ("whole", "broken")
-    )
+    a, b = (load_checkpoint(tmp_path / "runs" / n / "last.pt").weights for n in ("whole", "broken"))
     assert all((a[k] == b[k]).all() for k in a)
 
 
@@ -346,7 +344,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
     assert unseen[14:26].all() and not unseen.all()
 
     for dims in (2, 3):
-        values = network_input(sequence, NormaliseOptions(dims=dims))
+        values = normalise(sequence, NormaliseOptions(dims=dims))
         assert np.isnan(values[0, unseen, :, :2]).all()
         clip = packed.Sample("gap", "kata", 0, values, sequence.fps)
         with Cache(tmp_path / "cache").write(packed.STAGE, f"gap{dims}", {}) as folder:

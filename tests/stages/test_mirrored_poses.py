@@ -30,7 +30,7 @@ def test_the_training_side_alone_is_doubled(
     # tested again, and predicting, it needs one look
     again = run("test", "runs/two", *common)
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["top1"] == result["top1"]
+    assert json.loads(again.stdout)["top1"] == result["scores"]["top1"]
     video = mini_mads / "Taichi" / "Taichi_A2_C0.avi"
     done = run("predict", video, "--model", "runs/two", "--cache-dir", cache_dir, "--json")
     assert done.returncode == 0, done.stderr
