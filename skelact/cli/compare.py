@@ -24,7 +24,7 @@ def command(
     if out is not None:
         out.write_text(comparison_page(rows), encoding="utf-8")
     if json:
-        console.as_json([r.as_dict() for r in rows])
+        console.as_json([row.as_dict() for row in rows])
         return
     console.table(
         "",
@@ -44,7 +44,7 @@ def command(
             for r in (row.as_dict() for row in rows)
         ],
     )
-    if not all(r.same_split for r in rows):
-        console.say("not all of them were tested on the same clips")
+    if not all(row.same_split for row in rows):
+        console.say("these runs were not all tested on the same clips")
     if out is not None:
         console.say(f"page: {out}")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec.structs import asdict
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos, with_options
@@ -26,25 +25,25 @@ def command(
     """Cut videos into clips of equal length with FFmpeg. Frame counts are exact. The last clip can
     be shorter, down to half the length."""
     from skelact.cache import Cache
+    from skelact.schemas import to_plain
     from skelact.stages.cut import cut_videos
 
     with console.Bars() as on_progress:
-        batch = cut_videos(videos, options, coding, Cache(cache_dir), out, on_progress)
-    rows = [(video, entry.manifest.clips) for video, entry in batch.results]
+        batch = cut_videos(videos, clips, coding, Cache(cache_dir), out, on_progress)
+    results = [(video, entry.manifest.clips) for video, entry in batch.results]
     if json:
         console.as_json(
             {
                 "videos": [
-                    {"path": str(v), "clips": [asdict(c) for c in clips]} for v, clips in rows
+                    {"path": str(video), "clips": to_plain(spans)} for video, spans in results
                 ],
                 "failed": console.failed_json(batch.failed),
             }
         )
     else:
-        total = sum(len(clips) for _, clips in rows)
-        table = [
-            (v, len(clips), sum(c.frames for c in clips), f"{clips[-1].end_s:.1f}")
-            for v, clips in rows
+        rows = [
+            (video, len(spans), sum(s.frames for s in spans), f"{spans[-1].end_s:.1f}")
+            for video, spans in results
         ]
         footer = (f"{len(rows)} videos", sum(row[1] for row in rows), "", "")
         console.table("", ("video", ">clips", ">frames", ">seconds"), rows, footer)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json
+from skelact.cli.options import Json, Runs
 from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__)
@@ -37,8 +37,8 @@ def table(
 
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
-        {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
-        for r in zoo.shipped_models()
+        {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": str(m.card)}
+        for m in zoo.shipped_models()
     ]
     estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
@@ -103,16 +103,16 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 
 def _trained(runs: Path) -> dict[str, str]:
-    """Network -> newest run folder that holds a checkpoint of it."""
+    """Network -> checkpoint of its latest run."""
     from skelact.inference.zoo import trained_runs
     from skelact.schemas import BEST, CONFIG, RunConfig, load_json
 
-    found = {}
+    checkpoints = {}
     for run in trained_runs(runs):
-        with contextlib.suppress(InputError):  # the folder of a fusion has no config.json
+        with contextlib.suppress(InputError):  # a fused run has no config.json
             recipe = load_json(run / CONFIG, RunConfig).recipe
-            found[str(recipe["model"]["name"])] = str(run / BEST)
-    return found
+            checkpoints[str(recipe["model"]["name"])] = str(run / BEST)
+    return checkpoints
 
 
 @app.command("export")

@@ -64,8 +64,6 @@ def command(
     from skelact.files import output_names
     from skelact.inference import zoo
     from skelact.inference.predictor import Predictor
-    from skelact.interop.checkpoints import ForeignOptions
-    from skelact.report import writers
 
     predictor = Predictor.load(model, options, None if foreign == ForeignOptions() else foreign)
     if model == DEFAULT:
@@ -75,22 +73,12 @@ def command(
     with console.Bars() as on_progress:
         batch = predictor.predict_many(videos, Cache(cache_dir), on_progress, poses_from)
         names = output_names([r.path for r in batch.results])
-        for form, target, write in (
-            ("srt", srt, writers.write_srt),
-            ("mp4", overlay, _write_overlay),
-        ):
-            if target is not None:
-                for result, path in writers.targets(batch.results, names, target, form):
-                    write(result, path)
-        if csv is not None:
-            writers.write_csv(batch.results, csv)
+        formats = writers.load_writers()
+        for name, target in outputs.items():
+            writers.write(formats[name], batch.results, names, target)
     if json:
-        console.as_json(
-            {
-                "predictions": [p.as_dict() for r in batch.results for p in r.predictions],
-                "failed": console.failed_json(batch.failed),
-            }
-        )
+        predictions = [p.as_dict() for result in batch.results for p in result.predictions]
+        console.as_json({"predictions": predictions, "failed": console.failed_json(batch.failed)})
     else:
         _table(batch.results)
         for name, target in outputs.items():
@@ -99,19 +87,8 @@ def command(
     console.exit_code(len(batch.results), len(batch.failed))
 
 
-def _write_overlay(result: Any, path: Path) -> None:
-    from skelact.pose.store import read_poses
-    from skelact.report.overlay import write_overlay
-    from skelact.skeletons import Skeleton
-    from skelact.video.probe import probe
-
-    poses = result.extracted.poses
-    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
-    write_overlay(probe(result.path), read_poses(poses), skeleton, result.predictions, path)
-
-
-def _about(classes: tuple[str, ...]) -> str:
-    """What is used where nothing was asked for, and how to use one's own."""
+def _notice(classes: tuple[str, ...]) -> str:
+    """The classes of the default model, and how to use a model of the user's own."""
     own = any(Path("runs").glob("*/best.pt"))
     return (
         f"using the model that comes with skelact, {len(classes)} actions: {', '.join(classes)}"

@@ -26,9 +26,9 @@ from skelact.inference.ensemble import (
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import ForeignOptions, foreign_checkpoint
+from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.models.checkpoint import load_model
-from skelact.options import PredictOptions
+from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.schemas import Calibration, Checkpoint, Ensemble

@@ -8,18 +8,10 @@ from pathlib import Path
 from skelact.errors import InputError
 from skelact.files import load_weights
 from skelact.interop.architectures import identify_architecture
+from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, EstimatorInfo
 from skelact.skeletons import load_skeleton
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignOptions:
-    """What such a file does not contain. `labels`: a text file with one class name per line."""
-
-    labels: Path | None = None
-    skeleton: str | None = None
-    persons: int | None = None
 
 
 def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from skelact.pose.store import read_poses
 from skelact.report.writers.base import Result, Writer
-from skelact.skeletons import Skeleton
 from skelact.video.probe import probe
 
 
@@ -17,8 +16,9 @@ def write(results: Sequence[Result], path: Path) -> None:
 
     (result,) = results
     poses = result.extracted.poses
-    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
-    write_overlay(probe(result.path), read_poses(poses), skeleton, result.predictions, path)
+    write_overlay(
+        probe(result.path), read_poses(poses), poses.manifest.skeleton, result.predictions, path
+    )
 
 
 WRITER = Writer(
