@@ -27,7 +27,7 @@ def write(results, path):
     path.write_text("\\n".join(labels))
 
 
-WRITER = Writer(name="txt", suffix="txt", help="Write labels as text.", write=write)
+WRITERS = (Writer(name="txt", suffix="txt", help="Write labels as text.", write=write),)
 '''
 
 

@@ -21,10 +21,12 @@ def write(results: Sequence[Result], path: Path) -> None:
     )
 
 
-WRITER = Writer(
-    name="overlay",
-    suffix="mp4",
-    help="Write the video with skeletons, labels and a timeline: a file for one video, a folder "
-    "for several.",
-    write=write,
+WRITERS = (
+    Writer(
+        name="overlay",
+        suffix="mp4",
+        help="Write the video with skeletons, labels and a timeline: a file for one video, a "
+        "folder for several.",
+        write=write,
+    ),
 )
