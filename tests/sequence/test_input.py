@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain, combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from skelact.sequence.clean import SequenceOptions, clean
+from skelact.sequence.clean import clean
 from skelact.sequence.input import (
     ClipArrays,
-    InputSpec,
     clip_values,
     flip_input,
     interpolate_frames,
@@ -22,58 +21,13 @@ from skelact.sequence.input import (
     pad_persons,
     window_values,
 )
-from skelact.sequence.normalise import NormaliseOptions, flatten_person_frames
+from skelact.sequence.normalise import flatten_person_frames
 from skelact.sequence.sampling import METHODS, SamplingOptions
 from skelact.sequence.stack import take_frames
-from skelact.sequence.streams import STREAMS
 from skelact.skeletons import SKELETONS
-from skelact.types import PoseSequence
+from tests.helpers import ALL_STREAMS, MODES, input_spec, poses
 
 NTU, COCO = SKELETONS["ntu-25"], SKELETONS["coco-17"]
-MODES = [(mode, 2) for mode in ("body", "image", "unit", "none")] + [
-    (mode, 3) for mode in ("body", "kinect", "kinect-frame", "none")
-]
-ALL_STREAMS = [
-    "+".join(names)
-    for names in chain.from_iterable(combinations(STREAMS, n) for n in range(1, len(STREAMS) + 1))
-]
-
-
-def poses(persons: int = 3, frames: int = 40, missing: float = 0.0, seed: int = 0) -> PoseSequence:
-    """Persons of different sizes in ntu-25, in 2-D and 3-D; each is absent for some frames."""
-    rng = np.random.default_rng(seed)
-    shape = (persons, frames, len(NTU.joints))
-    body = (
-        rng.normal(size=(persons, 1, shape[2], 3)) * (1 + np.arange(persons))[:, None, None, None]
-    )
-    xyz = (body + 0.05 * rng.normal(size=(*shape, 3)).cumsum(axis=1)).astype(np.float32)
-    xy = (320 + 60 * xyz[..., :2]).astype(np.float32)
-    score = rng.uniform(0.2, 1, shape).astype(np.float32)
-    gone = rng.random(shape) < missing
-    for m in range(1, persons):
-        gone[m, 7 * m : 7 * m + 9] = True
-    xy[gone], xyz[gone], score[gone] = np.nan, np.nan, 0
-    return PoseSequence(
-        xy=xy,
-        score=score,
-        skeleton=NTU,
-        fps=10.0,
-        width=640,
-        height=480,
-        ids=tuple(range(persons)),
-        xyz=xyz,
-    )
-
-
-def spec_of(persons: int = 1, **options: object) -> InputSpec:
-    normalise = NormaliseOptions(**{"mode": "body", **options})  # type: ignore[arg-type]
-    return InputSpec(
-        skeleton=NTU,
-        persons=1 if normalise.flatten_persons else persons,
-        sequence=SequenceOptions(persons=persons, min_score=0.25, max_gap_s=0.3),
-        normalise=normalise,
-        sampling=SamplingOptions(length=16),
-    )
 
 
 # --- windows of a track ---
@@ -91,7 +45,7 @@ def test_windows_of_a_cleaned_track_equal_cleaned_windows(
         sequence.xy[:, frame, joint], sequence.xyz[:, frame, joint] = np.nan, np.nan  # type: ignore[index]
         sequence.score[:, frame, joint] = 0
     np.maximum(sequence.score, 0.3, out=sequence.score, where=sequence.score > 0)
-    spec = spec_of(persons, mode=mode, dims=dims, flatten_persons=flatten)
+    spec = input_spec(persons, mode=mode, dims=dims, flatten_persons=flatten)
     spans = [(0, 20), (5, 25), (10, 30), (20, 40)]
     for (start, end), values in zip(spans, window_values(sequence, spans, spec), strict=True):
         window = clean(take_frames(sequence, start, end), spec.sequence)
@@ -101,7 +55,7 @@ def test_windows_of_a_cleaned_track_equal_cleaned_windows(
 def test_a_gap_across_the_border_of_a_window_is_filled() -> None:
     sequence = poses(1)
     sequence.xy[0, 9:11, 5], sequence.score[0, 9:11, 5] = np.nan, 0
-    spec = spec_of(mode="image")
+    spec = input_spec(mode="image")
     first, second = window_values(sequence, [(0, 10), (10, 20)], spec)
     assert not np.isnan(first[0, 9, 5]).any() and not np.isnan(second[0, 0, 5]).any()
     alone = clean(take_frames(sequence, 10, 20), spec.sequence)
@@ -112,13 +66,13 @@ def test_persons_are_chosen_window_by_window() -> None:
     sequence = poses(3)
     sequence.xy[2, 20:], sequence.xyz[2, 20:], sequence.score[2, 20:] = np.nan, np.nan, 0  # type: ignore[index]
     sequence.score[sequence.score > 0] = 0.9
-    spec = spec_of(2, mode="image")
+    spec = input_spec(2, mode="image")
     first, second = window_values(sequence, [(0, 14), (24, 40)], spec)
     expected = clip_values(sequence, NTU, spec.normalise)
     np.testing.assert_allclose(first[0, 0], expected[2, 0])  # the largest
     np.testing.assert_allclose(second[0, 0], expected[1, 24])
     np.testing.assert_allclose(second[1, 0], expected[0, 24])
-    everyone = window_values(sequence, [(24, 40)], spec_of(3, mode="image"))[0]
+    everyone = window_values(sequence, [(24, 40)], input_spec(3, mode="image"))[0]
     assert len(everyone) == 2  # the third is not visible in that window
 
 
@@ -127,7 +81,7 @@ def test_persons_are_chosen_window_by_window() -> None:
 
 @pytest.mark.parametrize("minmax", [False, True])
 def test_arrays_and_tensors_give_the_same_input(minmax: bool) -> None:
-    spec = spec_of(2, minmax=minmax)
+    spec = input_spec(2, minmax=minmax)
     clips = [clip_values(poses(2, n, 0.1, n), NTU, spec.normalise) for n in (9, 20, 40)]
     numpy = ClipArrays.of(clips, spec)
     tensors = ClipArrays(
@@ -157,7 +111,7 @@ def test_persons_are_padded_and_cut() -> None:
 
 
 def test_flattened_clips_keep_their_own_lengths() -> None:
-    spec = spec_of(2, flatten_persons=True)
+    spec = input_spec(2, flatten_persons=True)
     clips = [clip_values(poses(2, n), NTU, spec.normalise) for n in (20, 30)]
     arrays = ClipArrays.of(clips, spec)
     assert arrays.values.shape[1] == 1
