@@ -252,6 +252,7 @@ SPECS = (
         paper="Li et al. 2019, Actional-Structural Graph Convolutional Networks",
         accuracy="NTU60: 86.8 xsub, 94.2 xview",
         source="the paper",
+        reference="the authors' code",
         clip_shape=(2, 290, 3),
         benchmark_batch=2,
     ),

@@ -149,6 +149,7 @@ SPECS = (
         paper="KTH report: ST-GCN with four partitions, residual layers, edge importance",
         accuracy="KTH, 6 actions: 77.34 plain with augmentation, 80.47 residual",
         source="the report's final table, spatial partition",
+        reference="the report's code",
         clip_shape=(1, 100, 2),
         data_arguments=frozenset({"distances"}),
     ),
