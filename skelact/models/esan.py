@@ -114,9 +114,7 @@ class ESAN(Backbone):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
         if len(widths) != len(strides):
-            raise ValueError(
-                f"widths and strides must have the same length, got {len(widths)} and {len(strides)}"
-            )
+            raise ValueError(f"got {len(widths)} widths but {len(strides)} strides")
         self.joints, self.frames, self.bones = len(skeleton.joints), frames, bones
         self.register_buffer("parents", torch.from_numpy(skeleton.parent_indices), False)
         channels = in_channels * (2 if bones else 1)

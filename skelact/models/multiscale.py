@@ -42,8 +42,8 @@ class DilatedTCN(nn.Module):
 
 
 class MultiScaleTCN(Residual):
-    """MS-G3D (Liu et al. 2020, sec. 3.3): branches with BN, a residual connection, ReLU; CTR-GCN has
-    kernel 5, two dilations and no residual. The last, plain branch gets the remainder of the
+    """MS-G3D (Liu et al. 2020, sec. 3.3): branches with BN, a residual connection, ReLU. CTR-GCN
+    has kernel 5, two dilations and no residual. The last, plain branch gets the remainder of the
     division of the channels by the number of branches."""
 
     def __init__(

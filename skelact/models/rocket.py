@@ -24,8 +24,8 @@ POOLINGS = 5
 
 
 class Rocket(Backbone):
-    """The backbone: `kernels` random convolutions, each of a few randomly chosen time series (rows),
-    pooled over time into the share of positive values, maximum, minimum, mean and standard
+    """The backbone: `kernels` random convolutions, each of a few randomly chosen time series
+    (rows), pooled over time into the share of positive values, maximum, minimum, mean and standard
     deviation. The kernels are drawn from `seed` and are part of the state dict. Raises ValueError
     as `KinematicFeatures` does, or if `kernels` is not a multiple of four."""
 
@@ -71,7 +71,7 @@ class Rocket(Backbone):
             )
 
     def fit_scaler(self, clips: Iterable[Tensor]) -> None:
-        """Estimate the mean and standard deviation of every row from clips, each (N, M, T, V, C)."""
+        """Estimate the mean and standard deviation of every row from clips (N, M, T, V, C)."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for x in clips:
             rows = self._rows(x.flatten(0, 1)).double()

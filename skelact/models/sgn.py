@@ -15,8 +15,8 @@ from skelact.skeletons import Skeleton
 
 
 class Embed(nn.Module):
-    """1x1 convolution and ReLU, optionally with BN in between. State-dict names as in PYSKL: `conv`,
-    `bn`."""
+    """1x1 convolution and ReLU, optionally with BN in between. State-dict names as in PYSKL:
+    `conv`, `bn`."""
 
     def __init__(
         self, channels: int, out: int, kernel: int = 1, bn: bool = False, relu: bool = True
@@ -124,8 +124,9 @@ class SGN(Backbone):
         return joints, one_hot_positions(x.shape[2], self.frames, x)
 
     def motion(self, x: Tensor) -> Tensor:
-        """Differences of consecutive frames, (N, M, T, V, C). The authors' code has x_t - x_(t - 1),
-        the first one 0; PYSKL has x_(t + 1) - x_t, with a frame of zeros after the last."""
+        """Differences of consecutive frames, (N, M, T, V, C). The authors' code has
+        x_t - x_(t - 1), the first one 0; PYSKL has x_(t + 1) - x_t, with a frame of zeros after the
+        last."""
         empty = torch.zeros_like(x[:, :, :1])
         if self.original:
             return torch.cat([empty, x[:, :, 1:] - x[:, :, :-1]], dim=2)

@@ -64,7 +64,9 @@ class STGCN(StagedBackbone):
         )
         blocks: list[nn.Module] = []
         for n, s in enumerate(plan):
-            gcn = UnitGCN(s.channels, s.out, a, adaptive, conv_pos, with_res)
+            gcn = UnitGCN(
+                s.channels, s.out, a, adaptive=adaptive, conv_pos=conv_pos, with_res=with_res
+            )
             dropout = tcn_dropout if n else 0.0
             tcn = (
                 UnitTCN(s.out, s.out, tcn_kernel, s.stride, dropout)
