@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
 
 def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> ActionClassifier:
     torch.manual_seed(0)
-    return build(name, 5, SKELETONS[skeleton], **{**SMALL[name], **kwargs})  # type: ignore[arg-type]
+    return build(name, 5, SKELETONS[skeleton], **{**SMALL.get(name, {}), **kwargs})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SPECS)
