@@ -1,5 +1,5 @@
 """Every network at its published size: samples/s of evaluation and training, our form against the
-published order of operations in float32 (`as_published`), each in a process of its own, in turn.
+published order of operations in float32 (`published_order`), each in a process of its own, in turn.
 `eval1` is evaluation of clips of which one in six has a second person, about NTU60's share."""
 
 from __future__ import annotations
@@ -8,17 +8,15 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.device import autocast, resolve_device, tune_malloc
-from skelact.models import build
-from skelact.models.cards import MODEL_CARDS, ModelCard
+from skelact.models import SPECS, build
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.models.layers import as_published
+from skelact.models.reference import published_order
 from skelact.skeletons import SKELETONS
 
 CLASSES, SECONDS = 60, 3.0
@@ -35,14 +33,14 @@ ON_GPU = {"compiled": (True, True)}
 def measure(name: str, form: str) -> None:
     """Samples/s of one form of one network, printed."""
     torch.manual_seed(0)
-    entry, device = next(e for e in MODEL_CARDS if e.name == name), resolve_device("auto")
+    spec, device = SPECS[name], resolve_device("auto")
     if form != "plain":
         tune_malloc()
-    persons, frames, channels = entry.shape
+    persons, frames, channels = spec.clip_shape
     net = build(name, CLASSES, SKELETONS["coco-17"], channels, persons).to(device)
     if form == "plain":
-        net.to(memory_format=torch.contiguous_format)
-    x = torch.randn(_batch(entry), persons, frames, 17, channels, device=device)
+        published_order(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    x = torch.randn(spec.benchmark_batch, persons, frames, 17, channels, device=device)
     labels = torch.arange(len(x), device=device) % CLASSES
     optimiser = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9, nesterov=True)
     run = torch.compile(net.training_output) if form == "compiled" else net.training_output
@@ -63,18 +61,13 @@ def measure(name: str, form: str) -> None:
         evaluated(x)
 
     in_training, in_evaluation = (FORMS | ON_GPU)[form]
-    with as_published() if form == "plain" else nullcontext():
-        if in_evaluation:
-            print("eval", _rate(evaluate, len(x), device))
-            if persons > 1:
-                print("eval1", _rate(lambda: evaluate(alone), len(x), device))
-        if in_training:
-            net.train()
-            print("train", _rate(train, len(x), device))
-
-
-def _batch(entry: ModelCard) -> int:
-    return {"asgcn": 2, "sgn": 64, "esan": 64}.get(entry.name, 8)
+    if in_evaluation:
+        print("eval", _rate(evaluate, len(x), device))
+        if persons > 1:
+            print("eval1", _rate(lambda: evaluate(alone), len(x), device))
+    if in_training:
+        net.train()
+        print("train", _rate(train, len(x), device))
 
 
 def _rate(step: object, samples: int, device: torch.device) -> float:
@@ -91,7 +84,7 @@ def _rate(step: object, samples: int, device: torch.device) -> float:
 def main(names: list[str] | None = None, rounds: int = 2) -> None:
     forms = [*FORMS, *(ON_GPU if torch.cuda.is_available() else ())]
     print("median samples/s; in brackets the median ratio to the plain form")
-    for name in names or [e.name for e in MODEL_CARDS]:
+    for name in names or list(SPECS):
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
             for form in forms:

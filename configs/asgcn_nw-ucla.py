@@ -1,4 +1,4 @@
 # AS-GCN at half its width on NW-UCLA; both phases in one run
-_base_ = ["datasets/nw-ucla.py", "models/asgcn.py", "training/nw-ucla.py"]
-model = dict(base_channels=32, tcn_dropout=0.2)
+_base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py"]
+model = dict(name="asgcn", base_channels=32, tcn_dropout=0.2)
 train = dict(pretrain_epochs=2)

@@ -1,4 +1,11 @@
 # ctrgcn at half its width and six stages, for the sample set
-_base_ = ["datasets/mads.py", "models/ctrgcn.py", "training/small.py"]
-model = dict(base_channels=32, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5], dropout=0.2)
+_base_ = ["datasets/mads.py", "training/small.py"]
+model = dict(
+    name="ctrgcn",
+    base_channels=32,
+    num_stages=6,
+    inflate_stages=[3, 5],
+    down_stages=[3, 5],
+    dropout=0.2,
+)
 train = dict(epochs=16, lr=0.2)

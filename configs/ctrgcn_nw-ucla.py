@@ -1,3 +1,10 @@
 # ctrgcn at half its width and six stages on NW-UCLA
-_base_ = ["datasets/nw-ucla.py", "models/ctrgcn.py", "training/nw-ucla.py"]
-model = dict(base_channels=32, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5], dropout=0.2)
+_base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py"]
+model = dict(
+    name="ctrgcn",
+    base_channels=32,
+    num_stages=6,
+    inflate_stages=[3, 5],
+    down_stages=[3, 5],
+    dropout=0.2,
+)

@@ -1,5 +1,5 @@
 # the same in space, on BlazePose's landmarks in metres
-_base_ = ["datasets/jhmdb.py", "models/ddnet.py", "training/jhmdb.py"]
+_base_ = ["datasets/jhmdb.py", "training/jhmdb.py"]
 normalise = dict(dims=3)
 augment = dict(rotate_rad=0.1, rotate3d_rad=[0.1, 0.6, 0.1])
-model = dict(features=["distances", "slow", "fast", "position"])
+model = dict(name="ddnet", features=["distances", "slow", "fast", "position"])

@@ -1,5 +1,6 @@
 # the efficient self-attention network on Kinetics-skeleton: no rotation, one draw at test
-_base_ = ["datasets/kinetics.py", "models/esan.py", "training/frames20.py"]
+_base_ = ["datasets/kinetics.py", "training/frames20.py"]
+model = dict(name="esan")
 normalise = dict(flatten_persons=True)
 sampling = dict(test_clips=1)
 augment = dict(rotate_rad=0.0)

@@ -1,5 +1,6 @@
 # the efficient self-attention network on NTU60: joints and bones, rotation up to 17 degrees
-_base_ = ["datasets/ntu60.py", "models/esan.py", "training/frames20.py"]
+_base_ = ["datasets/ntu60.py", "training/frames20.py"]
+model = dict(name="esan")
 normalise = dict(flatten_persons=True)
 augment = dict(rotate_rad=0.0, rotate3d_rad=0.2967)
 train = dict(val_fraction=0.05)

@@ -1,3 +1,5 @@
 # KTH report, table 1: spatial partition, plain layers, dropout 0.5, no mask, no augmentation
-_base_ = ["datasets/kth.py", "models/stgcn-kth.py", "training/kth.py"]
-model = dict(partition="spatial", residual=False, edge_importance=False, layer_dropout=0.5)
+_base_ = ["datasets/kth.py", "training/kth.py"]
+model = dict(
+    name="stgcn-kth", partition="spatial", residual=False, edge_importance=False, layer_dropout=0.5
+)

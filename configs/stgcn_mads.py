@@ -1,2 +1,3 @@
 # the default of `skelact train --dataset mads`
-_base_ = ["datasets/mads.py", "models/stgcn.py", "training/modern.py"]
+_base_ = ["datasets/mads.py", "training/modern.py"]
+model = dict(name="stgcn")

@@ -1,2 +1,3 @@
 # ST-GCN on NTU60, 3-D, as in PYSKL and mmaction2; --streams bone and so on for the other three
-_base_ = ["datasets/ntu60.py", "models/stgcn.py", "training/pyskl.py"]
+_base_ = ["datasets/ntu60.py", "training/pyskl.py"]
+model = dict(name="stgcn")

@@ -44,7 +44,7 @@ def recipes() -> list[str]:
 
 def load(name_or_file: str | Path) -> dict[str, Any]:
     """The sections of a config file: a path, or a name under configs/ without '.py' (stgcn_mads,
-    models/stgcn)."""
+    training/modern)."""
     path = Path(name_or_file)
     if path.suffix != ".py":
         path = shipped("configs") / f"{name_or_file}.py"

@@ -31,6 +31,23 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
+    """The name, without a suffix, of everything that is written for each video: its file name, with
+    the folders that the videos do not have in common. Two videos that differ only in their suffix
+    keep it."""
+    resolved = {video: video.resolve() for video in videos}
+    common = Path(os.path.commonpath([p.parent for p in resolved.values()])) if resolved else Path()
+    names: dict[Path, Path] = {}
+    taken: set[Path] = set()
+    for video, path in resolved.items():
+        name = path.relative_to(common).with_suffix("")
+        if name in taken:  # a.mp4 beside a.avi
+            name = path.relative_to(common)
+        taken.add(name)
+        names[video] = name
+    return names
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file completely or not at all. Raises OSError."""
     with replacing(path) as temporary:

@@ -56,8 +56,8 @@ def compose(
     dataset: str, model: str | None, file: str | Path | None, changes: dict[str, Any]
 ) -> Recipe:
     """The recipe of a config file or shipped name, else the dataset's own with the default network
-    and schedule; a named network replaces that of the recipe, and what else its file says comes
-    after it; `changes` come last. ConfigError if a name is unknown."""
+    and schedule; a named network replaces that of the recipe, with the defaults that the network
+    declares; `changes` come last. ConfigError if a name is unknown."""
     if file is not None:
         base = config.load(file)
     else:
@@ -67,8 +67,10 @@ def compose(
                 f"no dataset is called {dataset!r}{nearest(dataset, known)}",
                 f"one of {', '.join(known)}",
             )
-        parts = (f"datasets/{dataset}", "models/stgcn", "training/modern")
-        base = config.merge(*(config.load(part) for part in parts))
+        sections = (config.load(part) for part in (f"datasets/{dataset}", "training/modern"))
+        base = config.merge(*sections, {"model": {"name": "stgcn"}})
     if model is not None:
-        base = config.merge({**base, "model": {}}, config.load(f"models/{model}"))
+        from skelact.models import spec  # loads torch
+
+        base = config.merge({**base, "model": {}}, spec(model).recipe)
     return Recipe.from_dict(config.merge(base, changes))

@@ -25,7 +25,8 @@ from skelact.types import PoseSequence
 from skelact.video.ffmpeg import ffmpeg
 
 if TYPE_CHECKING:
-    from skelact.training.trainer import Plan, Trainer
+    from skelact.training.plan import Plan
+    from skelact.training.trainer import Trainer
 
 COCO, NTU = SKELETONS["coco-17"], SKELETONS["ntu-25"]
 # arguments of `skelact train` for a network that trains in seconds
@@ -83,7 +84,7 @@ def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
     from skelact.schemas import EstimatorInfo
-    from skelact.training.trainer import Plan
+    from skelact.training.plan import Plan
 
     data = waves(root)
     subsets = tuple(
@@ -92,13 +93,6 @@ def plan(root: Path, **options: object) -> Plan:
     train = TrainOptions(
         **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
     )  # type: ignore[arg-type]
-    about = {
-        "recipe": {},
-        "estimator": EstimatorInfo(name="made up"),
-        "clip_s": 2.0,
-        "split": "abc",
-        "dataset": "waves",
-    }
     return Plan(
         packed=data,
         subsets=subsets,
@@ -107,7 +101,11 @@ def plan(root: Path, **options: object) -> Plan:
         sampling=SamplingOptions(length=16),
         augment=AugmentOptions(),
         options=train,
-        about=about,
+        recipe={},
+        estimator=EstimatorInfo(name="synthetic"),
+        clip_s=2.0,
+        split="abc",
+        dataset="waves",
     )
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,20 +88,23 @@ BY_NAME = (
 )
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
 def imports_of(path: Path) -> list[str]:
-    found = []
+    """Names of the modules that a file imports, inside functions too. Of `from package import name`
+    it is `package.name` where that is a module of skelact."""
+    names = {dotted(p) for p in modules()}
+    imported = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [a.name for a in node.names]
+            imported += [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-            if node.module == "skelact":
-                found += [f"skelact.{a.name}" for a in node.names]
-    return found
+            full = [f"{node.module}.{a.name}" for a in node.names]
+            imported += [name if name in names else node.module for name in full]
+    return imported
 
 
 def package_of(path: Path) -> str:

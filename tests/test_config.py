@@ -22,7 +22,10 @@ def test_thesis_and_modern_ways() -> None:
     assert (modern.sampling.method, modern.sampling.length) == ("uniform", 100)
     assert thesis.clips.length_s == modern.clips.length_s == 5
     assert modern == compose("mads", None, "stgcn_mads", {})
-    assert compose("mads", "stgcn_small", None, {}).model["base_channels"] == 32
+    small = compose("mads", "stgcn_small", None, {})
+    assert (small.model, small.train) == ({"name": "stgcn_small"}, modern.train)
+    rocket = compose("mads", "rocket", None, {"train": {"repeat": 2}}).train
+    assert (rocket.epochs, rocket.repeat) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_bad_settings_are_named(changes: list[str], says: str) -> None:
 def test_overrides_are_typed() -> None:
     recipe = compose("mads", None, None, config.overrides(["train.lr=1", "sequence.persons=2"]))
     assert recipe.train.lr == 1.0 and isinstance(recipe.train.lr, float)
-    assert recipe.sequence.persons == "2"
+    assert recipe.sequence.persons == 2
 
 
 @pytest.mark.parametrize(

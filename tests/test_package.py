@@ -31,7 +31,7 @@ def test_the_wheel_has_configs_and_samples(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "configs/stgcn_mads.py",
-        "configs/models/stgcn.py",
+        "configs/training/modern.py",
         "sample_videos/performers.json",
         "cli/train.py",
     ):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos
@@ -31,18 +32,20 @@ def command(
     coding = CodingOptions(height=height, fps=fps)
     with console.Bars() as on_progress:
         batch = cut_videos(videos, options, coding, Cache(cache_dir), out, on_progress)
-    rows = [(video, entry.manifest["clips"]) for video, entry in batch.results]
+    rows = [(video, entry.manifest.clips) for video, entry in batch.results]
     if json:
         console.as_json(
             {
-                "videos": [{"path": str(v), "clips": clips} for v, clips in rows],
+                "videos": [
+                    {"path": str(v), "clips": [asdict(c) for c in clips]} for v, clips in rows
+                ],
                 "failed": console.failed_json(batch.failed),
             }
         )
     else:
         total = sum(len(clips) for _, clips in rows)
         table = [
-            (v, len(clips), sum(c["frames"] for c in clips), f"{clips[-1]['end_s']:.1f}")
+            (v, len(clips), sum(c.frames for c in clips), f"{clips[-1].end_s:.1f}")
             for v, clips in rows
         ]
         console.table(

@@ -46,7 +46,7 @@ class Finding:
 def command(json: Json = False) -> None:
     """Look at everything skelact needs: versions, ffmpeg, GPU, each estimator; with the one command
     that mends what is broken."""
-    findings = [*_packages(), _ffmpeg(), _opencv(), _torch(), _blazepose(), *_mmpose(), _data()]
+    findings = [*_packages(), _ffmpeg(), _opencv(), _torch(), *_estimators(), _data()]
     broken = [f for f in findings if f.needed and not f.ok]
     if json:
         console.as_json(
@@ -118,43 +118,44 @@ def _torch() -> Finding:
     return Finding("device", True, "CPU (no GPU that torch can use)")
 
 
-def _blazepose() -> Finding:
-    """Run it, on an empty picture: importing proves little."""
+def _estimators() -> list[Finding]:
+    """The state of every estimator. The one that needs neither a GPU nor downloads is run as well,
+    because an import alone proves little."""
+    from skelact.pose import registry
+    from skelact.pose.base import EstimatorSpec, estimator_specs
+
+    default = registry.fallback()
+
+    def finding(spec: EstimatorSpec) -> Finding:
+        status = spec.status()
+        if spec is default and status.ready:
+            return _run_estimator(spec.name)
+        return Finding(spec.name, status.ready, status.text, status.fix, needed=spec is default)
+
+    return [finding(spec) for spec in estimator_specs().values()]
+
+
+def _run_estimator(name: str) -> Finding:
+    """Run an estimator on an empty frame."""
     import numpy as np
 
     from skelact.pose.base import FrameRef, PoseOptions
-    from skelact.pose.blazepose import INSTALL, BlazePose
+    from skelact.pose.registry import open_estimator
 
+    frame = FrameRef(video=0, frame=0, fps=15.0, image=np.zeros((64, 64, 3), np.uint8))
     try:
-        estimator = BlazePose(PoseOptions(max_persons=1))
-        people = list(estimator.run([FrameRef(0, 0, 15.0, np.zeros((64, 64, 3), np.uint8))]))
-        return Finding("blazepose", len(people) == 1, f"runs; weights {estimator.fingerprint}")
+        estimator = open_estimator(PoseOptions(estimator=name, max_persons=1))
+        people = list(estimator.run([frame]))
+        return Finding(name, len(people) == 1, f"runs; weights {estimator.fingerprint}")
     except SkelactError as error:
         return Finding(
-            "blazepose",
+            name,
             False,
             error.message,
             error.hint if error.hint != "skelact doctor" else _LIBRARIES,
         )
     except (ImportError, OSError) as error:
-        return Finding(
-            "blazepose",
-            False,
-            f"mediapipe does not load: {error}",
-            _LIBRARIES if ".so" in str(error) else INSTALL,
-        )
-
-
-def _mmpose() -> list[Finding]:
-    from skelact.pose import weights
-    from skelact.pose.base import RTMO, RTMPOSE
-
-    found = []
-    for name in (*RTMO, *RTMPOSE):
-        state = weights.state(name)
-        ready = state.startswith("ready")
-        found.append(Finding(name, ready, state, "" if ready else weights.mend(name), needed=False))
-    return found
+        return Finding(name, False, f"{name} cannot be imported: {error}", _LIBRARIES)
 
 
 def _data() -> Finding:

@@ -67,7 +67,7 @@ def command(
     """Find the people in videos: clips, keypoints (one JSON a frame), sequences. Cached; a second
     run does nothing."""
     from skelact.cache import Cache
-    from skelact.stages.cut import output_names
+    from skelact.files import output_names
     from skelact.stages.poses import export_poses
     from skelact.stages.sequences import extract
     from skelact.video.probe import find_videos
@@ -121,30 +121,33 @@ def _plain(extracted: Any) -> dict[str, Any]:
         "path": str(extracted.path),
         "poses": str(extracted.poses.path),
         "sequences": str(extracted.sequences.path),
-        "estimator": extracted.poses.manifest["estimator"],
-        "clips": len(extracted.sequences.manifest["clips"]),
-        **extracted.counts,
+        "estimator": extracted.poses.manifest.estimator,
+        "clips": len(extracted.sequences.manifest.clips),
+        "frames": extracted.poses.manifest.frames,
+        "frames_with_people": extracted.poses.manifest.frames_with_people,
+        "people_found": extracted.poses.manifest.people_found,
+        "persons": extracted.poses.manifest.persons,
     }
 
 
 def _summary(batch: Any, seconds: float) -> None:
     rows, totals = [], [0, 0, 0]
     for e in batch.results:
-        clips = e.sequences.manifest["clips"]
-        empty = sum(not c["persons"] for c in clips)
-        c = e.counts
+        clips = e.sequences.manifest.clips
+        empty = sum(not clip.persons for clip in clips)
+        poses = e.poses.manifest
         note = f"{empty} without people" if empty else ""
         rows.append(
             (
                 console.short(e.path),
                 len(clips),
-                c["frames"],
-                f"{c['frames_with_people'] / max(c['frames'], 1):.0%}",
-                c["persons"],
+                poses.frames,
+                f"{poses.frames_with_people / max(poses.frames, 1):.0%}",
+                poses.persons,
                 note,
             )
         )
-        for i, value in enumerate((len(clips), c["frames"], c["frames_with_people"])):
+        for i, value in enumerate((len(clips), poses.frames, poses.frames_with_people)):
             totals[i] += value
     if not batch.done and batch.cached and not batch.failed:
         console.say(
@@ -164,9 +167,9 @@ def _summary(batch: Any, seconds: float) -> None:
         console.table(
             "", ("video", ">clips", ">frames", ">with people", ">persons", ""), rows, footer
         )
-    new = sum(e.counts["frames"] for e in batch.done)
+    new = sum(e.poses.manifest.frames for e in batch.done)
     if batch.done:
-        estimator = batch.done[0].poses.manifest["estimator"]
+        estimator = batch.done[0].poses.manifest.estimator
         console.say(
             f"{new} frames in {seconds:.0f} s with {estimator} "
             f"({new / max(seconds, 1e-9):.0f} frames/s), {len(batch.cached)} videos from "

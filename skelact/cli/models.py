@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +32,7 @@ def table(
     if context.invoked_subcommand is not None:
         return
     from skelact.inference import zoo
-    from skelact.pose import weights
+    from skelact.pose.base import estimator_specs
     from skelact.sequence.streams import STREAMS
 
     networks = _networks(skeleton, classes, _trained(runs))
@@ -41,7 +40,7 @@ def table(
         {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
         for r in zoo.shipped_models()
     ]
-    estimators = [{"name": n, "state": weights.state(n)} for n in weights.names()]
+    estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
         console.as_json(
             {
@@ -77,20 +76,29 @@ def table(
 
 
 def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict[str, Any]]:
-    from skelact.models import build
-    from skelact.models.cards import MODEL_CARDS
+    from skelact.models import SPECS, build
     from skelact.models.profile import multiply_adds, parameters
     from skelact.skeletons import load_skeleton
 
     layout = load_skeleton(skeleton)
     out = []
-    for entry in MODEL_CARDS:
-        persons, frames, channels = entry.shape
-        net = build(entry.name, classes, layout, channels, persons)
+    for spec in SPECS.values():
+        persons, frames, channels = spec.clip_shape
+        net = build(spec.name, classes, layout, channels, persons)
         size = parameters(net)
         cost = multiply_adds(net, (1, persons, frames, len(layout.joints), channels))
-        row = asdict(entry) | {"parameters": size, "gmacs": round(cost / 1e9, 3)}
-        out.append(row | {"checkpoint": trained.get(entry.name)})
+        row = {
+            "name": spec.name,
+            "summary": spec.summary,
+            "paper": spec.paper,
+            "accuracy": spec.accuracy,
+            "source": spec.source,
+            "shape": spec.clip_shape,
+            "parameters": size,
+            "gmacs": round(cost / 1e9, 3),
+            "checkpoint": trained.get(spec.name),
+        }
+        out.append(row)
     return out
 
 

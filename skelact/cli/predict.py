@@ -69,11 +69,11 @@ def command(
 ) -> None:
     """Say who does what, and when, in one video or a thousand."""
     from skelact.cache import Cache
+    from skelact.files import output_names
     from skelact.inference import zoo
     from skelact.inference.predictor import Predictor
     from skelact.interop.checkpoints import ForeignOptions
     from skelact.report import writers
-    from skelact.stages import cut
 
     options = PredictOptions(
         step=step,
@@ -93,7 +93,7 @@ def command(
         console.say(f"using the newest run, {zoo.latest_run()}")
     with console.Bars() as on_progress:
         batch = predictor.predict_many(videos, Cache(cache_dir), on_progress, poses_from)
-        names = cut.output_names([r.path for r in batch.results])
+        names = output_names([r.path for r in batch.results])
         for form, target, write in (
             ("srt", srt, writers.write_srt),
             ("mp4", overlay, _write_overlay),

@@ -28,7 +28,7 @@ def command(
         Path | None, typer.Option(help="where the dataset lies", show_default=False)
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="a network of configs/models", show_default=False)
+        str | None, typer.Option(help="a network of `skelact models`", show_default=False)
     ] = None,
     config: Annotated[
         str | None, typer.Option(help="a recipe of configs/ by name, or a .py file")

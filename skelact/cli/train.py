@@ -32,7 +32,7 @@ def command(
     data: _Data = None,
     model: Annotated[
         str | None,
-        typer.Option(help="a network of configs/models [default: stgcn]", show_default=False),
+        typer.Option(help="a network of `skelact models` [default: stgcn]", show_default=False),
     ] = None,
     config: Annotated[
         str | None, typer.Option(help="a recipe of configs/ by name, or a .py file")

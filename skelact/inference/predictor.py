@@ -32,7 +32,6 @@ from skelact.options import PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton
 from skelact.stages.poses import Extracted, poses_of
 from skelact.stages.sequences import stack_poses
 from skelact.types import (
@@ -162,11 +161,11 @@ class Predictor:
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
-    ) -> BatchResult:
+    ) -> BatchResult[VideoPrediction]:
         """A VideoPrediction for each video among files, folders and glob patterns; videos that
         cannot be used are listed as failed."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
-        batch = BatchResult(failed=failed)
+        batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
         for start in range(0, len(videos), _VIDEOS_AT_ONCE):
@@ -223,7 +222,7 @@ class Predictor:
     ) -> None:
         if not videos:
             return
-        source = Skeleton.from_dict(videos[0].poses.manifest["skeleton"])
+        source = videos[0].poses.manifest.skeleton
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
             missing = missing_joints(skeleton, source)
             if missing:

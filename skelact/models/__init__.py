@@ -1,53 +1,29 @@
-"""The networks, behind one door: build(name, classes=…, skeleton=…) -> a module from (N, M, T, V,
-C) to logits (N, classes)."""
+"""The networks. `SPECS` lists them, `build` makes one.
+
+To add a network, write a module in this package that defines a `Backbone` and `SPECS`, a tuple of
+`ModelSpec`."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 from skelact.errors import ConfigError
-from skelact.models.aagcn import AAGCN
-from skelact.models.asgcn import ASGCN
 from skelact.models.base import ActionClassifier
-from skelact.models.ctrgcn import CTRGCN
-from skelact.models.ddnet import DDNet
-from skelact.models.esan import ESAN
-from skelact.models.kth import KTHNet
-from skelact.models.msg3d import MSG3D
-from skelact.models.rocket import Rocket
-from skelact.models.sgn import SGN
-from skelact.models.stgcn import PLUS_PLUS, STGCN
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 from skelact.types import nearest
 
-# name -> backbone class and the arguments that make it this network
-MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "stgcn": (STGCN, {}),
-    "stgcn-kth": (KTHNet, {}),
-    "stgcnpp": (STGCN, PLUS_PLUS),
-    "asgcn": (ASGCN, {}),
-    "aagcn": (AAGCN, {}),
-    "2s-agcn": (AAGCN, {"attention": False}),
-    "agcn": (AAGCN, {"attention": False, "original": True}),
-    "ctrgcn": (CTRGCN, {}),
-    "msg3d": (MSG3D, {}),
-    "sgn": (SGN, {}),
-    "esan": (ESAN, {}),
-    "ddnet": (DDNet, {}),
-    "rocket": (Rocket, {}),
-}
 
-
-def accepts(name: str, argument: str) -> bool:
-    """Whether the network takes this argument, which training knows of its clips."""
-    return name in MODELS and argument in inspect.signature(MODELS[name][0]).parameters
-
-
-def is_closed_form(name: str) -> bool:
-    """Whether only the network's head is learnt, in closed form: its backbone then has
-    `fit_scaler(clips)`."""
-    return name in MODELS and getattr(MODELS[name][0], "is_closed_form", False)
+def spec(name: str) -> ModelSpec:
+    """The network of that name. Raises ConfigError if there is none."""
+    if name not in SPECS:
+        raise ConfigError(
+            f"no model is called {name!r}{nearest(name, SPECS)}", f"one of {', '.join(SPECS)}"
+        )
+    return SPECS[name]
 
 
 def build(
@@ -56,18 +32,36 @@ def build(
     skeleton: Skeleton,
     in_channels: int = 3,
     persons: int = 1,
-    dropout: float = 0.0,
     **kwargs: Any,
 ) -> ActionClassifier:
-    """The named network for that many classes and that skeleton; `dropout` is the head's, `kwargs`
-    are the backbone's. ConfigError for an unknown name or argument."""
-    if name not in MODELS:
-        raise ConfigError(
-            f"no model is called {name!r}{nearest(name, MODELS)}", f"one of {', '.join(MODELS)}"
-        )
-    backbone, fixed = MODELS[name]
+    """The named network, with fresh weights, for a number of classes and a joint layout.
+
+    `kwargs` are arguments of the backbone, except `dropout`, which is the head's. Raises
+    ConfigError for an unknown name or argument, or for a value that the network refuses."""
+    network = spec(name)
+    arguments = {**network.kwargs, **kwargs}
+    dropout = arguments.pop("dropout", 0.0)
     try:
-        body = backbone(skeleton, in_channels, persons, **(fixed | kwargs))
-        return ActionClassifier(body, classes, dropout)
+        backbone = network.backbone(skeleton, in_channels, persons, **arguments)
+        return ActionClassifier(backbone, classes, dropout)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"model {name}: {error}", "see configs/models for its options") from error
+        known = list(inspect.signature(network.backbone).parameters)[3:]
+        raise ConfigError(
+            f"model {name}: {error}", f"its options are {', '.join([*known, 'dropout'])}"
+        ) from error
+
+
+def discover() -> dict[str, ModelSpec]:
+    """The specs of all modules in this package, by name and in alphabetical order. Raises
+    ValueError if two networks have the same name."""
+    found: dict[str, ModelSpec] = {}
+    for info in pkgutil.iter_modules(__path__, f"{__name__}."):
+        specs: tuple[ModelSpec, ...] = getattr(importlib.import_module(info.name), "SPECS", ())
+        for network in specs:
+            if network.name in found:
+                raise ValueError(f"two networks are called {network.name!r}")
+            found[network.name] = network
+    return dict(sorted(found.items()))
+
+
+SPECS = discover()

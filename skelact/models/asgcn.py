@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import stage_plan
+from skelact.models.base import Backbone, stage_plan
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, Residual, graph_convolution
+from skelact.models.layers import DataBN, GraphConvolution, Residual
 from skelact.models.link_inference import LinkInference
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 CELLS = 5  # frames left before the prediction head's last convolution over time
@@ -31,6 +32,7 @@ class LinkedGCN(nn.Module):
         self.share = share
         self.conv = nn.Conv2d(channels, out * (len(a) + actional), 1)
         self.bn = nn.BatchNorm2d(out)
+        self.graph_convolution = GraphConvolution()
 
     def forward(self, x: Tensor, actional: Tensor) -> Tensor:
         """x (N, C, T, V), actional (N, K', V, V) -> (N, out, T, V)."""
@@ -38,8 +40,8 @@ class LinkedGCN(nn.Module):
         assert self.conv.bias is not None
         weight = self.conv.weight.view(k + actional.shape[1], -1, x.shape[1])
         bias = self.conv.bias.view(len(weight), -1)
-        y = graph_convolution(x, self.A * self.mask, weight[:k], bias[:k])
-        y = y + self.share * graph_convolution(x, actional, weight[k:], bias[k:])
+        y = self.graph_convolution(x, self.A * self.mask, weight[:k], bias[:k])
+        y = y + self.share * self.graph_convolution(x, actional, weight[k:], bias[k:])
         return F.relu(self.bn(y))
 
 
@@ -120,9 +122,9 @@ class ForecastHead(nn.Module):
         return y.view(b, self.horizon, self.dims, v).transpose(2, 3)
 
 
-class ASGCN(nn.Module):
+class ASGCN(Backbone):
     """The backbone. Training has two phases: `pretraining_loss` teaches the link inference alone,
-    then `train_features` gives the recogniser's features and the cost of its forecast of the last
+    then `forward_train` gives the recogniser's features and the cost of its forecast of the last
     `horizon` frames, which it does not see.
 
     Flags of the published code: `noise_in_eval` (links are drawn in evaluation too), `active_aim`
@@ -130,6 +132,8 @@ class ASGCN(nn.Module):
     `repeat_block` (the second block runs twice on the same input), `mixed_layout` (steps and
     coordinates of the forecast are exchanged). `finetune_aim` trains the link inference in the
     second phase as well, as the text says."""
+
+    has_pretraining = True
 
     def __init__(
         self,
@@ -180,6 +184,9 @@ class ASGCN(nn.Module):
             self.out_channels, in_channels, horizon, a, actional, share, tcn_dropout, mixed_layout
         )
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         return self._features(x, self.links(x))
@@ -225,13 +232,27 @@ class ASGCN(nn.Module):
         """What the second phase leaves alone."""
         return [] if self.finetune_aim else list(self.aim.parameters())
 
-    def train_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_train(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features of all but the last `horizon` frames, and the weighted mean square error of the
         forecast of those, first person. Too short a clip is seen whole and costs nothing."""
         if x.shape[2] <= self.horizon:
-            return self(x), x.new_zeros(())
+            return self(x), None
         seen, future = x[:, :, : -self.horizon], x[:, :, -self.horizon :]
         actional = self.links(seen)
         features = self._features(seen, actional)
         foretold = self._foretold(seen, features, actional)
         return features, self.forecast_weight * F.mse_loss(foretold[:, 0].float(), future[:, 0])
+
+
+SPECS = (
+    ModelSpec(
+        name="asgcn",
+        backbone=ASGCN,
+        summary="AS-GCN: structural and inferred links, forecast; trained in two phases",
+        paper="Li et al. 2019, Actional-Structural Graph Convolutional Networks",
+        accuracy="NTU60: 86.8 xsub, 94.2 xview",
+        source="the paper",
+        clip_shape=(2, 290, 3),
+        benchmark_batch=2,
+    ),
+)

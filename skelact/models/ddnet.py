@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skelact.models.base import Backbone
 from skelact.models.kinematic_features import MotionFeatures
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 
@@ -23,7 +25,7 @@ class ConvBlock(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2))
 
 
-class DDNet(nn.Module):
+class DDNet(Backbone):
     """The backbone. The first `dims` channels are coordinates; `width` is the paper's number of
     filters (16, 32 or 64), `hidden` the size of the two fully connected layers before the head.
     ValueError for an unknown feature, or for several streams in one input."""
@@ -89,3 +91,17 @@ class DDNet(nn.Module):
         y = torch.cat([self.branches[k](v) for k, v in self.features(x).items()], dim=1)
         y = self.hidden(self.body(y).amax(dim=2, keepdim=True))
         return y.reshape(n, m, *y.shape[1:])
+
+
+SPECS = (
+    ModelSpec(
+        name="ddnet",
+        backbone=DDNet,
+        summary="DD-Net with 32 filters: distances between joints, and motion at two speeds",
+        paper="Yang et al. 2019, DD-Net: joint distances and motion at two speeds",
+        accuracy="JHMDB, annotated joints: 78.0",
+        source="the authors' repository, 0.50 M parameters (32 filters)",
+        clip_shape=(1, 32, 3),
+        data_arguments=frozenset({"dims"}),
+    ),
+)

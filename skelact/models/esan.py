@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import DataBN, FrameConv, is_published
+from skelact.models.base import Backbone
+from skelact.models.layers import DataBN, FrameConv
 from skelact.models.sgn import Embed, one_hot_positions
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 Kind = Literal["ST", "S1", "S2", "T1", "T2", "V"]
@@ -55,20 +57,22 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        # frames that know nothing of each other need no graph where they are dropped
-        early = self.kind in ("S1", "V") and not is_published()
-        seen = x[:, :, :: self.stride] if early else x
-        theta = self.theta(seen)
-        phi = self.phi(seen) if hasattr(self, "phi") else theta
-        y = self._attend(theta, phi, self.g(seen))
-        y = y if early else y[:, :, :: self.stride]
+        y = self.attend(x)
         if hasattr(self, "h"):
             y = self.h(y)
         return F.relu(self.bn(y) + self.residual_bn(self.residual(x)))
 
-    def _attend(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
-        """Each (N, C, T, V). Positions that attend become rows, what is shared by all of them
-        columns."""
+    def attend(self, x: Tensor) -> Tensor:
+        """f(x) g(x) of every `stride`-th frame: (N, C, T, V) -> (N, E, T / stride, V)."""
+        if self.kind in ("S1", "V"):  # frames do not attend to each other: drop them first
+            return self.attention(x[:, :, :: self.stride])
+        return self.attention(x)[:, :, :: self.stride]
+
+    def attention(self, x: Tensor) -> Tensor:
+        """f(x) g(x): (N, C, T, V) -> (N, E, T, V). The positions that attend to each other become
+        the rows of a batched matrix product."""
+        theta, g = self.theta(x), self.g(x)
+        phi = self.phi(x) if hasattr(self, "phi") else theta
         n, c, t, v = g.shape
         to_rows, rows = {
             "ST": ((0, 2, 3, 1), (n, t * v)),
@@ -85,7 +89,7 @@ class AttentionBlock(nn.Module):
         return y.permute(0, 3, 2, 1) if to_rows[1] == 3 else y.permute(0, 3, 1, 2)
 
 
-class ESAN(nn.Module):
+class ESAN(Backbone):
     """The backbone. `bones` appends the bones to the joints; leave it off for an input that has
     them already. `frames` is the number of frame embeddings; a clip of another length is read as
     the same span of time."""
@@ -127,6 +131,9 @@ class ESAN(nn.Module):
         )
         self.out_channels = widths[-1]
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[block] for block in self.blocks]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         n, m, t = x.shape[:3]
@@ -140,3 +147,17 @@ class ESAN(nn.Module):
         for block in self.blocks:
             z = block(z)
         return cast(Tensor, z.reshape(n, m, *z.shape[1:]))
+
+
+SPECS = (
+    ModelSpec(
+        name="esan",
+        backbone=ESAN,
+        summary="self-attention over joints; joints and bones, 20 frames, 0.89 million parameters",
+        paper="the efficient self-attention network: joints and bones, semantics",
+        accuracy="NTU60: 90.5 xsub, 96.1 xview; NTU120: 85.7, 86.8; Kinetics 37.6",
+        source="the paper",
+        clip_shape=(1, 20, 3),
+        benchmark_batch=64,
+    ),
+)

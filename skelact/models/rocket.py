@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from skelact.models.base import Backbone
 from skelact.models.kinematic_features import MotionFeatures
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 _SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
@@ -21,13 +23,13 @@ _SLOPE = 4.0  # of the sigmoid that stands for "positive"
 POOLINGS = 5
 
 
-class Rocket(nn.Module):
+class Rocket(Backbone):
     """The backbone: `kernels` random convolutions, each over a few random rows, pooled over time
     into the share of positive values, maximum, minimum, mean and deviation. `seed` draws them; they
     are kept in the checkpoint. ValueError as MotionFeatures, or if `kernels` is no multiple of
     four."""
 
-    is_closed_form = True
+    closed_form = True
 
     def __init__(
         self,
@@ -97,3 +99,18 @@ class Rocket(nn.Module):
             positive = torch.sigmoid(_SLOPE * y).mean(dim=2)
             pooled += [positive, y.amax(2), y.amin(2), y.mean(2), y.std(2, correction=0)]
         return torch.cat(pooled, dim=1).reshape(n, m, -1, 1, 1)
+
+
+SPECS = (
+    ModelSpec(
+        name="rocket",
+        backbone=Rocket,
+        summary="2,000 random convolutions and a linear layer in closed form: trained in seconds",
+        paper="Dempster et al. 2020, ROCKET: random convolutions, a head in closed form",
+        accuracy="none for skeletons",
+        source="the paper is about time series",
+        clip_shape=(1, 32, 3),
+        data_arguments=frozenset({"dims", "seed"}),
+        train={"epochs": 1, "repeat": 4},
+    ),
+)

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.layers import DataBN, is_published
+from skelact.models.base import Backbone
+from skelact.models.foreign import ForeignArguments, ForeignFormat, State
+from skelact.models.layers import DataBN
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 
@@ -52,7 +55,7 @@ def one_hot_positions(count: int, known: int, like: Tensor) -> Tensor:
     return F.one_hot(at, known).to(like.dtype).t()[None, :, :, None]
 
 
-class SGN(nn.Module):
+class SGN(Backbone):
     """The backbone. `frames` is the number of frame embeddings."""
 
     def __init__(
@@ -92,17 +95,16 @@ class SGN(nn.Module):
         for gcn in (self.gcn1, self.gcn2, self.gcn3):
             nn.init.zeros_(gcn.conv.weight)
 
+    def stages(self) -> list[list[nn.Module]]:
+        return [[self.compute_A1, self.gcn1], [self.compute_A2, self.gcn2], [self.gcn3]]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T, 1); with `original` the time is pooled by its maximum
         and T' is 1."""
         n, m, t = x.shape[:3]
         motion = self.motion(x)
         x = self.joint_embed(self.joint_bn(x)) + self.motion_embed(self.motion_bn(motion))
-        joints = one_hot_positions(self.joints, self.joints, x).transpose(2, 3)
-        frames = one_hot_positions(t, self.frames, x)
-        if is_published():  # embeds the same code at every position of every sample
-            joints = joints.expand(n * m, -1, t, -1)
-            frames = frames.expand(n * m, -1, -1, self.joints)
+        joints, frames = self.codes(x)
         x = torch.cat([x, self.s_embed(joints).expand(n * m, -1, t, -1).to(x.dtype)], dim=1)
         left = self.compute_A1(x).permute(0, 2, 3, 1)
         graph = torch.softmax(left @ self.compute_A2(x).permute(0, 2, 1, 3), dim=-1)
@@ -114,6 +116,12 @@ class SGN(nn.Module):
             x = x.amax(dim=2, keepdim=True)
         return x.reshape(n, m, *x.shape[1:])
 
+    def codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One-hot codes of the joints (1, V, 1, V) and of the frames (1, frames, T, 1) of
+        x (N, C, T, V)."""
+        joints = one_hot_positions(self.joints, self.joints, x).transpose(2, 3)
+        return joints, one_hot_positions(x.shape[2], self.frames, x)
+
     def motion(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C): x_t - x_(t - 1), first 0, in the original; PYSKL has x_(t + 1) - x_t
         with a frame of zeros after the last."""
@@ -121,3 +129,26 @@ class SGN(nn.Module):
         if self.original:
             return torch.cat([empty, x[:, :, 1:] - x[:, :, :-1]], dim=2)
         return torch.cat([x[:, :, 1:], empty], dim=2) - x
+
+
+def _read(state: State) -> ForeignArguments:
+    base_channels, joints = state["s_embed.0.conv.weight"].shape[:2]
+    frames = state["t_embed.0.conv.weight"].shape[1]
+    channels = state["joint_embed.0.conv.weight"].shape[1]
+    kwargs = {"base_channels": base_channels, "frames": frames}
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=2)
+
+
+SPECS = (
+    ModelSpec(
+        name="sgn",
+        backbone=SGN,
+        summary="SGN: joint and frame semantics, 20 frames, 0.69 million parameters",
+        paper="Zhang et al. 2020, Semantics-Guided Neural Networks",
+        accuracy="NTU60: 89.0 xsub, 94.5 xview",
+        source="the paper",
+        clip_shape=(1, 20, 3),
+        foreign=ForeignFormat(key="t_embed.", read=_read),
+        benchmark_batch=64,
+    ),
+)

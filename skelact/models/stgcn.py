@@ -4,15 +4,18 @@ whose published weights they load."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import StagedBackbone, stage_plan
+from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
+from skelact.models.specs import PYSKL_ZOO, ModelSpec
 from skelact.skeletons import Skeleton
 
 
@@ -77,11 +80,73 @@ class STGCN(StagedBackbone):
         super().__init__(data_bn, blocks, s.out)
 
 
-# what makes an ST-GCN an ST-GCN++: a learnt adjacency, residuals inside the graph convolution, six
-# temporal branches
-PLUS_PLUS = {
-    "graph_mode": "spatial",
-    "adaptive": "init",
-    "with_res": True,
-    "tcn_type": "dilated",
-}
+def _read(state: State) -> ForeignArguments:
+    """What the weights of ST-GCN and ST-GCN++ have in common."""
+    a, conv = state["gcn.0.gcn.A"], state["gcn.0.gcn.conv.weight"]
+    subsets, joints = a.shape[:2]
+    channels = conv.shape[1] // (subsets if _is_post(state) else 1)
+    data_bn_type, persons = read_data_bn(state, joints, channels)
+    kwargs = read_stages(state, "gcn", "gcn.bn")
+    kwargs |= {"max_hop": max(1, (subsets - 1) // 2), "data_bn_type": data_bn_type}
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
+
+
+def _read_stgcn(state: State) -> ForeignArguments:
+    common, mask = _read(state), state.get("gcn.0.gcn.PA")
+    adaptive = "init" if mask is None else "importance" if mask.median() > 0.5 else "offset"
+    form = {
+        "adaptive": adaptive,
+        "conv_pos": "post" if _is_post(state) else "pre",
+        "with_res": "gcn.0.gcn.down.0.weight" in state,
+    }
+    return replace(common, kwargs=common.kwargs | form)
+
+
+def _is_post(state: State) -> bool:
+    """Whether the convolution comes after the joints are gathered (`conv_pos`)."""
+    outputs, width = len(state["gcn.0.gcn.conv.weight"]), len(state["gcn.0.gcn.bn.weight"])
+    return outputs == width and len(state["gcn.0.gcn.A"]) > 1
+
+
+_STGCN = ModelSpec(
+    name="stgcn",
+    backbone=STGCN,
+    summary="ST-GCN as in PYSKL: 10 blocks, 64 to 256 channels, 3.1 million parameters",
+    paper="Yan et al. 2018, Spatial Temporal Graph Convolutional Networks",
+    accuracy="2D: joint 88.95, 4 streams 92.34; 3D: joint 88.11, 4 streams 90.39",
+    source=PYSKL_ZOO,
+    foreign=ForeignFormat(key="gcn.0.tcn.conv.", absent=("gcn.0.gcn.conv_a.",), read=_read_stgcn),
+)
+SPECS = (
+    _STGCN,
+    replace(
+        _STGCN,
+        name="stgcn_small",
+        summary="ST-GCN with half the channels and 6 blocks, for small datasets and machines",
+        accuracy="none",
+        source="not published",
+        kwargs={
+            "base_channels": 32,
+            "num_stages": 6,
+            "inflate_stages": (3, 5),
+            "down_stages": (3, 5),
+            "dropout": 0.2,
+        },
+        foreign=None,
+    ),
+    ModelSpec(
+        name="stgcnpp",
+        backbone=STGCN,
+        summary="ST-GCN++: learnt adjacency, six temporal branches, 1.4 million parameters",
+        paper="Duan et al. 2022, PYSKL (ST-GCN++)",
+        accuracy="2D: joint 89.29, 4 streams 92.77; 3D: joint 89.14, 4 streams 91.87",
+        source=PYSKL_ZOO,
+        kwargs={
+            "graph_mode": "spatial",
+            "adaptive": "init",
+            "with_res": True,
+            "tcn_type": "dilated",
+        },
+        foreign=ForeignFormat(key="gcn.0.tcn.branches.", read=_read),
+    ),
+)

@@ -166,4 +166,4 @@ def _record(record: dict[str, Any], joints: int) -> PersonPose:
     xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])
     identity = record.get("idx", record.get("track_id", -1))
     identity = identity[0] if isinstance(identity, list) else identity
-    return PersonPose(xy, np.clip(values[:, 2], 0, 1), None, int(identity))
+    return PersonPose(xy, np.clip(values[:, 2], 0, 1), person_id=int(identity))

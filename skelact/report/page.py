@@ -18,6 +18,7 @@ from skelact.schemas import (
     PREDICTIONS,
     RESULT,
     SPLIT,
+    EpochLog,
     Predictions,
     RunConfig,
     RunResult,
@@ -82,7 +83,6 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
     result = load_json(run / RESULT, RunResult)
     recipe = load_json(run / CONFIG, RunConfig).recipe
     split = load_json(run / SPLIT, SplitDocument)
-    log = load_log(run / LOG)
     scores = result.scores
     parts = [
         _numbers(
@@ -94,11 +94,7 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         _split_statement(split, result.clips),
         "<h2>Training</h2>",
         _image(run / "curves.png"),
-        f"<p>Best epoch {result.best_epoch} of {result.epochs}; {result.seconds:.0f} s on "
-        f"{_text(result.device)}, peak memory {result.memory_mb:,} MB; last learning rate "
-        f"{log[-1].lr:.2g}.</p>"
-        if log
-        else "",
+        _training(result, load_log(run / LOG)),
         "<h2>Classes</h2>",
         _classes(result),
         _image(run / "confusion.png"),
@@ -107,6 +103,15 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         _settings(recipe),
     ]
     return _page(f"{run.name}: {recipe['model']['name']} on {_data_name(recipe)}", parts)
+
+
+def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
+    """One paragraph about epochs, time and memory."""
+    cost = f"{result.seconds:.0f} s on {_text(result.device)}, peak memory {result.memory_mb:,} MB"
+    if not log:
+        return f"<p>Trained in closed form, without epochs; {cost}.</p>"
+    epochs = f"Best epoch {result.best_epoch} of {result.epochs}"
+    return f"<p>{epochs}; {cost}; last learning rate {log[-1].lr:.2g}.</p>"
 
 
 def _data_name(recipe: Sections) -> str:

@@ -59,10 +59,10 @@ def _frames_to_draw(data: Packed, n: int) -> tuple[list[Any], int]:
     values = np.asarray(data.keypoints[data.offsets[n] : data.offsets[n + 1]])
     every = max(1, len(values) // _FRAMES)
     xy = values[..., :2]
-    if data.meta["dims"] == 3:  # front view: the vertical axis is the one of larger extent
+    if data.dims == 3:  # front view: the vertical axis is the one of larger extent
         extent = [np.nanmax(values[..., a]) - np.nanmin(values[..., a]) for a in (1, 2)]
         up = 2 if extent[1] > extent[0] else 1
-        sign = -1 if data.meta.get("upwards", True) else 1
+        sign = -1 if data.y_up else 1
         xy = np.stack([values[..., 0], sign * values[..., up]], axis=-1)
     frames = [
         [

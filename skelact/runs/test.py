@@ -17,7 +17,7 @@ from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
 from skelact.schemas import BEST, SPLIT, RunResult, SplitDocument, load_json, save_json
-from skelact.stages.dataset import Prepared, prepare
+from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import majority_class, measure, write_predictions
 from skelact.types import ProgressCallback, no_progress
@@ -30,7 +30,7 @@ class Tested:
     run: Path
     protocol: str
     scores: Scores
-    ready: Prepared
+    ready: ReadyDataset
     files: tuple[Path, ...]
 
 
@@ -48,7 +48,7 @@ def test(
     checkpoint = load_checkpoint(run / BEST)
     looks = {"dataset": {"mirrored_poses": False}}  # of training
     recipe = Recipe.from_dict(config.merge(checkpoint.recipe, looks, changes or {}))
-    ready = prepare(recipe, cache, data, on_progress)
+    ready = load_dataset(recipe, cache, data, on_progress)
     if ready.packed.classes != checkpoint.classes:
         raise CheckpointError(
             f"The data has other classes than {run}",
@@ -60,22 +60,29 @@ def test(
     device = resolve_device(recipe.train.device)
     clips = DeviceClips(ready.packed, device)
     majority = majority_class(ready.packed, np.flatnonzero(np.array(ready.subsets) == "train"))
-    size = recipe.train.batch_size
     net = fuse_conv_bn(build_network(checkpoint)).to(device)
-    scores, _, probs = measure(net, clips, ready.packed, rows, recipe.sampling, size, majority)
+    found = measure(
+        net,
+        clips,
+        ready.packed,
+        rows,
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+        majority=majority,
+    )
     files = (run / f"{name}.json", run / f"{name}_predictions.json")
     result = RunResult(
-        scores=scores,
+        scores=found.scores,
         classes=ready.packed.classes,
         protocol=ready.protocol,
         changes=changes or {},
     )
     save_json(files[0], result)
-    write_predictions(files[1], ready.packed, rows, probs)
-    return Tested(run, ready.protocol, scores, ready, files)
+    write_predictions(files[1], ready.packed, rows, found.probabilities)
+    return Tested(run, ready.protocol, found.scores, ready, files)
 
 
-def check_not_trained_on(run: Path, ready: Prepared) -> None:
+def check_not_trained_on(run: Path, ready: ReadyDataset) -> None:
     """Raises LeakingSplit if a test item of `ready` was used to train or validate the run."""
     videos = load_json(run / SPLIT, SplitDocument).videos
     trained = {*videos["train"], *videos["val"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,16 @@ from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
 from skelact.errors import ConfigError
 from skelact.metrics import Scores
-from skelact.models import is_closed_form
+from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
-from skelact.stages.dataset import Prepared, prepare
+from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training import closed_form, distributed
-from skelact.training.trainer import Plan, Trainer
+from skelact.training.plan import Initialiser, Plan
+from skelact.training.trainer import make_trainer
 from skelact.training.transfer import freeze, transfer
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
@@ -64,21 +64,14 @@ def train(
     <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
     unless `resume` takes it up."""
     device = resolve_device(recipe.train.device)  # before an hour of extraction
-    if is_closed_form(recipe.model["name"]):
-        closed_form.check(recipe.train)
+    if spec(recipe.model["name"]).backbone.closed_form:
+        closed_form.check_options(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
-        ready = prepare(recipe, cache, data, on_progress)
+        ready = load_dataset(recipe, cache, data, on_progress)
     default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name or default, resume))
     plain = recipe.as_dict()
-    about = {
-        "recipe": plain,
-        "estimator": ready.estimator,
-        "clip_s": recipe.clips.length_s or _usual_length(ready),
-        "split": ready.fingerprint,
-        "dataset": ready.collection.name,
-    }
     plan = Plan(
         packed=ready.packed,
         subsets=tuple(ready.subsets),
@@ -87,10 +80,14 @@ def train(
         sampling=recipe.sampling,
         augment=recipe.augment,
         options=recipe.train,
-        about=about,
-        initial=_initial(start, ready.packed, on_progress) if start else None,
+        recipe=plain,
+        estimator=ready.estimator,
+        clip_s=recipe.clips.length_s or _usual_length(ready),
+        split=ready.fingerprint,
+        dataset=ready.collection.name,
+        initialise=_initial(start, ready.packed, on_progress) if start else None,
     )
-    trainer = Trainer(plan, folder, on_progress)
+    trainer = make_trainer(plan, folder, on_progress)
     if rank == 0:
         save_json(folder / CONFIG, RunConfig(recipe=plain))
         save_json(folder / SPLIT, ready.split_document())
@@ -113,7 +110,7 @@ def train(
     )
 
 
-def _usual_length(ready: Prepared) -> float:
+def _usual_length(ready: ReadyDataset) -> float:
     """What nine of ten training clips do not exceed [s]: longer videos are walked in windows of
     it."""
     rows = np.array(ready.subsets) == "train"
@@ -121,16 +118,14 @@ def _usual_length(ready: Prepared) -> float:
     return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
 
 
-def _initial(
-    start: Start, data: Packed, on_progress: ProgressCallback
-) -> Callable[[ActionClassifier], list[nn.Module]]:
+def _initial(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
     """Loads the weights of a run or checkpoint and freezes."""
     path = start.checkpoint
     checkpoint = load_checkpoint(path / BEST if path.is_dir() else path)
 
     def load(net: ActionClassifier) -> list[nn.Module]:
         found = transfer(net, data.skeleton, data.classes, checkpoint)
-        on_progress(Event("train", "notice", text=f"{path}: {found.sentence()}"))
+        on_progress(Event("train", "notice", text=f"{path}: {found.summary()}"))
         return freeze(net, start.freeze)
 
     return load
@@ -156,8 +151,11 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
     return folder
 
 
-def _plots(folder: Path, history: list[EpochLog], scores: Scores, classes: tuple[str, ...]) -> None:
+def _plots(
+    folder: Path, history: tuple[EpochLog, ...], scores: Scores, classes: tuple[str, ...]
+) -> None:
     from skelact.report import plots
 
-    plots.curves(history, folder / "curves.png")
+    if history:
+        plots.curves(history, folder / "curves.png")
     plots.confusion(scores.confusion, classes, folder / "confusion.png")

@@ -27,6 +27,7 @@ class Document(
 
 
 D = TypeVar("D", bound=Document)
+T = TypeVar("T")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,17 +38,26 @@ def load_json(path: Path, kind: type[D]) -> D:
     """The document in a JSON file. Raises the error of `kind` if the file is missing, damaged, or
     another kind of document."""
     try:
-        return parse_json(path.read_bytes(), kind)
+        content = path.read_bytes()
     except OSError as error:
         raise kind.error(f"{path} cannot be read: {error.strerror}", kind.hint) from error
+    return parse_json(content, kind, path)
+
+
+def parse_json(content: bytes, kind: type[D], path: Path) -> D:
+    """The document in the content of the file `path`. Raises the error of `kind` for anything
+    else."""
+    try:
+        return decode(content, msgspec.json.Decoder(kind))
     except msgspec.MsgspecError as error:
         raise kind.error(f"{path} cannot be used: {error}", kind.hint) from error
 
 
-def parse_json(content: bytes, kind: type[D]) -> D:
-    """The document in JSON text. Raises msgspec.MsgspecError for anything else."""
+def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What `decoder` makes of JSON text. Raises msgspec.MsgspecError for anything else, whatever
+    the text contains."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return decoder.decode(content)
     except (SkelactError, UnicodeDecodeError, RecursionError) as error:
         raise msgspec.ValidationError(str(error)) from error
 
@@ -58,7 +68,7 @@ def to_json(document: msgspec.Struct) -> bytes:
 
 
 def save_json(path: Path, document: Document) -> None:
-    """Write a document as JSON, whole or not at all. Raises the document's error."""
+    """Write a document as JSON, completely or not at all. Raises the document's error."""
     try:
         write_bytes(path, to_json(document))
     except OSError as error:
@@ -87,7 +97,7 @@ def load_tensors(path: Path, *kinds: type[D]) -> D:
 
 
 def save_tensors(path: Path, document: Document) -> None:
-    """Write a document with tensors, whole or not at all. Raises CheckpointError."""
+    """Write a document with tensors, completely or not at all. Raises CheckpointError."""
     write_tensors(path, to_plain(document))
 
 

@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import hashlib
+from typing import Any, ClassVar, Generic, TypeVar
 
-from skelact.errors import CacheError, DatasetError, SkelactError
+import msgspec
+
+from skelact.errors import CacheError, SkelactError
 from skelact.schemas.base import Document, Record
 from skelact.skeletons import Skeleton
 
 
 class CacheDocument(Document, frozen=True, kw_only=True):
-    """Base of what a cache entry says about itself."""
+    """Base of the documents in a cache."""
 
     error: ClassVar[type[SkelactError]] = CacheError
     hint: ClassVar[str] = "Run the command again; the entry will be regenerated."
+
+
+M = TypeVar("M")
+
+
+class FileRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Size in bytes and hash of one file of an entry."""
+
+    size: int
+    hash: str
+
+    @classmethod
+    def of(cls, content: bytes) -> FileRecord:
+        """Of a file with this content."""
+        return cls(len(content), hashlib.blake2b(content, digest_size=10).hexdigest())
+
+
+class Envelope(Record, Generic[M], frozen=True, kw_only=True):
+    """manifest.json of an entry: what all stages have in common, and the stage's own manifest."""
+
+    stage: str
+    key: str
+    created: str
+    files: dict[str, FileRecord]
+    manifest: M
+
+
+class FileHash(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Hash of a file's content while its size and modification time stay the same."""
+
+    size: int
+    mtime_ns: int
+    hash: str
+
+
+class ContentHashes(CacheDocument, tag="content-hashes", frozen=True, kw_only=True):
+    """Known hashes by absolute path."""
+
+    files: dict[str, FileHash]
 
 
 class Clip(Record, frozen=True, kw_only=True):
@@ -39,7 +81,7 @@ class ClipsManifest(CacheDocument, tag="clips", frozen=True, kw_only=True):
 
 
 class PosesManifest(CacheDocument, tag="poses", frozen=True, kw_only=True):
-    """Poses of one video: who estimated them, in which layout, and how many people were found."""
+    """Poses of one video. `people_found` counts persons per frame, `persons` the tracked ones."""
 
     source: str
     content: str
@@ -67,7 +109,7 @@ class SequenceClip(Record, frozen=True, kw_only=True):
 
 
 class SequencesManifest(CacheDocument, tag="sequences", frozen=True, kw_only=True):
-    """Clean sequences of one video, clip by clip."""
+    """Cleaned sequences of the clips of one video. `poses` is the key of the poses."""
 
     poses: str
     clip_options: dict[str, Any]
@@ -97,27 +139,28 @@ class PackedManifest(CacheDocument, tag="packed", frozen=True, kw_only=True):
     failed: tuple[FailedInput, ...] = ()
 
 
-class PackedSample(Record, frozen=True, kw_only=True):
-    """One clip of a packed dataset: class index, item index, frames per second; whether its poses
-    come from mirrored frames."""
-
-    id: str
-    label: int
-    item: int
-    fps: float
-    mirrored: bool = False
+AnyManifest = ClipsManifest | PosesManifest | SequencesManifest | PackedManifest
 
 
-class PackedMeta(Document, tag="packed-index", frozen=True, kw_only=True):
-    """The index beside the array of a packed dataset."""
-
-    error: ClassVar[type[SkelactError]] = DatasetError
+class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
+    """The index of a packed dataset. `offsets` (N + 1,) are the first frames of the N clips in the
+    array of all frames; `labels`, `items`, `fps`, `is_mirrored` and `ids` describe each clip (see
+    datasets.packed.Packed)."""
 
     dataset: str
-    offsets: tuple[int, ...]
-    samples: tuple[PackedSample, ...]
     classes: tuple[str, ...]
     skeleton: Skeleton
     dims: int
-    minmax: bool = False
-    y_up: bool = False
+    minmax: bool
+    y_up: bool
+    offsets: list[int]
+    labels: list[int]
+    items: list[int]
+    fps: list[float]
+    is_mirrored: list[bool]
+    ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        columns = (self.labels, self.items, self.fps, self.is_mirrored, self.ids)
+        if {len(c) for c in columns} != {len(self.offsets) - 1}:
+            raise ValueError("the columns of the index differ in length")

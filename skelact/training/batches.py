@@ -27,8 +27,8 @@ class DeviceClips:
             offsets=packed.offsets[:-1],
             lengths=packed.lengths,
             skeleton=packed.skeleton,
-            dims=int(packed.meta["dims"]),
-            minmax=bool(packed.meta.get("minmax")),
+            dims=packed.dims,
+            minmax=packed.minmax,
         )
         self.labels = torch.from_numpy(packed.labels).to(device)
 

@@ -1,4 +1,4 @@
-"""Predictions of a network over clips."""
+"""Class probabilities of a network."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from skelact.training.batches import DeviceClips
 def probabilities(
     net: nn.Module,
     clips: DeviceClips,
-    samples: Indices,
+    rows: Indices,
     sampling: SamplingOptions,
+    *,
     batch_size: int,
 ) -> npt.NDArray[np.float32]:
-    """(N, K) float32: class probabilities of the clips `samples`, averaged over the test-time draws
-    of each. Computed in float32, whatever precision was used in training."""
+    """(N, K) float32 class probabilities of the clips `rows` (N,), averaged over the test draws of
+    each. Always computed in float32, so that they do not depend on the precision of training."""
     net.eval()
-    batches = [samples[n : n + batch_size] for n in range(0, len(samples), batch_size)]
+    batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
     return np.concatenate(
         [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
     )

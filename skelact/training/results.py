@@ -1,7 +1,8 @@
-"""What a run is worth: scores of a subset, and the files that say so."""
+"""Scores of a subset, and its predictions as a document."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,17 @@ from skelact.training.evaluate import probabilities
 Probabilities = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Scores, mean cross entropy and probabilities (N, K) of a network on N clips."""
+
+    scores: Scores
+    loss: float
+    probabilities: Probabilities
+
+
 def majority_class(packed: Packed, train: Indices) -> int:
-    """The commonest class of the training clips."""
+    """The index of the most frequent class of the training clips."""
     return int(np.bincount(packed.labels[train]).argmax())
 
 
@@ -28,21 +38,23 @@ def measure(
     clips: DeviceClips,
     packed: Packed,
     rows: Indices,
+    *,
     sampling: SamplingOptions,
     batch_size: int,
     majority: int,
-) -> tuple[Scores, float, Probabilities]:
-    """Scores, mean log loss and probabilities (N, K) of the clips `rows`."""
-    probs = probabilities(net, clips, rows, sampling, batch_size)
+) -> Measured:
+    """Test a network on the clips `rows` (N,). `majority` is the index of the majority class."""
+    probs = probabilities(net, clips, rows, sampling, batch_size=batch_size)
     labels = packed.labels[rows]
     loss = float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
-    return score(probs, labels, majority), loss, probs
+    return Measured(scores=score(probs, labels, majority), loss=loss, probabilities=probs)
 
 
 def write_predictions(path: Path, packed: Packed, rows: Indices, probs: Probabilities) -> None:
-    """Write the true labels and probabilities (N, K) of the clips `rows`."""
+    """Write the true labels and the probabilities (N, K) of the clips `rows` (N,), rounded to six
+    digits. Raises InputError if the file cannot be written."""
     samples = {
-        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], q)
-        for i, q in zip(rows, probs, strict=True)
+        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], row)
+        for i, row in zip(rows, probs, strict=True)
     }
     save_json(path, Predictions(samples=samples))

@@ -102,8 +102,8 @@ def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
     assert len(list((tmp_path / "clips").iterdir())) == 1
 
 
-def test_split(clip: Path, tmp_path: Path) -> None:
-    arguments = ("split", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
+def test_cut(clip: Path, tmp_path: Path) -> None:
+    arguments = ("cut", clip, "--length", "0.5", "--overlap", "0.1", "--out", "clips", "--json")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     clips = json.loads(done.stdout)["videos"][0]["clips"]

@@ -74,12 +74,12 @@ def test_what_fits_nothing_is_told(tmp_path: Path) -> None:
         identify_architecture(state)
     assert "missing: gcn.3.tcn.bn.weight" in error.value.hint and "extra" in error.value.hint
     renamed = {k.replace("gcn.", "layer.", 1): v for k, v in published("stgcn").items()}
-    with pytest.raises(CheckpointError, match="nearest is"):
+    with pytest.raises(CheckpointError, match="most similar is"):
         identify_architecture(renamed)
     with pytest.raises(CheckpointError, match="17 joints, ntu-25 has 25"):
         identify_architecture(published("stgcn"), SKELETONS["ntu-25"])
     headless = {k: v for k, v in published("stgcn").items() if "cls_head" not in k}
-    with pytest.raises(CheckpointError, match="no classifying layer"):
+    with pytest.raises(CheckpointError, match="no classification layer"):
         identify_architecture(headless)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from skelact.models import MODELS, build
+from skelact.models import SPECS, build
 from skelact.skeletons import SKELETONS
 from tests.conftest import need
 from tests.parity.asgcn import AIM, FULL, SMALL
@@ -46,15 +46,17 @@ def test_2s_agcn_is_aagcn_without_attention() -> None:
 
 def test_every_network_is_compared() -> None:
     compared = {"2s-agcn"}  # above
+    assert SPECS["stgcn_small"].backbone is SPECS["stgcn"].backbone
+    compared.add("stgcn_small")
     for case in ALL:
         name = "asgcn" if case in ASGCN else case.split("_")[1]
         name = {"kth": "stgcn-kth"}.get(case.split("_")[0], name)
-        assert name in MODELS, case
+        assert name in SPECS, case
         if case not in ASGCN:
             net, _ = network_of(case, small(case)[0])
-            assert type(net.backbone) is MODELS[name][0], case
+            assert type(net.backbone) is SPECS[name].backbone, case
         compared.add(name)
-    assert compared | WITHOUT_REFERENCE == set(MODELS)
+    assert compared | WITHOUT_REFERENCE == set(SPECS)
 
 
 @pytest.mark.parametrize("case", ["pyskl_stgcn_init_coco", "orig_agcn_V25", "kth_uni_res"])

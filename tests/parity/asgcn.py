@@ -9,7 +9,7 @@ from torch import Tensor
 
 from skelact.models import build
 from skelact.models.asgcn import ASGCN
-from skelact.models.base import Predictor
+from skelact.models.base import ActionClassifier
 from skelact.models.link_inference import LinkInference
 from skelact.skeletons import SKELETONS
 from tests.parity.networks import Fixture, bare, draw, fill, network_input, renamed
@@ -52,7 +52,7 @@ def as_ours(theirs: str, value: Tensor, shape: torch.Size | None = None) -> Tens
     return value if shape is None else value.reshape(shape)
 
 
-def asgcn(case: str) -> tuple[Predictor, dict[str, str]]:
+def asgcn(case: str) -> tuple[ActionClassifier, dict[str, str]]:
     """A case's network, and our names -> the published ones, without the link inference's."""
     width, classes = SIZE[case]
     skeleton = SKELETONS["ntu-25-thumb"]
@@ -62,7 +62,7 @@ def asgcn(case: str) -> tuple[Predictor, dict[str, str]]:
     return net, {k: published_name(k) for k in net.state_dict() if ".aim." not in k}
 
 
-def asgcn_with_weights(case: str, fixture: Fixture) -> Predictor:
+def asgcn_with_weights(case: str, fixture: Fixture) -> ActionClassifier:
     """With the published network's weights, from the fixture or by the fill rule."""
     net, names = asgcn(case)
     state = net.state_dict()
@@ -113,7 +113,7 @@ def compare_aim(aim: LinkInference, fixture: Fixture) -> None:
     np.testing.assert_allclose(divergence, fixture["out/kl"], rtol=1e-5)
 
 
-def compare_backbone_and_forecast(net: Predictor, fixture: Fixture) -> Tensor:
+def compare_backbone_and_forecast(net: ActionClassifier, fixture: Fixture) -> Tensor:
     """Returns the last block's output, (N·M, C, T, V)."""
     backbone = net.backbone
     assert isinstance(backbone, ASGCN)
@@ -130,7 +130,7 @@ def compare_backbone_and_forecast(net: Predictor, fixture: Fixture) -> Tensor:
     return features
 
 
-def compare_full_size(net: Predictor, fixture: Fixture) -> None:
+def compare_full_size(net: ActionClassifier, fixture: Fixture) -> None:
     backbone = net.backbone
     assert isinstance(backbone, ASGCN)
     x, actional = network_input(fixture, FULL), torch.from_numpy(actional_by_rule())

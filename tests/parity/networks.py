@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models import build
-from skelact.models.base import Predictor
+from skelact.models.base import ActionClassifier
 from skelact.skeletons import SKELETONS
 
 LAYOUTS = {
@@ -70,7 +70,7 @@ GRADIENT_TOLERANCE = {
 Fixture = dict[str, np.ndarray]
 
 
-def pyskl(case: str, about: dict[str, Any]) -> tuple[Predictor, Callable[[str], str]]:
+def pyskl(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callable[[str], str]]:
     """The network of a PYSKL case, and our names -> its names."""
     name, args = case.split("_")[1], about["args"]
     if case in FULL_SIZE:
@@ -94,7 +94,7 @@ def without_head(ours: str) -> str:
     return ours.removeprefix("cls_head.")
 
 
-def original(case: str, about: dict[str, Any]) -> tuple[Predictor, Callable[[str], str]]:
+def original(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callable[[str], str]]:
     """The network of another repository's case, and our names -> its names."""
     args = about["args"]
     if case.startswith("kth"):
@@ -162,7 +162,7 @@ def _stgcn_name(ours: str) -> str:
     return name.replace("gcn.", "st_gcn_networks.", 1)
 
 
-def network_of(case: str, about: dict[str, Any]) -> tuple[Predictor, dict[str, str]]:
+def network_of(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, dict[str, str]]:
     """A case's network, and our names -> the reference's."""
     own = case.startswith(("pyskl", "fullsize"))
     net, rename = (pyskl if own else original)(case, about)
@@ -202,7 +202,7 @@ def fill(case: str, name: str, value: Tensor) -> Tensor:
 
 def with_weights(
     case: str, about: dict[str, Any], fixture: Fixture
-) -> tuple[Predictor, dict[str, str]]:
+) -> tuple[ActionClassifier, dict[str, str]]:
     """Our network with the reference's weights, from the fixture or, what it lacks, by the fill
     rule; and our names -> the reference's."""
     net, theirs = network_of(case, about)
@@ -243,7 +243,9 @@ def train_without_dropout(net: nn.Module) -> None:
             module.eval()
 
 
-def compare_outputs(net: Predictor, fixture: Fixture, x: Tensor, theirs: dict[str, str]) -> None:
+def compare_outputs(
+    net: ActionClassifier, fixture: Fixture, x: Tensor, theirs: dict[str, str]
+) -> None:
     """Logits in evaluation and, where the fixture has them, logits, loss and running statistics of
     a forward pass in training."""
     net.eval()
@@ -264,7 +266,7 @@ def compare_outputs(net: Predictor, fixture: Fixture, x: Tensor, theirs: dict[st
 
 
 def gradients(
-    net: Predictor, fixture: Fixture, x: Tensor, theirs: dict[str, str]
+    net: ActionClassifier, fixture: Fixture, x: Tensor, theirs: dict[str, str]
 ) -> dict[str, np.ndarray]:
     """The loss's gradients in training, computed in float64, under the reference's names and in its
     form."""
@@ -310,7 +312,7 @@ def stage_names(case: str, reference: Iterable[str]) -> dict[str, str]:
     return out
 
 
-def stages(net: Predictor, x: Tensor, names: dict[str, str]) -> dict[str, Tensor]:
+def stages(net: ActionClassifier, x: Tensor, names: dict[str, str]) -> dict[str, Tensor]:
     """Outputs of the backbone's sub-modules in evaluation, under the reference's names."""
     seen: dict[str, Tensor] = {}
     for theirs, ours in names.items():
@@ -323,7 +325,9 @@ def stages(net: Predictor, x: Tensor, names: dict[str, str]) -> dict[str, Tensor
     return seen
 
 
-def compare_full_size(net: Predictor, fixture: Fixture, x: Tensor, theirs: dict[str, str]) -> None:
+def compare_full_size(
+    net: ActionClassifier, fixture: Fixture, x: Tensor, theirs: dict[str, str]
+) -> None:
     """Logits, loss and the norms of all gradients."""
     net.eval()
     with torch.no_grad():

@@ -25,7 +25,7 @@ def people() -> list[list[PersonPose]]:
         score = rng.uniform(0.1, 1, 17).astype(np.float32)
         xyz = rng.normal(size=(17, 3)).astype(np.float32)
         xy[3], xyz[3], score[3] = np.nan, np.nan, 0
-        out.append([PersonPose(xy, score, xyz, 4)] if t != 2 else [])
+        out.append([PersonPose(xy, score, xyz=xyz, person_id=4)] if t != 2 else [])
     return out
 
 

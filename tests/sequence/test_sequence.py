@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ NAN = np.nan
 
 
 def with_id(pose: PersonPose, person_id: int) -> PersonPose:
-    return PersonPose(pose.xy, pose.score, pose.xyz, person_id)
+    return replace(pose, person_id=person_id)
 
 
 def test_merge_puts_people_in_rows_and_nan_where_they_are_not() -> None:

@@ -106,7 +106,7 @@ def test_variable_frame_rate_keeps_its_timing(tmp_path: Path) -> None:
         "-pix_fmt",
         "yuv444p",
     )
-    info = VideoInfo(path, 64, 48, 25.0, probe(path).frames)
+    info = VideoInfo(path=path, width=64, height=48, fps=25.0, frames=probe(path).frames)
     values = [round(float(f.mean()) / 10) for f in read_frames(info)]
     assert values[:11] == list(range(11))
     assert values.count(10) == 15

@@ -1,2 +1,0 @@
-# DD-Net with 32 filters: distances between joints and their motion
-model = dict(name="ddnet")

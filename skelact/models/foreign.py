@@ -1,0 +1,71 @@
+"""State dicts of PYSKL and mmaction2: how a network recognises its own, and what their names and
+shapes say about it.
+
+In this module and in the functions that a `ForeignFormat` refers to, names have no "backbone."
+prefix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignArguments:
+    """What a state dict says about its network; `kwargs` are arguments of the backbone."""
+
+    kwargs: dict[str, Any]
+    joints: int
+    channels: int
+    persons: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignFormat:
+    """A state dict belongs to the network if a name in it starts with `key` and none starts with a
+    prefix in `absent`. `read` raises KeyError or IndexError if a tensor that it needs is missing.
+    """
+
+    key: str
+    read: Callable[[State], ForeignArguments]
+    absent: tuple[str, ...] = ()
+
+    def matches(self, state: State) -> bool:
+        """Whether the state dict is one of this network."""
+        return any(k.startswith(self.key) for k in state) and not any(
+            k.startswith(self.absent) for k in state
+        )
+
+
+def count_children(state: State, name: str) -> int:
+    """The number of modules in the list or sequence called `name`."""
+    return len({m[1] for k in state if (m := re.match(rf"{re.escape(name)}\.(\d+)\.", k))})
+
+
+def read_data_bn(state: State, joints: int, channels: int) -> tuple[str, int]:
+    """The kind of `DataBN` ("none", "VC" or "MVC") and the number of persons: 2, which is usual for
+    NTU, if the kind does not depend on it."""
+    if "data_bn.weight" not in state:
+        return "none", 2
+    persons = len(state["data_bn.weight"]) // (joints * channels)
+    return ("MVC", persons) if persons > 1 else ("VC", 2)
+
+
+def read_stages(state: State, blocks: str, bn: str) -> dict[str, Any]:
+    """The arguments of `stage_plan`, read from the batch norms called `<blocks>.<n>.<bn>`. The
+    stages that widen are taken to halve the frame rate too."""
+    names = [f"{blocks}.{n}.{bn}.weight" for n in range(count_children(state, blocks))]
+    widths = [len(state[name]) for name in names]
+    wider = tuple(n + 1 for n in range(1, len(widths)) if widths[n] != widths[n - 1])
+    return {
+        "base_channels": widths[0],
+        "num_stages": len(widths),
+        "inflate_stages": wider,
+        "down_stages": wider,
+    }
