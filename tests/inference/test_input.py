@@ -15,6 +15,7 @@ from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.inference.ensemble import MemberModel, window_probabilities
 from skelact.inference.windows import PersonTrack
+from skelact.schemas import PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import InputSpec, clip_values
 from skelact.sequence.sampling import METHODS, SamplingOptions
@@ -35,14 +36,22 @@ class Recorder(nn.Module):
 def tested(spec: InputSpec, root: Path) -> DeviceClips:
     """The clip as a packed dataset, by way of a clean sequence, as `skelact train` makes it."""
     values = clip_values(clean(poses(missing=0.1), spec.sequence), spec.skeleton, spec.normalise)
-    sample = packed.Sample("clip", "a", 0, values, 10.0)
-    cache = Cache(root)
-    meta = {"dims": spec.normalise.dims, "minmax": spec.normalise.minmax}
-    key = str(spec.normalise.minmax)
-    with cache.write(packed.STAGE, key, {}) as folder:
-        packed.write(folder, [sample], ("a", "b"), spec.skeleton, spec.persons, meta)
-    data = packed.open_packed(cache.require(packed.STAGE, key))
-    return DeviceClips(data, torch.device("cpu"))
+    sample = packed.Sample(id="clip", label="a", item=0, values=values, fps=10.0)
+
+    def fill(folder: Path) -> PackedManifest:
+        return packed.write(
+            folder,
+            [sample],
+            dataset="poses",
+            classes=("a", "b"),
+            skeleton=spec.skeleton,
+            persons=spec.persons,
+            dims=spec.normalise.dims,
+            minmax=spec.normalise.minmax,
+        )
+
+    entry = Cache(root).write(packed.PACKED, str(spec.normalise.minmax), fill)
+    return DeviceClips(packed.open_packed(entry), torch.device("cpu"))
 
 
 def predicted(spec: InputSpec) -> Tensor:
