@@ -7,6 +7,7 @@ not load torch.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.datasets import packed
+from skelact.datasets.packed import PACKED, Packed, Sample, open_packed
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.input import InputSpec
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
 from skelact.sequence.streams import STREAMS
-from skelact.skeletons import SKELETONS
+from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import PoseSequence
 from skelact.video.ffmpeg import ffmpeg
 
@@ -63,7 +65,34 @@ def pattern(
     )
 
 
-def waves(root: Path, clips: int = 24) -> packed.Packed:
+def pack_samples(
+    root: Path,
+    samples: Sequence[Sample],
+    classes: tuple[str, ...],
+    skeleton: Skeleton = COCO,
+    persons: int = 1,
+    dims: int = 2,
+    minmax: bool = False,
+) -> Packed:
+    """A packed dataset of these samples, in a cache below `root`."""
+    entry = Cache(root).write(
+        PACKED,
+        "samples",
+        lambda folder: packed.write(
+            folder,
+            samples,
+            dataset="samples",
+            classes=classes,
+            skeleton=skeleton,
+            persons=persons,
+            dims=dims,
+            minmax=minmax,
+        ),
+    )
+    return open_packed(entry)
+
+
+def waves(root: Path, clips: int = 24) -> Packed:
     """Two classes that differ in the speed of one arm; 20 to 30 frames, some joints missing."""
     rng = np.random.default_rng(0)
     samples, body = [], rng.normal(size=(1, 1, 17, 3))
@@ -73,11 +102,9 @@ def waves(root: Path, clips: int = 24) -> packed.Packed:
         values[0, :, 9, 0] += 2 * np.sin(t * (0.3 if n % 2 else 1.2) + rng.uniform(0, 6))
         values[0, 3:5, 4] = np.nan
         values[..., 2] = np.nan_to_num(values[..., 2] * 0 + 0.9)
-        samples.append(packed.Sample(f"clip{n}", ("slow", "fast")[1 - n % 2], n, values, 15.0))
-    cache = Cache(root)
-    with cache.write("packed", "waves", {}) as folder:
-        packed.write(folder, samples, ("fast", "slow"), COCO, 1, {"dims": 2})
-    return packed.open_packed(cache.require("packed", "waves"))
+        label = ("slow", "fast")[1 - n % 2]
+        samples.append(Sample(id=f"clip{n}", label=label, item=n, values=values, fps=15.0))
+    return pack_samples(root, samples, ("fast", "slow"))
 
 
 def plan(root: Path, **options: object) -> Plan:

@@ -11,16 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from skelact.cache import Cache
-from skelact.datasets import packed
+from skelact.datasets.packed import Sample
 from skelact.inference.ensemble import MemberModel, window_probabilities
 from skelact.inference.windows import PersonTrack
-from skelact.schemas import PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import InputSpec, clip_values
 from skelact.sequence.sampling import METHODS, SamplingOptions
 from skelact.training.batches import DeviceClips
-from tests.helpers import ALL_STREAMS, MODES, input_spec, poses
+from tests.helpers import ALL_STREAMS, MODES, input_spec, pack_samples, poses
 
 
 class Recorder(nn.Module):
@@ -36,22 +34,17 @@ class Recorder(nn.Module):
 def tested(spec: InputSpec, root: Path) -> DeviceClips:
     """The clip as a packed dataset, by way of a clean sequence, as `skelact train` makes it."""
     values = clip_values(clean(poses(missing=0.1), spec.sequence), spec.skeleton, spec.normalise)
-    sample = packed.Sample(id="clip", label="a", item=0, values=values, fps=10.0)
-
-    def fill(folder: Path) -> PackedManifest:
-        return packed.write(
-            folder,
-            [sample],
-            dataset="poses",
-            classes=("a", "b"),
-            skeleton=spec.skeleton,
-            persons=spec.persons,
-            dims=spec.normalise.dims,
-            minmax=spec.normalise.minmax,
-        )
-
-    entry = Cache(root).write(packed.PACKED, str(spec.normalise.minmax), fill)
-    return DeviceClips(packed.open_packed(entry), torch.device("cpu"))
+    sample = Sample(id="clip", label="a", item=0, values=values, fps=10.0)
+    data = pack_samples(
+        root / str(spec.normalise.minmax),
+        [sample],
+        ("a", "b"),
+        spec.skeleton,
+        spec.persons,
+        spec.normalise.dims,
+        spec.normalise.minmax,
+    )
+    return DeviceClips(data, torch.device("cpu"))
 
 
 def predicted(spec: InputSpec) -> Tensor:

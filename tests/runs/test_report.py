@@ -30,7 +30,8 @@ def test_mistakes_play_at_the_speed_of_their_clip(
         ids=("right", "wrong"),
         classes=("a", "b"),
         skeleton=SKELETONS["coco-17"],
-        meta={"dims": 2},
+        dataset="waves",
+        dims=2,
     )
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
     write_predictions(tmp_path / PREDICTIONS, data, np.arange(2), probabilities)

@@ -39,4 +39,4 @@ def test_the_training_side_alone_is_doubled(
 def test_a_dataset_without_videos_has_none(tmp_path: Path) -> None:
     data = shipped("sample_videos")
     done = run("train", "--dataset", "mads-projected", "--data", data, *QUICK)
-    assert done.returncode == 2 and "second time" in done.stderr
+    assert done.returncode == 2 and "has no videos" in done.stderr

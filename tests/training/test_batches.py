@@ -170,8 +170,7 @@ def test_fitting_stretches_every_axis_of_every_clip() -> None:
 
 
 def test_fitted_batches(tmp_path: Path) -> None:
-    data = waves(tmp_path)
-    data.meta["minmax"] = True
+    data = replace(waves(tmp_path), minmax=True)
     clips = DeviceClips(data, torch.device("cpu"))
     rng = np.random.default_rng(0)
     options = SamplingOptions(length=16, method="random", streams="joint+joint-motion")

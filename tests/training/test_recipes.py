@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from skelact import config
-from skelact.cache import Cache
-from skelact.datasets import packed
+from skelact.datasets.packed import Sample
 from skelact.recipe import Recipe
 from skelact.schemas import EstimatorInfo
 from skelact.sequence.input import clip_values
@@ -18,6 +17,7 @@ from skelact.skeletons import load_skeleton
 from skelact.training.plan import Plan
 from skelact.training.trainer import make_trainer
 from skelact.types import PoseSequence, no_progress
+from tests.helpers import pack_samples
 
 
 def synthetic_sequence(recipe: Recipe, rng: np.random.Generator, frames: int) -> PoseSequence:
@@ -52,13 +52,10 @@ def test_one_step(name: str, tmp_path: Path) -> None:
     for n in range(4):
         sequence = synthetic_sequence(recipe, rng, 40)
         values = clip_values(sequence, sequence.skeleton, recipe.normalise)
-        samples.append(packed.Sample(f"clip{n}", "ab"[n % 2], n, values, 30.0))
+        samples.append(Sample(id=f"clip{n}", label="ab"[n % 2], item=n, values=values, fps=30.0))
     skeleton, persons = load_skeleton(recipe.dataset.skeleton), len(samples[0].values)
-    cache = Cache(tmp_path)
-    with cache.write("packed", "synthetic", {}) as folder:
-        meta = {"dims": recipe.normalise.dims}
-        packed.write(folder, samples, ("a", "b"), skeleton, persons, meta)
-    data = packed.open_packed(cache.require("packed", "synthetic"))
+    dims = recipe.normalise.dims
+    data = pack_samples(tmp_path, samples, ("a", "b"), skeleton, persons, dims)
     few = dict(epochs=1, repeat=1, batch_size=2, pretrain_epochs=1, device="cpu", warmup=0)
     options = dataclasses.replace(recipe.train, **few)
     sampling = dataclasses.replace(recipe.sampling, test_clips=1)
