@@ -111,7 +111,6 @@ def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
     from skelact.schemas import EstimatorInfo
-    from skelact.sequence.sampling import SamplingOptions
     from skelact.training.plan import Plan
 
     data = waves(root)

@@ -67,7 +67,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     if options.dims == 3:
         if sequence.xyz is None:
             raise ConfigError(
-                "These poses have no 3-D coordinates.",
+                "These poses have no 3-D coordinates",
                 "The blazepose estimator provides them; or use --dims 2.",
             )
         if options.mode.startswith("kinect"):
@@ -76,7 +76,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
     if sequence.xyz is not None and xy.size and np.isnan(xy).all():
-        raise ConfigError("These poses are 3-D and have no image coordinates.", "Use --dims 3.")
+        raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
     if options.mode == "body":

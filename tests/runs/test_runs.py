@@ -70,16 +70,22 @@ def test_fusing(tmp_path: Path) -> None:
 
 def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
-    with pytest.raises(ConfigError, match="one run cannot"):
+    with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
     with pytest.raises(ConfigError, match="2 weights"):
         fuse([joint, bone], tmp_path / "f", [1, 1, 1])
-    with pytest.raises(ConfigError, match="no preset"):
+    with pytest.raises(ConfigError, match="Unknown preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
     original = load_checkpoint(bone / "best.pt")
     other = structs.replace(original, estimator=EstimatorInfo(name="another"))
     save_tensors(bone / "best.pt", other)
     with pytest.raises(InputError, match="different estimators"):
+        fuse([joint, bone], tmp_path / "f")
+    several = structs.replace(
+        original, persons=2, recipe={**original.recipe, "sequence": {"persons": 2}}
+    )
+    save_tensors(bone / "best.pt", several)
+    with pytest.raises(InputError, match=r"j predicts for one person at a time, .*b for several"):
         fuse([joint, bone], tmp_path / "f")
     save_tensors(bone / "best.pt", original)
     samples = dict(load_json(bone / "predictions.json", Predictions).samples)
