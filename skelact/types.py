@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from skelact.errors import BadSpan, SkelactError
 from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 UNKNOWN = "unknown"  # the label of actions that are none of a model's classes
 
@@ -182,16 +183,16 @@ class Failure:
         return cls(path, f"{type(error).__name__}: {error}")
 
 
-@dataclass
-class BatchResult:
-    """The result of a stage for many inputs: computed now, found in the cache, or failed."""
+@dataclass(kw_only=True)
+class BatchResult(Generic[T]):
+    """The results of a stage for many inputs: computed now, found in the cache, failed."""
 
-    done: list[Any] = field(default_factory=list)
-    cached: list[Any] = field(default_factory=list)
+    done: list[T] = field(default_factory=list)
+    cached: list[T] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
     @property
-    def results(self) -> list[Any]:
+    def results(self) -> list[T]:
         return [*self.done, *self.cached]
 
 

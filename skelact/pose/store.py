@@ -88,7 +88,7 @@ def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm
 
 
 def read_poses(entry: CacheEntry) -> list[list[PersonPose]]:
-    """The persons of every frame of a cached video. Raises CacheError if a file is damaged."""
+    """All frames of a stored video. CacheError if a file is damaged."""
     joints = len(entry.manifest["skeleton"]["joints"])
     names = sorted(entry.manifest["files"])
     try:

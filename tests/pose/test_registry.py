@@ -98,12 +98,3 @@ def test_auto_prefers_the_best_network_that_is_ready(
     monkeypatch.setattr(registry, "_has_gpu", lambda: False)
     assert resolve(PoseOptions()).estimator == "blazepose"
     assert registry.fallback().name == "blazepose"
-
-
-def test_discovery_imports_no_heavy_package() -> None:
-    code = (
-        "from skelact.pose.base import estimator_specs; estimator_specs(); import sys; "
-        "print([m for m in ('torch', 'mediapipe', 'mmpose', 'cv2', 'scipy') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
