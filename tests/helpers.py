@@ -6,12 +6,14 @@ not load torch.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import skelact
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.skeletons import SKELETONS
@@ -53,6 +55,16 @@ def pattern(
     return encode(
         out, "-f", "lavfi", "-i", f"testsrc=size={size}:rate={rate}:duration={seconds}", *more
     )
+
+
+def add_module(root: Path, module: str, text: str) -> dict[str, str]:
+    """Copy the package to `root` with one more module, such as "pose/toy.py". Returns the
+    environment variables for processes that use the copy."""
+    package = Path(skelact.__file__).parent
+    ignore = shutil.ignore_patterns("__pycache__", "*.pt")
+    shutil.copytree(package, root / "skelact", ignore=ignore)
+    (root / "skelact" / module).write_text(text)
+    return {"PYTHONPATH": str(root)}
 
 
 def waves(root: Path, clips: int = 24) -> packed.Packed:
