@@ -1,8 +1,8 @@
-"""Poses that another program estimated: OpenPose's folders, AlphaPose's and COCO's result files,
-through the same door as our own.
+"""Import poses that another program estimated: OpenPose's folders, result files of AlphaPose and
+COCO.
 
-    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18, MPI-15,
-                                           or a hand's 21), loose in the folder or in <stem>/
+    <stem>_000000000000_keypoints.json …   OpenPose, one file per frame (BODY_25, COCO-18, MPI-15,
+                                           or a hand's 21), in the folder itself or in <stem>/
     <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
     <stem>/alphapose-results.json          optional "idx"}
 """
@@ -29,7 +29,7 @@ _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
 
 @dataclass(frozen=True)
 class PoseFiles:
-    """The files that hold one video's poses: OpenPose's, in frame order, or one results file."""
+    """The files with the poses of one video: OpenPose's in frame order, or one result file."""
 
     name: str
     files: tuple[Path, ...]
@@ -37,16 +37,16 @@ class PoseFiles:
 
     @property
     def content(self) -> str:
-        """Hash of everything in them."""
-        whole = hashlib.blake2b(digest_size=16)
+        """Hash of the content of the files."""
+        digest = hashlib.blake2b(digest_size=16)
         for file in self.files:
-            whole.update(file.read_bytes())
-        return whole.hexdigest()
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Frames of people with ids, and what they are."""
+    """The persons of every frame, their layout, and the program that estimated them."""
 
     frames: list[list[PersonPose]]
     skeleton: Skeleton
@@ -54,12 +54,12 @@ class Imported:
 
 
 def sources(folder: Path) -> dict[str, PoseFiles]:
-    """Everything importable below `folder`, by the video's stem. PathMissing if the folder is not
-    there, InputError if it holds nothing."""
+    """The importable poses below `folder`, by the stem of their video. Raises PathMissing if there
+    is no such folder, InputError if it holds no poses."""
     if not folder.is_dir():
         raise PathMissing(f"{folder}: no such folder")
     frames: dict[str, list[tuple[int, Path]]] = {}
-    found: dict[str, PoseFiles] = {}
+    by_stem: dict[str, PoseFiles] = {}
     for path in sorted(folder.rglob("*.json")):
         match = _OPENPOSE.match(path.name)
         if match:
@@ -71,22 +71,22 @@ def sources(folder: Path) -> dict[str, PoseFiles]:
                 if path.stem == "alphapose-results"
                 else path.stem.removeprefix("AlphaPose_")
             )
-            found[stem] = PoseFiles(stem, (path,), per_frame=False)
+            by_stem[stem] = PoseFiles(stem, (path,), per_frame=False)
     for stem, numbered in frames.items():
-        found[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
-    if not found:
+        by_stem[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
+    if not by_stem:
         raise InputError(
             f"{folder} holds no pose JSON",
-            "looked for OpenPose *_keypoints.json, AlphaPose and COCO result files",
+            "expected OpenPose *_keypoints.json, or result files of AlphaPose or COCO",
         )
-    return found
+    return by_stem
 
 
 def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions) -> Imported:
-    """The people of every frame; `frames` is the video's length where it is known. Ids are kept if
-    everyone has one, else given here.
+    """The persons of every frame; `frames` is the length of the video if it is known. Person ids
+    are kept if every person has one; otherwise all persons are tracked.
 
-    InputError if a file is not of its program's shape."""
+    Raises InputError if a file does not have the format of its program."""
     try:
         imported = _openpose(source) if source.per_frame else _results(source, frames)
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -150,7 +150,7 @@ def _frame_number(image_id: Any) -> int:
 def _record(record: dict[str, Any], joints: int) -> PersonPose:
     flat = np.asarray(record["keypoints"], np.float32)
     if flat.size != joints * 3:
-        raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
+        raise ValueError(f"{flat.size} values, but {joints} joints need {joints * 3}")
     values = flat.reshape(joints, 3)
     missing = values[:, 2] <= 0
     xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])

@@ -1,5 +1,5 @@
-"""Cutting a video into clips: the plan (which frames), and the cutting itself (FFmpeg, exact frame
-counts)."""
+"""Cut a video into clips: plan the spans of frames, and write them with FFmpeg, frame by frame
+exact."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class CodingOptions:
 
 
 def plan(frames: int, fps: float, options: ClipOptions) -> list[ClipSpan]:
-    """The clips of a video of `frames` frames. The remainder is kept if it is at least half a clip,
-    and a video shorter than that is one clip."""
+    """The spans of the clips of a video of `frames` frames. The remainder becomes a clip if it has
+    at least half the length; a video that is shorter than one clip is kept as one."""
     length = round(options.length_s * fps)
     if length <= 0 or frames <= length:
         return [ClipSpan(0, frames)]
@@ -65,10 +65,8 @@ def plan(frames: int, fps: float, options: ClipOptions) -> list[ClipSpan]:
 
 
 def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> None:
-    """Write the frames of `span` to `out` as H.264, counted on the constant grid of info.fps (so a
-    variable-rate video keeps its timing).
-
-    FfmpegError if ffmpeg fails."""
+    """Write the frames of `span` to `out` as H.264. Frames are counted at the constant rate
+    info.fps, so a video of variable rate keeps its timing. Raises FfmpegError if ffmpeg fails."""
     import ffmpeg
 
     stream = ffmpeg.input(str(info.path)).video.filter("fps", fps=info.fps)
@@ -80,10 +78,9 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
     if coding.height is not None:
         stream = stream.filter("scale", -2, coding.height - coding.height % 2)
     else:
-        stream = stream.filter(
-            "crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0
-        )  # yuv420p has no odd sizes
-    made = stream.output(
+        # yuv420p requires even sizes
+        stream = stream.filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
+    output = stream.output(
         str(out),
         vcodec="libx264",
         crf=18,
@@ -91,4 +88,4 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
         pix_fmt="yuv420p",
         movflags="+faststart",
     )
-    run(made.get_args(), info.path)
+    run(output.get_args(), info.path)
