@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import typer
 
-from skelact.config import OptionInfo, info_of
+from skelact.config import OptionInfo, datasets, info_of, recipes
 from skelact.errors import ConfigError
 from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
@@ -37,7 +37,8 @@ Dataset = Annotated[
     str,
     typer.Option(
         help="A dataset listed by `skelact datasets`, a folder with one folder per class, or a "
-        "labels.csv."
+        "labels.csv.",
+        autocompletion=datasets,
     ),
 ]
 Data = Annotated[
@@ -48,11 +49,18 @@ Data = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="Network, listed by `skelact models`.", show_default="stgcn"),
+    typer.Option(
+        help="Network, listed by `skelact models`. On mads its variant for small datasets is used.",
+        show_default="stgcn",
+    ),
 ]
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", help="Recipe: a name from configs/ or a .py file."),
+    typer.Option(
+        "--config",
+        help="Recipe: a name from configs/ or a .py file.",
+        autocompletion=recipes,
+    ),
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Changes = dict[str, dict[str, Any]]  # section of a recipe -> option -> value

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skelact import cli
+from skelact.config import datasets
 
 TOY = '''"""Say hello."""
 
@@ -62,6 +63,10 @@ def test_completion_of_commands() -> None:
 def test_completion_of_options() -> None:
     assert complete("skelact extract --max") == ["--max-persons", "--max-gap"]
     assert complete("skelact extract --json-form ") == ["frames", "lines"]
+    assert complete("skelact train --dataset ntu") == [n for n in datasets() if n[:3] == "ntu"]
+    assert complete("skelact sweep --config stgcn_mads") == [
+        *("stgcn_mads", "stgcn_mads_demo", "stgcn_mads_thesis")
+    ]
     assert complete("skelact predict --s") == ["--srt", "--step", "--skeleton"]
     assert complete("skelact datasets check --d") == ["--dataset"]
 
