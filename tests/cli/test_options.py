@@ -23,6 +23,7 @@ class Toy:
     mode: str = option("fast", "The mode.", choices=("fast", "slow"))
     names: tuple[str, ...] | None = option(None, "Some names.", flag="only")
     angles: tuple[float, ...] = option((0.0,), "Angles.", min=0)
+    steps: tuple[int, ...] = option((), "Steps.")
     flip: bool = option(False, "Flip it.")
 
     def __post_init__(self) -> None:
