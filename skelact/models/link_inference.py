@@ -98,9 +98,7 @@ class Decoder(nn.Module):
         state = x.new_zeros(*x.shape[:2], self.hidden)
         out = []
         for t in range(x.shape[2] - 1):
-            if (
-                torch.is_grad_enabled()
-            ):  # recompute in the backward pass, to keep the memory of one step
+            if torch.is_grad_enabled():  # recomputed in the backward pass, to save memory
                 now, state = cast(
                     tuple[Tensor, Tensor],
                     checkpoint(self.step, x[:, :, t], state, links, use_reentrant=False),
@@ -118,9 +116,8 @@ class Decoder(nn.Module):
             first, second = self.msg_fc1[kind], self.msg_fc2[kind]
             assert isinstance(first, nn.Linear)
             receiver, sender = first.weight.split(self.hidden, dim=1)
-            pairs = (
-                F.linear(state, receiver, first.bias)[:, None] + F.linear(state, sender)[:, :, None]
-            )
+            receivers, senders = F.linear(state, receiver, first.bias), F.linear(state, sender)
+            pairs = receivers[:, None] + senders[:, :, None]
             message = torch.tanh(second(self._drop(torch.tanh(pairs))))
             sent = torch.einsum("bijh,bij->bjh", message, links[..., kind])
             total = sent if total is None else total + sent
