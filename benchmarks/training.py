@@ -45,7 +45,8 @@ def clips() -> Packed:
         ids=ids,
         classes=names,
         skeleton=SKELETONS["coco-17"],
-        meta={"dims": 2},
+        dataset="random",
+        dims=2,
     )
 
 

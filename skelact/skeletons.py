@@ -10,9 +10,10 @@ graph goes through the thumbs too (ntu-25-thumb).
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,16 @@ _SAME = {
     "right_big_toe": "right_foot",
     "mid_hip": "pelvis",
     "spine_base": "pelvis",
+}
+
+
+Context = Literal["openpose", "pyskl", "checkpoint", "mads"]
+_COMMON = {17: "coco-17", 18: "openpose-18", 21: "hand-21"}
+_BY_JOINT_COUNT: Mapping[Context, Mapping[int, str]] = {
+    "openpose": {15: "openpose-mpi-15", **_COMMON, 25: "body-25"},
+    "pyskl": {**_COMMON, 20: "kinect-20", 25: "ntu-25"},
+    "checkpoint": {**_COMMON, 25: "ntu-25"},
+    "mads": {15: "mads-15", 19: "mads-19"},
 }
 
 
@@ -161,6 +172,19 @@ def load_skeleton(name_or_file: str | Path) -> Skeleton:
         return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise ConfigError(f"{path} is not a skeleton file: {error}") from error
+
+
+def layout_for(joint_count: int, context: Context) -> Skeleton:
+    """The layout of poses that only state their number of joints. The same number means different
+    layouts in OpenPose's output ("openpose"), PYSKL's annotations ("pyskl"), published checkpoints
+    ("checkpoint") and MADS's ground truth ("mads").
+
+    Raises ValueError if no layout with that many joints is known there."""
+    names = _BY_JOINT_COUNT[context]
+    if joint_count not in names:
+        known = ", ".join(f"{n} ({name})" for n, name in names.items())
+        raise ValueError(f"{joint_count} joints, but the known layouts have {known}")
+    return SKELETONS[names[joint_count]]
 
 
 def _sides(*names: str) -> str:

@@ -7,9 +7,9 @@ score 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,15 @@ from skelact.errors import BadSpan, SkelactError
 from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 UNKNOWN = "unknown"  # the label of what is none of a recogniser's classes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What a video says of itself, checked by decoding its first frame. Width and height are those
-    of the upright picture, in pixels."""
+    """Properties of a video file. Width and height are those of the upright frames, in pixels;
+    `fps` in frames per second."""
 
     path: Path
     width: int
@@ -64,6 +65,7 @@ class PersonPose:
 
     xy: Floats
     score: Floats
+    _: KW_ONLY
     xyz: Floats | None = None
     person_id: int = -1
 
@@ -181,16 +183,16 @@ class Failure:
         return cls(path, f"{type(error).__name__}: {error}")
 
 
-@dataclass
-class BatchResult:
-    """The result of a stage over many inputs: made now, found in the cache, failed."""
+@dataclass(kw_only=True)
+class BatchResult(Generic[T]):
+    """The results of a stage for many inputs: computed now, found in the cache, failed."""
 
-    done: list[Any] = field(default_factory=list)
-    cached: list[Any] = field(default_factory=list)
+    done: list[T] = field(default_factory=list)
+    cached: list[T] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
 
     @property
-    def results(self) -> list[Any]:
+    def results(self) -> list[T]:
         return [*self.done, *self.cached]
 
 

@@ -43,7 +43,7 @@ class Findings:
 
 def inspect(name: str, place: Path) -> Findings:
     """Look at every file of a dataset. MissingDataset if it is not there at all."""
-    collection = registry.named(name).find(place)
+    collection = registry.get_spec(name).find(place)
     lengths: dict[str, list[float]] = defaultdict(list)
     warnings: list[str] = []
     contents: dict[str, list[Item]] = defaultdict(list)

@@ -15,7 +15,7 @@ from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, UnitTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
@@ -159,6 +159,7 @@ SPECS = (
         source="the paper",
         reference="the authors' code",
         kwargs={"attention": False, "original": True},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
     ),
     ModelSpec(
         name="2s-agcn",
@@ -169,6 +170,7 @@ SPECS = (
         source="mmaction2 model zoo: NTU60 xsub",
         reference="PYSKL's AAGCN without its attention",
         kwargs={"attention": False},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
     ),
     ModelSpec(
@@ -179,6 +181,7 @@ SPECS = (
         accuracy="NTU60, 4 streams: 90.0 xsub, 96.2 xview",
         source="the paper",
         reference="PYSKL",
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
     ),
 )

@@ -16,7 +16,7 @@ from skelact.models.base import Backbone, Stage, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, Residual
 from skelact.models.link_inference import LinkInference
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 _FRAMES_LEFT = 5  # before the forecast head's last convolution over time
@@ -256,6 +256,12 @@ SPECS = (
         source="the paper",
         reference="the authors' code",
         clip_shape=(2, 290, 3),
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 32, "tcn_dropout": 0.2},
+                "train": {"pretrain_epochs": 2},
+            }
+        ),
         benchmark_batch=2,
     ),
 )

@@ -14,7 +14,7 @@ from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -123,6 +123,7 @@ SPECS = (
         accuracy="4 streams: NTU60 92.4 xsub, 96.8 xview; NW-UCLA 96.5",
         source="the paper",
         reference="PYSKL",
+        small=SmallVariant(sections={"model": HALF_WIDTH, "train": {"epochs": 16, "lr": 0.2}}),
         foreign=ForeignFormat(key="net.0.gcn1.convs.", read=_read),
     ),
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skelact.models.base import Backbone
 from skelact.models.kinematic_features import KinematicFeatures
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -102,6 +102,18 @@ SPECS = (
         accuracy="JHMDB, annotated joints: 78.0",
         source="the authors' repository, 0.50 M parameters (32 filters)",
         clip_shape=(1, 32, 3),
+        small=SmallVariant(
+            training="modern",
+            sections={
+                "sampling": {"length": 64},
+                "train": {
+                    "optimiser": "adamw",
+                    "lr": 2e-3,
+                    "base_batch_size": 0,
+                    "weight_decay": 1e-2,
+                },
+            },
+        ),
         data_arguments=frozenset({"dims"}),
     ),
 )

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, FrameConv
 from skelact.models.sgn import Embed, one_hot_positions
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Kind = Literal["ST", "S1", "S2", "T1", "T2", "V"]
@@ -158,6 +158,13 @@ SPECS = (
         accuracy="NTU60: 90.5 xsub, 96.1 xview; NTU120: 85.7, 86.8; Kinetics 37.6",
         source="the paper",
         clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
         benchmark_batch=64,
     ),
 )

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from skelact.models.base import StagedBackbone
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
 from skelact.models.layers import FlattenPersons, FrameConv, GraphConvolution
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 # widths of the layers by depth; the frame rate halves where the width doubles
@@ -155,6 +155,7 @@ SPECS = (
         source="the report's final table, spatial partition",
         reference="the report's code",
         clip_shape=(1, 100, 2),
+        small=SmallVariant(sections={"model": {"base_channels": 32, "dropout": 0.2}}),
         data_arguments=frozenset({"distances"}),
     ),
 )

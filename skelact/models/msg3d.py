@@ -21,7 +21,7 @@ from skelact.models.foreign import (
 from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
 from skelact.models.layers import DataBN, GraphConvolution
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Norm = Literal["col", "sym"]
@@ -237,6 +237,11 @@ SPECS = (
         accuracy="joint: 2D 92.3, 3D 89.6",
         source="mmaction2 project: NTU60 xsub",
         reference="PYSKL, and the authors' code",
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 24, "gcn_scales": 8, "g3d_scales": 4, "dropout": 0.2}
+            }
+        ),
         foreign=ForeignFormat(key="gcn3d1.", read=_read),
     ),
 )

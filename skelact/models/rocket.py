@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from skelact.models.base import Backbone
 from skelact.models.kinematic_features import KinematicFeatures
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 _SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
@@ -114,5 +114,12 @@ SPECS = (
         clip_shape=(1, 32, 3),
         data_arguments=frozenset({"dims", "seed"}),
         train={"epochs": 1, "repeat": 4},
+        small=SmallVariant(
+            training="modern",
+            sections={
+                "sampling": {"length": 64, "method": "linspace", "test_flip": True},
+                "augment": {"rotate_rad": 0.1, "scale": 0.1, "noise": 0.005},
+            },
+        ),
     ),
 )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skelact.models.base import Backbone
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State
 from skelact.models.layers import DataBN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -151,6 +151,13 @@ SPECS = (
         source="the paper",
         reference="PYSKL",
         clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
         foreign=ForeignFormat(key="t_embed.", read=_read),
         benchmark_batch=64,
     ),

@@ -15,7 +15,7 @@ from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
-from skelact.models.specs import PYSKL_ZOO, ModelSpec
+from skelact.models.specs import HALF_WIDTH, PYSKL_ZOO, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -150,6 +150,7 @@ SPECS = (
             "with_res": True,
             "tcn_type": "dilated",
         },
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.tcn.branches.", read=_read),
     ),
 )

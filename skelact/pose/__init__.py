@@ -1,2 +1,2 @@
-"""From pictures to persons: estimators behind one protocol, person ids, and the per-frame JSON.
-Only the mmpose adapter knows torch."""
+"""From frames to persons: pose estimators, tracking, import of other programs' poses, and the
+per-frame JSON. No module of this package imports torch, mediapipe or mmpose when it is imported."""

@@ -1,106 +1,101 @@
-"""What every pose estimator looks like, and the table of them."""
+"""The interface of pose estimators, and their discovery.
+
+Every module of this package that defines estimators declares them as `ESTIMATORS`, a tuple of
+EstimatorSpec. Importing such a module must be cheap: it imports torch, mediapipe or mmpose inside
+the functions that use them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, Protocol
 
+import skelact.pose
+from skelact.config import check_ranges, option
+from skelact.discovery import declared
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
 from skelact.types import PersonPose, nearest
 from skelact.video.decode import Frame
 
-BLAZEPOSE = "blazepose"
-IMPORT = "import"  # poses made by another program
-RTMO = ("rtmo-s", "rtmo-m", "rtmo-l")
-RTMPOSE = ("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l")
-ESTIMATORS = (BLAZEPOSE, *RTMO, *RTMPOSE)
-_NAMES = (*ESTIMATORS, "auto", "custom", IMPORT)
+AUTO = "auto"  # the best estimator that can run on this machine
+IMPORT = "import"  # poses that another program estimated
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoseOptions:
-    """What is asked of an estimator, whichever it is."""
+    """Pose estimation, for all estimators."""
 
-    estimator: str = field(
-        default="auto",
-        metadata={"help": "auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config"},
+    estimator: str = option(
+        "auto",
+        "Pose estimator: auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config.",
+        flag="pose",
     )
-    max_persons: int = field(default=4, metadata={"help": "most people in one frame"})
-    min_confidence: float = field(
-        default=0.5, metadata={"help": "how sure the detector must be of a person, 0 to 1"}
+    max_persons: int = option(4, "Maximum number of persons per frame.", min=1, max=32)
+    min_confidence: float = option(
+        0.5, "Minimum confidence of a person detection.", above=0, below=1
     )
-    tracking_confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "how sure the estimator must be to go on following a person, 0 to 1 "
-            "[default: as min_confidence] (blazepose)"
-        },
+    tracking_confidence: float | None = option(
+        None,
+        "Minimum confidence for tracking a person into the next frame (blazepose).",
+        above=0,
+        below=1,
+        default_text="min_confidence",
     )
-    backfill_s: float = field(
-        default=0.0,
-        metadata={
-            "help": "frames without anybody before one with somebody are tried again, backwards "
-            "from there, up to this far [s] (blazepose)"
-        },
+    backfill_s: float = option(
+        0.0,
+        "After the first detection of a person, search the preceding empty frames again, "
+        "backwards for up to this many seconds (blazepose).",
+        min=0,
     )
-    fallback_confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "a video up to backfill_s long in which nobody was found is searched again "
-            "with this instead of min_confidence (blazepose) [default: it is not]"
-        },
+    fallback_confidence: float | None = option(
+        None,
+        "Process a video of up to backfill_s again with this min_confidence if no person was "
+        "found (blazepose).",
+        above=0,
+        below=1,
+        default_text="disabled",
     )
-    mirrored: bool = field(
-        default=False,
-        metadata={
-            "help": "the estimator sees mirrored pictures, and what it finds is turned back: other "
-            "errors for the same people"
-        },
+    mirrored: bool = option(
+        False,
+        "Estimate poses on horizontally mirrored frames and mirror the result back, which gives "
+        "poses with different errors.",
     )
-    config: str | None = field(
-        default=None, metadata={"help": "with --pose custom: an mmpose config file"}
+    config: str | None = option(
+        None, "An mmpose config file, for --pose custom.", flag="pose-config"
     )
-    checkpoint: str | None = field(
-        default=None, metadata={"help": "a local checkpoint for an mmpose estimator"}
+    checkpoint: str | None = option(
+        None, "A local checkpoint for an mmpose estimator.", flag="pose-checkpoint"
     )
-    poses_from: str | None = field(
-        default=None,
-        metadata={
-            "help": "folder of OpenPose, AlphaPose or COCO JSON to import instead of estimating"
-        },
+    poses_from: str | None = option(
+        None,
+        "Import OpenPose, AlphaPose or COCO JSON from this folder instead of estimating poses.",
     )
 
     def __post_init__(self) -> None:
-        if self.estimator not in _NAMES:
+        check_ranges(self)
+        tracks = self.estimator in (AUTO, IMPORT) or get_spec(self.estimator).tracks
+        if self.needs_tracking and not tracks:
             raise ConfigError(
-                f"no estimator is called {self.estimator!r}{nearest(self.estimator, ESTIMATORS)}",
-                f"auto, {', '.join(ESTIMATORS)}",
-            )
-        if not 1 <= self.max_persons <= 32:
-            raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
-        for name in ("min_confidence", "tracking_confidence", "fallback_confidence"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {value:g}")
-        if self.backfill_s < 0:
-            raise ConfigError(f"backfill_s cannot be negative, got {self.backfill_s:g}")
-        tracks = self.estimator in ("auto", BLAZEPOSE)
-        if not tracks and (self.tracking_confidence is not None or self.backfill_s):
-            raise ConfigError(
-                f"{self.estimator} looks at every frame by itself: tracking_confidence and "
-                "backfill_s are for blazepose",
-                "leave them out, or --pose blazepose",
+                f"{self.estimator} processes every frame on its own and does not support "
+                "tracking_confidence and backfill_s",
+                "remove these options or use --pose blazepose",
             )
         if self.fallback_confidence is not None and not self.backfill_s:
             raise ConfigError(
-                "fallback_confidence is for videos no longer than backfill_s, which is 0",
+                "fallback_confidence applies to videos of up to backfill_s, which is 0",
                 "set backfill_s as well",
             )
 
+    @property
+    def needs_tracking(self) -> bool:
+        """Whether an option is set that only estimators with tracking support."""
+        return self.tracking_confidence is not None or self.backfill_s > 0
+
     def key_part(self) -> dict[str, object]:
-        """What of this makes a difference to the poses; files are covered by the weights' hash."""
+        """The options that change the poses, for the cache key. The fingerprint covers files."""
         part: dict[str, object] = {
             "estimator": self.estimator,
             "max_persons": self.max_persons,
@@ -117,10 +112,10 @@ class PoseOptions:
         return part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameRef:
-    """One frame on its way through an estimator: of which video (a running number), which frame, at
-    what rate [1/s]."""
+    """One frame (H, W, 3) uint8 BGR on its way through an estimator: the number of its video, its
+    number in that video, and the frame rate [1/s]."""
 
     video: int
     frame: int
@@ -129,13 +124,64 @@ class FrameRef:
 
 
 class Estimator(Protocol):
-    """Frames in, people out, in the same order. Frames of one video follow each other; a new
-    `video` number starts a new one."""
+    """A loaded pose estimator. The frames of a video follow each other; a new `video` number starts
+    the next one."""
 
     name: str
     skeleton: Skeleton
-    fingerprint: str  # hash of the weights: part of the cache key
+    fingerprint: str  # hash of the weights, part of the cache key
 
-    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
-        """People without ids, in pixels of the picture given."""
+    def run(self, frames: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+        """The frames in the same order, each with its persons: without ids, in pixels of the
+        frame."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatorStatus:
+    """Whether an estimator can run here, one line that says what it has or lacks, and the command
+    that installs what is missing."""
+
+    ready: bool
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatorSpec:
+    """A pose estimator that can be selected by name.
+
+    `open` loads it; `fingerprint` returns the hash of the weights that it would use with these
+    options, and raises EstimatorError if it cannot run. `parallel` says how it uses a machine: one
+    CPU process per core ("processes"), or one process that works on batches of frames ("batches").
+    `tracks` says whether it supports tracking_confidence, backfill_s and fallback_confidence.
+
+    `auto` selects the ready estimator of the highest `auto_rank` (None: never), and those with
+    `needs_gpu` only on a machine with a GPU.
+    """
+
+    name: str
+    open: Callable[[PoseOptions], Estimator]
+    fingerprint: Callable[[PoseOptions], str]
+    status: Callable[[], EstimatorStatus]
+    parallel: Literal["processes", "batches"]
+    tracks: bool = False
+    auto_rank: int | None = None
+    needs_gpu: bool = False
+
+
+@cache
+def estimator_specs() -> dict[str, EstimatorSpec]:
+    """The estimators that the modules of this package declare, by name."""
+    return {spec.name: spec for spec in declared(skelact.pose, "ESTIMATORS")}
+
+
+def get_spec(name: str) -> EstimatorSpec:
+    """The estimator of that name. Raises ConfigError if there is none."""
+    specs = estimator_specs()
+    if name not in specs:
+        raise ConfigError(
+            f"no estimator is called {name!r}{nearest(name, specs)}",
+            f"choose one of {', '.join((AUTO, *specs))}",
+        )
+    return specs[name]

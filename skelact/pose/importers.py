@@ -21,11 +21,10 @@ import numpy as np
 from skelact.errors import InputError, PathMissing
 from skelact.pose.store import parse_frame
 from skelact.pose.track import Tracker, TrackOptions
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import Skeleton, layout_for
 from skelact.types import PersonPose
 
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
-_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 21: "hand-21", 25: "body-25"}
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,6 @@ def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions)
     )
 
 
-def _layout(joints: int) -> Skeleton:
-    if joints not in _LAYOUTS:
-        raise ValueError(
-            f"{joints} joints; only "
-            f"{', '.join(f'{n} ({name})' for n, name in _LAYOUTS.items())} are known"
-        )
-    return SKELETONS[_LAYOUTS[joints]]
-
-
 def _openpose(source: PoseFiles) -> Imported:
     texts = [path.read_bytes() for path in source.files]
     sizes = {
@@ -120,7 +110,7 @@ def _openpose(source: PoseFiles) -> Imported:
     }
     if len(sizes) > 1:
         raise ValueError(f"frames with different numbers of joints: {sorted(sizes)}")
-    skeleton = _layout(sizes.pop() if sizes else 25)
+    skeleton = layout_for(sizes.pop() if sizes else 25, "openpose")
     numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
     frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
     for number, text in zip(numbers, texts, strict=True):
@@ -137,7 +127,7 @@ def _results(source: PoseFiles, length: int | None) -> Imported:
     ):
         raise ValueError("expected a list of records with image_id and keypoints")
     program = "alphapose" if any(isinstance(r["image_id"], str) for r in records) else "coco"
-    skeleton = _layout(len(records[0]["keypoints"]) // 3 if records else 17)
+    skeleton = layout_for(len(records[0]["keypoints"]) // 3 if records else 17, "openpose")
     numbers = [_frame_number(r["image_id"]) for r in records]
     last, first = max(numbers, default=0), min(numbers, default=0)
     shift = 1 if first > 0 and length is not None and last >= length else 0  # numbered from 1
@@ -166,4 +156,4 @@ def _record(record: dict[str, Any], joints: int) -> PersonPose:
     xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])
     identity = record.get("idx", record.get("track_id", -1))
     identity = identity[0] if isinstance(identity, list) else identity
-    return PersonPose(xy, np.clip(values[:, 2], 0, 1), None, int(identity))
+    return PersonPose(xy, np.clip(values[:, 2], 0, 1), person_id=int(identity))

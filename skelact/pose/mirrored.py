@@ -1,5 +1,5 @@
-"""A second look at the same people: the estimator is shown mirrored pictures, and what it finds is
-turned back. It errs in other ways there, which is what training on both is for."""
+"""Estimation on mirrored frames. The estimator makes other errors there, so training on both poses
+of a video adds variety."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from skelact.types import PersonPose
 
 
 class Mirrored:
-    """An estimator around another."""
+    """An estimator that runs another one on mirrored frames and flips its poses back."""
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
         self.name, self.fingerprint = estimator.name, estimator.fingerprint
         self.skeleton = estimator.skeleton
 
-    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
-        """See Estimator; the pictures come back as they were."""
-        shown = (replace(p, image=np.ascontiguousarray(p.image[:, ::-1])) for p in pictures)
-        for picture, people in self.estimator.run(shown):
-            width = picture.image.shape[1]
-            turned = [turned_back(p, self.skeleton, width) for p in people]
-            yield replace(picture, image=picture.image[:, ::-1]), turned
+    def run(self, frames: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+        """See Estimator. The frames are returned as they were given."""
+        flipped = (replace(f, image=np.ascontiguousarray(f.image[:, ::-1])) for f in frames)
+        for frame, people in self.estimator.run(flipped):
+            width = frame.image.shape[1]
+            original = replace(frame, image=frame.image[:, ::-1])
+            yield original, [flip_pose(p, self.skeleton, width) for p in people]
 
 
-def turned_back(pose: PersonPose, skeleton: Skeleton, width: int) -> PersonPose:
-    """A person of a mirrored picture `width` pixels wide as they are: left is left again."""
+def flip_pose(pose: PersonPose, skeleton: Skeleton, width: int) -> PersonPose:
+    """The pose mirrored in a frame of `width` pixels, left and right joints exchanged."""
     order = skeleton.flip_index
     xy = pose.xy[order] * np.array([-1, 1], np.float32) + np.array([width, 0], np.float32)
     xyz = None if pose.xyz is None else pose.xyz[order] * np.array([-1, 1, 1], np.float32)
-    return PersonPose(xy, pose.score[order], xyz, pose.person_id)
+    return replace(pose, xy=xy, score=pose.score[order], xyz=xyz)

@@ -1,9 +1,9 @@
-"""mmpose's networks, driven in batches of frames across videos. The only file that imports mmpose,
+"""mmpose's networks, run on batches of frames across videos. The only module that imports mmpose,
 mmdet or mmcv.
 
-One-stage networks (RTMO) take whole frames; top-down ones (RTMPose) take the boxes of an RTMDet
-person detector. Preprocessing and decoding are mmpose's own, so the numbers are those of its
-frame-by-frame API; only the batching is ours.
+One-stage networks (RTMO) process complete frames; top-down networks (RTMPose) process the boxes of
+an RTMDet person detector. Preprocessing and decoding are mmpose's own, so the results equal those
+of its frame-by-frame API; only the batching is added here.
 """
 
 from __future__ import annotations
@@ -11,49 +11,55 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from skelact.errors import BackendMissing, CheckpointError, ConfigError, PathMissing
 from skelact.files import load_weights
 from skelact.pose import weights
-from skelact.pose.base import FrameRef, PoseOptions
+from skelact.pose.base import EstimatorSpec, EstimatorStatus, FrameRef, PoseOptions
 from skelact.pose.track import suppress
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import PersonPose
 
-FRAMES_AT_ONCE = {"cpu": 4, "cuda": 32}
-CROPS_AT_ONCE = {"cpu": 8, "cuda": 128}
+if TYPE_CHECKING:
+    import torch
+
+CUSTOM = "custom"  # a network of the user: config and checkpoint
+FRAMES_PER_BATCH = {"cpu": 4, "cuda": 32}
+CROPS_PER_BATCH = {"cpu": 8, "cuda": 128}
 
 
 def _nms(
     boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int
 ) -> torch.Tensor:
-    """Greedy non-maximum suppression: indices of the kept boxes (x1, y1, x2, y2), best first. The
-    one compiled op of mmcv that RTMDet calls."""
+    """Greedy non-maximum suppression: indices of the kept boxes (x1, y1, x2, y2), best first. It is
+    the only compiled op of mmcv that RTMDet calls."""
+    import torch
+
     order = scores.argsort(descending=True, stable=True)
     x1, y1, x2, y2 = boxes[order].unbind(1)
     areas = (x2 - x1 + offset) * (y2 - y1 + offset)
     width = (torch.minimum(x2[:, None], x2) - torch.maximum(x1[:, None], x1) + offset).clamp(min=0)
     height = (torch.minimum(y2[:, None], y2) - torch.maximum(y1[:, None], y1) + offset).clamp(min=0)
     overlap = width * height
-    clashes = (overlap / (areas[:, None] + areas - overlap) > iou_threshold).cpu().numpy()
-    gone = np.zeros(len(order), bool)
+    overlaps = (overlap / (areas[:, None] + areas - overlap) > iou_threshold).cpu().numpy()
+    suppressed = np.zeros(len(order), bool)
     kept = []
     for i in range(len(order)):
-        if not gone[i]:
+        if not suppressed[i]:
             kept.append(i)
-            gone |= clashes[i]
+            suppressed |= overlaps[i]
     return order[torch.tensor(kept, dtype=torch.long, device=order.device)]
 
 
 def _prepare() -> None:
-    """Make `import mmpose.models` possible beside mmcv-lite, which has no compiled ops: a stand-in
-    that has nms and refuses the others."""
-    if not weights.installed():
+    """Make `import mmpose.models` work with mmcv-lite, which has no compiled ops: a replacement
+    module provides nms and raises BackendMissing for the others."""
+    if not weights.is_installed():
         raise BackendMissing("this estimator needs mmpose, which is not installed", weights.INSTALL)
     if "mmcv._ext" not in sys.modules:
         try:
@@ -65,13 +71,13 @@ def _prepare() -> None:
                 if name.startswith("__"):
                     raise AttributeError(name)
 
-                def refuse(*_: Any, **__: Any) -> None:
+                def raise_missing(*_: Any, **__: Any) -> None:
                     raise BackendMissing(
                         f"this network needs mmcv's compiled op {name}",
                         "install the full mmcv==2.1.0 instead of mmcv-lite",
                     )
 
-                return refuse
+                return raise_missing
 
             stand_in.__getattr__ = missing  # type: ignore[method-assign]
             stand_in.nms = _nms  # type: ignore[attr-defined]
@@ -92,12 +98,13 @@ def _prepare() -> None:
         import mmpose.datasets.transforms
         import mmpose.models  # noqa: F401
     except ImportError as error:
-        raise BackendMissing(f"mmpose does not load: {error}", weights.INSTALL) from error
+        raise BackendMissing(f"mmpose cannot be imported: {error}", weights.INSTALL) from error
 
 
 def _files(options: PoseOptions) -> tuple[Path, Path]:
-    """Config and checkpoint. ConfigError, PathMissing or WeightsMissing if they are not there."""
-    if options.estimator == "custom":
+    """The config and the checkpoint. Raises ConfigError, PathMissing or WeightsMissing if one is
+    missing."""
+    if options.estimator == CUSTOM:
         if not options.config or not options.checkpoint:
             raise ConfigError(
                 "--pose custom needs a config and a checkpoint",
@@ -107,7 +114,7 @@ def _files(options: PoseOptions) -> tuple[Path, Path]:
     else:
         config = Path(options.config) if options.config else shipped_config(options.estimator)
         checkpoint = (
-            Path(options.checkpoint) if options.checkpoint else weights.required(options.estimator)
+            Path(options.checkpoint) if options.checkpoint else weights.require(options.estimator)
         )
     for path in (config, checkpoint):
         if not path.is_file():
@@ -117,7 +124,7 @@ def _files(options: PoseOptions) -> tuple[Path, Path]:
 
 def shipped_config(name: str) -> Path:
     """mmpose's own config of a network, inside its package."""
-    if not weights.installed():
+    if not weights.is_installed():
         raise BackendMissing(f"{name} needs mmpose, which is not installed", weights.INSTALL)
     from importlib.util import find_spec
 
@@ -127,15 +134,15 @@ def shipped_config(name: str) -> Path:
 
 
 def fingerprint(options: PoseOptions) -> str:
-    """Hash of the weights (and of the detector's, for a top-down network); raises what keeps the
-    estimator from running."""
+    """Hash of the weights, and of the detector's for a top-down network. Raises BackendMissing,
+    WeightsMissing, ConfigError or PathMissing if the estimator cannot run."""
     config, checkpoint = _files(options)
     parts = [weights.sha256(checkpoint)[:16]]
-    if options.estimator == "custom":
+    if options.estimator == CUSTOM:
         parts.append(weights.sha256(config)[:8])
     detector = _detector_of(options)
     if detector:
-        parts.append(weights.sha256(weights.required(detector))[:16])
+        parts.append(weights.sha256(weights.require(detector))[:16])
     return "+".join(parts)
 
 
@@ -151,7 +158,7 @@ def _read_config(path: Path) -> Any:
 
     try:
         return Config.fromfile(str(path))
-    except Exception as error:  # a config is a program: anything may go wrong inside it
+    except Exception as error:  # a config is a program and can raise anything
         raise ConfigError(
             f"{path} is not an mmpose config: {type(error).__name__}: {error}"
         ) from error
@@ -170,7 +177,8 @@ def _build(
         from mmpose.registry import MODELS
     with DefaultScope.overwrite_default_scope(scope):
         part = config.model.get("backbone", {})
-        part.pop("init_cfg", None)  # pretrained weights from the net: the checkpoint has them all
+        # no download of pretrained weights: the checkpoint contains all of them
+        part.pop("init_cfg", None)
         config.model.pop("init_cfg", None)
         model = MODELS.build(config.model)
         steps = [dict(s) for s in config.test_dataloader.dataset.pipeline]
@@ -181,11 +189,11 @@ def _build(
         pipeline = Compose(steps)
     state = load_weights(checkpoint)
     missing, _ = model.load_state_dict(state, strict=False)
-    lost = [k for k in missing if not k.startswith("data_preprocessor")]
-    if lost:
+    absent = [k for k in missing if not k.startswith("data_preprocessor")]
+    if absent:
         raise CheckpointError(
-            f"{checkpoint} does not fit its config: {len(lost)} weights are missing, first "
-            f"{lost[0]}"
+            f"{checkpoint} does not match its config: it lacks {len(absent)} weights, the first is "
+            f"{absent[0]}"
         )
     return model.to(device).eval(), pipeline
 
@@ -194,6 +202,8 @@ class MMPose:
     """An mmpose network as an Estimator."""
 
     def __init__(self, options: PoseOptions, device: str = "auto") -> None:
+        import torch
+
         _prepare()
         self.options, self.name = options, options.estimator
         self.fingerprint = fingerprint(options)
@@ -210,21 +220,25 @@ class MMPose:
         if detector:
             self.detector = _build(
                 _read_config(shipped_config(detector)),
-                weights.required(detector),
+                weights.require(detector),
                 "mmdet",
                 self.device,
             )
-        self.frames_at_once = FRAMES_AT_ONCE[self.device.type]
-        self.crops_at_once = CROPS_AT_ONCE[self.device.type]
+        self.frames_per_batch = FRAMES_PER_BATCH[self.device.type]
+        self.crops_per_batch = CROPS_PER_BATCH[self.device.type]
 
-    @torch.inference_mode()
-    def run(self, pictures: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+    def run(self, frames: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
         """See Estimator."""
-        for batch in batches(pictures, self.frames_at_once):
-            images = [p.image for p in batch]
-            found = self._topdown(images) if self.detector is not None else self._onestage(images)
-            for picture, people in zip(batch, found, strict=True):
-                yield picture, suppress(people, self.skeleton)[: self.options.max_persons]
+        import torch
+
+        for batch in batches(frames, self.frames_per_batch):
+            images = [f.image for f in batch]
+            with torch.inference_mode():
+                people_per_frame = (
+                    self._onestage(images) if self.detector is None else self._topdown(images)
+                )
+            for frame, people in zip(batch, people_per_frame, strict=True):
+                yield frame, suppress(people, self.skeleton)[: self.options.max_persons]
 
     def _step(self, items: list[dict[str, Any]]) -> list[Any]:
         from mmengine.dataset import pseudo_collate
@@ -236,11 +250,11 @@ class MMPose:
         for sample in self._step([{"img": image, **self.meta} for image in images]):
             p = sample.pred_instances
             order = np.argsort(-p.bbox_scores, kind="stable")
-            sure = [i for i in order if p.bbox_scores[i] >= self.options.min_confidence]
+            confident = [i for i in order if p.bbox_scores[i] >= self.options.min_confidence]
             out.append(
                 [
                     _person(p.keypoints[i], p.keypoint_scores[i])
-                    for i in sure[: 4 * self.options.max_persons]
+                    for i in confident[: 4 * self.options.max_persons]
                 ]
             )
         return out
@@ -249,17 +263,17 @@ class MMPose:
         boxes = self.boxes(images)
         items = [
             {"img": image, "bbox": box[None], "bbox_score": np.ones(1, np.float32), **self.meta}
-            for image, found in zip(images, boxes, strict=True)
-            for box in found
+            for image, image_boxes in zip(images, boxes, strict=True)
+            for box in image_boxes
         ]
         people: list[PersonPose] = []
-        for part in batches(items, self.crops_at_once):
+        for part in batches(items, self.crops_per_batch):
             people += [
                 _person(s.pred_instances.keypoints[0], s.pred_instances.keypoint_scores[0])
                 for s in self._step(part)
             ]
         rest = iter(people)
-        return [[next(rest) for _ in found] for found in boxes]
+        return [[next(rest) for _ in image_boxes] for image_boxes in boxes]
 
     def boxes(self, images: list[Any]) -> list[Any]:
         """Person boxes (n, 4) float32 of each image, best first, at most max_persons."""
@@ -277,7 +291,7 @@ class MMPose:
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of `size` items, the last one shorter."""
+    """Lists of `size` items; the last one may be shorter."""
     part: list[Any] = []
     for item in items:
         part.append(item)
@@ -298,20 +312,20 @@ def _person(keypoints: Any, scores: Any) -> PersonPose:
 
 
 def _dataset_meta(config: Any) -> dict[str, Any]:
-    """What mmpose calls metainfo: joint names, flips, sigmas, edges."""
+    """The metainfo of a config's dataset: joint names, flips, sigmas, edges."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
     dataset = config.test_dataloader.dataset
-    given = dataset.get("metainfo")
-    if given is None:
+    metainfo = dataset.get("metainfo")
+    if metainfo is None:
         from mmpose.registry import DATASETS
 
-        given = DATASETS.get(dataset.type).METAINFO
-    return dict(parse_pose_metainfo(dict(given)))
+        metainfo = DATASETS.get(dataset.type).METAINFO
+    return dict(parse_pose_metainfo(dict(metainfo)))
 
 
 def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
-    """One of our layouts where the joints are the same, else one made from the edges of the
+    """The layout of SKELETONS with the same joints, else one built from the edges of the
     metainfo."""
     joints = tuple(meta["keypoint_id2name"][i] for i in range(meta["num_keypoints"]))
     for known in SKELETONS.values():
@@ -336,3 +350,37 @@ def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
         "centre": joints[0],
     }
     return Skeleton.from_dict(content)
+
+
+def _status(name: str) -> EstimatorStatus:
+    if not weights.is_installed():
+        return EstimatorStatus(ready=False, text="mmpose is not installed", fix=weights.INSTALL)
+    if name == CUSTOM:
+        return EstimatorStatus(ready=True, text="ready (--pose-config and --pose-checkpoint)")
+    missing = weights.missing(name)
+    if missing:
+        text = f"weights missing: {', '.join(missing)}"
+        return EstimatorStatus(ready=False, text=text, fix=f"skelact models pull {name}")
+    return EstimatorStatus(ready=True, text=f"ready ({weights.local_path(name)})")
+
+
+def _spec(name: str, auto_rank: int | None = None) -> EstimatorSpec:
+    return EstimatorSpec(
+        name=name,
+        open=MMPose,
+        fingerprint=fingerprint,
+        status=partial(_status, name),
+        parallel="batches",
+        auto_rank=auto_rank,
+        needs_gpu=True,
+    )
+
+
+# COCO AP of each family rises with its size; RTMO needs no detector and is preferred
+_RANKS = {
+    name: rank
+    for rank, name in enumerate(
+        (*("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l"), *("rtmo-s", "rtmo-m", "rtmo-l")), 1
+    )
+}
+ESTIMATORS = (*(_spec(name, _RANKS[name]) for name in weights.NETWORKS), _spec(CUSTOM))

@@ -1,68 +1,64 @@
-"""Which estimator runs: names, the automatic choice, where weights lie."""
+"""Select, check and open pose estimators by name."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 from skelact.errors import ConfigError
-from skelact.pose import blazepose
-from skelact.pose.base import BLAZEPOSE, IMPORT, RTMO, RTMPOSE, Estimator, PoseOptions
+from skelact.pose.base import (
+    AUTO,
+    IMPORT,
+    Estimator,
+    EstimatorSpec,
+    PoseOptions,
+    estimator_specs,
+    get_spec,
+)
 from skelact.pose.mirrored import Mirrored
 
-WEIGHTS_VARIABLE = "SKELACT_MODELS"
 
-
-def weights_folder() -> Path:
-    """Where pulled checkpoints lie: $SKELACT_MODELS, else ~/.cache/skelact/models."""
-    return Path(os.environ.get(WEIGHTS_VARIABLE) or Path.home() / ".cache" / "skelact" / "models")
+def fallback() -> EstimatorSpec:
+    """The estimator that `auto` selects on a machine without a GPU."""
+    return next(s for s in _auto_candidates() if not s.needs_gpu)
 
 
 def resolve(options: PoseOptions) -> PoseOptions:
-    """'auto' becomes the best estimator whose weights are on this machine: a pulled mmpose model if
-    there is a GPU, else blazepose. ConfigError for imported poses: nothing estimates them."""
+    """Replace the estimator `auto` by the best one that can run on this machine: on a GPU the best
+    mmpose network whose weights are available, else BlazePose. Options that need tracking limit the
+    choice to estimators that track.
+
+    Raises ConfigError for imported poses, which no estimator makes."""
     if options.estimator == IMPORT:
-        raise ConfigError("imported poses come from a folder", "give --poses-from FOLDER")
-    if options.estimator != "auto":
+        raise ConfigError("imported poses are read from a folder", "add --poses-from FOLDER")
+    if options.estimator != AUTO:
         return options
-    return replace(options, estimator=_best())
+    for spec in _auto_candidates():
+        if options.needs_tracking and not spec.tracks:
+            continue
+        if not spec.needs_gpu or (spec.status().ready and _has_gpu()):
+            return replace(options, estimator=spec.name)
+    raise ConfigError("no estimator supports these options", "leave some of them out")
 
 
-@cache
-def _best() -> str:
-    pulled = [
-        n
-        for n in (*reversed(RTMO), *reversed(RTMPOSE))
-        if (weights_folder() / f"{n}.pth").is_file()
-    ]
-    if pulled:
-        import torch
+def _auto_candidates() -> list[EstimatorSpec]:
+    """Best first."""
+    ranked = [(s.auto_rank, s) for s in estimator_specs().values() if s.auto_rank is not None]
+    return [spec for _, spec in sorted(ranked, key=lambda pair: -pair[0])]
 
-        if torch.cuda.is_available():
-            return pulled[0]
-    return BLAZEPOSE
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def fingerprint_of(options: PoseOptions) -> str:
-    """Hash of the weights that a resolved estimator would use; BackendMissing or WeightsMissing if
-    it could not run."""
-    if options.estimator == BLAZEPOSE:
-        return blazepose.fingerprint()
-    from skelact.pose import mmpose
-
-    return mmpose.fingerprint(options)
+    """Hash of the weights that a resolved estimator would use. Raises BackendMissing or
+    WeightsMissing if it cannot run."""
+    return get_spec(options.estimator).fingerprint(options)
 
 
 def open_estimator(options: PoseOptions) -> Estimator:
-    """A running estimator for this process."""
-    if options.mirrored:
-        return Mirrored(open_estimator(replace(options, mirrored=False)))
-    if options.estimator == BLAZEPOSE:
-        return blazepose.BlazePose(options)
-    if options.estimator == "auto":
-        raise ConfigError("resolve the estimator first")
-    from skelact.pose import mmpose
-
-    return mmpose.MMPose(options)
+    """Load a resolved estimator. Raises EstimatorError if it cannot run."""
+    estimator = get_spec(options.estimator).open(options)
+    return Mirrored(estimator) if options.mirrored else estimator

@@ -19,6 +19,7 @@ import numpy as np
 
 from skelact.cache import CacheEntry
 from skelact.errors import CacheError
+from skelact.schemas import PosesManifest
 from skelact.types import Floats, PersonPose
 
 JsonForm = Literal["frames", "lines"]
@@ -67,8 +68,8 @@ def _person(record: dict[str, Any], joints: int) -> PersonPose:
     if solid.size == joints * 4:
         xyz = solid.reshape(joints, 4)[:, :3].copy()
         xyz[missing] = np.nan
-    given = record.get("person_id", [-1])
-    return PersonPose(xy, score, xyz, int(given[0]) if given else -1)
+    ids = record.get("person_id", [-1])
+    return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
 
 
 def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames") -> int:
@@ -86,10 +87,10 @@ def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm
     return count
 
 
-def read_poses(entry: CacheEntry) -> list[list[PersonPose]]:
+def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     """All frames of a stored video. CacheError if a file is damaged."""
-    joints = len(entry.manifest["skeleton"]["joints"])
-    names = sorted(entry.manifest["files"])
+    joints = len(entry.manifest.skeleton.joints)
+    names = sorted(entry.files)
     try:
         if names == [LINES]:
             return [parse_frame(line, joints) for line in entry.read(LINES).splitlines()]

@@ -7,11 +7,12 @@ k the joint's tolerance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from skelact.config import check_ranges, option
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PersonPose
 
@@ -33,14 +34,17 @@ _OTHER = 0.13
 
 @dataclass(frozen=True, kw_only=True)
 class TrackOptions:
-    """When a person of this frame is one seen before."""
+    """Matching the persons of a frame to the persons of earlier frames."""
 
-    min_similarity: float = field(
-        default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"}
+    min_similarity: float = option(
+        0.12, "Minimum OKS between a track and a person in the next frame.", min=0, max=1
     )
-    max_age_s: float = field(
-        default=2.0, metadata={"help": "how long a lost person is waited for [s]"}
+    max_age_s: float = option(
+        2.0, "How long a track is kept while its person is not detected, in seconds.", min=0
     )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def tolerances(skeleton: Skeleton) -> Floats:

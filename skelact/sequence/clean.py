@@ -1,50 +1,47 @@
-"""Who matters, what is missing: choosing persons, dropping unsure joints, bridging short gaps."""
+"""Cleaning: choose persons, remove joints with a low score, fill short gaps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from skelact.errors import ConfigError
+from skelact.config import check_ranges, option
 from skelact.types import Floats, PoseSequence
 
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceOptions:
-    """From merged people to clean sequences."""
+    """Selection of persons and cleaning of sequences."""
 
-    persons: int | None = field(
-        default=1, metadata={"help": "persons that are kept per clip: a number, or None for all"}
+    persons: int | None = option(
+        1, "Persons kept per clip, most prominent first: a number or all.", min=1, none="all"
     )
-    min_score: float = field(
-        default=0.0, metadata={"help": "joints less sure than this count as missing"}
+    min_score: float = option(
+        0.0, "Joints with a lower score are treated as missing.", min=0, below=1
     )
-    max_gap_s: float = field(
-        default=0.5, metadata={"help": "longest gap that is bridged by interpolation [s]"}
-    )
+    max_gap_s: float = option(0.5, "Longest gap filled by interpolation, in seconds.", min=0)
 
     def __post_init__(self) -> None:
-        if self.persons is not None and self.persons < 1:
-            raise ConfigError(f"persons must be 1 or more, or None for all, got {self.persons}")
-        if not 0 <= self.min_score < 1:
-            raise ConfigError(f"min_score must lie between 0 and 1, got {self.min_score:g}")
-        if self.max_gap_s < 0:
-            raise ConfigError(f"max_gap_s cannot be negative, got {self.max_gap_s:g}")
+        check_ranges(self)
 
 
 def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
-    """Choose the persons, drop unsure joints, bridge short gaps: in this order."""
-    sequence = choose_persons(sequence, options.persons)
+    """Choose the most prominent persons, then clean their joints."""
+    return clean_joints(choose_persons(sequence, options.persons), options)
+
+
+def clean_joints(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
+    """Remove joints with a low score, then fill short gaps; all persons are kept."""
     if options.min_score > 0:
-        sequence = drop_unsure(sequence, options.min_score)
+        sequence = drop_low_scores(sequence, options.min_score)
     return fill_gaps(sequence, options.max_gap_s)
 
 
 def prominence(sequence: PoseSequence) -> Floats:
-    """(M,) total score x size x time: the sum over frames of a person's mean score times the square
-    root of its box area [px]."""
+    """(M,) how prominent each person is: the sum over all frames of its mean score times the square
+    root of the area of its bounding box [px]."""
     if not sequence.persons:
         return np.zeros(0, np.float32)
     seen = ~np.isnan(sequence.xy).all(axis=(2, 3))  # (M, T)
@@ -57,12 +54,16 @@ def prominence(sequence: PoseSequence) -> Floats:
 
 def choose_persons(sequence: PoseSequence, persons: int | None) -> PoseSequence:
     """The `persons` most prominent persons (None: all), most prominent first."""
-    order = np.argsort(-prominence(sequence), kind="stable")
-    return take_persons(sequence, [int(i) for i in order[:persons]])
+    return take_persons(sequence, rank_persons(sequence)[:persons])
+
+
+def rank_persons(sequence: PoseSequence) -> list[int]:
+    """All rows of the sequence, most prominent person first."""
+    return [int(i) for i in np.argsort(-prominence(sequence), kind="stable")]
 
 
 def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
-    """Those persons, by row, in that order."""
+    """The persons in these rows, in this order."""
     xyz = None if sequence.xyz is None else sequence.xyz[rows]
     return replace(
         sequence,
@@ -73,21 +74,20 @@ def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
     )
 
 
-def drop_unsure(sequence: PoseSequence, min_score: float) -> PoseSequence:
+def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
     """Joints with a score below `min_score` become missing: NaN, score 0."""
-    unsure = sequence.score < min_score
+    low = sequence.score < min_score
     xyz = (
-        None
-        if sequence.xyz is None
-        else np.where(unsure[..., None], np.float32(np.nan), sequence.xyz)
+        None if sequence.xyz is None else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
     )
-    xy = np.where(unsure[..., None], np.float32(np.nan), sequence.xy)
-    return replace(sequence, xy=xy, score=np.where(unsure, np.float32(0), sequence.score), xyz=xyz)
+    xy = np.where(low[..., None], np.float32(np.nan), sequence.xy)
+    return replace(sequence, xy=xy, score=np.where(low, np.float32(0), sequence.score), xyz=xyz)
 
 
 def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
-    """Interpolate linearly over gaps of at most `max_gap_s` between two sightings of a joint;
-    longer ones, and the ends, stay missing."""
+    """Fill gaps of at most `max_gap_s` seconds between two detections of a joint by linear
+    interpolation. Longer gaps stay missing, and so do frames before the first and after the last
+    detection."""
     longest = int(max_gap_s * sequence.fps + 1e-6)
     missing = np.isnan(sequence.xy[..., 0])
     if longest < 1 or not missing.any():

@@ -48,7 +48,7 @@ def probe(path: Path) -> VideoInfo:
             fps, frames = _measure(capture, cv2)
     finally:
         capture.release()
-    return VideoInfo(path, width, height, float(fps), frames)
+    return VideoInfo(path=path, width=width, height=height, fps=float(fps), frames=frames)
 
 
 def _measure(capture, cv2) -> tuple[float, int]:  # type: ignore[no-untyped-def]

@@ -13,11 +13,7 @@ import pytest
 from skelact.cli import main
 from skelact.video.probe import probe
 from tests.conftest import run, short_clip, walking
-
-SMALL = (
-    *("--config", "stgcn_mads_demo", "--set", "model.base_channels=8", "--set", "train.repeat=10"),
-    *("--set", "sampling.length=24", "--epochs", "4", "--device", "cpu"),
-)
+from tests.helpers import SMALL_RUN
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,15 @@ def trained(mini_mads: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathF
     """A run trained on the small dataset through the command line."""
     where = tmp_path_factory.mktemp("trained")
     done = run(
-        "train", "--data", mini_mads, *SMALL, "--cache-dir", cache_dir, "--name", "mini", cwd=where
+        "train",
+        "--data",
+        mini_mads,
+        *SMALL_RUN,
+        "--cache-dir",
+        cache_dir,
+        "--name",
+        "mini",
+        cwd=where,
     )
     assert done.returncode == 0, done.stderr
     assert "mean class accuracy" in done.stdout and "commonest class" in done.stdout
@@ -65,7 +69,7 @@ def test_extract_lines_and_recoding(clip: Path, tmp_path: Path) -> None:
     (file,) = (tmp_path / "o" / "clip").iterdir()
     assert file.name == "frames.jsonl" and len(file.read_text().splitlines()) == 20
     entry = Path(json.loads(done.stdout)["videos"][0]["poses"])
-    assert json.loads((entry / "manifest.json").read_text())["height"] == 192
+    assert json.loads((entry / "manifest.json").read_text())["manifest"]["height"] == 192
 
 
 def test_either_json_form_comes_out_of_the_cache(clip: Path, tmp_path: Path) -> None:
@@ -128,14 +132,14 @@ def test_train_writes_a_run(trained: Path) -> None:
         "confusion.png",
     }
     result = json.loads((trained / "result.json").read_text())
-    assert result["top1"] >= 0.5 and result["clips"]["test"] == 4
+    assert result["scores"]["top1"] >= 0.5 and result["clips"]["test"] == 4
     split = json.loads((trained / "split.json").read_text())["videos"]
     assert not set(split["train"]) & set(split["test"])
 
 
 def test_three_dimensions_and_two_persons(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """World landmarks in, a prediction about everyone together out."""
-    arguments = ("--data", mini_mads, *SMALL, "--epochs", "1", "--cache-dir", cache_dir)
+    arguments = ("--data", mini_mads, *SMALL_RUN, "--epochs", "1", "--cache-dir", cache_dir)
     done = run("train", *arguments, "--dims", "3", "--persons", "2", "--name", "solid", "--json")
     assert done.returncode == 0, done.stderr
     video = mini_mads / "Taichi" / "Taichi_A2_C0.avi"
@@ -274,11 +278,11 @@ def test_doctor(tmp_path: Path) -> None:
     assert done.returncode == 0 and content["ok"]
     states = {f["what"]: f for f in content["findings"]}
     assert states["blazepose"]["ok"] and states["ffmpeg"]["ok"]
-    assert states["rtmo-s"]["mend"] and not states["rtmo-s"]["needed"]
+    assert states["rtmo-s"]["fix"] and not states["rtmo-s"]["needed"]
 
 
-def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
-    """A mediapipe that does not load: exit 1, and the command that mends it."""
+def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
+    """A mediapipe that cannot be imported: exit code 1 and the command that fixes it."""
     (tmp_path / "broken" / "mediapipe").mkdir(parents=True)
     (tmp_path / "broken" / "mediapipe" / "__init__.py").write_text("raise ImportError('broken')")
     done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
@@ -336,7 +340,7 @@ def test_calibrate_then_pack_then_predict(
     assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
     assert len(found["negatives"]) == 2 and found["known"] == "validation.json"
     assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
-    assert "unknown below" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
+    assert "negatives labelled" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
 
     packed = tmp_path / "out" / "mine.pt"
     done = run("models", "export", mine, "--out", packed, "--calibration", mine)
@@ -358,7 +362,7 @@ def test_calibrate_then_pack_then_predict(
     some = run("calibrate", mine, mini_mads / "HipHop", tmp_path / "broken.avi", *options)
     assert some.returncode == 1 and "broken.avi" in some.stderr
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
-    assert nobody.returncode == 2 and "max_persons" in nobody.stderr
+    assert nobody.returncode == 2 and "--max-persons" in nobody.stderr
     nowhere = run("models", "export", mine, "--out", packed, "--calibration", tmp_path)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)

@@ -12,10 +12,10 @@ from scipy.io import loadmat, savemat
 
 from skelact import config
 from skelact.config import shipped
-from skelact.datasets import check, folder, mads_truth, registry, splits
+from skelact.datasets import check, folder, jhmdb, mads_truth, registry, splits
 from skelact.errors import ConfigError, InputError, LeakingSplit, MissingDataset
 from skelact.recipe import Recipe
-from skelact.sequence.normalise import network_input
+from skelact.sequence.normalise import normalise
 from tests.conftest import SHARED, need, run, sample, short_clip
 
 
@@ -64,9 +64,9 @@ def test_a_table_of_labels(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("file,label\nx,a\n", "path and label"),
-        ("path,label\n", "no row"),
+        ("path,label\n", "no rows"),
         ("path,label\nx.mp4,\n", "line 2"),
-        ("path,label,start,end\nx.mp4,a,5,3\n", "does not run forward"),
+        ("path,label,start,end\nx.mp4,a,5,3\n", "must be after"),
         ("path,label,start\nx.mp4,a,soon\n", "line 2"),
         ("path,label,subset\nx.mp4,a,middle\n", "subset 'middle'"),
     ],
@@ -85,7 +85,7 @@ def test_a_leaking_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_jhmdb_as_it_is() -> None:
-    found = folder.jhmdb(need(SHARED / "data" / "jhmdb"))
+    found = jhmdb.find(need(SHARED / "data" / "jhmdb"))
     assert len(found.items) == 928 and len(found.classes) == 21
     counts = [splits.apply(found, f"split{n}") for n in (1, 2, 3)]
     assert [(c.count("train"), c.count("test")) for c in counts] == [
@@ -140,7 +140,7 @@ def test_fifteen_joints_and_damage(tmp_path: Path) -> None:
 # --- the table, the check ---
 
 
-@pytest.mark.parametrize("name", registry.DATASETS)
+@pytest.mark.parametrize("name", registry.dataset_specs())
 def test_every_dataset_has_a_config(name: str) -> None:
     recipe = Recipe.from_dict(config.load(f"datasets/{name}"))
     assert recipe.dataset.name == name
@@ -179,11 +179,11 @@ def test_check_tells_before_an_hour_of_work(tmp_path: Path) -> None:
 
 def test_datasets_are_listed() -> None:
     done = run("datasets", "--json")
-    assert {row["name"] for row in json.loads(done.stdout)} == set(registry.DATASETS)
+    assert {row["name"] for row in json.loads(done.stdout)} == set(registry.dataset_specs())
 
 
 def test_3d_only_sequences_say_so() -> None:
     found = mads_truth.find(shipped("sample_videos"), projected=False)
     assert found.read is not None
-    with pytest.raises(ConfigError, match="3-D and have no place"):
-        network_input(found.read(found.items[0]), Recipe().normalise)
+    with pytest.raises(ConfigError, match="3-D and have no image"):
+        normalise(found.read(found.items[0]), Recipe().normalise)

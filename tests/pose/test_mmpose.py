@@ -17,7 +17,7 @@ from skelact.cli import main
 from skelact.errors import BackendMissing, CheckpointError, EstimatorError, WeightsMissing
 from skelact.files import load_weights
 from skelact.pose import weights
-from skelact.pose.base import FrameRef, PoseOptions
+from skelact.pose.base import FrameRef, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, resolve
 from skelact.skeletons import SKELETONS
 from skelact.video.decode import Frame, read_frames
@@ -73,7 +73,7 @@ def frames_of(name: str, count: int) -> list[Frame]:
 
 
 def pictures(frames: list[Frame], video: int = 0) -> list[FrameRef]:
-    return [FrameRef(video, n, 15.0, frame) for n, frame in enumerate(frames)]
+    return [FrameRef(video=video, frame=n, fps=15.0, image=f) for n, f in enumerate(frames)]
 
 
 def test_one_stage_batches_equal_mmpose_frame_by_frame(pulled: Path) -> None:
@@ -227,7 +227,8 @@ def test_without_mmpose_one_line_says_how_to_add_it(monkeypatch: pytest.MonkeyPa
     with pytest.raises(BackendMissing) as caught:
         fingerprint_of(PoseOptions(estimator="rtmo-s"))
     assert "--no-deps mmpose" in caught.value.hint and "\n" not in caught.value.hint
-    assert weights.state("rtmo-s") == "mmpose is not installed"
+    status = get_spec("rtmo-s").status()
+    assert not status.ready and status.text == "mmpose is not installed"
 
 
 # --- pulling ---
@@ -252,14 +253,14 @@ def test_pull_checks_and_keeps(
         monkeypatch.setitem(weights.TABLE, name, entry)
     monkeypatch.setattr(weights, "_SOURCE", source.as_uri())
     assert "SHA-256 checked" in next(iter(weights.pull("rtmo-s", None)))
-    assert weights.local("rtmo-s").read_bytes() == content
-    assert "already there" in next(iter(weights.pull("rtmo-s", None)))
+    assert weights.local_path("rtmo-s").read_bytes() == content
+    assert "already downloaded" in next(iter(weights.pull("rtmo-s", None)))
     with pytest.raises(EstimatorError, match="does not begin with 00000000"):
         list(weights.pull("rtmo-m", None))
     with pytest.raises(EstimatorError) as caught:
         list(weights.pull("rtmo-l", None))
     assert "--from FILE" in caught.value.hint
-    assert {p.name for p in weights.local("rtmo-s").parent.iterdir()} == {"rtmo-s.pth"}
+    assert {p.name for p in weights.local_path("rtmo-s").parent.iterdir()} == {"rtmo-s.pth"}
 
 
 class Evil:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import cv2
@@ -14,22 +13,8 @@ from skelact.errors import BadSpan, ConfigError, InputError, NotAVideo, PathMiss
 from skelact.types import ClipSpan, VideoInfo
 from skelact.video.cut import ClipOptions, CodingOptions, cut, plan
 from skelact.video.decode import read_frames
-from skelact.video.ffmpeg import ffmpeg
 from skelact.video.probe import find_videos, probe
-
-
-def encode(out: Path, *arguments: str) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([ffmpeg(), "-y", "-loglevel", "error", *arguments, str(out)], check=True)
-    return out
-
-
-def pattern(
-    out: Path, size: str = "64x48", rate: str = "25", seconds: str = "1", *more: str
-) -> Path:
-    return encode(
-        out, "-f", "lavfi", "-i", f"testsrc=size={size}:rate={rate}:duration={seconds}", *more
-    )
+from tests.helpers import encode, pattern
 
 
 def test_probe_and_read(tmp_path: Path) -> None:
@@ -121,7 +106,7 @@ def test_variable_frame_rate_keeps_its_timing(tmp_path: Path) -> None:
         "-pix_fmt",
         "yuv444p",
     )
-    info = VideoInfo(path, 64, 48, 25.0, probe(path).frames)
+    info = VideoInfo(path=path, width=64, height=48, fps=25.0, frames=probe(path).frames)
     values = [round(float(f.mean()) / 10) for f in read_frames(info)]
     assert values[:11] == list(range(11))
     assert values.count(10) == 15
