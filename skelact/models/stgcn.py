@@ -127,13 +127,7 @@ SPECS = (
         accuracy="none",
         source="not published",
         reference="",
-        kwargs={
-            "base_channels": 32,
-            "num_stages": 6,
-            "inflate_stages": (3, 5),
-            "down_stages": (3, 5),
-            "dropout": 0.2,
-        },
+        kwargs=HALF_WIDTH,
         foreign=None,
     ),
     ModelSpec(

@@ -101,6 +101,22 @@ def test_the_order_of_samples_and_persons_does_not_matter(name: str) -> None:
         torch.testing.assert_close(model(x.flip(1)), model(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_stages_are_disjoint_parts_of_the_backbone(name: str) -> None:
+    backbone = net(name).backbone
+    parts = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
+    assert len(set(parts)) == len(parts) and set(parts) <= set(backbone.parameters())
+    assert bool(parts) == (name not in ("ddnet", "rocket"))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_state_dict_matches_no_other_network(name: str) -> None:
+    state = {k.removeprefix("backbone."): v for k, v in net(name).state_dict().items()}
+    matches = {s.name for s in SPECS.values() if s.foreign and s.foreign.matches(state)}
+    architecture = {"stgcn_small": "stgcn"}.get(name, name)
+    assert matches == ({architecture} if SPECS[architecture].foreign else set())
+
+
 @pytest.mark.parametrize(
     ("name", "coco", "ntu"),
     [
