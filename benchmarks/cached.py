@@ -16,9 +16,10 @@ from skelact.cache import Cache
 from skelact.pose.base import PoseOptions
 from skelact.pose.blazepose import fingerprint
 from skelact.pose.store import write_poses
+from skelact.schemas import PosesManifest
 from skelact.sequence.clean import SequenceOptions
 from skelact.skeletons import SKELETONS
-from skelact.stages.extraction import STAGE, Job, count_people, manifest_of
+from skelact.stages.extraction import POSES, Job, count_poses, poses_manifest
 from skelact.stages.sequences import sequences_of
 from skelact.types import PersonPose
 from skelact.video.cut import ClipOptions
@@ -60,9 +61,26 @@ def fill(root: Path) -> None:
     )
     frames, info = [[person]] * FRAMES, probe(first)
     for video in sorted((root / "videos").iterdir()):
-        job = Job(video, cache.content_hash(video), cache.root, pose, fingerprint())
-        manifest = manifest_of(job, info, "blazepose", fingerprint(), skeleton)
-        with cache.write(STAGE, job.key, manifest | count_people(frames)) as target:
-            write_poses(target, frames)
-        sequences_of(cache.require(STAGE, job.key), ClipOptions(), SequenceOptions(), cache)
+        job = Job(
+            path=video,
+            content=cache.content_hash(video),
+            cache_root=cache.root,
+            options=pose,
+            fingerprint=fingerprint(),
+        )
+        manifest = poses_manifest(
+            job,
+            info,
+            estimator="blazepose",
+            weights=fingerprint(),
+            skeleton=skeleton,
+            counts=count_poses(frames),
+        )
+
+        def fill(folder: Path, manifest: PosesManifest = manifest) -> PosesManifest:
+            write_poses(folder, frames)
+            return manifest
+
+        entry = cache.write(POSES, job.key, fill)
+        sequences_of(entry, ClipOptions(), SequenceOptions(), cache)
     cache.save_hashes()

@@ -29,7 +29,7 @@ import sys, time
 from skelact.cache import Cache
 from skelact.datasets import packed
 started = time.monotonic()
-data = packed.open_packed(Cache(sys.argv[1]).require("packed", "ntu"))
+data = packed.open_packed(Cache(sys.argv[1]).find(packed.PACKED, "ntu"))
 first = float(data.keypoints[data.offsets[-2], 0, 0, 0])
 print(time.monotonic() - started, resident())
 """
@@ -50,7 +50,7 @@ from skelact.training.batches import DeviceClips
 from skelact.device import resolve_device
 from skelact.options import AugmentOptions
 from skelact.sequence.sampling import SamplingOptions
-data = packed.open_packed(Cache(sys.argv[1]).require("packed", "ntu"))
+data = packed.open_packed(Cache(sys.argv[1]).find(packed.PACKED, "ntu"))
 clips, rng = DeviceClips(data, resolve_device("auto")), np.random.default_rng(0)
 order = rng.permutation(len(data))[:8192].reshape(-1, 128)
 clips.training(order[0], SamplingOptions(), AugmentOptions(), rng)
@@ -70,13 +70,24 @@ def main() -> None:
     def samples() -> Iterator[packed.Sample]:
         for n, length in enumerate(lengths):
             values = noise[:, n % 200 : n % 200 + length]
-            yield packed.Sample(str(n), str(n % CLASSES), n, values, 30.0)
+            yield packed.Sample(id=str(n), label=str(n % CLASSES), item=n, values=values, fps=30.0)
 
     names = tuple(sorted(map(str, range(CLASSES))))
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
-        with cache.write("packed", "ntu", {}) as target:
-            packed.write(target, samples(), names, SKELETONS["coco-17"], 2, {"dims": 2})
+        cache.write(
+            packed.PACKED,
+            "ntu",
+            lambda target: packed.write(
+                target,
+                samples(),
+                dataset="ntu",
+                classes=names,
+                skeleton=SKELETONS["coco-17"],
+                persons=2,
+                dims=2,
+            ),
+        )
         size = sum(p.stat().st_size for p in Path(folder).rglob("*") if p.is_file())
         seconds, memory = _run(RESIDENT + OPEN, folder)
         print(f"{SEQUENCES} sequences, {size / 1e9:.1f} GB: opened in {seconds:.2f} s", end="")

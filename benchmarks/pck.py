@@ -13,7 +13,7 @@ from skelact.cache import Cache
 from skelact.config import shipped
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import read_poses
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import SKELETONS
 from skelact.stages.poses import poses_of
 from skelact.video.cut import CodingOptions
 
@@ -30,7 +30,7 @@ def main() -> None:
         name = re.fullmatch(r"(.+)_C(\d)", video.path.stem)
         assert name is not None
         truth = loadmat(video.path.with_name(f"{name[1]}_GT.mat"))[f"GTpixels_C{name[2]}"]
-        skeleton = Skeleton.from_dict(video.poses.manifest["skeleton"])
+        skeleton = video.poses.manifest.skeleton
         frames = read_poses(video.poses)
         assert len(frames) == len(truth), video.path
 

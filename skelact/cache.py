@@ -1,14 +1,14 @@
-"""The stage store: every result lies in <root>/<stage>/<key>/ beside a manifest, written whole or
-not at all.
+"""The cache: the result of every stage in <root>/<stage>/<key>/ beside a manifest.
 
 The key is a hash of the content of the inputs and of the parameters that matter, so renaming a
-video changes nothing and changing a parameter makes a new entry. An entry is filled in a temporary
-folder and renamed; a reader never sees half of one.
+video changes nothing and changing a parameter makes a new entry. An entry is written to a temporary
+folder that is then renamed; a reader never sees an incomplete entry.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -16,155 +16,164 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from skelact.errors import CacheError
+from skelact.schemas import (
+    AnyManifest,
+    CacheDocument,
+    ContentHashes,
+    Envelope,
+    FileHash,
+    FileRecord,
+    decode,
+    load_json,
+    save_json,
+    to_json,
+)
 
-MANIFEST = "manifest.json"
+MANIFEST, HASHES = "manifest.json", "hashes.json"
 CACHE_VARIABLE = "SKELACT_CACHE"
+_REGENERATED = "Run the command again; the entry will be regenerated."
+_OTHER_FOLDER = "Choose another folder with --cache-dir."
+
+M = TypeVar("M", bound=CacheDocument)
 
 
-@dataclass(frozen=True)
-class CacheEntry:
-    """A finished result: its folder and what the manifest says of it."""
+@dataclass(frozen=True, kw_only=True)
+class Stage(Generic[M]):
+    """A kind of cache entry: the name of its folder, the version of the code that writes it, and
+    the class of its manifest."""
+
+    name: str
+    version: int
+    manifest: type[M]
+
+    def key(self, **parts: Any) -> str:
+        """The key of an entry: a hash of the version and of plain values."""
+        return key_of(version=self.version, **parts)
+
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Envelope[M]]:
+        """Reads manifest.json."""
+        return msgspec.json.Decoder(Envelope[self.manifest])  # type: ignore[name-defined]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEntry(Generic[M]):
+    """A complete entry: its folder, its manifest, and the size and hash of each of its files."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: M
+    files: dict[str, FileRecord]
 
     def read(self, name: str) -> bytes:
-        """One file of the entry; CacheError if it is not what was written."""
+        """The content of one file. Raises CacheError if it is not what was written; the entry then
+        counts as absent."""
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
             raise CacheError(
-                f"{self.path / name} cannot be read: {error.strerror}",
-                "run the command again: it is made anew",
+                f"{self.path / name} cannot be read: {error.strerror}", _REGENERATED
             ) from error
-        if self.manifest["files"].get(name) != [len(content), digest(content)]:
-            (self.path / MANIFEST).unlink(missing_ok=True)  # from now on it counts as absent
-            raise CacheError(
-                f"{self.path / name} is damaged", "run the command again: it is made anew"
-            )
+        if self.files.get(name) != FileRecord.of(content):
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            raise CacheError(f"{self.path / name} is damaged", _REGENERATED)
         return content
 
 
-def digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=10).hexdigest()
-
-
 def key_of(**parts: Any) -> str:
-    """The key of a result: a hash of plain values, independent of their order."""
-    return digest(
+    """A hash of plain values, independent of their order."""
+    return FileRecord.of(
         json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    )
+    ).hash
 
 
 class Cache:
-    """The store below one folder. Safe for several processes at once."""
+    """All entries below one folder. Safe for several processes at once."""
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root or os.environ.get(CACHE_VARIABLE) or ".skelact")
-        self._hashes: dict[str, list[Any]] | None = None
-        self._fresh: dict[str, list[Any]] = {}
+        self._hashes: dict[str, FileHash] | None = None
+        self._new_hashes: dict[str, FileHash] = {}
 
-    def find(self, stage: str, key: str) -> CacheEntry | None:
-        """The entry, if it is there and whole by the names and sizes of its files; a damaged one
-        counts as absent."""
-        path = self.root / stage / key
-        try:
-            manifest = json.loads((path / MANIFEST).read_bytes())
-            with os.scandir(path) as found:
-                sizes = {e.name: e.stat().st_size for e in found}
-            files = manifest["files"]
-            sizes.pop(MANIFEST)
-            return (
-                CacheEntry(path, manifest) if sizes == {n: f[0] for n, f in files.items()} else None
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+    def find(self, stage: Stage[M], key: str) -> CacheEntry[M] | None:
+        """The entry, or None if it is absent, its manifest is damaged, or the names and sizes of
+        its files are not those that were written."""
+        return _read_entry(self.root / stage.name / key, stage.decoder)
 
-    def require(self, stage: str, key: str) -> CacheEntry:
-        """The entry just written; CacheError if it is gone again."""
-        entry = self.find(stage, key)
-        if entry is None:
-            raise CacheError(
-                f"{self.root / stage / key} vanished", "is another program cleaning the cache?"
-            )
-        return entry
+    def write(self, stage: Stage[M], key: str, fill: Callable[[Path], M]) -> CacheEntry[M]:
+        """Make an entry: `fill` writes files into a temporary folder and returns the manifest.
 
-    @contextlib.contextmanager
-    def write(self, stage: str, key: str, manifest: dict[str, Any]) -> Iterator[Path]:
-        """A temporary folder to fill; on leaving the block it becomes the entry. `manifest` may be
-        added to inside the block.
-
-        An exception inside leaves nothing behind. If another process was faster, its entry stays
-        and this one is dropped."""
-        folder, final = self.root / stage, self.root / stage / key
+        If `fill` raises, nothing remains. If another process wrote the entry in the meantime, its
+        entry is kept and returned. Raises CacheError if the folder cannot be written."""
+        folder, final = self.root / stage.name, self.root / stage.name / key
         temporary = folder / f"tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
             temporary.mkdir(parents=True)
-            yield temporary
-            files = {}
-            for file in sorted(temporary.iterdir()):
-                content = file.read_bytes()
-                files[file.name] = [len(content), digest(content)]
-            whole = {
-                "stage": stage,
-                "key": key,
-                "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
-                **manifest,
-                "files": files,
-            }
-            (temporary / MANIFEST).write_text(
-                json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8"
+            document = fill(temporary)
+            names = sorted(file.name for file in temporary.iterdir())
+            envelope = Envelope(
+                stage=stage.name,
+                key=key,
+                created=time.strftime("%Y-%m-%dT%H:%M:%S"),
+                files={name: FileRecord.of((temporary / name).read_bytes()) for name in names},
+                manifest=document,
             )
-            self._put(temporary, final)
+            (temporary / MANIFEST).write_bytes(to_json(envelope))
+            self._publish(stage, temporary, final)
         except OSError as error:
-            hint = (
-                "free some space; what is finished is kept"
-                if error.errno == 28
-                else "choose another folder with --cache-dir"
-            )
-            raise CacheError(f"cannot write {final}: {error.strerror or error}", hint) from error
+            full = error.errno == errno.ENOSPC
+            raise CacheError(
+                f"Cannot write {final}: {error.strerror or error}",
+                "Free some space; finished entries are kept." if full else _OTHER_FOLDER,
+            ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        entry = self.find(stage, key)
+        if entry is None:
+            raise CacheError(
+                f"{final} disappeared", "Check whether another program deletes files of the cache."
+            )
+        return entry
 
-    def _put(self, temporary: Path, final: Path) -> None:
-        if self.find(final.parent.name, final.name) is not None:
+    def _publish(self, stage: Stage[M], temporary: Path, final: Path) -> None:
+        """Rename a finished temporary folder to the folder of its entry."""
+        if self.find(stage, final.name) is not None:
             return
-        if (
-            final.exists()
-        ):  # damaged: out of the way in one step, so that no reader meets a half-deleted folder
-            trash = temporary.with_name(temporary.name + "-old")
+        if final.exists():  # damaged; renamed first, so that no reader sees half of a deletion
+            old = temporary.with_name(temporary.name + "-old")
             with contextlib.suppress(OSError):
-                final.rename(trash)
-            shutil.rmtree(trash, ignore_errors=True)
+                final.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
         try:
             temporary.rename(final)
         except OSError:
-            if self.find(final.parent.name, final.name) is None:
+            if self.find(stage, final.name) is None:
                 raise
 
     @contextlib.contextmanager
-    def lock(self, stage: str, key: str, wait: bool) -> Iterator[bool]:
-        """Hold the right to make one entry. Without `wait` it yields False at once if another
-        process holds it. A killed holder frees it."""
+    def lock(self, stage: Stage[M], key: str, wait: bool) -> Iterator[bool]:
+        """Hold the right to make one entry. Without `wait` it yields False immediately if another
+        process holds it. The lock is released when its holder dies."""
         try:
             import fcntl
-        except ImportError:  # no such locks on this system: doing the work twice is harmless
+        except ImportError:  # no such locks on this system; doing the work twice is harmless
             yield True
             return
-        path = self.root / stage / f".{key}.lock"
+        path = self.root / stage.name / f".{key}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("w")
         except OSError as error:
             raise CacheError(
-                f"cannot write {path.parent}: {error.strerror}",
-                "choose another folder with --cache-dir",
+                f"Cannot write {path.parent}: {error.strerror}", _OTHER_FOLDER
             ) from error
         with file:
             try:
@@ -176,79 +185,88 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def content_hash(self, path: Path) -> str:
-        """Hash of a file's bytes, remembered by path, size and time of change. `save_hashes` keeps
-        what was learnt."""
+        """Hash of a file's content, remembered by path, size and modification time; `save_hashes`
+        stores what was computed. Raises OSError."""
         stat = path.stat()
-        name, stamp = str(path.resolve()), [stat.st_size, stat.st_mtime_ns]
+        name = str(path.resolve())
         if self._hashes is None:
-            try:
-                self._hashes = dict(json.loads((self.root / "hashes.json").read_bytes()))
-            except (OSError, ValueError, TypeError):
-                self._hashes = {}
+            self._hashes = self._stored_hashes()
         known = self._hashes.get(name)
-        if known is not None and known[:2] == stamp:
-            return str(known[2])
+        if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+            return known.hash
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        self._hashes[name] = self._fresh[name] = [*stamp, found]
-        return found
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        record = FileHash(size=stat.st_size, mtime_ns=stat.st_mtime_ns, hash=content)
+        self._hashes[name] = self._new_hashes[name] = record
+        return content
 
     def save_hashes(self) -> None:
-        """Keep the hashes learnt by this object, beside those another process may have kept
-        meanwhile. Failing to is no error."""
-        if not self._fresh:
+        """Store the new hashes, beside those that another process stored in the meantime. A failure
+        is ignored: the hashes are computed again."""
+        if not self._new_hashes:
             return
-        target = self.root / "hashes.json"
-        temporary = target.with_name(f"hashes-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, CacheError):
             self.root.mkdir(parents=True, exist_ok=True)
-            try:
-                kept = dict(json.loads(target.read_bytes()))
-            except (OSError, ValueError, TypeError):
-                kept = {}
-            temporary.write_text(json.dumps({**kept, **self._fresh}), encoding="utf-8")
-            temporary.replace(target)
-            self._fresh = {}
+            hashes = self._stored_hashes() | self._new_hashes
+            save_json(self.root / HASHES, ContentHashes(files=hashes))
+            self._new_hashes = {}
+
+    def _stored_hashes(self) -> dict[str, FileHash]:
+        try:
+            return dict(load_json(self.root / HASHES, ContentHashes).files)
+        except CacheError:
+            return {}
 
     def entries(self) -> Iterator[tuple[str, Path]]:
-        """(stage, folder) of everything stored, whole or not; no temporary folders."""
+        """(stage, folder) of all entries, damaged ones included."""
         for stage in sorted(p for p in self.root.glob("*") if p.is_dir()):
             for folder in sorted(stage.iterdir()):
                 if folder.is_dir() and not folder.name.startswith("tmp-"):
                     yield stage.name, folder
 
     def verify(self) -> list[Path]:
-        """Read every file of every entry; the folders that are damaged."""
-        bad = []
-        for stage, folder in self.entries():
-            entry = self.find(stage, folder.name)
+        """Read every file of every entry. Returns the folders of damaged entries."""
+        decoder = msgspec.json.Decoder(Envelope[AnyManifest])
+        damaged = []
+        for _, folder in self.entries():
+            entry: CacheEntry[AnyManifest] | None = _read_entry(folder, decoder)
             try:
                 if entry is None:
                     raise CacheError(f"{folder} is incomplete")
-                for name in entry.manifest["files"]:
+                for name in entry.files:
                     entry.read(name)
             except CacheError:
-                bad.append(folder)
-        return bad
+                damaged.append(folder)
+        return damaged
 
     def remove_stale(self) -> None:
-        """Remove what killed processes of this machine left half-written."""
+        """Remove temporary folders of processes of this machine that are no longer running."""
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):
-            name, _, pid = (
-                folder.name.removeprefix("tmp-")
-                .removesuffix("-old")
-                .rpartition("-")[0]
-                .rpartition("-")
-            )
-            if name == host and pid.isdigit() and not _alive(int(pid)):
+            owner = folder.name.removeprefix("tmp-").removesuffix("-old").rpartition("-")[0]
+            name, _, pid = owner.rpartition("-")
+            if name == host and pid.isdigit() and not _is_running(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # there, signal 0 is not a question but Ctrl-C
+def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:
+    """The entry in a folder; None if it is absent or damaged."""
+    try:
+        envelope = decode((path / MANIFEST).read_bytes(), decoder)
+        with os.scandir(path) as files:
+            sizes = {file.name: file.stat().st_size for file in files}
+    except (OSError, msgspec.MsgspecError):
+        return None
+    sizes.pop(MANIFEST, None)
+    if sizes != {name: file.size for name, file in envelope.files.items()}:
+        return None
+    return CacheEntry(path=path, manifest=envelope.manifest, files=envelope.files)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # on Windows, signal 0 would interrupt the process
         return True
-    with contextlib.suppress(OSError, IndexError):  # dead, but not yet buried by its parent
+    with contextlib.suppress(OSError, IndexError):  # a zombie: dead, but its parent did not wait
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
             return False
     try:

@@ -139,6 +139,11 @@ def recipes() -> list[str]:
     return sorted(p.stem for p in shipped("configs").glob("*.py"))
 
 
+def datasets() -> list[str]:
+    """Names of the datasets that have a config."""
+    return sorted(p.stem for p in (shipped("configs") / "datasets").glob("*.py"))
+
+
 def load(name_or_file: str | Path) -> dict[str, Any]:
     """The sections of a config file, given as a path or as a name under configs/ without '.py'
     (stgcn_mads, training/modern).

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read without running anything inside them."""
+"""Atomic writing of files, and reading them without running code that they contain."""
 
 from __future__ import annotations
 
@@ -33,14 +33,31 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
+    """The name, without a suffix, of everything that is written for each video: its file name, with
+    the folders that the videos do not have in common. Two videos that differ only in their suffix
+    keep it."""
+    resolved = {video: video.resolve() for video in videos}
+    common = Path(os.path.commonpath([p.parent for p in resolved.values()])) if resolved else Path()
+    names: dict[Path, Path] = {}
+    taken: set[Path] = set()
+    for video, path in resolved.items():
+        name = path.relative_to(common).with_suffix("")
+        if name in taken:  # a.mp4 beside a.avi
+            name = path.relative_to(common)
+        taken.add(name)
+        names[video] = name
+    return names
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+    """Write a file completely or not at all. Raises OSError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
-def save_tensors(path: Path, content: Any) -> None:
-    """torch.save, whole or not at all. Raises CheckpointError."""
+def write_tensors(path: Path, content: Any) -> None:
+    """torch.save, completely or not at all. Raises CheckpointError."""
     import torch
 
     try:
@@ -52,13 +69,14 @@ def save_tensors(path: Path, content: Any) -> None:
         ) from error
 
 
-def load_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
-    """The content of a file that torch.save wrote. CheckpointError if it is missing, damaged,
-    something else, or holds an object of a type that is not allowed, which is named."""
+def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
+    """The content of a file that torch.save wrote, read with weights_only=True. Raises
+    CheckpointError if the file is missing, damaged, or holds an object of a type that is not in
+    `allow`; the message names the type."""
     import torch
 
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint", "is the name right?")
+        raise CheckpointError(f"There is no checkpoint {path}", "Check the path.")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(allow)):
             warnings.simplefilter("ignore")  # about pickle protocols
@@ -68,7 +86,7 @@ def load_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
         if refused:
             raise CheckpointError(
                 f"{path} holds an object of type {refused[1]} and was not opened",
-                "it could run code of its own; only tensors and plain values are read",
+                "Such an object could run code. Only tensors and plain values are read.",
             ) from error
         raise CheckpointError(f"{path} is not a checkpoint") from error
     except Exception as error:  # a damaged file can make the unpickler raise anything
@@ -76,20 +94,21 @@ def load_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
 
 
 def load_weights(path: Path) -> dict[str, Any]:
-    """The state dict of a checkpoint of another program: tensors, and metadata of harmless types
-    only. CheckpointError names any other type and refuses it."""
+    """The state dict of a checkpoint of another program. Raises CheckpointError if the file holds
+    anything but tensors and metadata of harmless types."""
     import torch
 
-    content = load_tensors(path, _harmless())
+    content = read_tensors(path, _harmless_types())
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
-        raise CheckpointError(f"{path} holds no state dict", "is it a checkpoint of a network?")
+        raise CheckpointError(
+            f"{path} holds no state dict", "Check that it is the checkpoint of a network."
+        )
     return dict(weights)
 
 
-def _harmless() -> list[Any]:
-    """Types that official checkpoints carry beside tensors and that run no code of the file's
-    choosing."""
+def _harmless_types() -> list[Any]:
+    """Types that official checkpoints contain beside tensors and that cannot run code."""
     import numpy as np
 
     reconstruct: Any = np.core.multiarray._reconstruct  # type: ignore[attr-defined]
@@ -106,7 +125,7 @@ def _harmless() -> list[Any]:
         from mmengine.logging.history_buffer import HistoryBuffer
 
         def method(owner: Any, name: str) -> Any:
-            """What a pickled HistoryBuffer asks of getattr: its own statistics, nothing else."""
+            """getattr, restricted to the statistics that a pickled HistoryBuffer refers to."""
             if owner is HistoryBuffer and name in ("min", "max", "current", "mean"):
                 return getattr(HistoryBuffer, name)
             raise pickle.UnpicklingError(f"GLOBAL builtins.getattr of {owner!r}")

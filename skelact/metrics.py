@@ -1,8 +1,8 @@
-"""Numbers to judge a recogniser by, from probabilities and true labels."""
+"""Scores of a model, from probabilities and true labels."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,22 @@ import numpy.typing as npt
 Labels = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
-    """top1, mean_class (mean of the classes' recalls), majority (what always guessing the commonest
-    training class would score), top5 only where there are more than five classes; confusion (K, K):
-    rows true, columns predicted."""
+    """Accuracy of one subset, as fractions: `top1`; `mean_class`, the mean recall of the classes;
+    `majority`, what predicting the most frequent training class for every sample would score;
+    `top5`, None with five classes or fewer. `confusion` (K, K) counts samples by true class (rows)
+    and predicted class (columns); it is empty where it was not kept."""
 
     top1: float
     mean_class: float
     majority: float
     top5: float | None
-    confusion: list[list[int]]
     samples: int
+    confusion: list[list[int]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return asdict(self)
 
 
@@ -51,10 +53,9 @@ def score(probabilities: npt.NDArray[np.float32], labels: Labels, majority_class
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """Of one class: how many of its guesses are right, how many of its clips are found, their
-    harmonic mean (each 0 where undefined), and how many clips it has."""
+    """Precision, recall and F1 of one class (each 0 where undefined), and its number of samples."""
 
     precision: float
     recall: float
@@ -63,11 +64,11 @@ class ClassScore:
 
 
 def per_class(confusion: list[list[int]]) -> list[ClassScore]:
-    """From a confusion matrix, rows true, columns predicted."""
-    out = []
+    """Scores of each class from a confusion matrix, rows true, columns predicted."""
+    scores = []
     for k, row in enumerate(confusion):
-        right, clips, guesses = row[k], sum(row), sum(r[k] for r in confusion)
-        precision, recall = right / max(guesses, 1), right / max(clips, 1)
-        f1 = 2 * precision * recall / (precision + recall) if right else 0.0
-        out.append(ClassScore(precision, recall, f1, clips))
-    return out
+        correct, samples, predicted = row[k], sum(row), sum(r[k] for r in confusion)
+        precision, recall = correct / max(predicted, 1), correct / max(samples, 1)
+        f1 = 2 * precision * recall / (precision + recall) if correct else 0.0
+        scores.append(ClassScore(precision=precision, recall=recall, f1=f1, samples=samples))
+    return scores

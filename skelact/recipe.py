@@ -67,7 +67,7 @@ def compose(
     if file is not None:
         parts.append(config.load(file))
     else:
-        known = sorted(p.stem for p in (config.shipped("configs") / "datasets").glob("*.py"))
+        known = config.datasets()
         if dataset not in known:
             raise ConfigError(
                 f"no dataset is called {dataset!r}{nearest(dataset, known)}",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,21 @@ import numpy as np
 import skelact
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.skeletons import SKELETONS
+from skelact.datasets.packed import PACKED, Packed, Sample, open_packed
+from skelact.sequence.clean import SequenceOptions
+from skelact.sequence.input import InputSpec
+from skelact.sequence.normalise import NormaliseOptions
+from skelact.sequence.sampling import SamplingOptions
+from skelact.sequence.streams import STREAMS
+from skelact.skeletons import SKELETONS, Skeleton
+from skelact.types import PoseSequence
 from skelact.video.ffmpeg import ffmpeg
 
 if TYPE_CHECKING:
-    from skelact.training.trainer import Plan, Trainer
+    from skelact.training.plan import Plan
+    from skelact.training.trainer import Trainer
 
-COCO = SKELETONS["coco-17"]
+COCO, NTU = SKELETONS["coco-17"], SKELETONS["ntu-25"]
 # arguments of `skelact train` for a network that trains in seconds
 SMALL_RUN = (
     *("--config", "stgcn_mads_demo", "--set", "model.base_channels=8", "--set", "train.repeat=10"),
@@ -57,6 +67,33 @@ def pattern(
     )
 
 
+def pack_samples(
+    root: Path,
+    samples: Sequence[Sample],
+    classes: tuple[str, ...],
+    skeleton: Skeleton = COCO,
+    persons: int = 1,
+    dims: int = 2,
+    minmax: bool = False,
+) -> Packed:
+    """A packed dataset of these samples, in a cache below `root`."""
+    entry = Cache(root).write(
+        PACKED,
+        "samples",
+        lambda folder: packed.write(
+            folder,
+            samples,
+            dataset="samples",
+            classes=classes,
+            skeleton=skeleton,
+            persons=persons,
+            dims=dims,
+            minmax=minmax,
+        ),
+    )
+    return open_packed(entry)
+
+
 def add_module(root: Path, module: str, text: str) -> dict[str, str]:
     """Copy the package to `root` with one more module, such as "pose/toy.py". Returns the
     environment variables for processes that use the copy."""
@@ -67,7 +104,7 @@ def add_module(root: Path, module: str, text: str) -> dict[str, str]:
     return {"PYTHONPATH": str(root)}
 
 
-def waves(root: Path, clips: int = 24) -> packed.Packed:
+def waves(root: Path, clips: int = 24) -> Packed:
     """Two classes that differ in the speed of one arm; 20 to 30 frames, some joints missing."""
     rng = np.random.default_rng(0)
     samples, body = [], rng.normal(size=(1, 1, 17, 3))
@@ -77,18 +114,16 @@ def waves(root: Path, clips: int = 24) -> packed.Packed:
         values[0, :, 9, 0] += 2 * np.sin(t * (0.3 if n % 2 else 1.2) + rng.uniform(0, 6))
         values[0, 3:5, 4] = np.nan
         values[..., 2] = np.nan_to_num(values[..., 2] * 0 + 0.9)
-        samples.append(packed.Sample(f"clip{n}", ("slow", "fast")[1 - n % 2], n, values, 15.0))
-    cache = Cache(root)
-    with cache.write("packed", "waves", {}) as folder:
-        packed.write(folder, samples, ("fast", "slow"), COCO, 1, {"dims": 2})
-    return packed.open_packed(cache.require("packed", "waves"))
+        label = ("slow", "fast")[1 - n % 2]
+        samples.append(Sample(id=f"clip{n}", label=label, item=n, values=values, fps=15.0))
+    return pack_samples(root, samples, ("fast", "slow"))
 
 
 def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
-    from skelact.sequence.sampling import SamplingOptions
-    from skelact.training.trainer import Plan
+    from skelact.schemas import EstimatorInfo
+    from skelact.training.plan import Plan
 
     data = waves(root)
     subsets = tuple(
@@ -97,13 +132,6 @@ def plan(root: Path, **options: object) -> Plan:
     train = TrainOptions(
         **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
     )  # type: ignore[arg-type]
-    about = {
-        "recipe": {},
-        "estimator": {"name": "made up"},
-        "clip_s": 2.0,
-        "split": "abc",
-        "dataset": "waves",
-    }
     return Plan(
         packed=data,
         subsets=subsets,
@@ -112,7 +140,11 @@ def plan(root: Path, **options: object) -> Plan:
         sampling=SamplingOptions(length=16),
         augment=AugmentOptions(),
         options=train,
-        about=about,
+        recipe={},
+        estimator=EstimatorInfo(name="synthetic"),
+        clip_s=2.0,
+        split="abc",
+        dataset="waves",
     )
 
 
@@ -122,3 +154,52 @@ def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
 
     (root / folder).mkdir(exist_ok=True)
     return Trainer(plan(root, **options), root / folder, lambda event: None)
+
+
+# --- network input ---
+
+MODES = [(mode, 2) for mode in ("body", "image", "unit", "none")] + [
+    (mode, 3) for mode in ("body", "kinect", "kinect-frame", "none")
+]
+ALL_STREAMS = [
+    "+".join(names)
+    for names in chain.from_iterable(combinations(STREAMS, n) for n in range(1, len(STREAMS) + 1))
+]
+
+
+def poses(persons: int = 3, frames: int = 40, missing: float = 0.0, seed: int = 0) -> PoseSequence:
+    """Persons of different sizes in ntu-25, in 2-D and 3-D; each is absent for some frames."""
+    rng = np.random.default_rng(seed)
+    shape = (persons, frames, len(NTU.joints))
+    body = (
+        rng.normal(size=(persons, 1, shape[2], 3)) * (1 + np.arange(persons))[:, None, None, None]
+    )
+    xyz = (body + 0.05 * rng.normal(size=(*shape, 3)).cumsum(axis=1)).astype(np.float32)
+    xy = (320 + 60 * xyz[..., :2]).astype(np.float32)
+    score = rng.uniform(0.2, 1, shape).astype(np.float32)
+    gone = rng.random(shape) < missing
+    for m in range(1, persons):
+        gone[m, 7 * m : 7 * m + 9] = True
+    xy[gone], xyz[gone], score[gone] = np.nan, np.nan, 0
+    return PoseSequence(
+        xy=xy,
+        score=score,
+        skeleton=NTU,
+        fps=10.0,
+        width=640,
+        height=480,
+        ids=tuple(range(persons)),
+        xyz=xyz,
+    )
+
+
+def input_spec(persons: int = 1, **options: object) -> InputSpec:
+    """Input of `persons` persons in ntu-25; `options` are those of normalisation."""
+    normalise = NormaliseOptions(**{"mode": "body", **options})  # type: ignore[arg-type]
+    return InputSpec(
+        skeleton=NTU,
+        persons=1 if normalise.flatten_persons else persons,
+        sequence=SequenceOptions(persons=persons, min_score=0.25, max_gap_s=0.3),
+        normalise=normalise,
+        sampling=SamplingOptions(length=16),
+    )

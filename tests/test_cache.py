@@ -1,3 +1,5 @@
+"""The cache: atomic entries, damage, locks, remembered hashes."""
+
 from __future__ import annotations
 
 import errno
@@ -11,31 +13,51 @@ from pathlib import Path
 
 import pytest
 
-from skelact.cache import Cache, key_of
+from skelact.cache import Cache, CacheEntry, Stage, key_of
 from skelact.errors import CacheError
+from skelact.schemas import ClipsManifest, PackedManifest
+from tests.conftest import ROOT
+
+STAGE = Stage(name="stage", version=1, manifest=PackedManifest)
 
 
-def put(cache: Cache, key: str = "k", text: str = "hello") -> None:
-    with cache.write("stage", key, {"n": 1}) as folder:
+def put(cache: Cache, key: str = "k", text: str = "hello") -> CacheEntry[PackedManifest]:
+    def fill(folder: Path) -> PackedManifest:
         (folder / "a.txt").write_text(text)
+        return PackedManifest(dataset="waves", samples=1)
+
+    return cache.write(STAGE, key, fill)
 
 
-def test_written_whole_and_read_back(tmp_path: Path) -> None:
+def test_an_entry_is_written_and_read_back(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c")
-    assert cache.find("stage", "k") is None
+    assert cache.find(STAGE, "k") is None
     put(cache)
-    entry = cache.find("stage", "k")
+    entry = cache.find(STAGE, "k")
     assert entry is not None
-    assert entry.manifest["n"] == 1 and entry.read("a.txt") == b"hello"
+    assert entry.manifest == PackedManifest(dataset="waves", samples=1)
+    assert entry.read("a.txt") == b"hello" and list(entry.files) == ["a.txt"]
     assert cache.verify() == []
+    about = json.loads((entry.path / "manifest.json").read_text())
+    assert (about["stage"], about["key"]) == ("stage", "k") and "created" in about
+    assert about["manifest"]["document"] == "packed"
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    with pytest.raises(ZeroDivisionError), cache.write("stage", "k", {}) as folder:
+
+    def fill(folder: Path) -> PackedManifest:
         (folder / "a").write_text("x")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cache.write(STAGE, "k", fill)
     assert list((tmp_path / "stage").iterdir()) == []
+
+
+def _change(folder: Path, **fields: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
 @pytest.mark.parametrize(
@@ -47,41 +69,55 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
         lambda f: (f / "manifest.json").write_text("{"),
         lambda f: (f / "manifest.json").unlink(),
         lambda f: (f / "manifest.json").write_text("[]"),
+        lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe"),
+        lambda f: _change(f, manifest={"document": "packed"}),
+        lambda f: _change(f, manifest={"document": "poses", "dataset": "waves", "samples": 1}),
+        lambda f: _change(f, manifest={"document": "packed", "dataset": "waves", "samples": "1"}),
+        lambda f: _change(f, files={"a.txt": [5]}),
+        lambda f: _change(f, more=1),
     ],
 )
-def test_damage_is_found_and_mended(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     cache = Cache(tmp_path)
-    put(cache)
-    damage(tmp_path / "stage" / "k")
-    assert cache.find("stage", "k") is None
+    damage(put(cache).path)
+    assert cache.find(STAGE, "k") is None
     assert cache.verify() == [tmp_path / "stage" / "k"]
-    put(cache, text="again")
-    entry = cache.find("stage", "k")
-    assert entry is not None and entry.read("a.txt") == b"again"
-
-
-def test_a_changed_byte_is_found_on_reading(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
     put(cache)
-    (tmp_path / "stage" / "k" / "a.txt").write_text("hellO")
-    entry = cache.find("stage", "k")
-    assert entry is not None
-    with pytest.raises(CacheError, match="damaged"):
+    entry = cache.find(STAGE, "k")
+    assert entry is not None and entry.read("a.txt") == b"hello" and cache.verify() == []
+
+
+def test_an_entry_of_another_stage_counts_as_absent(tmp_path: Path) -> None:
+    put(Cache(tmp_path))
+    clips = Stage(name="stage", version=1, manifest=ClipsManifest)
+    assert Cache(tmp_path).find(clips, "k") is None
+
+
+def test_a_changed_file_of_the_same_size_is_noticed_when_read(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    entry = put(cache)
+    (entry.path / "a.txt").write_text("hellO")
+    assert cache.find(STAGE, "k") is not None
+    with pytest.raises(CacheError, match="damaged") as caught:
         entry.read("a.txt")
-    assert cache.verify() == [tmp_path / "stage" / "k"]
+    assert "regenerated" in caught.value.hint
+    assert cache.find(STAGE, "k") is None and cache.verify() == [entry.path]
 
 
 def test_the_first_writer_wins(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    with cache.write("stage", "k", {}) as slow:
-        (slow / "a.txt").write_text("slow")
+
+    def fill(folder: Path) -> PackedManifest:
+        (folder / "a.txt").write_text("slow")
         put(Cache(tmp_path), text="fast")
-    entry = cache.find("stage", "k")
-    assert entry is not None and entry.read("a.txt") == b"fast"
+        return PackedManifest(dataset="slow", samples=2)
+
+    entry = cache.write(STAGE, "k", fill)
+    assert entry.manifest.dataset == "waves" and entry.read("a.txt") == b"fast"
     assert [p.name for p in (tmp_path / "stage").iterdir()] == ["k"]
 
 
-def test_unwritable(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError) as caught:
         put(Cache(tmp_path / "file" / "cache"))
@@ -98,21 +134,24 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(CacheError, match="No space left") as caught:
         put(cache, "k")
-    assert "free some space" in caught.value.hint
+    assert "Free some space" in caught.value.hint
     assert sorted(p.name for p in (tmp_path / "stage").iterdir()) == ["before"]
 
 
-def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+def test_temporary_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from skelact.cache import Cache\n"
-        f"with Cache({str(tmp_path)!r}).write('stage', 'k', {{}}) as f:\n"
-        "    (f / 'half').write_text('x'); print('in', flush=True); time.sleep(60)"
+        "import time; from skelact.cache import Cache; from tests.test_cache import STAGE\n"
+        "def fill(folder):\n"
+        "    (folder / 'half').write_text('x'); print('in', flush=True); time.sleep(60)\n"
+        f"Cache({str(tmp_path)!r}).write(STAGE, 'k', fill)"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     assert process.stdout is not None and process.stdout.readline() == "in\n"
     cache = Cache(tmp_path)
     cache.remove_stale()
-    assert len(list((tmp_path / "stage").iterdir())) == 1  # alive: left alone
+    assert len(list((tmp_path / "stage").iterdir())) == 1  # still running: kept
     process.kill()
     process.wait()
     process.stdout.close()
@@ -122,11 +161,11 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
 
 def test_lock(tmp_path: Path) -> None:
     a, b = Cache(tmp_path), Cache(tmp_path)
-    with a.lock("stage", "k", wait=False) as first:
+    with a.lock(STAGE, "k", wait=False) as first:
         assert first
-        with b.lock("stage", "k", wait=False) as second:
+        with b.lock(STAGE, "k", wait=False) as second:
             assert not second
-    with b.lock("stage", "k", wait=True) as third:
+    with b.lock(STAGE, "k", wait=True) as third:
         assert third
 
 
@@ -139,7 +178,7 @@ def test_content_hash_ignores_names_and_is_remembered(tmp_path: Path) -> None:
     assert known == cache.content_hash(b)
     cache.save_hashes()
     memo = json.loads((tmp_path / "c" / "hashes.json").read_text())
-    assert len(memo) == 2
+    assert len(memo["files"]) == 2
     # the memo is trusted while size and time stay, and only then
     stat = a.stat()
     a.write_bytes(b"SAME")

@@ -36,6 +36,10 @@ def commands() -> list[str]:
 class _LazyGroup(TyperGroup):
     """Lists commands with the docstrings of their modules and imports the one that runs."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(commands(), TyperCommand(name=None))  # for suggestions
+
     def list_commands(self, ctx: Any) -> list[str]:
         return commands()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos
+
+if TYPE_CHECKING:
+    from skelact.runs.calibrate import CalibrationResult
 
 
 def command(
@@ -28,18 +30,19 @@ def command(
     plotted in calibration.png."""
     from skelact.cache import Cache
     from skelact.runs.calibrate import calibrate  # imports torch
+    from skelact.schemas import to_plain
 
     with console.Bars() as on_progress:
         result = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
     if json:
-        console.as_json(asdict(result) | {"failed": console.failed_json(result.failed)})
+        console.as_json(to_plain(result) | {"failed": console.failed_json(result.failed)})
     else:
         _table(run, result)
         console.failures(result.failed)
     console.exit_code(sum(result.negatives), len(result.failed))
 
 
-def _table(run: Path, result: Any) -> None:
+def _table(run: Path, result: CalibrationResult) -> None:
     rows = [
         (
             f"{p.threshold:.2f}" + (" chosen" if p is result.chosen else ""),

@@ -22,9 +22,9 @@ def command(
     folders = [run for run in runs if run.is_dir()] or runs
     rows = comparison(folders)
     if out is not None:
-        out.write_text(comparison_page(folders), encoding="utf-8")
+        out.write_text(comparison_page(rows), encoding="utf-8")
     if json:
-        console.as_json([{k: v for k, v in row.items() if k != "tested_on"} for row in rows])
+        console.as_json([row.as_dict() for row in rows])
         return
     console.table(
         "",
@@ -41,10 +41,10 @@ def command(
                 "" if r["seconds"] is None else f"{r['seconds']:.0f}",
                 "" if r["memory_mb"] is None else r["memory_mb"],
             )
-            for r in rows
+            for r in (row.as_dict() for row in rows)
         ],
     )
-    if not all(r["same_split"] for r in rows):
+    if not all(row.same_split for row in rows):
         console.say("these runs were not all tested on the same clips")
     if out is not None:
         console.say(f"page: {out}")

@@ -25,21 +25,24 @@ def command(
     """Cut videos into clips of equal length with FFmpeg. Frame counts are exact. The last clip can
     be shorter, down to half the length."""
     from skelact.cache import Cache
+    from skelact.schemas import to_plain
     from skelact.stages.cut import cut_videos
 
     with console.Bars() as on_progress:
         batch = cut_videos(videos, clips, coding, Cache(cache_dir), out, on_progress)
-    results = [(video, entry.manifest["clips"]) for video, entry in batch.results]
+    results = [(video, entry.manifest.clips) for video, entry in batch.results]
     if json:
         console.as_json(
             {
-                "videos": [{"path": str(video), "clips": spans} for video, spans in results],
+                "videos": [
+                    {"path": str(video), "clips": to_plain(spans)} for video, spans in results
+                ],
                 "failed": console.failed_json(batch.failed),
             }
         )
     else:
         rows = [
-            (video, len(spans), sum(s["frames"] for s in spans), f"{spans[-1]['end_s']:.1f}")
+            (video, len(spans), sum(s.frames for s in spans), f"{spans[-1].end_s:.1f}")
             for video, spans in results
         ]
         footer = (f"{len(rows)} videos", sum(row[1] for row in rows), "", "")

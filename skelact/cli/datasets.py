@@ -24,10 +24,11 @@ def table(context: typer.Context, json: Json = False) -> None:
     for spec in dataset_specs().values():
         found = next((str(p) for p in places(spec.name, None) if p.exists()), "")
         rows.append((spec.name, spec.title, spec.origin, spec.layout, found))
-    heads = ("name", "content", "source", "expected layout", "found in")
     if json:
-        console.as_json([dict(zip(heads, row, strict=True)) for row in rows])
+        keys = ("name", "content", "source", "layout", "path")
+        console.as_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
+        heads = ("name", "content", "source", "expected layout", "found in")
         console.table("", heads, rows)
         console.say("searched in --data, $SKELACT_DATA/<name> and ./data/<name>")
 

@@ -16,6 +16,7 @@ from skelact.sequence.clean import SequenceOptions
 from skelact.video.cut import ClipOptions, CodingOptions
 
 if TYPE_CHECKING:
+    from skelact.stages.sequences import ExtractedSequences
     from skelact.types import BatchResult
 
 
@@ -40,7 +41,7 @@ def command(
     """Extract the poses of all persons in videos: clips, keypoints (one JSON file per frame) and
     sequences. Results are cached, so that a second run does nothing."""
     from skelact.cache import Cache
-    from skelact.stages.cut import output_names
+    from skelact.files import output_names
     from skelact.stages.poses import export_poses
     from skelact.stages.sequences import extract
     from skelact.video.probe import find_videos
@@ -64,7 +65,7 @@ def command(
     if json:
         console.as_json(
             {
-                "videos": [_plain(e) for e in batch.results],
+                "videos": [_as_dict(e) for e in batch.results],
                 "failed": console.failed_json(batch.failed),
             }
         )
@@ -76,59 +77,46 @@ def command(
     console.exit_code(len(batch.results), len(batch.failed))
 
 
-def _plain(extracted: Any) -> dict[str, Any]:
+def _as_dict(extracted: ExtractedSequences) -> dict[str, Any]:
+    poses = extracted.poses.manifest
     return {
         "path": str(extracted.path),
         "poses": str(extracted.poses.path),
         "sequences": str(extracted.sequences.path),
-        "estimator": extracted.poses.manifest["estimator"],
-        "clips": len(extracted.sequences.manifest["clips"]),
-        **extracted.counts,
+        "estimator": poses.estimator,
+        "clips": len(extracted.sequences.manifest.clips),
+        "frames": poses.frames,
+        "frames_with_people": poses.frames_with_people,
+        "people_found": poses.people_found,
+        "persons": poses.persons,
     }
 
 
-def _summary(batch: BatchResult, seconds: float) -> None:
-    rows, totals = [], [0, 0, 0]
-    for e in batch.results:
-        clips = e.sequences.manifest["clips"]
-        empty = sum(not c["persons"] for c in clips)
-        c = e.counts
-        note = f"{empty} without persons" if empty else ""
-        rows.append(
-            (
-                console.short(e.path),
-                len(clips),
-                c["frames"],
-                f"{c['frames_with_people'] / max(c['frames'], 1):.0%}",
-                c["persons"],
-                note,
-            )
-        )
-        for i, value in enumerate((len(clips), c["frames"], c["frames_with_people"])):
-            totals[i] += value
+def _summary(batch: BatchResult[ExtractedSequences], seconds: float) -> None:
+    manifests = [(e.poses.manifest, e.sequences.manifest.clips) for e in batch.results]
+    clips = sum(len(spans) for _, spans in manifests)
+    frames = sum(poses.frames for poses, _ in manifests)
+    with_persons = sum(poses.frames_with_people for poses, _ in manifests)
     if not batch.done and batch.cached and not batch.failed:
         console.say(
-            f"nothing to do: {len(batch.cached)} videos, {totals[0]} clips and "
-            f"{totals[1]} frames were extracted before"
+            f"nothing to do: {len(batch.cached)} videos, {clips} clips and {frames} frames were "
+            "extracted before"
         )
         return
+    rows = []
+    for e, (poses, spans) in zip(batch.results, manifests, strict=True):
+        empty = sum(not span.persons for span in spans)
+        share = f"{poses.frames_with_people / max(poses.frames, 1):.0%}"
+        note = f"{empty} without persons" if empty else ""
+        rows.append((console.short(e.path), len(spans), poses.frames, share, poses.persons, note))
     if rows:
-        footer = (
-            f"{len(rows)} videos",
-            totals[0],
-            totals[1],
-            f"{totals[2] / max(totals[1], 1):.0%}",
-            "",
-            "",
-        )
-        console.table(
-            "", ("video", ">clips", ">frames", ">with persons", ">persons", ""), rows, footer
-        )
-    new = sum(e.counts["frames"] for e in batch.done)
+        share = f"{with_persons / max(frames, 1):.0%}"
+        footer = (f"{len(rows)} videos", clips, frames, share, "", "")
+        heads = ("video", ">clips", ">frames", ">with persons", ">persons", "")
+        console.table("", heads, rows, footer)
     if batch.done:
-        estimator = batch.done[0].poses.manifest["estimator"]
+        new = sum(e.poses.manifest.frames for e in batch.done)
         console.say(
-            f"{new} frames in {seconds:.0f} s with {estimator} "
-            f"({new / max(seconds, 1e-9):.0f} frames/s), {len(batch.cached)} videos from "
-            "the cache"
+            f"{new} frames in {seconds:.0f} s with {batch.done[0].poses.manifest.estimator} "
+            f"({new / max(seconds, 1e-9):.0f} frames/s), {len(batch.cached)} videos from the cache"
         )

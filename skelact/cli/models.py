@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import Json, Runs
+from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__)
 
@@ -37,7 +38,7 @@ def table(
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
         {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": str(m.card)}
-        for m in zoo.recognisers()
+        for m in zoo.shipped_models()
     ]
     estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
@@ -103,15 +104,14 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
 
 def _trained(runs: Path) -> dict[str, str]:
     """Network -> checkpoint of its latest run."""
-    from skelact.schemas import BEST, CONFIG
+    from skelact.inference.zoo import trained_runs
+    from skelact.schemas import BEST, CONFIG, RunConfig, load_json
 
     checkpoints = {}
-    for best in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime):
-        try:
-            settings = json_.loads((best.parent / CONFIG).read_text(encoding="utf-8"))
-            checkpoints[str(settings["model"]["name"])] = str(best)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not a run folder
+    for run in trained_runs(runs):
+        with contextlib.suppress(InputError):  # a fused run has no config.json
+            recipe = load_json(run / CONFIG, RunConfig).recipe
+            checkpoints[str(recipe["model"]["name"])] = str(run / BEST)
     return checkpoints
 
 

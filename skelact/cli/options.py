@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import types
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import typer
 
-from skelact.config import OptionInfo, info_of
+from skelact.config import OptionInfo, datasets, info_of, recipes
 from skelact.errors import ConfigError
 from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
@@ -37,7 +38,8 @@ Dataset = Annotated[
     str,
     typer.Option(
         help="A dataset listed by `skelact datasets`, a folder with one folder per class, or a "
-        "labels.csv."
+        "labels.csv.",
+        autocompletion=datasets,
     ),
 ]
 Data = Annotated[
@@ -48,22 +50,31 @@ Data = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="Network, listed by `skelact models`.", show_default="stgcn"),
+    typer.Option(
+        help="Network, listed by `skelact models`. On mads its variant for small datasets is used.",
+        show_default="stgcn",
+    ),
 ]
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", help="Recipe: a name from configs/ or a .py file."),
+    typer.Option(
+        "--config",
+        help="Recipe: a name from configs/ or a .py file.",
+        autocompletion=recipes,
+    ),
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Changes = dict[str, dict[str, Any]]  # section of a recipe -> option -> value
 
 
-class OptionGroup(Protocol):
+class OptionGroup(ABC):
     """Several command-line options that reach a command as one argument."""
 
+    @abstractmethod
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """The options by a name of the group's own."""
+        """The options by their names in the group."""
 
+    @abstractmethod
     def value(self, given: Mapping[str, Any]) -> Any:
         """The argument of the command, from the values of the options."""
 
@@ -100,12 +111,12 @@ def _group_of(hint: Any) -> OptionGroup | None:
     if is_dataclass(hint) and isinstance(hint, type):
         return _Fields(hint)
     for extra in getattr(hint, "__metadata__", ()):
-        if hasattr(extra, "parameters") and hasattr(extra, "value"):
-            return typing.cast(OptionGroup, extra)
+        if isinstance(extra, OptionGroup):
+            return extra
     return None
 
 
-class _Fields:
+class _Fields(OptionGroup):
     """All fields of an option dataclass; the command gets an instance."""
 
     def __init__(self, cls: type) -> None:
@@ -123,11 +134,12 @@ class _Fields:
             **{
                 name: parse(value, self.hints[name], info_of(self.cls, name))
                 for name, value in given.items()
+                if value is not None
             }
         )
 
 
-class RecipeOptions:
+class RecipeOptions(OptionGroup):
     """Options of a recipe, named as 'section.option'. The command gets only the given ones, as
     nested sections."""
 
@@ -172,7 +184,7 @@ def generate(
     text = default_text if default_text is not None else info.default_text
     if kind is tuple or info.none is not None:
         annotation: Any = str
-        default = None if default is None and info.none is None else _as_text(default, info)
+        default = _as_text(default, info) or None if default_text is None else None
     elif info.choices:
         annotation = Literal[info.choices]
     else:
@@ -207,7 +219,7 @@ def parse(value: Any, hint: Any, info: OptionInfo) -> Any:
     if info.none is not None and value == info.none:
         return None
     if kind is tuple:
-        element = next(a for a in _arguments(hint) if a is not Ellipsis)
+        element = typing.get_args(_not_none(hint))[0]
         return tuple(_number(part, element, info) for part in value.split(","))
     return _number(value, kind, info)
 
@@ -220,17 +232,16 @@ def _number(text: str, kind: Any, info: OptionInfo) -> Any:
         raise ConfigError(f"{text!r} is not {words}", info.help) from None
 
 
-def _arguments(hint: Any) -> tuple[Any, ...]:
-    """The element types of `tuple[X, ...]` or `tuple[X, ...] | None`."""
+def _not_none(hint: Any) -> Any:
+    """X of `X | None`, any other type as it is."""
     if isinstance(hint, types.UnionType):
-        hint = next(a for a in typing.get_args(hint) if a is not type(None))
-    return typing.get_args(hint)
+        return next(a for a in typing.get_args(hint) if a is not type(None))
+    return hint
 
 
 def _plain(hint: Any) -> Any:
     """The type of a field without None and without the types of its elements."""
-    if isinstance(hint, types.UnionType):
-        hint = next(a for a in typing.get_args(hint) if a is not type(None))
+    hint = _not_none(hint)
     return typing.get_origin(hint) or hint
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, PosesFrom, Videos, with_options
+from skelact.cli.options import CacheDir, Json, OptionGroup, PosesFrom, Videos, with_options
 from skelact.options import DEFAULT, LATEST, ForeignOptions, PredictOptions
 from skelact.report import writers
 from skelact.types import UNKNOWN, Prediction, Segment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Outputs = dict[str, Path]  # output format -> file or folder
 
 
-class _OutputOptions:
+class _OutputOptions(OptionGroup):
     """One option for each output format."""
 
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -61,9 +61,9 @@ def command(
 ) -> None:
     """Predict who does what and when in videos, with segments for each person."""
     from skelact.cache import Cache
+    from skelact.files import output_names
     from skelact.inference import zoo
     from skelact.inference.predictor import Predictor
-    from skelact.stages.cut import output_names
 
     predictor = Predictor.load(model, options, None if foreign == ForeignOptions() else foreign)
     if model == DEFAULT:

@@ -1,34 +1,25 @@
-"""How far probabilities can be trusted: a temperature, and the threshold below which a recogniser
-says that it does not know."""
+"""Calibration of probabilities: a temperature, and the threshold below which the label is
+"unknown"."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from skelact.schemas import ThresholdPoint
+
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
-_SHARPEST, _FLATTEST = 0.1, 10.0
-
-
-@dataclass(frozen=True)
-class Point:
-    """One threshold: the shares of known samples that get a label, of those that get the right one,
-    and of negatives samples that get any."""
-
-    threshold: float
-    coverage: float
-    accuracy: float | None  # none where nothing gets a label
-    negatives: float
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
 
 
 def apply_temperature(probs: Probabilities, temperature: float) -> Probabilities:
-    """(N, K) probabilities as softmax(log p / temperature): surer below 1, less sure above. The
-    order of the classes stays. Guo et al. 2017, "On Calibration of Modern Neural Networks"."""
+    """softmax(log p / temperature) of probabilities (N, K). A temperature below 1 makes them more
+    confident, one above 1 less; the order of the classes does not change. Guo et al. 2017, "On
+    Calibration of Modern Neural Networks"."""
     if temperature == 1:
         return probs
     logits = np.log(np.maximum(probs.astype(np.float64), 1e-9)) / temperature
@@ -37,34 +28,35 @@ def apply_temperature(probs: Probabilities, temperature: float) -> Probabilities
 
 
 def fit_temperature(probs: Probabilities, labels: Labels) -> float:
-    """The temperature with the least log loss on these samples (N, K), (N,)."""
+    """The temperature with the smallest log loss for probabilities (N, K) and labels (N,)."""
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
         p = apply_temperature(probs, math.exp(log_temperature))[rows, labels]
         return float(-np.log(np.maximum(p, 1e-9)).mean())
 
-    bounds = (math.log(_SHARPEST), math.log(_FLATTEST))
+    bounds = (math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE))
     return float(math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def threshold_for(negatives: Probabilities, target_fpr: float) -> float:
-    """What the likeliest class must reach so that at most the share `target_fpr` of negatives
-    samples (N, K) gets a label."""
+    """The smallest threshold for the highest class probability at which no more than the share
+    `target_fpr` of the negatives (N, K) gets a label."""
     best = np.sort(negatives.max(axis=1))[::-1]
     allowed = math.floor(target_fpr * len(best))
     return float(np.nextafter(best[allowed], np.float32(2))) if allowed < len(best) else 0.0
 
 
-def point(
+def evaluate_threshold(
     threshold: float, probs: Probabilities, labels: Labels, negatives: Probabilities
-) -> Point:
-    """What that threshold does to known samples (N, K), (N,) and to negatives ones."""
-    sure = probs.max(axis=1) >= threshold
-    right = probs.argmax(axis=1) == labels
-    return Point(
-        threshold,
-        float(sure.mean()),
-        float(right[sure].mean()) if sure.any() else None,
-        float((negatives.max(axis=1) >= threshold).mean()),
+) -> ThresholdPoint:
+    """The effect of a threshold on known samples (N, K) with labels (N,) and on negatives
+    (N', K)."""
+    labelled = probs.max(axis=1) >= threshold
+    correct = probs.argmax(axis=1) == labels
+    return ThresholdPoint(
+        threshold=threshold,
+        coverage=float(labelled.mean()),
+        accuracy=float(correct[labelled].mean()) if labelled.any() else None,
+        negatives=float((negatives.max(axis=1) >= threshold).mean()),
     )

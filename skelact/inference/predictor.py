@@ -1,137 +1,103 @@
-"""A trained recogniser at work: videos in, who does what and when out."""
+"""Prediction: videos in, the action of each person over time out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
-from skelact.inference.calibration import apply_temperature
-from skelact.inference.segments import label_of, per_frame, segments, window_probabilities
+from skelact.inference.calibration import Probabilities, apply_temperature
+from skelact.inference.ensemble import (
+    MemberModel,
+    check_joints,
+    is_per_person,
+    load_members,
+    members_of,
+    missing_joints,
+    window_probabilities,
+)
+from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
+from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import foreign_content
-from skelact.models import checkpoint
-from skelact.models.fuse_conv_bn import fuse_conv_bn
+from skelact.interop.checkpoints import foreign_checkpoint
+from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
-from skelact.recipe import Recipe
-from skelact.sequence import streams
-from skelact.sequence.clean import clean
-from skelact.sequence.normalise import network_input
-from skelact.sequence.sampling import testing_indices, windows
-from skelact.sequence.stack import to_skeleton
-from skelact.skeletons import Skeleton, convert
+from skelact.schemas import Calibration, Checkpoint, Ensemble
 from skelact.stages.poses import Extracted, poses_of
 from skelact.stages.sequences import stack_poses
-from skelact.training.batches import build_input, flip_input, interpolate_frames
 from skelact.types import (
     BatchResult,
     Event,
     Failure,
-    Floats,
-    PersonPose,
     Prediction,
     ProgressCallback,
     no_progress,
 )
 from skelact.video.cut import CodingOptions
-from skelact.video.probe import find_videos, probe
+from skelact.video.probe import find_videos
 
-SCENE = -1  # the person id of a prediction about everyone together
 _VIDEOS_AT_ONCE = 64
-_LEAST_SEEN = 0.25  # share of a window in which a person must be seen
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """One video's predictions, longest-seen person first, and the poses they come from."""
+@dataclass(frozen=True, kw_only=True)
+class VideoPrediction:
+    """The predictions of one video, the person who is visible longest first, and the poses that
+    they were made from."""
 
     path: Path
     predictions: list[Prediction]
     extracted: Extracted
 
 
-@dataclass
-class _PersonTrack:
-    """One person (or the scene) of one video: its windows and what the network sees."""
+@dataclass(frozen=True, kw_only=True)
+class _VideoTrack:
+    """One track of one video, its windows in frames of the track for each window length, and the
+    probabilities of the window lengths that have windows, the longest one last."""
 
-    person_id: int
-    spans: list[tuple[int, int]]
-    parts: list[list[list[PersonPose]]]  # the frames of each window, with that person only
+    extracted: Extracted
+    fps: float
+    frames: int  # of the video
+    track: PersonTrack
+    windows: list[list[Window]]
+    parts: list[WindowProbabilities] = field(default_factory=list)
 
-
-class _Member:
-    """One network of a predictor, with what it is shown."""
-
-    def __init__(self, content: dict[str, Any], share: float, device: torch.device) -> None:
-        self.share, self.persons = share, int(content["persons"])
-        self.recipe = Recipe.from_dict(content["recipe"])
-        self.skeleton = Skeleton.from_dict(content["skeleton"])
-        self.net = fuse_conv_bn(checkpoint.network(content)).to(device)
-
-    def input(self, extracted: Extracted, span: list[list[PersonPose]]) -> Floats:
-        """(clips, M, L, V, C) without NaN, as in training."""
-        sequence = to_skeleton(
-            clean(stack_poses(extracted.poses, span), self.recipe.sequence), self.skeleton
-        )
-        values = network_input(sequence, self.recipe.normalise)  # (M, T, V, C)
-        full = np.full((self.persons, *values.shape[1:]), np.nan, np.float32)
-        full[: min(self.persons, len(values))] = values[: self.persons]
-        sampling = self.recipe.sampling
-        frames = testing_indices(values.shape[1], sampling)  # (clips, L)
-        names = streams.parse(sampling.streams)
-        ends = np.full((len(frames), 1), values.shape[1] - 1)
-        x = build_input(
-            lambda wanted: interpolate_frames(
-                lambda n: torch.from_numpy(_frames(full, n)), wanted, ends
-            ),
-            frames,
-            ends,
-            names,
-            torch.from_numpy(self.skeleton.parent_indices),
-            self.recipe.normalise.dims,
-            self.recipe.normalise.minmax,
-        )
-        if sampling.test_flip:
-            mirror = torch.from_numpy(self.skeleton.flip_index)
-            x = torch.cat([x, flip_input(x, mirror, len(names))])
-        return x.numpy()
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """(frames, K), NaN where no window covers a frame."""
+        return combine_per_frame(self.parts, self.frames)
 
 
 class Predictor:
-    """A checkpoint, ready to predict. `classes` and `recipe` say what it knows and how it was
-    trained."""
+    """A trained network or an ensemble that predicts actions in videos.
 
-    def __init__(self, content: dict[str, Any], options: PredictOptions | None = None) -> None:
+    Networks that see one person predict for each person of a video; networks that see several
+    predict for the scene. The poses of a video are stacked and cleaned once (see
+    `sequence.input.window_values` for the steps that are repeated for every window). The
+    probabilities of networks with equal window lengths are averaged window by window, those of
+    different window lengths frame by frame."""
+
+    def __init__(self, model: Checkpoint | Ensemble, options: PredictOptions | None = None) -> None:
+        """Raises CheckpointError if weights do not fit their network, InputError if the members of
+        an ensemble cannot be combined, ConfigError if the device does not exist."""
         self.options = options or PredictOptions()
-        self.content = content
-        self.classes: tuple[str, ...] = tuple(content["classes"])
-        self.skeleton = Skeleton.from_dict(content["skeleton"])
-        self.recipe = Recipe.from_dict(content["recipe"])
+        self.model = model
+        self.classes = model.classes
         self.device = resolve_device(self.options.device)
-        contents = [content, *content.get("members", [])]
-        weights = np.array(content.get("fusion", [1.0]), float)
-        shares = weights / weights.sum()
-        self.members = [
-            _Member(c, float(share), self.device)
-            for c, share in zip(contents, shares, strict=True)
-            if share > 0
-        ]
-        calibration = content.get("calibration", {})
-        self.temperature = float(calibration.get("temperature", 1.0))
+        self.members = load_members(model, self.device)
+        self.by_window_length = _by_window_length(self.members)
+        calibration = model.calibration or Calibration()
+        self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
-        if threshold is None:
-            threshold = float(calibration.get("unknown_threshold", 0.0))
-        self.unknown_threshold = threshold
+        self.unknown_threshold = calibration.unknown_threshold if threshold is None else threshold
 
     @classmethod
     def load(
@@ -140,38 +106,38 @@ class Predictor:
         options: PredictOptions | None = None,
         foreign: ForeignOptions | None = None,
     ) -> Predictor:
-        """From a run folder, a checkpoint file, the name of a shipped predictor, or a checkpoint
-        of PYSKL or mmaction2, of which `foreign` says what the file does not. CheckpointError if
-        it is none of these."""
+        """The predictor of a run folder, a checkpoint file, a shipped model by name, or a
+        checkpoint of PYSKL or mmaction2 that `foreign` describes further. Raises CheckpointError
+        for anything else."""
         path = find(model)
         try:
-            content = checkpoint.read(path)
+            document = load_model(path)
         except CheckpointError:
             if path.suffix != ".pth" and foreign is None:
                 raise
-        else:
-            if foreign is not None:
-                raise ConfigError(
-                    f"{path} is a checkpoint of skelact and knows its classes, joints and persons",
-                    "leave out --labels, --skeleton and --persons",
-                )
-            return cls(content, options)
-        return cls(foreign_content(path, foreign or ForeignOptions()), options)
+            return cls(foreign_checkpoint(path, foreign or ForeignOptions()), options)
+        if foreign is not None:
+            raise ConfigError(
+                f"{path} is a checkpoint of skelact and contains its classes, skeleton and number "
+                "of persons",
+                "Leave out --labels, --skeleton and --persons.",
+            )
+        return cls(document, options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
-        """The estimator it was trained with, for everyone in the picture even if it learnt from one
-        person at a time; or the folder to import poses from. ConfigError if it was trained on
-        imported poses and there is none."""
-        options = PoseOptions(**self.content["estimator"]["pose"])
-        people = self.options.max_persons
-        if people is None:
-            people = max(options.max_persons, PoseOptions.max_persons)
-        options = replace(options, max_persons=people)
+        """Options of the estimator that the model was trained with, for all persons in the frame
+        even if the model sees one at a time; or for importing poses from a folder. Raises
+        ConfigError if the model was trained on imported poses and no folder is given."""
+        trained = [PoseOptions(**m.checkpoint.estimator.pose) for m in members_of(self.model)]
+        persons = self.options.max_persons
+        if persons is None:
+            persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))
+        options = replace(trained[0], max_persons=persons)
         if poses_from is not None:
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:
             raise ConfigError(
-                "this recogniser was trained on imported poses", "give --poses-from FOLDER"
+                "This model was trained on imported poses", "Add --poses-from FOLDER."
             )
         return options
 
@@ -181,13 +147,12 @@ class Predictor:
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
     ) -> list[Prediction]:
-        """What each person of one video does, longest seen first. InputError, with the reason, if
-        the video cannot be used."""
+        """The actions of each person in one video, the person who is visible longest first. Raises
+        InputError if the video cannot be used."""
         batch = self.predict_many([path], cache, on_progress)
         if batch.failed:
-            raise InputError(
-                f"{batch.failed[0].path}: {batch.failed[0].reason}", batch.failed[0].hint
-            )
+            failure = batch.failed[0]
+            raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
         return [p for result in batch.results for p in result.predictions]
 
     def predict_many(
@@ -196,173 +161,152 @@ class Predictor:
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
-    ) -> BatchResult:
-        """The same for files, folders and globs; results are Predicted, failures are listed."""
-        found, failed = self._extracted(paths, cache, on_progress, poses_from)
-        batch = BatchResult(failed=failed)
-        if found:
-            layout = Skeleton.from_dict(found[0].poses.manifest["skeleton"])
-            lacking = self._unseen(layout)
-            if lacking:
-                text = f"{layout.name} poses lack {', '.join(lacking)}: the network sees them empty"
-                on_progress(Event("predict", "notice", text=text))
-        on_progress(Event("predict", "start", 0, len(found)))
-        for start in range(0, len(found), _VIDEOS_AT_ONCE):
-            self._predict_group(found[start : start + _VIDEOS_AT_ONCE], batch)
-            on_progress(Event("predict", "advance", min(_VIDEOS_AT_ONCE, len(found) - start)))
+    ) -> BatchResult[VideoPrediction]:
+        """A VideoPrediction for each video among files, folders and glob patterns; videos that
+        cannot be used are listed as failed."""
+        videos, failed = self._extract(paths, cache, on_progress, poses_from)
+        batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
+        self._report_missing_joints(videos, on_progress)
+        on_progress(Event("predict", "start", 0, len(videos)))
+        for start in range(0, len(videos), _VIDEOS_AT_ONCE):
+            group = videos[start : start + _VIDEOS_AT_ONCE]
+            found: dict[Path, VideoPrediction] = {}
+            for track in self._evaluate(group, batch.failed):
+                result = VideoPrediction(
+                    path=track.extracted.path, predictions=[], extracted=track.extracted
+                )
+                result = found.setdefault(result.path, result)
+                result.predictions.append(self._prediction(track))
+            batch.done += found.values()
+            on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
         return batch
 
-    def windows_of(
+    def predict_windows(
         self,
         paths: Sequence[Path | str],
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
-    ) -> tuple[dict[Path, npt.NDArray[np.float32]], list[Failure]]:
-        """Video -> probabilities (W, K) of all windows of all its people; and what failed."""
-        found, failed = self._extracted(paths, cache, on_progress)
-        out = {}
-        for extracted in found:
-            try:
-                tracks = self._tracks(extracted)
-            except (InputError, CacheError) as error:
-                failed.append(Failure.from_error(extracted.path, error))
-                continue
-            spans = [(extracted, part) for track in tracks for part in track.parts]
-            out[extracted.path] = self._probabilities(spans)
-        return out, failed
+        poses_from: Path | None = None,
+    ) -> tuple[dict[Path, Probabilities], list[Failure]]:
+        """For each video the probabilities (W, K) of the windows of all its persons, and the videos
+        that cannot be used. If networks have different window lengths: the mean over the frames of
+        each window of the longest length."""
+        videos, failed = self._extract(paths, cache, on_progress, poses_from)
+        rows: dict[Path, list[Probabilities]] = {}
+        for track in self._evaluate(videos, failed):
+            part = track.parts[-1].probabilities
+            if len(track.parts) > 1:
+                frames = track.probabilities
+                means = [np.nanmean(frames[a:b], axis=0) for a, b in track.parts[-1].windows]
+                part = np.asarray(means, np.float32).reshape(-1, len(self.classes))
+            rows.setdefault(track.extracted.path, []).append(part)
+        return {path: np.concatenate(parts) for path, parts in rows.items()}, failed
 
-    def _extracted(
+    def _extract(
         self,
         paths: Sequence[Path | str],
         cache: Cache | None,
         on_progress: ProgressCallback,
-        poses_from: Path | None = None,
+        poses_from: Path | None,
     ) -> tuple[list[Extracted], list[Failure]]:
-        """The poses of files, folders and globs, in their order."""
+        """The poses of files, folders and glob patterns, in their order."""
         videos = find_videos(paths)
         pose = self.pose(poses_from)
         poses = poses_of(videos, cache or Cache(), pose, CodingOptions(), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         return sorted(poses.results, key=lambda e: order[e.path]), list(poses.failed)
 
-    def _predict_group(self, group: list[Extracted], batch: BatchResult) -> None:
-        """Windows of all these videos through the network together."""
-        tracks: list[tuple[Extracted, list[_PersonTrack]]] = []
-        for extracted in group:
-            try:
-                tracks.append((extracted, self._tracks(extracted)))
-            except (InputError, CacheError) as error:
-                batch.failed.append(Failure.from_error(extracted.path, error))
-        spans = [(e, part) for e, people in tracks for track in people for part in track.parts]
-        if not spans:
+    def _report_missing_joints(
+        self, videos: Sequence[Extracted], on_progress: ProgressCallback
+    ) -> None:
+        if not videos:
             return
-        probs = iter(self._probabilities(spans))
-        for extracted, people in tracks:
-            fps, frames = (
-                float(extracted.poses.manifest["fps"]),
-                int(extracted.poses.manifest["frames"]),
-            )
-            predictions = []
-            for track in people:
-                rows = np.stack([next(probs) for _ in track.parts])
-                by_frame = per_frame(rows, track.spans, frames)
-                label, sure = label_of(
-                    np.nanmean(by_frame, axis=0), self.classes, self.unknown_threshold
+        source = videos[0].poses.manifest.skeleton
+        for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
+            missing = missing_joints(skeleton, source)
+            if missing:
+                text = (
+                    f"{source.name} poses do not have {', '.join(missing)}; "
+                    "the network gets zeros instead."
                 )
-                shortest = self.options.min_segment_s
-                found = segments(by_frame, fps, self.classes, shortest, self.unknown_threshold)
-                predictions.append(
-                    Prediction(
-                        extracted.path, track.person_id, label, sure, self.classes, tuple(found)
+                on_progress(Event("predict", "notice", text=text))
+
+    def _evaluate(self, videos: Sequence[Extracted], failed: list[Failure]) -> list[_VideoTrack]:
+        """The tracks of these videos with the probabilities of their windows; windows of all videos
+        go through the networks together. Videos that cannot be used are added to `failed`."""
+        tracks: list[_VideoTrack] = []
+        for extracted in videos:
+            try:
+                tracks += self._tracks(extracted)
+            except (InputError, CacheError) as error:
+                failed.append(Failure.from_error(extracted.path, error))
+        for n, members in enumerate(self.by_window_length.values()):
+            probabilities = window_probabilities(
+                members,
+                [t.track for t in tracks],
+                [t.windows[n] for t in tracks],
+                self.options.batch_size,
+                self.device,
+            )
+            weight = sum(m.weight for m in members)
+            for track, rows in zip(tracks, probabilities, strict=True):
+                if len(rows):
+                    start = track.track.start
+                    windows = [(start + a, start + b) for a, b in track.windows[n]]
+                    rows = apply_temperature(rows, self.temperature)
+                    track.parts.append(
+                        WindowProbabilities(windows=windows, probabilities=rows, weight=weight)
+                    )
+        return tracks
+
+    def _tracks(self, extracted: Extracted) -> list[_VideoTrack]:
+        """The tracks of a video that have a window. Raises NoPersonFound if there are none, and
+        ConfigError if a network cannot use the joints of the poses."""
+        sequence = stack_poses(extracted.poses, read_poses(extracted.poses))
+        for member in self.members:
+            check_joints(member.spec, sequence.skeleton)
+        per_person = is_per_person(self.members[0].spec)
+        tracks = []
+        for track in find_tracks(sequence, per_person, self.options.min_seen_s):
+            windows = []
+            for clip_s in self.by_window_length:
+                length = round(clip_s * sequence.fps) or sequence.frames
+                windows.append(track.windows(length, max(1, round(length * self.options.step))))
+            if any(windows):
+                tracks.append(
+                    _VideoTrack(
+                        extracted=extracted,
+                        fps=sequence.fps,
+                        frames=sequence.frames,
+                        track=track,
+                        windows=windows,
                     )
                 )
-            batch.done.append(Predicted(extracted.path, predictions, extracted))
-
-    def _probabilities(
-        self, spans: list[tuple[Extracted, list[list[PersonPose]]]]
-    ) -> npt.NDArray[np.float32]:
-        """(W, K) of all windows: the members' mean, each with its share."""
-        total: Any = 0.0
-        for member in self.members:
-            inputs = [member.input(extracted, part) for extracted, part in spans]
-            found = window_probabilities(member.net, inputs, self.options.batch_size, self.device)
-            total = total + member.share * found
-        return apply_temperature(np.asarray(total, np.float32), self.temperature)
-
-    def _tracks(self, extracted: Extracted) -> list[_PersonTrack]:
-        """The people worth a prediction. NoPersonFound if there are none."""
-        m = extracted.poses.manifest
-        self._check_joints(Skeleton.from_dict(m["skeleton"]))
-        frames, fps = read_poses(extracted.poses), float(m["fps"])
-        length = round(self.content["clip_s"] * fps) or len(frames)
-        step = max(1, round(length * self.options.step))
-        out = []
-        for person_id, (first, last, part) in self._people(frames, fps).items():
-            spans, parts = [], []
-            for a, b in windows(last - first, length, step):
-                span = part[first + a : first + b]
-                if sum(bool(people) for people in span) >= _LEAST_SEEN * len(span):
-                    spans.append((first + a, first + b))
-                    parts.append(span)
-            if spans:
-                out.append(_PersonTrack(person_id, spans, parts))
-        if not out:
+        if not tracks:
             raise NoPersonFound(
-                f"no person found in any of {len(frames)} frames", "is anyone whole in the picture?"
+                f"No person was found in any of {sequence.frames} frames",
+                "Check that a person is fully visible in the video.",
             )
-        return out
+        return tracks
 
-    def _check_joints(self, source: Skeleton) -> None:
-        """ConfigError if poses of that layout show the network nothing, or no Kinect's spine."""
-        kinect = self.recipe.normalise.mode.startswith("kinect") and source != self.skeleton
-        if len(self._unseen(source)) == len(self.skeleton.joints) or kinect:
-            raise ConfigError(
-                f"this recogniser looks at the joints of {self.skeleton.name}, the poses are "
-                f"{source.name}'s",
-                "import poses of that layout with --poses-from",
-            )
-
-    def _unseen(self, source: Skeleton) -> list[str]:
-        """The network's joints that poses of that layout do not have."""
-        given = convert(np.zeros((len(source.joints), 1)), source, self.skeleton)[:, 0]
-        return [j for j, v in zip(self.skeleton.joints, given, strict=True) if np.isnan(v)]
-
-    def _people(
-        self, frames: list[list[PersonPose]], fps: float
-    ) -> dict[int, tuple[int, int, list[list[PersonPose]]]]:
-        """Person id -> first frame, frame after the last, frames with that person only; longest
-        seen first. The scene as one if the network looks at several people."""
-        if self.recipe.sequence.persons != 1:
-            seen = [n for n, people in enumerate(frames) if people]
-            return {SCENE: (seen[0], seen[-1] + 1, frames)} if seen else {}
-        seen_in: dict[int, list[int]] = {}
-        for n, people in enumerate(frames):
-            for person in people:
-                seen_in.setdefault(person.person_id, []).append(n)
-        ranked = sorted(seen_in.items(), key=lambda item: -len(item[1]))
-        kept = [r for r in ranked if len(r[1]) >= self.options.min_seen_s * fps] or ranked[:1]
-        return {
-            i: (ns[0], ns[-1] + 1, [[p for p in people if p.person_id == i] for people in frames])
-            for i, ns in kept
-        }
+    def _prediction(self, track: _VideoTrack) -> Prediction:
+        probabilities, threshold = track.probabilities, self.unknown_threshold
+        label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
+        found = segments(
+            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+        )
+        return Prediction(
+            path=track.extracted.path,
+            person_id=track.track.person_id,
+            label=label,
+            probability=probability,
+            classes=self.classes,
+            segments=tuple(found),
+        )
 
 
-def _frames(values: Floats, frames: npt.NDArray[np.int64]) -> Floats:
-    """values (M, T, V, C), frames (clips, L) with -1 for empty -> (clips, M, L, V, C)."""
-    x = values[:, np.maximum(frames, 0)].transpose(1, 0, 2, 3, 4)
-    return np.asarray(np.where((frames < 0)[:, None, :, None, None], np.float32(0), x))
-
-
-def as_list(results: Iterable[Predicted]) -> list[dict[str, Any]]:
-    """Plain values of all predictions, for JSON."""
-    return [p.as_dict() for result in results for p in result.predictions]
-
-
-def write_overlay(result: Predicted, path: Path) -> Path:
-    """The video of a result with everything drawn on it. FfmpegError if it cannot be written."""
-    from skelact.report.overlay import write_overlay as write
-
-    poses = result.extracted.poses
-    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
-    return write(probe(result.path), read_poses(poses), skeleton, result.predictions, path)
+def _by_window_length(members: Sequence[MemberModel]) -> dict[float, list[MemberModel]]:
+    """Window length in seconds -> members, the longest one last (0, the length of the video)."""
+    lengths = sorted({m.clip_s for m in members}, key=lambda s: s or math.inf)
+    return {s: [m for m in members if m.clip_s == s] for s in lengths}

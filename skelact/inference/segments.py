@@ -1,38 +1,44 @@
-"""From window probabilities to segments: who does what, from when to when."""
+"""From the probabilities of windows to segments: spans of time with one label."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from skelact.types import UNKNOWN, Floats, Segment
+from skelact.inference.windows import Window
+from skelact.types import UNKNOWN, Segment
 
 
-@torch.inference_mode()
-def window_probabilities(
-    net: nn.Module, windows: list[Floats], batch_size: int, device: torch.device
-) -> npt.NDArray[np.float32]:
-    """windows: arrays (clips, M, L, V, C) without NaN -> (W, K): softmax averaged over each
-    window's clips."""
-    out: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(windows), batch_size):
-        part = windows[start : start + batch_size]
-        x = torch.from_numpy(np.concatenate(part)).to(device)
-        logits = net(x).float()
-        probs = torch.softmax(logits, dim=1).view(len(part), -1, logits.shape[1]).mean(dim=1)
-        out.append(probs.cpu().numpy())
-    return np.concatenate(out)
+@dataclass(frozen=True, kw_only=True)
+class WindowProbabilities:
+    """Windows of one length over a track, in frames of the video, their probabilities (W, K), and
+    the weight of the networks that see windows of this length."""
+
+    windows: list[Window]
+    probabilities: npt.NDArray[np.float32]
+    weight: float = 1.0
+
+
+def combine_per_frame(parts: Sequence[WindowProbabilities], frames: int) -> npt.NDArray[np.float64]:
+    """(frames, K): the weighted mean over window lengths of each frame's probabilities; NaN where
+    no window of any length covers the frame."""
+    each = np.stack([per_frame(p.probabilities, p.windows, frames) for p in parts])
+    weights = np.array([p.weight for p in parts])[:, None, None] * ~np.isnan(each)
+    total = weights.sum(axis=0)
+    summed = (weights * np.nan_to_num(each)).sum(axis=0)
+    return np.divide(summed, total, out=np.full_like(summed, np.nan), where=total > 0)
 
 
 def per_frame(
-    probabilities: npt.NDArray[np.float32], spans: list[tuple[int, int]], frames: int
+    probabilities: npt.NDArray[np.float32], windows: Sequence[Window], frames: int
 ) -> npt.NDArray[np.float64]:
-    """(frames, K): each frame's mean over the windows that cover it, those whose middle is near
-    counting most; NaN where no window does."""
+    """(frames, K): the mean of each frame over the windows that cover it; NaN where none does. The
+    weight of a window falls linearly with the distance of the frame from the window's middle."""
     total, weight = np.zeros((frames, probabilities.shape[1])), np.zeros((frames, 1))
-    for p, (a, b) in zip(probabilities, spans, strict=True):
+    for p, (a, b) in zip(probabilities, windows, strict=True):
         w = 1.05 - np.abs(np.linspace(-1, 1, b - a))[:, None]
         total[a:b] += w * p
         weight[a:b] += w
@@ -42,7 +48,8 @@ def per_frame(
 def label_of(
     probs: npt.NDArray[np.float64], classes: tuple[str, ...], unknown_threshold: float
 ) -> tuple[str, float]:
-    """The likeliest class and its probability; "unknown" if that is below the threshold."""
+    """The class with the highest probability, and that probability; the class is "unknown" if the
+    probability is below the threshold."""
     best = int(probs.argmax())
     return (classes[best] if probs[best] >= unknown_threshold else UNKNOWN), float(probs[best])
 
@@ -54,12 +61,15 @@ def segments(
     min_segment_s: float,
     unknown_threshold: float = 0.0,
 ) -> list[Segment]:
-    """Runs of one label over the frames that have one; runs shorter than `min_segment_s` join the
-    neighbour that explains them better. Where no class reaches `unknown_threshold` the label is
-    "unknown"."""
+    """Consecutive frames with the same most probable class, as segments; frames without
+    probabilities (NaN) belong to none. A segment shorter than `min_segment_s` is merged with the
+    adjacent one whose class has the higher mean probability in it. Where no class reaches
+    `unknown_threshold` the label is "unknown".
+
+    frame_probs (frames, K)."""
     threshold = np.full((len(frame_probs), 1), unknown_threshold)
     known = ~np.isnan(frame_probs[:, 0])
-    frame_probs = np.hstack([frame_probs, threshold])  # one class more
+    frame_probs = np.hstack([frame_probs, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(frame_probs).argmax(axis=1), -1)
     runs = [
         [int(r[0]), int(r[-1]) + 1]
@@ -72,32 +82,39 @@ def segments(
         short = [
             i
             for i, (a, b) in enumerate(runs)
-            if labels[i] >= 0 and b - a < shortest and _neighbours(i, labels)
+            if labels[i] >= 0 and b - a < shortest and _adjacent(i, labels)
         ]
         if not short:
             break
         i = min(short, key=lambda k: runs[k][1] - runs[k][0])
         a, b = runs[i]
         labels[i] = max(
-            (labels[k] for k in _neighbours(i, labels)), key=lambda c: frame_probs[a:b, c].mean()
+            (labels[k] for k in _adjacent(i, labels)), key=lambda c: frame_probs[a:b, c].mean()
         )
-        runs, labels = _joined(runs, labels)
+        runs, labels = _merged(runs, labels)
     out = []
     for (a, b), c in zip(runs, labels, strict=True):
         if c >= 0:
             mean = frame_probs[a:b, : len(classes)].mean(axis=0)
-            label, sure = (UNKNOWN, mean.max()) if c == len(classes) else (classes[c], mean[c])
-            each = tuple(float(v) for v in mean)
-            out.append(Segment(a / fps, b / fps, label, float(sure), each))
+            is_unknown = c == len(classes)
+            out.append(
+                Segment(
+                    start_s=a / fps,
+                    end_s=b / fps,
+                    label=UNKNOWN if is_unknown else classes[c],
+                    probability=float(mean.max() if is_unknown else mean[c]),
+                    probabilities=tuple(float(v) for v in mean),
+                )
+            )
     return out
 
 
-def _neighbours(i: int, labels: list[int]) -> list[int]:
+def _adjacent(i: int, labels: list[int]) -> list[int]:
     return [k for k in (i - 1, i + 1) if 0 <= k < len(labels) and labels[k] >= 0]
 
 
-def _joined(runs: list[list[int]], labels: list[int]) -> tuple[list[list[int]], list[int]]:
-    """Neighbouring runs of one label as one."""
+def _merged(runs: list[list[int]], labels: list[int]) -> tuple[list[list[int]], list[int]]:
+    """Adjacent runs with the same label as one run."""
     new_runs: list[list[int]] = []
     new_labels: list[int] = []
     for run, label in zip(runs, labels, strict=True):

@@ -1,24 +1,32 @@
-"""The recognisers that travel with skelact, and how a run becomes a file as small as theirs."""
+"""Models that are shipped with skelact, finding a model by name, and exporting one."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from msgspec import structs
 
 from skelact.config import shipped
 from skelact.errors import CheckpointError, InputError
-from skelact.models import checkpoint
+from skelact.models.checkpoint import load_model
 from skelact.options import LATEST
-from skelact.schemas import BEST, CALIBRATION
+from skelact.schemas import (
+    BEST,
+    CALIBRATION,
+    Calibration,
+    Checkpoint,
+    Ensemble,
+    load_json,
+    save_tensors,
+)
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """One of them. `title` is the first line of its card."""
+@dataclass(frozen=True, kw_only=True)
+class ShippedModel:
+    """A model that is shipped with skelact, and its model card. `title` is the first line of the
+    card."""
 
     name: str
     path: Path
@@ -29,71 +37,72 @@ class Shipped:
         return self.card.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
-def recognisers() -> list[Shipped]:
-    """All of them, by name. Each is a checkpoint <name>.pt with its card <name>.md."""
-    found = sorted(shipped("zoo").glob("*.pt"))
-    return [Shipped(p.stem, p, p.with_suffix(".md")) for p in found]
+def shipped_models() -> list[ShippedModel]:
+    """All shipped models, by name: the files <name>.pt with cards <name>.md."""
+    return [
+        ShippedModel(name=path.stem, path=path, card=path.with_suffix(".md"))
+        for path in sorted(shipped("zoo").glob("*.pt"))
+    ]
+
+
+def trained_runs(runs: Path) -> list[Path]:
+    """The folders in `runs` that contain a checkpoint, the latest one last."""
+    return [p.parent for p in sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)]
 
 
 def latest_run(runs: Path = Path("runs")) -> Path:
-    """The run trained last below `runs`. CheckpointError if there is none."""
-    found = sorted(runs.glob(f"*/{BEST}"), key=lambda p: p.stat().st_mtime)
+    """The latest trained run in `runs`. Raises CheckpointError if there is none."""
+    found = trained_runs(runs)
     if not found:
         raise CheckpointError(
-            f"no trained run in {runs}",
-            "train one with `skelact train --dataset mads`, or name one with --model",
+            f"There is no trained run in {runs}",
+            "Train one with `skelact train --dataset mads`, or select a model with --model.",
         )
-    return found[-1].parent
+    return found[-1]
 
 
 def find(model: Path | str) -> Path:
-    """The checkpoint of a run folder, a file, a shipped recogniser's name, or "latest": the run
-    trained last in ./runs. CheckpointError if there is no such thing."""
+    """The checkpoint of a run folder, a file, the name of a shipped model, or "latest" for the
+    latest run in ./runs. Raises CheckpointError for any other name."""
     path = Path(model)
     if path.exists() or path.suffix:
         return path / BEST if path.is_dir() else path
     if str(model) == LATEST:
         return latest_run() / BEST
-    known = {r.name: r.path for r in recognisers()}
+    known = {m.name: m.path for m in shipped_models()}
     if str(model) not in known:
         raise CheckpointError(
-            f"{model} is no run, no file and no recogniser of skelact's",
-            f"a run folder, a checkpoint, {', '.join((*known, LATEST))}",
+            f"{model} is not a run folder, a file or a shipped model",
+            f"Use a run folder, a checkpoint file, or one of {', '.join((*known, LATEST))}.",
         )
     return known[str(model)]
 
 
 def export_checkpoint(run: Path, out: Path, calibration: Path | None = None) -> int:
-    """Write the best checkpoint of a run in half precision, for others to predict with; with the
-    calibration of another run, if this one has seen everything there is. The size in bytes."""
-    content = checkpoint.read(run / BEST)
+    """Write the best checkpoint of a run in half precision for distribution, and return its size in
+    bytes. `calibration` is another run whose calibration is used, for a run that was trained on all
+    data. Raises CheckpointError or InputError if a file cannot be read or written."""
+    model = load_model(run / BEST)
     if calibration is not None:
-        content["calibration"] = _calibration(calibration / CALIBRATION)
-    whole = _light(content)
-    whole["members"] = [_light(m) for m in content.get("members", [])]
-    if not whole["members"]:
-        del whole["members"]
+        values = load_json(calibration / CALIBRATION, Calibration)
+        model = structs.replace(model, calibration=values)
+    if isinstance(model, Ensemble):
+        members = [structs.replace(m, checkpoint=_half(m.checkpoint)) for m in model.members]
+        model = structs.replace(model, members=tuple(members))
+    else:
+        model = _half(model)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {out.parent}: {error.strerror}") from error
-    checkpoint.save(out, whole)
+        raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}") from error
+    save_tensors(out, model)
     return out.stat().st_size
 
 
-def _light(content: dict[str, Any]) -> dict[str, Any]:
+def _half(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with weights in half precision."""
     weights = {
         k: v.to(torch.float16) if v.is_floating_point() else v
-        for k, v in content["weights"].items()
+        for k, v in checkpoint.weights.items()
     }
-    return content | {"weights": weights}
-
-
-def _calibration(path: Path) -> dict[str, float]:
-    try:
-        kept = json.loads(path.read_bytes())
-        return {k: float(kept[k]) for k in ("temperature", "unknown_threshold")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", "`skelact calibrate RUN background/` writes it"
-        ) from error
+    return structs.replace(checkpoint, weights=weights)

@@ -1,23 +1,22 @@
-"""A checkpoint of PYSKL or mmaction2 as one of ours, ready to predict: the network as it is, and
-around it what those programs do before it (their test pipeline)."""
+"""Checkpoints of PYSKL and mmaction2 as checkpoints of skelact: the network with its weights, and a
+recipe that does the preprocessing of those programs' test pipelines."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from skelact.errors import InputError
 from skelact.files import load_weights
 from skelact.interop.architectures import identify_architecture
-from skelact.models.checkpoint import FORMAT
 from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
+from skelact.schemas import Checkpoint, EstimatorInfo
 from skelact.skeletons import load_skeleton
 
 
-def foreign_content(path: Path, options: ForeignOptions) -> dict[str, Any]:
-    """The content of a checkpoint of ours with the weights of that file. CheckpointError if no
-    network fits, InputError if the labels do not."""
+def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
+    """A checkpoint of PYSKL or mmaction2 as one of skelact. Raises CheckpointError if no network
+    fits the weights, InputError if the number of labels is wrong, ConfigError for bad options."""
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
     found = identify_architecture(load_weights(path), skeleton)
     persons = options.persons or (1 if found.skeleton.name == "hand-21" else found.persons)
@@ -30,33 +29,36 @@ def foreign_content(path: Path, options: ForeignOptions) -> dict[str, Any]:
         "sampling": {"length": found.kwargs.get("frames", 100), "test_clips": 1},
         "model": {"name": found.name, **found.kwargs},
     }
-    return {
-        "format": FORMAT,
-        "model": found.name,
-        "model_kwargs": found.kwargs,
-        "weights": found.net.state_dict(),
-        "classes": class_names(options.labels, found.classes),
-        "skeleton": found.skeleton.as_dict(),
-        "in_channels": found.channels,
-        "persons": persons,
-        "recipe": Recipe.from_dict(recipe).as_dict(),
-        "estimator": {"name": "unknown", "weights": "", "pose": {}},
-        "clip_s": 0.0,
-        "split": "",
-    }
+    return Checkpoint(
+        model=found.name,
+        model_kwargs=found.kwargs,
+        weights=found.net.state_dict(),
+        classes=class_names(options.labels, found.classes),
+        skeleton=found.skeleton,
+        in_channels=found.channels,
+        persons=persons,
+        recipe=Recipe.from_dict(recipe).as_dict(),
+        estimator=EstimatorInfo(name="unknown"),
+        clip_s=0.0,
+        split="",
+    )
 
 
-def class_names(file: Path | None, count: int) -> list[str]:
-    """`count` names from a text file, or numbers. InputError if the file has another number."""
+def class_names(file: Path | None, count: int) -> tuple[str, ...]:
+    """`count` names from a text file, or "class 0", "class 1", … without one. Raises InputError if
+    the file has another number of names."""
     if file is None:
-        return [f"class {n}" for n in range(count)]
+        return tuple(f"class {n}" for n in range(count))
     try:
-        names = [n.strip() for n in file.read_text(encoding="utf-8").splitlines() if n.strip()]
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}", "one class name a line") from error
+        raise InputError(
+            f"{file} cannot be read: {error}", "Write one class name per line."
+        ) from error
+    names = tuple(n.strip() for n in text.splitlines() if n.strip())
     if len(names) != count:
         raise InputError(
             f"{file} names {len(names)} classes, the checkpoint has {count}",
-            "one class name a line, in the order of the training labels",
+            "Write one class name per line, in the order of the training labels.",
         )
     return names

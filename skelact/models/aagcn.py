@@ -1,5 +1,5 @@
-"""AAGCN (Shi et al. 2020, multi-stream adaptive graph networks), PYSKL's form; without attention it
-is what mmaction2 calls 2s-AGCN. With `original=True` the graph is that of the first paper's code
+"""AAGCN (Shi et al. 2020, multi-stream adaptive graph networks) as in PYSKL. Without attention it
+is 2s-AGCN as in mmaction2; with `original=True` the graph is that of the 2s-AGCN authors' own code
 (Shi et al. 2019, two-stream adaptive graph networks)."""
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from torch.nn import functional as F
 from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, UnitTCN, graph_convolution, is_published
+from skelact.models.layers import DataBN, GraphConvolution, UnitTCN
 from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
 
 class UnitAAGCN(nn.Module):
-    """y = ReLU(BN(sum_k d_k(x (A_k + alpha C_k))) + down(x)), C_k = tanh of the joints' embedded
-    likeness; then spatial, temporal and channel attention, each y (1 + sigmoid). In the original
-    the graph is A_k + PA_k + softmax of the likeness over the senders. Names as in PYSKL."""
+    """y = ReLU(BN(sum_k d_k(x (A_k + alpha C_k))) + down(x)), where C_k is the
+    tanh of the similarity of the embedded joints; then spatial, temporal and channel attention,
+    each y (1 + sigmoid). With `original` the graph is A_k + PA_k + softmax of the similarity over
+    the senders. State-dict names as in PYSKL."""
 
     A: Tensor
 
@@ -44,6 +45,7 @@ class UnitAAGCN(nn.Module):
         self.conv_a = nn.ModuleList(nn.Conv2d(channels, embed, 1) for _ in range(subsets))
         self.conv_b = nn.ModuleList(nn.Conv2d(channels, embed, 1) for _ in range(subsets))
         self.conv_d = nn.ModuleList(nn.Conv2d(channels, out, 1) for _ in range(subsets))
+        self.graph_convolution = GraphConvolution()
         self.attention = attention
         if attention:
             kernel = joints - (joints + 1) % 2
@@ -75,30 +77,29 @@ class UnitAAGCN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
         weight, bias = _stacked(self.conv_d)
-        if is_published():
-            graph = self.graph(*(torch.stack([c(x) for c in cs]) for cs in self.embeddings()))
-        else:  # one product for all embeddings of all subsets
-            rows = x.permute(0, 2, 3, 1)
-            parts = [_stacked(cs) for cs in self.embeddings()]
-            both = torch.cat([w.flatten(0, 1) for w, _ in parts])
-            embedded = F.linear(rows, both, torch.cat([b.flatten() for _, b in parts]))
-            sides = embedded.unflatten(3, (2, len(weight), -1)).permute(3, 4, 0, 5, 1, 2)
-            graph = self.graph(*sides)
-        y = self.bn(graph_convolution(x, graph, weight, bias.sum(dim=0)))
+        graph = self.graph(*self.embed(x))
+        y = self.bn(self.graph_convolution(x, graph, weight, bias.sum(dim=0)))
         y = F.relu(y + (self.down(x) if hasattr(self, "down") else x))
         return self._attend(y) if self.attention else y
 
-    def embeddings(self) -> tuple[nn.ModuleList, nn.ModuleList]:
-        """The convolutions of senders and receivers."""
-        return self.conv_a, self.conv_b
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, T, V) -> the joints as senders and as receivers, each (K, N, E, T, V)."""
+        # one matrix product for both embeddings of all subsets
+        (w_a, b_a), (w_b, b_b) = _stacked(self.conv_a), _stacked(self.conv_b)
+        weight = torch.cat([w_a.flatten(0, 1), w_b.flatten(0, 1)])
+        bias = torch.cat([b_a.flatten(), b_b.flatten()])
+        embedded = F.linear(x.permute(0, 2, 3, 1), weight, bias)
+        senders, receivers = embedded.unflatten(3, (2, len(w_a), -1)).permute(3, 4, 0, 5, 1, 2)
+        return senders, receivers
 
-    def graph(self, left: Tensor, right: Tensor) -> Tensor:
+    def graph(self, senders: Tensor, receivers: Tensor) -> Tensor:
         """Embedded joints, each (K, N, E, T, V) -> (N, K, V, V)."""
-        size = left.shape[2] * left.shape[3]
-        likeness = left.permute(1, 0, 4, 2, 3).flatten(3) @ right.transpose(0, 1).flatten(2, 3)
+        size = senders.shape[2] * senders.shape[3]
+        rows = senders.permute(1, 0, 4, 2, 3).flatten(3)
+        similarity = rows @ receivers.transpose(0, 1).flatten(2, 3) / size
         if self.original:
-            return self.A + self.PA + torch.softmax(likeness / size, dim=-2)
-        return self.A + self.alpha * torch.tanh(likeness / size)
+            return self.A + self.PA + torch.softmax(similarity, dim=-2)
+        return self.A + self.alpha * torch.tanh(similarity)
 
     def _attend(self, y: Tensor) -> Tensor:
         y = y * (1 + torch.sigmoid(self.conv_sa(y.mean(dim=2))).unsqueeze(2))
@@ -135,7 +136,7 @@ class AAGCN(StagedBackbone):
         for n, s in enumerate(plan):
             gcn = UnitAAGCN(s.channels, s.out, a, attention, original)
             tcn = UnitTCN(s.out, s.out, 9, s.stride, tcn_dropout if n else 0.0)
-            blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
+            blocks.append(STGCNBlock(gcn, tcn, stage=s))
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, s.out)
 
@@ -156,6 +157,7 @@ SPECS = (
         paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks",
         accuracy="NTU60, 2 streams: 88.5 xsub, 95.1 xview",
         source="the paper",
+        reference="the authors' code",
         kwargs={"attention": False, "original": True},
         small=SmallVariant(sections={"model": HALF_WIDTH}),
     ),
@@ -166,6 +168,7 @@ SPECS = (
         paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks, mmaction2's form",
         accuracy="2D: joint 88.60, 4 streams 92.34",
         source="mmaction2 model zoo: NTU60 xsub",
+        reference="PYSKL's AAGCN without its attention",
         kwargs={"attention": False},
         small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
@@ -177,6 +180,7 @@ SPECS = (
         paper="Shi et al. 2020, Multi-Stream Adaptive Graph Convolutional Networks",
         accuracy="NTU60, 4 streams: 90.0 xsub, 96.2 xview",
         source="the paper",
+        reference="PYSKL",
         small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
     ),

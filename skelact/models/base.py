@@ -10,8 +10,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from skelact.models.layers import is_published
-
 
 class Backbone(nn.Module):
     """Base class of every network without its head: (N, M, T, V, C) float32 -> features
@@ -128,7 +126,7 @@ class StagedBackbone(Backbone):
         n, m = x.shape[:2]
         inverse: Tensor | None = None
         rows = self.data_bn(x).contiguous(memory_format=self.memory_format)
-        if m > 1 and not self.training and not is_published():
+        if m > 1 and not self.training:
             keep, inverse = unique_persons(x)
             rows = rows[keep].contiguous(memory_format=self.memory_format)
         for block in self.blocks:

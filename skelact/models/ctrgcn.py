@@ -1,4 +1,4 @@
-"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, in PYSKL's form."""
+"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, as in PYSKL."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import StagedBackbone, stage_plan
+from skelact.models.base import Stage, StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, Residual, is_published
+from skelact.models.layers import DataBN, Residual
 from skelact.models.multiscale import MultiScaleTCN
 from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
 class CTRGC(nn.Module):
-    """One branch: A + alpha conv4(tanh(x1_u - x2_v)), x1 and x2 the embedded time means, a graph of
-    its own for every channel (eq. 4 to 6 of the paper). Names `conv1` to `conv4`."""
+    """One branch, with a graph for every channel: A + alpha conv4(tanh(x1_u - x2_v)), where x1 and
+    x2 are embedded means over time (eq. 4 to 6 of the paper). State-dict names as in PYSKL: `conv1`
+    to `conv4`."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -30,20 +31,21 @@ class CTRGC(nn.Module):
         self.conv3 = nn.Conv2d(channels, out, 1)
         self.conv4 = nn.Conv2d(squeezed, out, 1)
 
+    def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two embedded time means of (N, C, T, V), each (N, E, V)."""
+        mean = x.mean(dim=2, keepdim=True)  # its convolution is the mean of the convolution
+        return self.conv1(mean).squeeze(2), self.conv2(mean).squeeze(2)
+
     def forward(self, x: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
         """x (N, C, T, V), a (V, V) -> (N, out, T, V)."""
-        if is_published():
-            x1, x2 = self.conv1(x).mean(dim=2), self.conv2(x).mean(dim=2)
-        else:  # a convolution of the mean is the mean of the convolution
-            mean = x.mean(dim=2, keepdim=True)
-            x1, x2 = self.conv1(mean).squeeze(2), self.conv2(mean).squeeze(2)
+        x1, x2 = self.embed(x)
         graph = self.conv4(torch.tanh(x1.unsqueeze(-1) - x2.unsqueeze(-2))) * alpha + a
-        return torch.matmul(self.conv3(x).contiguous(), graph.contiguous())  # T,V x V,V a channel
+        return torch.matmul(self.conv3(x).contiguous(), graph.contiguous())
 
 
 class UnitCTRGCN(nn.Module):
-    """Three branches summed, BN, residual, ReLU. Names as in PYSKL: `A`, `alpha`, `convs`, `down`,
-    `bn`."""
+    """Sum of three branches, BN, residual, ReLU. State-dict names as in PYSKL: `A`, `alpha`,
+    `convs`, `down`, `bn`."""
 
     def __init__(self, channels: int, out: int, a: Any) -> None:
         super().__init__()
@@ -65,13 +67,14 @@ class UnitCTRGCN(nn.Module):
 
 
 class CTRGCNBlock(Residual):
-    """Names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
+    """State-dict names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
 
-    def __init__(self, channels: int, out: int, a: Any, stride: int, residual: bool) -> None:
+    def __init__(self, stage: Stage, a: Any) -> None:
         super().__init__()
-        self.gcn1 = UnitCTRGCN(channels, out, a)
+        out, stride = stage.out, stage.stride
+        self.gcn1 = UnitCTRGCN(stage.channels, out, a)
         self.tcn1 = MultiScaleTCN(out, out, stride, kernel=5, dilations=(1, 2), residual=False)
-        self.add_residual(channels, out, stride, residual)
+        self.add_residual(stage.channels, out, stride, stage.residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
@@ -98,9 +101,7 @@ class CTRGCN(StagedBackbone):
         plan = list(
             stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
         )
-        blocks: list[nn.Module] = [
-            CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual) for s in plan
-        ]
+        blocks: list[nn.Module] = [CTRGCNBlock(s, a) for s in plan]
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, plan[-1].out, blocks_name="net")
 
@@ -121,6 +122,7 @@ SPECS = (
         paper="Chen et al. 2021, Channel-wise Topology Refinement",
         accuracy="4 streams: NTU60 92.4 xsub, 96.8 xview; NW-UCLA 96.5",
         source="the paper",
+        reference="PYSKL",
         small=SmallVariant(sections={"model": HALF_WIDTH, "train": {"epochs": 16, "lr": 0.2}}),
         foreign=ForeignFormat(key="net.0.gcn1.convs.", read=_read),
     ),

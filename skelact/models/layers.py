@@ -1,15 +1,12 @@
-"""Graph and temporal convolutions. Activations are (N, C, T, V), kept in channels-last memory.
+"""Graph and temporal convolutions. Activations are (N, C, T, V) in channels-last memory.
 
-In that layout a 1x1 convolution is one matrix product and the sum over subsets and joints is one
-batched product with contiguous operands, which is what makes these layers quicker than the usual
-einsum over (n, k, c, t, v); the numbers are the same. `as_published()` switches to the usual form,
-which is what speed and multiplications are measured against.
+In that layout a 1x1 convolution is one matrix product, and the sum over subsets and joints is one
+batched product with contiguous operands. This is faster than the einsum over (n, k, c, t, v) of the
+published code and gives the same numbers; `reference.py` holds the published order of operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
@@ -19,55 +16,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Adaptive = Literal["none", "init", "offset", "importance"]
-_published = False
 
 
-@contextmanager
-def as_published() -> Iterator[None]:
-    """Inside, layers compute in the order of operations of the papers' own code."""
-    global _published
-    before, _published = _published, True
-    try:
-        yield
-    finally:
-        _published = before
+class GraphConvolution(nn.Module):
+    """The product of features with weights and graphs that the caller holds: no parameters."""
 
+    def forward(
+        self, x: Tensor, a: Tensor, weight: Tensor, bias: Tensor, shift: Tensor | None = None
+    ) -> Tensor:
+        """sum over k and v of A_k[v, w] (W_k x_v + b_k).
 
-def is_published() -> bool:
-    """Whether a layer shall compute as the papers' code does."""
-    return _published
+        x (N, C, T, V); a (K, V, V), or (N, K, V, V) with graphs for each sample; weight
+        (K, out, C); bias (K, out), or (out,) if it is added once -> (N, out, T, V). `shift`
+        (V, out) replaces the bias term.
 
-
-def graph_convolution(
-    x: Tensor, a: Tensor, weight: Tensor, bias: Tensor, shift: Tensor | None = None
-) -> Tensor:
-    """sum over k and v of A_k[v, w] (W_k x_v + b_k): x (N, C, T, V), a (K, V, V) or one for each
-    sample (N, K, V, V), weight (K, out, C), bias (K, out) or, added once, (out,)
-    -> (N, out, T, V). `shift` (V, out), where given, stands for the whole bias.
-
-    Joints are gathered where the features are fewer: before or after the product with W."""
-    n, c, t, v = x.shape
-    k, out = weight.shape[:2]
-    a = a.to(x.dtype)
-    if _published:
-        return _published_order(x, a, weight, bias)
-    if shift is None:
-        once = bias.dim() == 1
-        shift = bias.expand(v, out) if once else torch.einsum("...kvw,ko->...wo", a, bias.to(a))
-    if shift.dim() == 3:  # one for each sample: for each of its frames
-        shift = shift.repeat_interleave(t, dim=0)
-    y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
-    if out <= c:
-        # (v, k) rows; matmul would copy z to fold the batch
-        z = F.linear(y, weight.reshape(k * out, c)).view(n * t, v * k, out)
-        gather = a.movedim((-1, -2, -3), (-3, -2, -1)).reshape(-1, v, v * k)
-        y = torch.baddbmm(shift.to(z.dtype), _for_each_frame(gather, n, t), z)
-    else:
-        gather = a.movedim((-1, -3, -2), (-3, -2, -1)).reshape(-1, v * k, v)
-        z = torch.bmm(_for_each_frame(gather, n, t), y).view(n * t, v, k * c)
-        y = F.linear(z, weight.permute(1, 0, 2).reshape(out, k * c))
-        y = y + shift.to(y.dtype)
-    return y.view(n, t, v, out).permute(0, 3, 1, 2)
+        The graph is applied where there are fewer features: before or after the weights."""
+        n, c, t, v = x.shape
+        k, out = weight.shape[:2]
+        a = a.to(x.dtype)
+        if shift is None:
+            once = bias.dim() == 1
+            shift = bias.expand(v, out) if once else torch.einsum("...kvw,ko->...wo", a, bias.to(a))
+        if shift.dim() == 3:  # one for each sample: repeat it for the sample's frames
+            shift = shift.repeat_interleave(t, dim=0)
+        y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
+        if out <= c:
+            # rows are (v, k): matmul would copy z to fold the batch
+            z = F.linear(y, weight.reshape(k * out, c)).view(n * t, v * k, out)
+            graph = a.movedim((-1, -2, -3), (-3, -2, -1)).reshape(-1, v, v * k)
+            y = torch.baddbmm(shift.to(z.dtype), _for_each_frame(graph, n, t), z)
+        else:
+            graph = a.movedim((-1, -3, -2), (-3, -2, -1)).reshape(-1, v * k, v)
+            z = torch.bmm(_for_each_frame(graph, n, t), y).view(n * t, v, k * c)
+            y = F.linear(z, weight.permute(1, 0, 2).reshape(out, k * c))
+            y = y + shift.to(y.dtype)
+        return y.view(n, t, v, out).permute(0, 3, 1, 2)
 
 
 def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
@@ -75,23 +58,11 @@ def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
     return a.expand(n * t, -1, -1) if len(a) == 1 else a.repeat_interleave(t, dim=0)
 
 
-def _published_order(x: Tensor, a: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    k, out, c = weight.shape
-    n, _, t, v = x.shape
-    which = "nkvw" if a.dim() == 4 else "kvw"
-    if bias.dim() == 2:
-        z = F.conv2d(x, weight.reshape(k * out, c, 1, 1), bias.flatten()).view(n, k, out, t, v)
-        return torch.einsum(f"nkctv,{which}->nctw", z, a).contiguous()
-    z = torch.einsum(f"nctv,{which}->nkctw", x, a).reshape(n, k * c, t, v)
-    return F.conv2d(z, weight.permute(1, 0, 2).reshape(out, k * c, 1, 1), bias)
-
-
 class UnitGCN(nn.Module):
-    """Graph convolution: sum over subsets k of A_k-weighted joints after a 1x1 convolution per
-    subset, then BN, optional residual, ReLU.
+    """Graph convolution, BN, optional residual, ReLU, with a 1x1 convolution for each subset k of
+    the graph: before the joints are gathered (`conv_pos="pre"`) or after.
 
-    State-dict names as in PYSKL: `A`, `PA`, `bn`, `conv`, `down.0`, `down.1`.
-    """
+    State-dict names as in PYSKL: `A`, `PA`, `bn`, `conv`, `down.0`, `down.1`."""
 
     A: Tensor
     PA: Tensor
@@ -101,6 +72,7 @@ class UnitGCN(nn.Module):
         channels: int,
         out: int,
         adjacency: npt.NDArray[np.float32],
+        *,
         adaptive: Adaptive = "importance",
         conv_pos: Literal["pre", "post"] = "pre",
         with_res: bool = False,
@@ -123,26 +95,28 @@ class UnitGCN(nn.Module):
             (channels, out * self.subsets) if conv_pos == "pre" else (channels * self.subsets, out)
         )
         self.conv = nn.Conv2d(*shape, 1)
+        self.graph_convolution = GraphConvolution()
         self.with_res = with_res
         self.shift: Tensor | None = None
         if with_res and channels != out:
             self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
 
     def adjacency(self) -> Tensor:
-        """(K, V, V) as used now: fixed, learnt, or masked."""
+        """(K, V, V): fixed, learnt, or fixed with a learnt offset or mask."""
         if self.adaptive == "offset":
             return self.A + self.PA
         return self.A * self.PA if self.adaptive == "importance" else self.A
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        y = self.bn(graph_convolution(x, self.adjacency(), *self.per_subset(), self.shift))
+        y = self.graph_convolution(x, self.adjacency(), *self.per_subset(), self.shift)
+        y = self.bn(y)
         if self.with_res:
             y = y + (self.down(x) if hasattr(self, "down") else x)
         return F.relu(y, inplace=True)
 
-    def fold(self) -> None:
-        """Make graph, mask, bias and BN one, for evaluation only."""
+    def fuse_bn(self) -> None:
+        """Fuse mask, bias and BN into the graph and the convolution, for evaluation only."""
         bn, a = self.bn, self.adjacency()
         assert isinstance(bn, nn.BatchNorm2d) and bn.running_var is not None
         assert bn.running_mean is not None and self.conv.bias is not None
@@ -157,8 +131,8 @@ class UnitGCN(nn.Module):
         self.adaptive, self.bn = "none", nn.Identity()
 
     def per_subset(self) -> tuple[Tensor, Tensor]:
-        """The 1x1 convolution as `graph_convolution` takes it; k is the slow index of its rows
-        (pre) or columns (post)."""
+        """Weight (K, out, C) and bias of the 1x1 convolution, as `GraphConvolution` expects them; k
+        is the slow index of its rows (pre) or columns (post)."""
         assert self.conv.bias is not None
         if self.conv_pos == "pre":
             return self.conv.weight.view(self.subsets, self.out, -1), self.conv.bias.view(
@@ -168,8 +142,8 @@ class UnitGCN(nn.Module):
 
 
 class FrameConv(nn.Conv2d):
-    """A 1x1 convolution of every `every`-th frame. Frames are picked first: torch 2.13's strided
-    1x1 convolution writes beyond its memory in bfloat16 on CPUs."""
+    """A 1x1 convolution of every `every`-th frame. Frames are selected first, because the strided
+    1x1 convolution of torch 2.13 writes out of bounds in bfloat16 on CPUs."""
 
     def __init__(self, channels: int, out: int, every: int = 1) -> None:
         super().__init__(channels, out, 1)
@@ -181,7 +155,7 @@ class FrameConv(nn.Conv2d):
 
 
 class UnitTCN(nn.Module):
-    """Temporal convolution (kernel x 1), BN, dropout. Names as in PYSKL: `conv`, `bn`."""
+    """Temporal convolution, BN, dropout. State-dict names as in PYSKL: `conv`, `bn`."""
 
     def __init__(
         self,
@@ -190,6 +164,7 @@ class UnitTCN(nn.Module):
         kernel: int = 9,
         stride: int = 1,
         dropout: float = 0.0,
+        *,
         dilation: int = 1,
     ) -> None:
         super().__init__()
@@ -210,13 +185,13 @@ class UnitTCN(nn.Module):
 
 
 class Residual(nn.Module):
-    """What a block adds to its result: the input itself, a 1x1 convolution with BN where the shape
-    changes, or nothing. A block inherits it; state-dict name as in PYSKL: `residual`."""
+    """Base class of blocks with a residual connection: the input itself, a 1x1 convolution with BN
+    where the shape changes, or nothing. State-dict name as in PYSKL: `residual`."""
 
-    def add_residual(self, channels: int, out: int, stride: int, wanted: bool = True) -> None:
-        """To be called in the constructor."""
-        self.with_residual = wanted
-        if wanted and (channels != out or stride != 1):
+    def add_residual(self, channels: int, out: int, stride: int, enabled: bool = True) -> None:
+        """Create the connection. To be called in the constructor."""
+        self.with_residual = enabled
+        if enabled and (channels != out or stride != 1):
             self.residual = UnitTCN(channels, out, 1, stride)
 
     def plus_residual(self, y: Tensor, x: Tensor) -> Tensor:
@@ -227,17 +202,17 @@ class Residual(nn.Module):
 
 
 class FlattenPersons(nn.Module):
-    """(N, M, T, V, C) -> (N·M, C, T, V) channels-last, person index innermost: what DataBN gives,
-    for networks that do not normalise their input."""
+    """(N, M, T, V, C) -> (N·M, C, T, V), person index innermost: the replacement of DataBN in
+    networks that do not normalise their input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(0, 1).permute(0, 3, 1, 2)
 
 
 class DataBN(nn.BatchNorm1d):
-    """Batch norm of the raw input over joints x channels ('VC', shared by the persons) or persons x
-    joints x channels ('MVC'). Features are in that order; with `channels_first` channels x joints
-    (SGN's)."""
+    """Batch norm of the input over joints x channels ('VC', shared by the persons) or persons x
+    joints x channels ('MVC'). The state dict has the features in that order, or, with
+    `channels_first`, as channels x joints (SGN)."""
 
     def __init__(
         self,
@@ -251,7 +226,7 @@ class DataBN(nn.BatchNorm1d):
         self.kind, self.channels_first = kind, channels_first
 
     def norm(self, rows: Tensor) -> Tensor:
-        """(B, features) -> the same, normalised."""
+        """Normalise (B, features)."""
         return super().forward(rows)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -265,5 +240,4 @@ class DataBN(nn.BatchNorm1d):
             x = x.view(n, m, t, c, v).transpose(3, 4)
         else:
             x = self.norm(x.reshape(n * m * t, v * c))
-        x = x.reshape(n * m, t, v, c).permute(0, 3, 1, 2)
-        return x.contiguous() if _published else x
+        return x.reshape(n * m, t, v, c).permute(0, 3, 1, 2)

@@ -1,5 +1,5 @@
-"""MS-G3D (Liu et al. 2020): disentangled multi-scale aggregation, in PYSKL's form; `norm="sym"` is
-the original's normalisation."""
+"""MS-G3D (Liu et al. 2020): disentangled multi-scale aggregation, as in PYSKL; `norm="sym"` is the
+normalisation of the authors' code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skelact.models.foreign import (
     read_data_bn,
 )
 from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
-from skelact.models.layers import DataBN, graph_convolution, is_published
+from skelact.models.layers import DataBN, GraphConvolution
 from skelact.models.multiscale import MultiScaleTCN
 from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
@@ -28,29 +28,30 @@ Norm = Literal["col", "sym"]
 
 
 class _Layers(nn.Module):
-    """Convolution, BN, ReLU under the names that PYSKL's checkpoints give them."""
+    """Convolution, BN, ReLU with the state-dict name that they have in PYSKL: `layers`."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU())
 
     def finish(self, y: Tensor) -> Tensor:
-        """BN and ReLU of what the convolution gave."""
+        """BN and ReLU of the convolution's result."""
         return self.layers[2](self.layers[1](y))
 
 
 class MultiScaleGCN(nn.Module):
-    """ReLU(BN(W [ (A_k + PA_k) x ]_k)) over shells of exactly k hops (eq. 6). Names as in PYSKL:
-    `A`, `PA`, `mlp.layers`."""
+    """ReLU(BN(W [ (A_k + PA_k) x ]_k)) over joints exactly k hops apart (eq. 6). State-dict
+    names as in PYSKL: `A`, `PA`, `mlp.layers`."""
 
     A: Tensor
 
-    def __init__(self, channels: int, out: int, links: Matrix, scales: int, norm: Norm) -> None:
+    def __init__(self, channels: int, out: int, edges: Matrix, scales: int, norm: Norm) -> None:
         super().__init__()
-        a = torch.from_numpy(k_adjacency(links, scales, norm)).float()
+        a = torch.from_numpy(k_adjacency(edges, scales, norm)).float()
         self.register_buffer("A", a)
         self.PA = nn.Parameter(torch.empty_like(a).uniform_(-1e-6, 1e-6))
         self.mlp = _Layers(channels * scales, out)
+        self.graph_convolution = GraphConvolution()
 
     def per_scale(self) -> tuple[Tensor, Tensor]:
         """Weight (K, out, C) and bias (out,) of the convolution; k is the slow index of its
@@ -61,20 +62,22 @@ class MultiScaleGCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        return self.mlp.finish(graph_convolution(x, self.A + self.PA, *self.per_scale()))
+        y = self.graph_convolution(x, self.A + self.PA, *self.per_scale())
+        return self.mlp.finish(y)
 
 
 class WindowGCN(nn.Module):
     """One G3D path (sec. 3.2): a multi-scale graph convolution over all joints of a window of
-    frames at once, then a convolution that collapses the window, BN. Names as in PYSKL: `gcn3d.1`,
-    `out_conv`, `out_bn`."""
+    frames, then a convolution that reduces the window to one frame, BN. State-dict names as in
+    PYSKL: `gcn3d.1`, `out_conv`, `out_bn`."""
 
     def __init__(
         self,
         channels: int,
         middle: int,
         out: int,
-        links: Matrix,
+        *,
+        edges: Matrix,
         window: int,
         stride: int,
         scales: int,
@@ -82,47 +85,49 @@ class WindowGCN(nn.Module):
     ) -> None:
         super().__init__()
         self.window, self.stride = window, stride
-        graph = MultiScaleGCN(channels, middle, window_graph(links, window), scales, norm)
+        graph = MultiScaleGCN(channels, middle, window_graph(edges, window), scales, norm)
         self.gcn3d = nn.Sequential(nn.Identity(), graph)
         self.out_conv = nn.Conv3d(middle, out, (1, window, 1))
         self.out_bn = nn.BatchNorm2d(out)
 
+    @property
+    def graph(self) -> MultiScaleGCN:
+        """The graph convolution over a window."""
+        graph = self.gcn3d[1]
+        assert isinstance(graph, MultiScaleGCN)
+        return graph
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
         n, c, t, v = x.shape
-        graph = self.gcn3d[1]
-        assert isinstance(graph, MultiScaleGCN)
         after = (t - 1) // self.stride + 1
-        if is_published():
-            y = graph(self._unfolded(x)).view(n, -1, after, self.window, v)
-            return self.out_bn(self.out_conv(y).squeeze(3))
         if self.out_conv.in_channels > c:
-            y = graph(self._unfolded(x)).permute(0, 2, 3, 1)
+            y = self.graph(self.unfold(x)).permute(0, 2, 3, 1)
             y = y.reshape(n * after, self.window, v, -1).permute(0, 3, 1, 2)
         else:
-            y = graph.mlp.finish(self._weights_first(x, graph, after))
+            y = self.graph.mlp.finish(self._weights_first(x, after))
         y = F.conv2d(y, self.out_conv.weight.squeeze(2), self.out_conv.bias)
         y = y.permute(0, 2, 3, 1).reshape(n, after, v, -1).permute(0, 3, 1, 2)
         return self.out_bn(y)
 
-    def _unfolded(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T / stride, window V), time slow."""
+    def unfold(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T / stride, window V), the joint is the fast index."""
         n, c, _, v = x.shape
         pad = (self.window - 1) // 2
         windows = F.pad(x, (0, 0, pad, pad)).unfold(2, self.window, self.stride)
         return windows.transpose(3, 4).reshape(n, c, -1, self.window * v)
 
-    def _weights_first(self, x: Tensor, graph: MultiScaleGCN, after: int) -> Tensor:
-        """The graph convolution before BN, (N T', C', window, V): a frame is multiplied with the
-        weights once instead of once for every window that shows it."""
+    def _weights_first(self, x: Tensor, after: int) -> Tensor:
+        """The graph convolution of all windows, (N T', C', window, V). Every frame is multiplied by
+        the weights once, not once for each window that contains it."""
         n, c, t, v = x.shape
-        weight, bias = graph.per_scale()
+        weight, bias = self.graph.per_scale()
         k, out = weight.shape[:2]
         y = x.permute(0, 2, 3, 1).reshape(n, t, v, c)
         z = F.linear(y, weight.reshape(k * out, c)).view(n, t, v * k, out)
         pad = (self.window - 1) // 2
         z = F.pad(z, (0, 0, 0, 0, pad, pad))
-        a = (graph.A + graph.PA).to(z.dtype)  # (K, window V from, window V to)
+        a = (self.graph.A + self.graph.PA).to(z.dtype)  # (K, window V from, window V to)
         total = bias.to(z.dtype).expand(n * after, self.window * v, out)
         for source, part in enumerate(a.split(v, dim=1)):
             frames = z[:, source : source + self.stride * (after - 1) + 1 : self.stride]
@@ -133,7 +138,7 @@ class WindowGCN(nn.Module):
 
 
 class G3D(nn.Module):
-    """The sum of several windows' paths. Name as in PYSKL: `gcn3d`."""
+    """The sum of the paths of several windows. State-dict name as in PYSKL: `gcn3d`."""
 
     def __init__(self, paths: Iterable[WindowGCN]) -> None:
         super().__init__()
@@ -146,7 +151,7 @@ class G3D(nn.Module):
 
 class MSG3D(Backbone):
     """The backbone: three blocks of ReLU(factorised path + G3D paths) and a temporal convolution.
-    Names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
+    State-dict names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
 
     A: Tensor
 
@@ -162,22 +167,31 @@ class MSG3D(Backbone):
         norm: Norm = "col",
     ) -> None:
         super().__init__()
-        links = adjacency(skeleton, "binary_adj")[0].astype(float)
-        self.register_buffer("A", torch.from_numpy(links).float())
-        self.data_bn = DataBN("MVC", persons, len(links), in_channels)
+        edges = adjacency(skeleton, "binary_adj")[0].astype(float)
+        self.register_buffer("A", torch.from_numpy(edges).float())
+        self.data_bn = DataBN("MVC", persons, len(edges), in_channels)
         self.out_channels = 4 * base_channels
         channels = in_channels
         for block, stride in enumerate((1, 2, 2), start=1):
             out = base_channels * 2 ** (block - 1)
             middle = base_channels if block == 1 else channels
             sgcn = nn.Sequential(
-                MultiScaleGCN(channels, middle, links, gcn_scales, norm),
+                MultiScaleGCN(channels, middle, edges, gcn_scales, norm),
                 MultiScaleTCN(middle, out, stride),
                 MultiScaleTCN(out, out, activate=False),
             )
             paths = (
-                WindowGCN(channels, middle, out, links, w, stride, g3d_scales, norm)
-                for w in windows
+                WindowGCN(
+                    channels,
+                    middle,
+                    out,
+                    edges=edges,
+                    window=window,
+                    stride=stride,
+                    scales=g3d_scales,
+                    norm=norm,
+                )
+                for window in windows
             )
             self.add_module(f"gcn3d{block}", G3D(paths))
             self.add_module(f"sgcn{block}", sgcn)
@@ -222,6 +236,7 @@ SPECS = (
         paper="Liu et al. 2020, Disentangling and Unifying Graph Convolutions",
         accuracy="joint: 2D 92.3, 3D 89.6",
         source="mmaction2 project: NTU60 xsub",
+        reference="PYSKL, and the authors' code",
         small=SmallVariant(
             sections={
                 "model": {"base_channels": 24, "gcn_scales": 8, "g3d_scales": 4, "dropout": 0.2}

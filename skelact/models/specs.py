@@ -66,6 +66,9 @@ class ModelSpec:
     foreign: ForeignFormat | None = None
     """How checkpoints of PYSKL and mmaction2 are read; None if they have no such network."""
 
+    reference: str = ""
+    """The implementation whose numbers `tests/parity` holds; empty if none was available."""
+
     benchmark_batch: int = 8
     """Clips per batch in `benchmarks/networks.py`."""
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from skelact.cache import CacheEntry
 from skelact.errors import CacheError
+from skelact.schemas import PosesManifest
 from skelact.types import Floats, PersonPose
 
 JsonForm = Literal["frames", "lines"]
@@ -87,10 +88,10 @@ def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm
     return count
 
 
-def read_poses(entry: CacheEntry) -> list[list[PersonPose]]:
+def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     """All frames of a stored video. CacheError if a file is damaged."""
-    joints = len(entry.manifest["skeleton"]["joints"])
-    names = sorted(entry.manifest["files"])
+    joints = len(entry.manifest.skeleton.joints)
+    names = sorted(entry.files)
     try:
         if names == [LINES]:
             return [parse_frame(line, joints) for line in entry.read(LINES).splitlines()]

@@ -1,5 +1,5 @@
-"""One self-contained HTML page for a run, or for a comparison of several: no outside edges, the
-pictures inside."""
+"""One self-contained HTML page for a run, or for a comparison of several runs, with embedded images
+and no external links."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ import base64
 import html
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import InputError
 from skelact.metrics import per_class
-from skelact.schemas import CONFIG, LOG, PREDICTIONS, RESULT, SPLIT
+from skelact.schemas import (
+    CONFIG,
+    LOG,
+    PREDICTIONS,
+    RESULT,
+    SPLIT,
+    EpochLog,
+    Predictions,
+    RunConfig,
+    RunResult,
+    Sections,
+    SplitDocument,
+    load_json,
+    load_log,
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em;
@@ -51,125 +64,160 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A test clip with a wrong label: frames [T][M][V] of [x, y] or None, edges of joints, and the
-    milliseconds of a frame."""
+    """A test sample with a wrong prediction. `frames` [T][M][V] holds [x, y], or None for a missing
+    joint; `edges` connects joints; `step_ms` is the duration of one frame in milliseconds."""
 
     sample: str
-    truth: str
-    guess: str
+    label: str
+    predicted: str
     probability: float
     frames: list[Any]
     edges: list[tuple[int, int]]
-    step: int
+    step_ms: int
 
 
 def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
-    """The page of a finished run. InputError if it is none."""
-    result, settings, split = (_json(run / f) for f in (RESULT, CONFIG, SPLIT))
-    log = [json.loads(line) for line in (run / LOG).read_text().splitlines()]
-    counts = result["clips"]
+    """The page of a finished run. Raises InputError if a file of the run is missing or damaged."""
+    result = load_json(run / RESULT, RunResult)
+    recipe = load_json(run / CONFIG, RunConfig).recipe
+    split = load_json(run / SPLIT, SplitDocument)
+    scores = result.scores
     parts = [
         _numbers(
-            ("top-1", f"{result['top1']:.1%}"),
-            ("mean class accuracy", f"{result['mean_class']:.1%}"),
-            ("always the commonest class", f"{result['majority']:.1%}"),
-            *([("top-5", f"{result['top5']:.1%}")] if result.get("top5") is not None else []),
+            ("top-1", f"{scores.top1:.1%}"),
+            ("mean class accuracy", f"{scores.mean_class:.1%}"),
+            ("majority class", f"{scores.majority:.1%}"),
+            *([("top-5", f"{scores.top5:.1%}")] if scores.top5 is not None else []),
         ),
-        _split_statement(split, counts),
+        _split_statement(split, result.clips),
         "<h2>Training</h2>",
-        _picture(run / "curves.png"),
-        f"<p>Best epoch {result['best_epoch']} of {result['epochs']}; "
-        f"{result.get('seconds', 0):.0f} s on {_text(result.get('device', '?'))}, at most "
-        f"{result.get('memory_mb', 0):,} MB of memory; last learning rate {log[-1]['lr']:.2g}.</p>"
-        if log
-        else "",
+        _image(run / "curves.png"),
+        _training(result, load_log(run / LOG)),
         "<h2>Classes</h2>",
         _classes(result),
-        _picture(run / "confusion.png"),
+        _image(run / "confusion.png"),
         _mistakes(mistakes),
         "<h2>Settings</h2>",
-        _settings(settings),
+        _settings(recipe),
     ]
-    return _page(f"{run.name}: {settings['model']['name']} on {result_name(settings)}", parts)
+    return _page(f"{run.name}: {recipe['model']['name']} on {_data_name(recipe)}", parts)
 
 
-def result_name(settings: dict[str, Any]) -> str:
-    """The dataset and streams of a run's settings."""
-    streams = settings.get("sampling", {}).get("streams", "joint")
-    return f"{settings['dataset']['name']}, {streams}"
+def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
+    """One paragraph about epochs, time and memory."""
+    cost = f"{result.seconds:.0f} s on {_text(result.device)}, peak memory {result.memory_mb:,} MB"
+    if not log:
+        return f"<p>Trained in closed form, without epochs; {cost}.</p>"
+    epochs = f"Best epoch {result.best_epoch} of {result.epochs}"
+    return f"<p>{epochs}; {cost}; last learning rate {log[-1].lr:.2g}.</p>"
 
 
-def comparison(runs: Sequence[Path]) -> list[dict[str, Any]]:
-    """One row a run, best first; `same_split` says whether its test clips are those of the first.
-    InputError for a folder that is no finished run."""
-    rows = []
-    for run in runs:
-        result = _json(run / RESULT)
-        settings = _json(run / CONFIG) if (run / CONFIG).is_file() else None
-        split = _json(run / SPLIT) if (run / SPLIT).is_file() else {}
-        rows.append(
-            {
-                "run": str(run),
-                "model": settings["model"]["name"] if settings else "fusion",
-                "data": result_name(settings) if settings else "",
-                "split": split.get("protocol", ""),
-                "top1": result["top1"],
-                "mean_class": result["mean_class"],
-                "majority": result["majority"],
-                "samples": result["samples"],
-                "seconds": result.get("seconds"),
-                "memory_mb": result.get("memory_mb"),
-                "tested_on": _tested_on(run),
-            }
-        )
-    rows.sort(key=lambda r: -r["top1"])
-    for row in rows:
-        row["same_split"] = row["tested_on"] == rows[0]["tested_on"]
-    return rows
+def _data_name(recipe: Sections) -> str:
+    """The dataset and the streams of a run."""
+    streams = recipe.get("sampling", {}).get("streams", "joint")
+    return f"{recipe['dataset']['name']}, {streams}"
 
 
-def comparison_page(runs: Sequence[Path]) -> str:
-    """The page of a comparison: a table, a bar for each run, and the accuracy of every class."""
-    rows = comparison(runs)
-    bars = "".join(
-        f"<tr><td>{_text(r['run'])}</td><td>{_text(r['model'])}</td><td>{_text(r['data'])}</td>"
-        f"<td>{_text(r['split'])}</td><td>{r['top1']:.1%}</td><td>{r['mean_class']:.1%}</td>"
-        f"<td>{r['majority']:.1%}</td><td>{r['samples']}</td>"
-        "<td style='text-align:left'><svg width='160' height='12'>"
-        f"<rect width='{160 * r['top1']:.0f}' height='12' fill='#2a78d6'/></svg></td></tr>"
-        for r in rows
+@dataclass(frozen=True, kw_only=True)
+class ComparedRun:
+    """One run of a comparison. `test_samples` are the ids of the samples it was tested on;
+    `same_split` tells whether they are those of the best run. `config` is None for a fusion."""
+
+    run: Path
+    result: RunResult
+    config: RunConfig | None
+    protocol: str
+    test_samples: tuple[str, ...]
+    same_split: bool = True
+
+    @property
+    def model(self) -> str:
+        return "fusion" if self.config is None else str(self.config.recipe["model"]["name"])
+
+    @property
+    def data(self) -> str:
+        return "" if self.config is None else _data_name(self.config.recipe)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `seconds` and `memory_mb` are None for a fusion."""
+        trained = self.config is not None
+        return {
+            "run": str(self.run),
+            "model": self.model,
+            "data": self.data,
+            "split": self.protocol,
+            "top1": self.result.scores.top1,
+            "mean_class": self.result.scores.mean_class,
+            "majority": self.result.scores.majority,
+            "samples": self.result.scores.samples,
+            "seconds": self.result.seconds if trained else None,
+            "memory_mb": self.result.memory_mb if trained else None,
+            "same_split": self.same_split,
+        }
+
+
+def comparison(runs: Sequence[Path]) -> list[ComparedRun]:
+    """The runs, best first. Raises InputError if a folder is not a finished run."""
+    rows = [_compared(run) for run in runs]
+    rows.sort(key=lambda row: -row.result.scores.top1)
+    return [replace(r, same_split=r.test_samples == rows[0].test_samples) for r in rows]
+
+
+def _compared(run: Path) -> ComparedRun:
+    result = load_json(run / RESULT, RunResult)
+    fusion = bool(result.runs)
+    predictions = run / PREDICTIONS
+    samples = load_json(predictions, Predictions).samples if predictions.is_file() else {}
+    return ComparedRun(
+        run=run,
+        result=result,
+        config=None if fusion else load_json(run / CONFIG, RunConfig),
+        protocol="" if fusion else load_json(run / SPLIT, SplitDocument).protocol,
+        test_samples=tuple(sorted(samples)),
     )
-    head = "".join(
-        f"<th>{h}</th>"
-        for h in ("run", "network", "data", "split", "top-1", "mean class", "majority", "clips", "")
-    )
+
+
+def comparison_page(rows: Sequence[ComparedRun]) -> str:
+    """The page of a comparison: a table, a bar for each run, and the recall of every class."""
+    heads = ("run", "network", "data", "split", "top-1", "mean class", "majority", "clips", "")
+    head = "".join(f"<th>{h}</th>" for h in heads)
+    body = "".join(_comparison_row(row) for row in rows)
     warning = ""
-    if not all(r["same_split"] for r in rows):
+    if not all(row.same_split for row in rows):
         warning = (
-            "<p class='warn'>These runs were not all tested on the same clips: their numbers "
-            "cannot be compared clip for clip.</p>"
+            "<p class='warn'>Not all runs were tested on the same clips. Their scores cannot be "
+            "compared directly.</p>"
         )
-    parts = [warning, f"<table><tr>{head}</tr>{bars}</table>", _classes_of(rows)]
+    parts = [warning, f"<table><tr>{head}</tr>{body}</table>", _recall_table(rows)]
     return _page(f"{len(rows)} runs compared", parts)
 
 
-def _tested_on(run: Path) -> list[str]:
-    return sorted(_json(run / PREDICTIONS)) if (run / PREDICTIONS).is_file() else []
+def _comparison_row(row: ComparedRun) -> str:
+    scores = row.result.scores
+    names = (row.run, row.model, row.data, row.protocol)
+    return (
+        "<tr>"
+        + "".join(f"<td>{_text(name)}</td>" for name in names)
+        + f"<td>{scores.top1:.1%}</td><td>{scores.mean_class:.1%}</td>"
+        f"<td>{scores.majority:.1%}</td><td>{scores.samples}</td>"
+        "<td style='text-align:left'><svg width='160' height='12'>"
+        f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/></svg></td></tr>"
+    )
 
 
-def _classes_of(rows: list[dict[str, Any]]) -> str:
-    results = [_json(Path(r["run"]) / RESULT) for r in rows]
-    if any(r["classes"] != results[0]["classes"] for r in results):
+def _recall_table(rows: Sequence[ComparedRun]) -> str:
+    """Recall of every class in every run; empty if the runs have different classes."""
+    if any(row.result.classes != rows[0].result.classes for row in rows):
         return ""
-    tables = [per_class(r["confusion"]) for r in results]
-    head = "".join(f"<th>{_text(Path(r['run']).name)}</th>" for r in rows)
+    tables = [per_class(row.result.scores.confusion) for row in rows]
+    head = "".join(f"<th>{_text(row.run.name)}</th>" for row in rows)
     body = "".join(
         f"<tr><td>{_text(name)}</td>"
         + "".join(f"<td>{t[k].recall:.1%}</td>" for t in tables)
         + "</tr>"
-        for k, name in enumerate(results[0]["classes"])
+        for k, name in enumerate(rows[0].result.classes)
     )
     return f"<h2>Recall of every class</h2><table><tr><th>class</th>{head}</tr>{body}</table>"
 
@@ -189,21 +237,20 @@ def _numbers(*pairs: tuple[str, str]) -> str:
     return f"<div class='big'>{cells}</div>"
 
 
-def _split_statement(split: dict[str, Any], counts: dict[str, int]) -> str:
-    disjoint_groups = " and no ".join(split.get("disjoint_groups", [])) or "item"
+def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
+    groups = " and no ".join(split.disjoint_groups) or "item"
     return (
-        f"<p>Split {_text(split['protocol'])}: trained on {counts['train']} clips, validated on "
-        f"{counts['val']}, tested on {counts['test']}. Checked: no "
-        f"{_text(disjoint_groups)} is in two subsets "
-        f"(fingerprint {_text(split['fingerprint'])}).</p>"
+        f"<p>Split {_text(split.protocol)}: trained on {counts['train']} clips, validated on "
+        f"{counts['val']}, tested on {counts['test']}. Checked: no {_text(groups)} is in two "
+        f"subsets (fingerprint {_text(split.fingerprint)}).</p>"
     )
 
 
-def _classes(result: dict[str, Any]) -> str:
+def _classes(result: RunResult) -> str:
     rows = "".join(
         f"<tr><td>{_text(name)}</td><td>{c.precision:.1%}</td><td>{c.recall:.1%}</td>"
         f"<td>{c.f1:.1%}</td><td>{c.samples}</td></tr>"
-        for name, c in zip(result["classes"], per_class(result["confusion"]), strict=True)
+        for name, c in zip(result.classes, per_class(result.scores.confusion), strict=True)
     )
     head = "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>clips</th></tr>"
     return f"<table>{head}{rows}</table>"
@@ -212,38 +259,30 @@ def _classes(result: dict[str, Any]) -> str:
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
     figures = []
     for m in mistakes:
-        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step})
+        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step_ms})
         figures.append(
             f"<figure><canvas width='200' height='200' data-poses='{_text(data)}'></canvas>"
-            f"<figcaption>{_text(m.sample)}<br>{_text(m.truth)}, taken for {_text(m.guess)} "
+            f"<figcaption>{_text(m.sample)}<br>{_text(m.label)}, predicted {_text(m.predicted)} "
             f"({m.probability:.0%})</figcaption></figure>"
         )
     return "<h2>Most confident mistakes</h2>" + "".join(figures) if figures else ""
 
 
-def _settings(settings: dict[str, Any]) -> str:
+def _settings(recipe: Sections) -> str:
     rows = "".join(
         f"<tr><td>{_text(section)}.{_text(key)}</td><td>{_text(json.dumps(value))}</td></tr>"
-        for section, values in settings.items()
+        for section, values in recipe.items()
         for key, value in values.items()
     )
-    return f"<details><summary>all of them</summary><table>{rows}</table></details>"
+    return f"<details><summary>show all</summary><table>{rows}</table></details>"
 
 
-def _picture(path: Path) -> str:
+def _image(path: Path) -> str:
+    """An embedded PNG, or nothing if the file does not exist."""
     if not path.is_file():
         return ""
     content = base64.b64encode(path.read_bytes()).decode()
     return f"<img alt='{_text(path.stem)}' src='data:image/png;base64,{content}'>"
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", "is it the folder of a finished run?"
-        ) from error
 
 
 def _text(value: object) -> str:

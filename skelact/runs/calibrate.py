@@ -1,37 +1,55 @@
-"""A run that learns to say that it does not know: temperature and threshold from clips it was not
-trained on and from videos of people who do none of its actions."""
+"""Calibration of a run: a temperature from clips that it was not trained on, and a threshold for
+"unknown" from videos of persons who do none of its actions (negatives)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from msgspec import structs
 
 from skelact.cache import Cache
-from skelact.models import checkpoint
-from skelact.inference.calibration import Point, fit_temperature, point, apply_temperature, threshold_for
-from skelact.schemas import BEST, CALIBRATION, PREDICTIONS, VALIDATION
-from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
+from skelact.inference.calibration import (
+    Labels,
+    Probabilities,
+    apply_temperature,
+    evaluate_threshold,
+    fit_temperature,
+    threshold_for,
+)
 from skelact.inference.predictor import Predictor
+from skelact.models.checkpoint import load_model
+from skelact.schemas import (
+    BEST,
+    CALIBRATION,
+    PREDICTIONS,
+    VALIDATION,
+    Calibration,
+    Predictions,
+    ThresholdPoint,
+    load_json,
+    save_json,
+    save_tensors,
+)
 from skelact.types import Failure, ProgressCallback, no_progress
 
-_SHOWN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-@dataclass(frozen=True)
-class Calibrated:
-    """`curve` is over fixed thresholds, `chosen` at the one chosen; `negatives` counts the windows
-    it was chosen on and those that `chosen.negatives` and the curve are measured on (none: there
-    was one video only, they are the same)."""
+@dataclass(frozen=True, kw_only=True)
+class CalibrationResult:
+    """The temperature, the chosen threshold, and a curve over fixed thresholds. `known` is the file
+    of known samples. `negatives` counts the windows that the threshold was chosen on and those that
+    `chosen` and `curve` were measured on; the latter is 0 if there was only one video, which then
+    serves for both."""
 
     temperature: float
-    chosen: Point
-    curve: tuple[Point, ...]
-    known: str  # the file of known samples
+    chosen: ThresholdPoint
+    curve: tuple[ThresholdPoint, ...]
+    known: str
     negatives: tuple[int, int]
     failed: tuple[Failure, ...]
 
@@ -42,53 +60,63 @@ def calibrate(
     target_fpr: float = 0.1,
     cache: Cache | None = None,
     on_progress: ProgressCallback = no_progress,
-) -> Calibrated:
-    """Temperature from the run's validation clips (its test clips, if it has none); threshold such
-    that of every second negatives video at most the share `target_fpr` of the windows gets a label.
-    The other videos tell what it is worth. Kept in best.pt and calibration.json; drawn in
-    calibration.png."""
+) -> CalibrationResult:
+    """Calibrate the best checkpoint of a run and save the result in best.pt, calibration.json and
+    calibration.png.
+
+    The temperature is fitted to the validation clips of the run, or to its test clips if it has no
+    validation subset. The threshold is chosen such that at most the share `target_fpr` of the
+    windows of every second negatives video gets a label; the other videos measure its effect.
+    Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
+    used."""
     if not 0 <= target_fpr < 1:
-        raise ConfigError(f"the share of negatives to be target_fpr must lie in [0, 1): {target_fpr}")
-    content = checkpoint.read(run / BEST)
-    classes = list(content["classes"])
-    file = VALIDATION if _has_rows(run / VALIDATION) else PREDICTIONS
-    probs, labels = _known(run / file, classes)
+        raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
+    model = load_model(run / BEST)
+    file = VALIDATION if _has_samples(run / VALIDATION) else PREDICTIONS
+    probs, labels = _read(run / file, model.classes)
     temperature = fit_temperature(probs, labels)
-    raw = {k: v for k, v in content.items() if k != "calibration"}
-    found, failed = Predictor(raw).windows_of(videos, cache, on_progress)
-    if not found:
-        raise InputError("nobody was found in the negatives videos", failed[0].reason)
-    rows = [found[path] for path in sorted(found)]
-    first = apply_temperature(np.concatenate(rows[::2]), temperature)
-    second = apply_temperature(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else first
-    threshold = threshold_for(first, target_fpr)
-    sure = apply_temperature(probs, temperature)
-    result = Calibrated(
-        temperature,
-        point(threshold, sure, labels, second),
-        tuple(point(t, sure, labels, second) for t in _SHOWN),
-        file,
-        (len(first), len(second) if len(rows) > 1 else 0),
-        tuple(failed),
+    uncalibrated = Predictor(structs.replace(model, calibration=None))
+    by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress)
+    if not by_video:
+        raise InputError("No person was found in the negatives videos", failed[0].reason)
+    rows = [by_video[path] for path in sorted(by_video)]
+    chosen_on = apply_temperature(np.concatenate(rows[::2]), temperature)
+    measured_on = (
+        apply_temperature(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else chosen_on
     )
-    kept = {"temperature": temperature, "unknown_threshold": threshold}
-    write_json(
-        run / CALIBRATION,
-        kept | {"known": file, "curve": [asdict(p) for p in (result.chosen, *result.curve)]},
+    threshold = threshold_for(chosen_on, target_fpr)
+    known = apply_temperature(probs, temperature)
+    chosen, *curve = (
+        evaluate_threshold(t, known, labels, measured_on) for t in (threshold, *_THRESHOLDS)
     )
-    checkpoint.save(run / BEST, raw | {"calibration": kept})
+    calibration = Calibration(
+        temperature=temperature,
+        unknown_threshold=threshold,
+        known=file,
+        curve=(chosen, *curve),
+    )
+    save_json(run / CALIBRATION, calibration)
+    save_tensors(run / BEST, structs.replace(model, calibration=calibration))
     from skelact.report import plots
 
-    columns = [list(c) for c in zip(*(astuple(p) for p in result.curve), strict=True)]
+    columns = [list(c) for c in zip(*map(structs.astuple, curve), strict=True)]
     plots.calibration(columns, threshold, run / "calibration.png")
-    return result
+    return CalibrationResult(
+        temperature=temperature,
+        chosen=chosen,
+        curve=tuple(curve),
+        known=file,
+        negatives=(len(chosen_on), len(measured_on) if len(rows) > 1 else 0),
+        failed=tuple(failed),
+    )
 
 
-def _has_rows(path: Path) -> bool:
-    return path.is_file() and bool(read_predictions(path))
+def _has_samples(path: Path) -> bool:
+    return path.is_file() and bool(load_json(path, Predictions).samples)
 
 
-def _known(path: Path, classes: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    rows = read_predictions(path).values()
-    probs = np.array([r["probabilities"] for r in rows], np.float32)
-    return probs, np.array([classes.index(r["label"]) for r in rows])
+def _read(path: Path, classes: tuple[str, ...]) -> tuple[Probabilities, Labels]:
+    """The probabilities (N, K) and labels (N,) in a file of predictions."""
+    samples = load_json(path, Predictions).samples.values()
+    probs = np.array([s.probabilities for s in samples], np.float32)
+    return probs, np.array([classes.index(s.label) for s in samples])

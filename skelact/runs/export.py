@@ -9,16 +9,20 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl, registry
 from skelact.errors import InputError
-from skelact.stages.dataset import extracted
 from skelact.recipe import Recipe
-from skelact.stages.sequences import load_sequences
 from skelact.sequence.stack import to_skeleton
 from skelact.skeletons import load_skeleton
-from skelact.types import Failure, ProgressCallback, PoseSequence, no_progress
+from skelact.stages.dataset import extract_collection
+from skelact.stages.sequences import load_sequences
+from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
 
 
 def export_pyskl(
-    dataset: str, data: Path | None, out: Path, cache: Cache, on_progress: ProgressCallback = no_progress
+    dataset: str,
+    data: Path | None,
+    out: Path,
+    cache: Cache,
+    on_progress: ProgressCallback = no_progress,
 ) -> tuple[int, list[Failure]]:
     """Write a dataset as PYSKL's pickle: whole sequences in its own layout, every split as
     <split>_train and <split>_val. How many samples, and the files that could not be read."""
@@ -26,7 +30,7 @@ def export_pyskl(
         config.merge(config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}})
     )
     collection = registry.find(dataset, data, recipe.dataset.classes)
-    by_path, failed = extracted(collection, recipe, cache, on_progress)
+    by_path, failed = extract_collection(collection, recipe, cache, on_progress)
     skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
     names = {id(i): i.key or i.path.stem for i in collection.items}
     written: set[str] = set()
@@ -37,9 +41,7 @@ def export_pyskl(
                 if collection.read:
                     sequence = collection.read(item)
                 elif item.path in by_path:
-                    found = by_path[item.path].sequences
-                    assert found is not None
-                    sequence = load_sequences(found)[0][1]
+                    sequence = load_sequences(by_path[item.path].sequences)[0][1]
                 else:
                     continue
                 written.add(names[id(item)])

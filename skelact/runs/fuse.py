@@ -1,27 +1,37 @@
-"""Several runs as one: their probabilities joined by sample, and a checkpoint that predicts with
-all of them."""
+"""Fusion: several runs as one ensemble, evaluated on their common test samples."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from skelact.models import checkpoint
-from skelact.metrics import Scores, score
-from skelact.schemas import BEST, PREDICTIONS, RESULT, VALIDATION
-from skelact.training.results import read_predictions, write_json
 from skelact.errors import ConfigError, InputError
-from skelact.pose.base import PoseOptions
+from skelact.inference.calibration import Labels, Probabilities
+from skelact.inference.ensemble import check_members, input_spec
+from skelact.metrics import Scores, score
+from skelact.models.checkpoint import load_checkpoint
+from skelact.schemas import (
+    BEST,
+    PREDICTIONS,
+    RESULT,
+    VALIDATION,
+    Checkpoint,
+    Ensemble,
+    Member,
+    PredictedSample,
+    Predictions,
+    RunResult,
+    load_json,
+    save_json,
+    save_tensors,
+)
 from skelact.types import nearest
 
-# weights by stream: joint : joint-motion : bone : bone-motion, as in PYSKL and mmaction2
+# weights by stream; 4s as in PYSKL and mmaction2
 PRESETS = {
     "equal": {"joint": 1.0, "bone": 1.0, "joint-motion": 1.0, "bone-motion": 1.0},
     "2s": {"joint": 1.0, "bone": 1.0},
@@ -30,14 +40,24 @@ PRESETS = {
 _GRID = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
-@dataclass(frozen=True)
-class Fused:
-    """What `fuse` made. `alone` are the runs' own scores on the same samples."""
+@dataclass(frozen=True, kw_only=True)
+class FusionResult:
+    """A fused run: its folder, its scores, the scores of each run on the same samples, and the
+    weight of each run."""
 
     folder: Path
     scores: Scores
     alone: tuple[Scores, ...]
     weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Samples:
+    """Samples that several runs have in common: names (N), probabilities (R, N, K), labels (N,)."""
+
+    names: tuple[str, ...]
+    probabilities: Probabilities
+    labels: Labels
 
 
 def fuse(
@@ -46,120 +66,105 @@ def fuse(
     weights: Sequence[float] | None = None,
     preset: str | None = None,
     search: bool = False,
-) -> Fused:
-    """Join the test predictions of several runs; `folder` gets result.json, predictions.json and
-    best.pt, which `predict` takes. Weights are given, a preset's by stream, searched on the
-    validation subset, or equal. InputError if the runs were not tested on the same samples."""
+) -> FusionResult:
+    """Average the test predictions of several runs. `folder` gets result.json, predictions.json and
+    best.pt, an ensemble that `skelact predict` accepts.
+
+    The weights are `weights`, those of a preset by stream, the best on the validation subset
+    (`search`), or equal. The runs may differ in network, skeleton, streams and window length.
+    Raises InputError if they were tested on different samples or cannot be combined, ConfigError
+    for bad weights."""
     if len(runs) < 2:
-        raise ConfigError("one run cannot be fused", "name two or more")
-    contents = [checkpoint.read_single(run / BEST) for run in runs]
-    for run, content in zip(runs, contents, strict=True):
-        if _poses_of(content) != _poses_of(contents[0]):
-            raise InputError(
-                f"{run} and {runs[0]} were trained on poses of different estimators",
-                "or of one with other settings: a recogniser takes its poses from one",
-            )
-    streams = [c["recipe"].get("sampling", {}).get("streams", "joint") for c in contents]
+        raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
+    checkpoints = [load_checkpoint(run / BEST) for run in runs]
+    check_members(checkpoints, [str(run) for run in runs])
     if search:
-        chosen = searched(_joined(runs, VALIDATION, contents))
-    elif weights is not None:
-        chosen = tuple(map(float, weights))
-    else:
-        chosen = _of_preset(preset or "equal", streams)
-    if len(chosen) != len(runs) or min(chosen) < 0 or sum(chosen) <= 0:
+        weights = _search_weights(_read(runs, VALIDATION, checkpoints))
+    elif weights is None:
+        streams = [input_spec(c).sampling.streams for c in checkpoints]
+        weights = _preset_weights(preset or "equal", streams)
+    weights = tuple(map(float, weights))
+    if len(weights) != len(runs) or min(weights) < 0 or sum(weights) <= 0:
         raise ConfigError(
-            f"{len(runs)} runs need {len(runs)} weights, none negative, got {list(chosen)}"
+            f"{len(runs)} runs need {len(runs)} weights of 0 or more, not all 0; got "
+            f"{list(weights)}"
         )
-    names, probs, labels = _joined(runs, PREDICTIONS, contents)
-    classes = contents[0]["classes"]
-    majority = _majority(runs[0])
+    samples = _read(runs, PREDICTIONS, checkpoints)
+    classes = checkpoints[0].classes
+    majority = load_json(runs[0] / RESULT, RunResult).scores.majority
 
-    def judged(p: npt.NDArray[np.float32]) -> Scores:
-        return replace(score(p, labels, 0), majority=majority)
+    def scores_of(probabilities: Probabilities) -> Scores:
+        return replace(score(probabilities, samples.labels, 0), majority=majority)
 
-    whole = _weighted(probs, chosen)
-    scores = judged(whole)
+    mean = _weighted_mean(samples.probabilities, weights)
+    scores = scores_of(mean)
     folder.mkdir(parents=True, exist_ok=True)
     rows = {
-        n: {"label": classes[k], "probabilities": [round(float(v), 6) for v in p]}
-        for n, k, p in zip(names, labels, whole, strict=True)
+        name: PredictedSample.rounded(classes[label], p)
+        for name, label, p in zip(samples.names, samples.labels, mean, strict=True)
     }
-    write_json(folder / PREDICTIONS, rows)
-    about = {"classes": classes, "runs": [str(r) for r in runs], "weights": list(chosen)}
-    write_json(folder / RESULT, scores.as_dict() | about)
-    metrics = {k: v for k, v in scores.as_dict().items() if k != "confusion"}
-    first, *others = contents
-    ensemble = first | {"members": others, "fusion": list(chosen), "metrics": metrics}
-    checkpoint.save(folder / BEST, ensemble)
-    return Fused(folder, scores, tuple(judged(p) for p in probs), tuple(chosen))
+    save_json(folder / PREDICTIONS, Predictions(samples=rows))
+    result = RunResult(scores=scores, classes=classes, runs=tuple(map(str, runs)), weights=weights)
+    save_json(folder / RESULT, result)
+    members = [Member(weight=w, checkpoint=c) for w, c in zip(weights, checkpoints, strict=True)]
+    save_tensors(folder / BEST, Ensemble(members=tuple(members), metrics=scores))
+    alone = tuple(scores_of(p) for p in samples.probabilities)
+    return FusionResult(folder=folder, scores=scores, alone=alone, weights=weights)
 
 
-def _poses_of(content: dict[str, Any]) -> tuple[str, str, dict[str, object]]:
-    """What makes a difference to the poses a run was trained on."""
-    e = content["estimator"]
-    return e["name"], e.get("weights", ""), PoseOptions(**e.get("pose", {})).key_part()
-
-
-def _majority(run: Path) -> float:
-    """What the commonest training class scores on the test subset, as the run found it."""
-    try:
-        return float(json.loads((run / RESULT).read_bytes())["majority"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{run / RESULT} cannot be read: {error}", "is the run finished?"
-        ) from error
-
-
-Joined = tuple[list[str], npt.NDArray[np.float32], npt.NDArray[np.int64]]
-
-
-def _joined(runs: Sequence[Path], file: str, contents: list[dict[str, Any]]) -> Joined:
-    """Sample names, probabilities (R, N, K) and labels (N,) of the samples that all runs have."""
-    classes = list(contents[0]["classes"])
-    found = [read_predictions(run / file) for run in runs]
-    names = sorted(found[0])
-    for run, content, rows in zip(runs, contents, found, strict=True):
-        if list(content["classes"]) != classes:
-            raise InputError(f"{run} and {runs[0]} know different classes")
-        if sorted(rows) != names:
-            odd = next(iter(set(rows) ^ set(names)))
+def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _Samples:
+    """The predictions of all runs. Raises InputError if their samples differ."""
+    classes = checkpoints[0].classes
+    predictions = [load_json(run / file, Predictions).samples for run in runs]
+    first = predictions[0]
+    names = tuple(sorted(first))
+    for run, rows in zip(runs, predictions, strict=True):
+        if rows.keys() != first.keys():
+            example = min(rows.keys() ^ first.keys())
             raise InputError(
-                f"{run} and {runs[0]} were tested on different samples: {odd} is in one only",
-                "train them with the same split and clips",
+                f"{run} and {runs[0]} were tested on different samples: only one of them has "
+                f"{example}",
+                "Train them with the same split and clips.",
             )
-    probs = np.array([[rows[n]["probabilities"] for n in names] for rows in found], np.float32)
-    return names, probs, np.array([classes.index(found[0][n]["label"]) for n in names])
+    values = [[rows[name].probabilities for name in names] for rows in predictions]
+    return _Samples(
+        names=names,
+        probabilities=np.array(values, np.float32),
+        labels=np.array([classes.index(first[name].label) for name in names]),
+    )
 
 
-def _weighted(probs: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:
+def _weighted_mean(probabilities: Probabilities, weights: Sequence[float]) -> Probabilities:
+    """(R, N, K) -> (N, K)."""
     shares = np.asarray(weights, np.float32) / np.float32(sum(weights))
-    return np.asarray(np.tensordot(shares, probs, axes=1), np.float32)
+    return np.asarray(np.tensordot(shares, probabilities, axes=1), np.float32)
 
 
-def searched(joined: Joined) -> tuple[float, ...]:
-    """The weights of a coarse grid with the best accuracy, then the least log loss."""
-    _, probs, labels = joined
-    at = np.arange(len(labels))
+def _search_weights(samples: _Samples) -> tuple[float, ...]:
+    """The weights of a coarse grid with the highest accuracy; of several, those with the smallest
+    log loss."""
+    labels = samples.labels
+    rows = np.arange(len(labels))
 
     def quality(weights: tuple[float, ...]) -> tuple[float, float]:
-        p = _weighted(probs, weights)
-        return float((p.argmax(1) == labels).mean()), float(np.log(p[at, labels] + 1e-9).mean())
+        p = _weighted_mean(samples.probabilities, weights)
+        return float((p.argmax(1) == labels).mean()), float(np.log(p[rows, labels] + 1e-9).mean())
 
-    grid = [w for w in product(_GRID, repeat=len(probs)) if sum(w) > 0]
+    grid = [w for w in product(_GRID, repeat=len(samples.probabilities)) if sum(w) > 0]
     return max(grid, key=quality)
 
 
-def _of_preset(preset: str, streams: list[str]) -> tuple[float, ...]:
+def _preset_weights(preset: str, streams: Sequence[str]) -> tuple[float, ...]:
     if preset not in PRESETS:
         raise ConfigError(
-            f"no preset is called {preset!r}{nearest(preset, PRESETS)}",
-            f"one of {', '.join(PRESETS)}",
+            f"Unknown preset {preset!r}{nearest(preset, PRESETS)}",
+            f"Use one of {', '.join(PRESETS)}.",
         )
     if preset == "equal":
         return (1.0,) * len(streams)
     missing = [s for s in streams if s not in PRESETS[preset]]
     if missing:
         raise ConfigError(
-            f"preset {preset} has no weight for the stream {missing[0]}", "give --weights"
+            f"The preset {preset} has no weight for the stream {missing[0]}", "Use --weights."
         )
     return tuple(PRESETS[preset][s] for s in streams)

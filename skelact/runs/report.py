@@ -1,4 +1,4 @@
-"""The report of a run, written beside it: what the page needs of the data is gathered here."""
+"""report.html of a run: the page, and the data of its most confident mistakes."""
 
 from __future__ import annotations
 
@@ -8,51 +8,62 @@ from typing import Any
 import numpy as np
 
 from skelact.datasets.packed import Packed
-from skelact.schemas import PREDICTIONS
-from skelact.training.results import read_predictions
+from skelact.files import write_bytes
 from skelact.report.page import Mistake, run_page
+from skelact.schemas import PREDICTIONS, Predictions, load_json
 
 PAGE = "report.html"
-_MOST, _FRAMES = 8, 60
+_MISTAKES, _FRAMES = 8, 60  # shown at most
 
 
 def write_report(run: Path, data: Packed | None) -> Path:
-    """report.html in the run folder, with the most confident mistakes if their data is given."""
-    page = run_page(run, worst(run, data) if data is not None else ())
+    """Write report.html into the run folder, with the most confident mistakes if `data`, the clips
+    they belong to, is given."""
+    mistakes = most_confident_mistakes(run, data) if data is not None else ()
     path = run / PAGE
-    path.write_text(page, encoding="utf-8")
+    write_bytes(path, run_page(run, mistakes).encode())
     return path
 
 
-def worst(run: Path, data: Packed) -> list[Mistake]:
-    """The wrong test clips that the network was surest of."""
-    rows = []
-    for sample, row in read_predictions(run / PREDICTIONS).items():
-        best = int(np.argmax(row["probabilities"]))
-        if data.classes[best] != row["label"]:
-            rows.append((row["probabilities"][best], sample, row["label"], data.classes[best]))
-    rows.sort(reverse=True)
-    index = {sample: n for n, sample in enumerate(data.ids)}
+def most_confident_mistakes(run: Path, data: Packed) -> list[Mistake]:
+    """The test samples with a wrong prediction of the highest probability, highest first."""
+    wrong = []
+    for name, sample in load_json(run / PREDICTIONS, Predictions).samples.items():
+        best = int(np.argmax(sample.probabilities))
+        if data.classes[best] != sample.label:
+            wrong.append((sample.probabilities[best], name, sample.label, data.classes[best]))
+    wrong.sort(reverse=True)
+    positions = {sample: n for n, sample in enumerate(data.ids)}
     edges = data.skeleton.edge_indices
-    out = []
-    for probability, sample, truth, guess in rows[:_MOST]:
-        if sample in index:
-            frames, step = _drawn(data, index[sample])
-            out.append(Mistake(sample, truth, guess, probability, frames, edges, step))
-    return out
+    mistakes = []
+    for probability, name, label, predicted in wrong[:_MISTAKES]:
+        if name in positions:
+            frames, step_ms = _frames_to_draw(data, positions[name])
+            mistakes.append(
+                Mistake(
+                    sample=name,
+                    label=label,
+                    predicted=predicted,
+                    probability=probability,
+                    frames=frames,
+                    edges=edges,
+                    step_ms=step_ms,
+                )
+            )
+    return mistakes
 
 
-def _drawn(data: Packed, n: int) -> tuple[list[Any], int]:
-    """At most 60 frames of a clip as [T][M][V] of [x, y] or None, y downwards, and the
-    milliseconds of each."""
-    whole = np.asarray(data.keypoints[data.offsets[n] : data.offsets[n + 1]])
-    every = max(1, len(whole) // _FRAMES)
-    xy = whole[..., :2]
-    if data.meta["dims"] == 3:  # seen from the front, whichever axis stands upright
-        extent = [np.nanmax(whole[..., a]) - np.nanmin(whole[..., a]) for a in (1, 2)]
+def _frames_to_draw(data: Packed, n: int) -> tuple[list[Any], int]:
+    """At most 60 frames of clip `n` as [T][M][V] of [x, y] or None, y pointing down, and the
+    duration of each in milliseconds."""
+    values = np.asarray(data.keypoints[data.offsets[n] : data.offsets[n + 1]])
+    every = max(1, len(values) // _FRAMES)
+    xy = values[..., :2]
+    if data.dims == 3:  # front view: the vertical axis is the one of larger extent
+        extent = [np.nanmax(values[..., a]) - np.nanmin(values[..., a]) for a in (1, 2)]
         up = 2 if extent[1] > extent[0] else 1
-        sign = -1 if data.meta.get("upwards", True) else 1
-        xy = np.stack([whole[..., 0], sign * whole[..., up]], axis=-1)
+        sign = -1 if data.y_up else 1
+        xy = np.stack([values[..., 0], sign * values[..., up]], axis=-1)
     frames = [
         [
             [

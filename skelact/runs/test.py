@@ -10,16 +10,16 @@ import numpy as np
 
 from skelact import config
 from skelact.cache import Cache
-from skelact.models import checkpoint
-from skelact.training.batches import DeviceClips
 from skelact.device import resolve_device
+from skelact.errors import CheckpointError, LeakingSplit
 from skelact.metrics import Scores
-from skelact.schemas import BEST, SPLIT
-from skelact.training.results import majority_class, measure, write_json, write_predictions
-from skelact.errors import CheckpointError, InputError, LeakingSplit
+from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.stages.dataset import Prepared, prepare
 from skelact.recipe import Recipe
+from skelact.schemas import BEST, SPLIT, RunResult, SplitDocument, load_json, save_json
+from skelact.stages.dataset import ReadyDataset, load_dataset
+from skelact.training.batches import DeviceClips
+from skelact.training.results import majority_class, measure, write_predictions
 from skelact.types import ProgressCallback, no_progress
 
 
@@ -30,7 +30,7 @@ class Tested:
     run: Path
     protocol: str
     scores: Scores
-    ready: Prepared
+    ready: ReadyDataset
     files: tuple[Path, ...]
 
 
@@ -45,45 +45,48 @@ def test(
     """Measure the best checkpoint of a run on the test subset. `changes` override its recipe (the
     split, the clips' length, the number of test clips …). LeakingSplit, naming files, if another
     split tests on what the run was trained on."""
-    content = checkpoint.read_single(run / BEST)
+    checkpoint = load_checkpoint(run / BEST)
     looks = {"dataset": {"mirrored_poses": False}}  # of training
-    recipe = Recipe.from_dict(config.merge(content["recipe"], looks, changes or {}))
-    ready = prepare(recipe, cache, data, on_progress)
-    if list(ready.packed.classes) != list(content["classes"]):
+    recipe = Recipe.from_dict(config.merge(checkpoint.recipe, looks, changes or {}))
+    ready = load_dataset(recipe, cache, data, on_progress)
+    if ready.packed.classes != checkpoint.classes:
         raise CheckpointError(
-            f"{run} knows {len(content['classes'])} classes, the data has others",
-            f"it knows {', '.join(content['classes'][:5])} …",
+            f"The data has other classes than {run}",
+            f"The {len(checkpoint.classes)} classes of the run are "
+            f"{', '.join(checkpoint.classes[:5])} …",
         )
     check_not_trained_on(run, ready)
     rows = np.flatnonzero(np.array(ready.subsets) == "test")
     device = resolve_device(recipe.train.device)
     clips = DeviceClips(ready.packed, device)
     majority = majority_class(ready.packed, np.flatnonzero(np.array(ready.subsets) == "train"))
-    size = recipe.train.batch_size
-    net = fuse_conv_bn(checkpoint.network(content)).to(device)
-    scores, _, probs = measure(net, clips, ready.packed, rows, recipe.sampling, size, majority)
+    net = fuse_conv_bn(build_network(checkpoint)).to(device)
+    found = measure(
+        net,
+        clips,
+        ready.packed,
+        rows,
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+        majority=majority,
+    )
     files = (run / f"{name}.json", run / f"{name}_predictions.json")
-    result = scores.as_dict() | {
-        "classes": list(ready.packed.classes),
-        "protocol": ready.protocol,
-        "changes": changes or {},
-    }
-    write_json(files[0], result)
-    write_predictions(files[1], ready.packed, rows, probs)
-    return Tested(run, ready.protocol, scores, ready, files)
+    result = RunResult(
+        scores=found.scores,
+        classes=ready.packed.classes,
+        protocol=ready.protocol,
+        changes=changes or {},
+    )
+    save_json(files[0], result)
+    write_predictions(files[1], ready.packed, rows, found.probabilities)
+    return Tested(run, ready.protocol, found.scores, ready, files)
 
 
-def check_not_trained_on(run: Path, ready: Prepared) -> None:
-    """LeakingSplit if a test item of `ready` was on the training or validation subset of the run."""
-    import json
-
-    try:
-        subsets = json.loads((run / SPLIT).read_bytes())["videos"]
-        known = {*subsets["train"], *subsets["val"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{run / SPLIT} cannot be read: {error}", "is it a run folder?") from error
-    described = ready.described()["videos"]
-    both = sorted(known & set(described["test"]))
+def check_not_trained_on(run: Path, ready: ReadyDataset) -> None:
+    """Raises LeakingSplit if a test item of `ready` was used to train or validate the run."""
+    videos = load_json(run / SPLIT, SplitDocument).videos
+    trained = {*videos["train"], *videos["val"]}
+    both = sorted(trained & set(ready.split_document().videos["test"]))
     if both:
         more = f" and {len(both) - 3} more" if len(both) > 3 else ""
         raise LeakingSplit(

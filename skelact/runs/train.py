@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -13,20 +11,20 @@ from torch import nn
 from skelact.cache import Cache
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
-from skelact.models import checkpoint, spec
-from skelact.training import distributed
-from skelact.training import closed_form
 from skelact.device import resolve_device
-from skelact.metrics import Scores
-from skelact.schemas import BEST, CONFIG, RESULT, SPLIT
-from skelact.training.results import write_json
-from skelact.training.trainer import Plan, Trainer
-from skelact.training.transfer import freeze, transfer
 from skelact.errors import ConfigError
+from skelact.metrics import Scores
+from skelact.models import spec
 from skelact.models.base import ActionClassifier
-from skelact.stages.dataset import Prepared, prepare
+from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
 from skelact.runs.report import write_report
+from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
+from skelact.stages.dataset import ReadyDataset, load_dataset
+from skelact.training import closed_form, distributed
+from skelact.training.plan import Initialiser, Plan
+from skelact.training.trainer import make_trainer
+from skelact.training.transfer import freeze, transfer
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
 
@@ -67,20 +65,13 @@ def train(
     unless `resume` takes it up."""
     device = resolve_device(recipe.train.device)  # before an hour of extraction
     if spec(recipe.model["name"]).backbone.closed_form:
-        closed_form.check(recipe.train)
+        closed_form.check_options(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
-        ready = prepare(recipe, cache, data, on_progress)
+        ready = load_dataset(recipe, cache, data, on_progress)
     default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name or default, resume))
     plain = recipe.as_dict()
-    about = {
-        "recipe": plain,
-        "estimator": ready.estimator,
-        "clip_s": recipe.clips.length_s or _usual_length(ready),
-        "split": ready.fingerprint,
-        "dataset": ready.collection.name,
-    }
     plan = Plan(
         packed=ready.packed,
         subsets=tuple(ready.subsets),
@@ -89,13 +80,17 @@ def train(
         sampling=recipe.sampling,
         augment=recipe.augment,
         options=recipe.train,
-        about=about,
-        initial=_initial(start, ready.packed, on_progress) if start else None,
+        recipe=plain,
+        estimator=ready.estimator,
+        clip_s=recipe.clips.length_s or _usual_length(ready),
+        split=ready.fingerprint,
+        dataset=ready.collection.name,
+        initialise=_initial(start, ready.packed, on_progress) if start else None,
     )
-    trainer = Trainer(plan, folder, on_progress)
+    trainer = make_trainer(plan, folder, on_progress)
     if rank == 0:
-        write_json(folder / CONFIG, plain)
-        write_json(folder / SPLIT, ready.described())
+        save_json(folder / CONFIG, RunConfig(recipe=plain))
+        save_json(folder / SPLIT, ready.split_document())
     resumed = resume and trainer.resume()
     trainer.fit()
     scores = trainer.finish()
@@ -108,14 +103,14 @@ def train(
         ready.collection,
         scores,
         counts,
-        ready.estimator["name"],
+        ready.estimator.name,
         ready.failed,
         resumed,
         ready.protocol,
     )
 
 
-def _usual_length(ready: Prepared) -> float:
+def _usual_length(ready: ReadyDataset) -> float:
     """What nine of ten training clips do not exceed [s]: longer videos are walked in windows of
     it."""
     rows = np.array(ready.subsets) == "train"
@@ -123,16 +118,14 @@ def _usual_length(ready: Prepared) -> float:
     return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
 
 
-def _initial(
-    start: Start, data: Packed, on_progress: ProgressCallback
-) -> Callable[[ActionClassifier], list[nn.Module]]:
+def _initial(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
     """Loads the weights of a run or checkpoint and freezes."""
     path = start.checkpoint
-    content = checkpoint.read_single(path / BEST if path.is_dir() else path)
+    checkpoint = load_checkpoint(path / BEST if path.is_dir() else path)
 
     def load(net: ActionClassifier) -> list[nn.Module]:
-        found = transfer(net, data.skeleton, list(data.classes), content)
-        on_progress(Event("train", "notice", text=f"{path}: {found.sentence()}"))
+        found = transfer(net, data.skeleton, data.classes, checkpoint)
+        on_progress(Event("train", "notice", text=f"{path}: {found.summary()}"))
         return freeze(net, start.freeze)
 
     return load
@@ -159,9 +152,10 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
 
 
 def _plots(
-    folder: Path, history: list[dict[str, Any]], scores: Scores, classes: tuple[str, ...]
+    folder: Path, history: tuple[EpochLog, ...], scores: Scores, classes: tuple[str, ...]
 ) -> None:
     from skelact.report import plots
 
-    plots.curves(history, folder / "curves.png")
+    if history:
+        plots.curves(history, folder / "curves.png")
     plots.confusion(scores.confusion, classes, folder / "confusion.png")

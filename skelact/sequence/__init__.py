@@ -1,1 +1,1 @@
-"""From people in frames to arrays over time: merge, clean, normalise, sample. NumPy only."""
+"""From persons in frames to network input: stack, clean, normalise, sample, build input."""

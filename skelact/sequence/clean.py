@@ -1,4 +1,4 @@
-"""Who matters, what is missing: choosing persons, dropping unsure joints, bridging short gaps."""
+"""Cleaning: choose persons, remove joints with a low score, fill short gaps."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ class SequenceOptions:
 
 
 def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
-    """Choose the persons, drop unsure joints, bridge short gaps: in this order."""
-    sequence = choose_persons(sequence, options.persons)
+    """Choose the most prominent persons, then clean their joints."""
+    return clean_joints(choose_persons(sequence, options.persons), options)
+
+
+def clean_joints(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
+    """Remove joints with a low score, then fill short gaps; all persons are kept."""
     if options.min_score > 0:
-        sequence = drop_unsure(sequence, options.min_score)
+        sequence = drop_low_scores(sequence, options.min_score)
     return fill_gaps(sequence, options.max_gap_s)
 
 
 def prominence(sequence: PoseSequence) -> Floats:
-    """(M,) total score x size x time: the sum over frames of a person's mean score times the square
-    root of its box area [px]."""
+    """(M,) how prominent each person is: the sum over all frames of its mean score times the square
+    root of the area of its bounding box [px]."""
     if not sequence.persons:
         return np.zeros(0, np.float32)
     seen = ~np.isnan(sequence.xy).all(axis=(2, 3))  # (M, T)
@@ -50,12 +54,16 @@ def prominence(sequence: PoseSequence) -> Floats:
 
 def choose_persons(sequence: PoseSequence, persons: int | None) -> PoseSequence:
     """The `persons` most prominent persons (None: all), most prominent first."""
-    order = np.argsort(-prominence(sequence), kind="stable")
-    return take_persons(sequence, [int(i) for i in order[:persons]])
+    return take_persons(sequence, rank_persons(sequence)[:persons])
+
+
+def rank_persons(sequence: PoseSequence) -> list[int]:
+    """All rows of the sequence, most prominent person first."""
+    return [int(i) for i in np.argsort(-prominence(sequence), kind="stable")]
 
 
 def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
-    """Those persons, by row, in that order."""
+    """The persons in these rows, in this order."""
     xyz = None if sequence.xyz is None else sequence.xyz[rows]
     return replace(
         sequence,
@@ -66,21 +74,20 @@ def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
     )
 
 
-def drop_unsure(sequence: PoseSequence, min_score: float) -> PoseSequence:
+def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
     """Joints with a score below `min_score` become missing: NaN, score 0."""
-    unsure = sequence.score < min_score
+    low = sequence.score < min_score
     xyz = (
-        None
-        if sequence.xyz is None
-        else np.where(unsure[..., None], np.float32(np.nan), sequence.xyz)
+        None if sequence.xyz is None else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
     )
-    xy = np.where(unsure[..., None], np.float32(np.nan), sequence.xy)
-    return replace(sequence, xy=xy, score=np.where(unsure, np.float32(0), sequence.score), xyz=xyz)
+    xy = np.where(low[..., None], np.float32(np.nan), sequence.xy)
+    return replace(sequence, xy=xy, score=np.where(low, np.float32(0), sequence.score), xyz=xyz)
 
 
 def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
-    """Interpolate linearly over gaps of at most `max_gap_s` between two sightings of a joint;
-    longer ones, and the ends, stay missing."""
+    """Fill gaps of at most `max_gap_s` seconds between two detections of a joint by linear
+    interpolation. Longer gaps stay missing, and so do frames before the first and after the last
+    detection."""
     longest = int(max_gap_s * sequence.fps + 1e-6)
     missing = np.isnan(sequence.xy[..., 0])
     if longest < 1 or not missing.any():

@@ -1,4 +1,4 @@
-"""Pixels or metres -> numbers of order one, and the network's channels."""
+"""Normalisation: pixels or metres to numbers of order one, as the channels of the network."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from skelact.types import Floats, PoseSequence
 
 Floats64 = npt.NDArray[np.float64]
 MODES = ("body", "image", "unit", "kinect", "kinect-frame", "none")
+PER_FRAME_MODES = ("image", "unit", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,39 +59,24 @@ class NormaliseOptions:
             raise ConfigError(f"{self.mode} normalisation needs dims=3", "normalise.dims=3")
 
 
-def network_input(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
-    """As `per_person`; with `flatten_persons` one person of as many frames as people were
-    seen in."""
-    values = per_person(sequence, options)
-    return flatten_person_frames(values) if options.flatten_persons else values
+def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
+    """(M, T, V, C) float32 with C = x, y, score (or only x, y), or x, y, z. Missing joints are NaN
+    in the coordinates and 0 in the score. T shrinks in mode "kinect" only.
 
-
-def flatten_person_frames(values: Floats) -> Floats:
-    """(M, T, V, C) -> (1, T', V, C): frame by frame everyone who is seen in it (SGN's rule for two
-    people). What nobody is seen in keeps one empty frame."""
-    order = values.transpose(1, 0, 2, 3)  # (T, M, V, C)
-    there = ~np.isnan(order[..., :2]).all(axis=(2, 3))
-    return order[there][None] if there.any() else values[:1, :1]
-
-
-def per_person(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
-    """(M, T, V, C) float32 with C = x, y, score (or only x, y), or x, y, z; missing joints are NaN
-    in the coordinates (and 0 in the score).
-
-    ConfigError if 3-D is asked of an estimator that gives none."""
+    Raises ConfigError if the poses do not have the coordinates that `options` ask for."""
     if options.dims == 3:
         if sequence.xyz is None:
             raise ConfigError(
-                "these poses have no 3-D coordinates",
-                "the blazepose estimator gives them; or use --dims 2",
+                "These poses have no 3-D coordinates",
+                "The blazepose estimator provides them; or use --dims 2.",
             )
         if options.mode.startswith("kinect"):
-            every = options.mode == "kinect-frame"
-            return by_kinect(sequence.xyz, sequence.skeleton, every)
+            every_frame = options.mode == "kinect-frame"
+            return by_kinect(sequence.xyz, sequence.skeleton, every_frame)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
     if sequence.xyz is not None and xy.size and np.isnan(xy).all():
-        raise ConfigError("these poses are 3-D and have no place in a picture", "--dims 3")
+        raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
     if options.mode == "body":
@@ -102,34 +88,51 @@ def per_person(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     return np.asarray(np.concatenate([xy, score] if options.score else [xy], axis=-1), np.float32)
 
 
+def is_per_frame(options: NormaliseOptions) -> bool:
+    """Whether every frame is normalised by itself, so that a slice of a normalised video equals the
+    normalised slice. The other modes use statistics of the clip or its first frame."""
+    return options.mode in PER_FRAME_MODES
+
+
+def flatten_person_frames(values: Floats) -> Floats:
+    """(M, T, V, C) -> (1, T', V, C): the visible persons of the first frame, then those of the
+    second, and so on (SGN's rule for two persons). A clip without a visible person keeps one empty
+    frame."""
+    order = values.transpose(1, 0, 2, 3)  # (T, M, V, C)
+    visible = ~np.isnan(order[..., :2]).all(axis=(2, 3))
+    return order[visible][None] if visible.any() else values[:1, :1]
+
+
 def by_image(xy: Floats, width: int, height: int) -> Floats:
-    """PYSKL's PreNormalize2D: x <- (x - w/2) / (w/2), y likewise. xy (M, T, V, 2) pixels."""
+    """xy (M, T, V, 2) in pixels -> -1..1 across the image: x <- (x - w/2) / (w/2), y likewise
+    (PYSKL's PreNormalize2D)."""
     half = np.array([width / 2, height / 2], np.float32)
     return ((xy - half) / half).astype(np.float32)
 
 
 def by_body(points: Floats, skeleton: Skeleton) -> Floats:
-    """Centre and scale by the first person's body: origin at the middle of its hips, averaged over
-    the clip, unit the median length of its torso (shoulder middle to hip middle), so travel and the
-    distance between persons stay. points (M, T, V, D); NaN stays NaN.
+    """Centre and scale points (M, T, V, D) by the body of the first person; NaN stays NaN.
 
-    Where hips or shoulders are never seen, the mean of all joints and their spread stand in."""
+    The origin is the middle of the hips, averaged over the clip; the unit is the median distance
+    from the middle of the shoulders to the middle of the hips. Movement through the image and the
+    distance between persons are kept. If hips or shoulders are never visible, the mean and the
+    standard deviation of all joints are used instead."""
     if not points.size or np.isnan(points).all():
         return points
-    first = points[0] if not np.isnan(points[0]).all() else points.reshape(-1, *points.shape[2:])
+    body = points[0] if not np.isnan(points[0]).all() else points.reshape(-1, *points.shape[2:])
     hips, shoulders = (
         skeleton.find("left_hip", "right_hip"),
         skeleton.find("left_shoulder", "right_shoulder"),
     )
     middle = (
-        first[:, hips].mean(axis=1)
+        body[:, hips].mean(axis=1)
         if len(hips) == 2
-        else np.full((len(first), points.shape[-1]), np.nan, np.float32)
+        else np.full((len(body), points.shape[-1]), np.nan, np.float32)
     )
-    top = first[:, shoulders].mean(axis=1) if len(shoulders) == 2 else np.full_like(middle, np.nan)
+    top = body[:, shoulders].mean(axis=1) if len(shoulders) == 2 else np.full_like(middle, np.nan)
     torso = np.linalg.norm(top - middle, axis=-1)
     if np.isnan(torso).all():
-        flat = first.reshape(-1, points.shape[-1])
+        flat = body.reshape(-1, points.shape[-1])
         centre, unit = np.nanmean(flat, axis=0), 2 * float(np.nanstd(flat, axis=0).max())
     else:
         centre, unit = np.nanmean(middle, axis=0), float(np.nanmedian(torso))
@@ -137,15 +140,15 @@ def by_body(points: Floats, skeleton: Skeleton) -> Floats:
 
 
 def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> Floats:
-    """PYSKL's PreNormalize3D, for Kinect's skeletons. points (M, T, V, 3) metres, M 1 or more, NaN
-    where missing -> (M, T', V, 3).
+    """PYSKL's PreNormalize3D for Kinect skeletons: points (M, T, V, 3) in metres, M >= 1, NaN for
+    missing joints -> (M, T', V, 3).
 
-    Frames without the main person go; if the second is seen longer, the two change places. The
-    middle of the main person's spine in the first frame becomes the origin; then everything is
-    turned so that the spine stands along z and the shoulders lie along x (right minus left), as the
-    main person is in the first frame. Skeletons without spine_mid take their centre joint.
-    `every_frame` (AS-GCN's pre_normalization): the origin is the main person's spine in each frame,
-    and no frame goes."""
+    Frames without the first person are removed; if the second person is visible in more frames, the
+    two are exchanged first. The origin is the middle of the first person's spine in the first
+    frame. Then all points are rotated so that in the first frame that person's spine points along z
+    and its shoulders along x, from left to right. Skeletons without spine_mid use their centre
+    joint. With `every_frame` (AS-GCN's pre_normalization), the origin is the middle of the first
+    person's spine in each frame, and no frame is removed."""
     seen = ~np.isnan(points).all(axis=(2, 3))  # (M, T)
     if not seen.any():
         return points
@@ -160,13 +163,13 @@ def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> 
     for ends, target in ((("pelvis", "spine_mid"), 2), (("left_shoulder", "right_shoulder"), 0)):
         if all(e in names for e in ends):
             a, b = (points[0, first, skeleton.index(e)] for e in ends)
-            points = points @ _turn(b - a, np.eye(3)[target]).T
+            points = points @ _rotation(b - a, np.eye(3)[target]).T
     return np.asarray(points, np.float32)
 
 
-def _turn(source: Floats64, target: Floats64) -> Floats64:
-    """(3, 3) rotation that brings `source` into the direction of `target` about their common
-    normal (Rodrigues); the identity where either is missing or they already agree."""
+def _rotation(source: Floats64, target: Floats64) -> Floats64:
+    """(3, 3) rotation from the direction of `source` to that of `target` (Rodrigues' formula); the
+    identity if either is missing or they are parallel."""
     axis = np.cross(source, target)
     length = np.linalg.norm(axis)
     if not np.isfinite(length) or np.abs(axis).sum() < 1e-6:

@@ -1,5 +1,5 @@
-"""Which frames of a clip the network sees: T frames of any length -> L indices. An index of -1 is
-an empty (masked) frame; `linspace` gives positions between frames.
+"""Sampling: which L of the T frames of a clip the network sees. An index of -1 stands for an empty
+(masked) frame; `linspace` gives positions between frames.
 
 Uniform sampling as in PYSKL and mmaction2 (UniformSampleFrames): the clip is cut into L segments
 and one frame drawn from each; clips shorter than L are wrapped around, clips of up to 2 L get T - L
@@ -19,8 +19,8 @@ from skelact.sequence.streams import parse
 Indices = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64 | np.float64]
 METHODS = ("uniform", "linspace", "random", "wrap", "edge", "zero")
-LEAST_SHARE = 0.7  # of a clip that one training draw of `linspace` shows
-SEED = 255  # of mmaction2's test-time draws
+MIN_SHARE = 0.7  # smallest part of a clip that one training draw of `linspace` covers
+SEED = 255  # for test-time draws, as in mmaction2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,50 +54,51 @@ class SamplingOptions:
 
 
 def training_indices(frames: int, options: SamplingOptions, rng: np.random.Generator) -> Positions:
-    """(L,) one random draw."""
+    """(L,) positions of one random draw."""
     if options.method == "uniform":
         return uniform(frames, options.length, rng, int(rng.integers(frames)))
     if options.method == "linspace":
-        share = rng.uniform(LEAST_SHARE, 1)
+        share = rng.uniform(MIN_SHARE, 1)
         return linspace_positions(frames, options.length, rng.uniform(0, 1 - share), share)
     if options.method == "random":
         return np.sort(rng.integers(0, frames, options.length))
     start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
-    return padded(frames - start, options) + _unless_empty(padded(frames - start, options), start)
+    return _window(frames, start, options)
 
 
 def testing_indices(frames: int, options: SamplingOptions) -> Positions:
-    """(clips, L) the same at every call: mmaction2's draws for uniform sampling, the middle window
-    otherwise."""
+    """(draws, L) positions at test time, the same at every call: mmaction2's draws for `uniform`,
+    evenly spaced draws for `linspace` and `random`, else the L frames in the middle."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
     if options.method in ("linspace", "random"):
-        n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + LEAST_SHARE) / 2
+        n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + MIN_SHARE) / 2
         starts = np.linspace(0, 1 - share, n)
         draws = np.stack(
             [linspace_positions(frames, options.length, float(s), share) for s in starts]
         )
         return draws if options.method == "linspace" else np.rint(draws).astype(np.int64)
-    start = max(0, (frames - options.length) // 2)
-    indices = padded(frames - start, options)
-    return (indices + _unless_empty(indices, start))[None]
+    return _window(frames, max(0, (frames - options.length) // 2), options)[None]
 
 
 def linspace_positions(
     frames: int, length: int, start: float, share: float
 ) -> npt.NDArray[np.float64]:
-    """(L,) positions evenly spaced over `share` of a clip from `start` on, both from 0 to 1."""
-    at = start + share * np.linspace(0, 1, length)
-    return np.asarray(at * (frames - 1), np.float64)
+    """(L,) evenly spaced positions over the part of a clip that begins at `start` and has the
+    length `share`, both in [0, 1] of the clip."""
+    parts = start + share * np.linspace(0, 1, length)
+    return np.asarray(parts * (frames - 1), np.float64)
 
 
-def _unless_empty(indices: Indices, start: int) -> Indices:
-    return np.where(indices >= 0, start, 0)
+def _window(frames: int, start: int, options: SamplingOptions) -> Indices:
+    """(L,) consecutive frames from `start` on, padded at the end of the clip."""
+    indices = padded(frames - start, options)
+    return np.where(indices >= 0, indices + start, -1)
 
 
 def padded(frames: int, options: SamplingOptions) -> Indices:
-    """(L,) the first L frames at their own rate; a shorter clip is repeated (wrap), its last frame
-    held (edge), or empty frames follow (zero)."""
+    """(L,) the first L frames. A shorter clip is repeated (wrap), its last frame is repeated
+    (edge), or empty frames follow (zero)."""
     i = np.arange(options.length)
     if options.method == "wrap":
         return i % frames
@@ -107,7 +108,8 @@ def padded(frames: int, options: SamplingOptions) -> Indices:
 
 
 def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> Indices:
-    """(L,) one uniform draw of a clip of `frames`; `start` is for clips shorter than L."""
+    """(L,) one random frame from each of L equal parts of the clip; a clip shorter than L is
+    repeated from frame `start` on."""
     if frames < length:
         return (start + np.arange(length)) % frames
     if frames < 2 * length:
@@ -119,28 +121,20 @@ def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> I
 
 
 def uniform_test(frames: int, length: int, clips: int, seed: int = SEED) -> Indices:
-    """(clips, L) mmaction2's test indices, draw for draw: its legacy generator, kept local."""
+    """(clips, L) indices equal to mmaction2's at test time, from a local generator of the same
+    kind."""
     rng = np.random.RandomState(seed)
     out = []
     for i in range(clips):
         if frames < length:
             start = i if frames < clips else i * frames // clips
-            picked = start + np.arange(length)
+            indices = start + np.arange(length)
         elif frames < 2 * length:
             skips = np.zeros(length + 1, np.int64)
             skips[rng.choice(length + 1, frames - length, replace=False)] = 1
-            picked = np.arange(length) + np.cumsum(skips)[:-1]
+            indices = np.arange(length) + np.cumsum(skips)[:-1]
         else:
             bounds = np.array([j * frames // length for j in range(length + 1)])
-            picked = bounds[:-1] + rng.randint(np.diff(bounds))
-        out.append(picked % frames)
+            indices = bounds[:-1] + rng.randint(np.diff(bounds))
+        out.append(indices % frames)
     return np.array(np.stack(out), np.int64)
-
-
-def windows(frames: int, length: int, step: int) -> list[tuple[int, int]]:
-    """Overlapping windows (start, end) over `frames`, the last one flush with the end; one window
-    if the clip is not longer than one."""
-    if frames <= length:
-        return [(0, frames)]
-    starts = [*range(0, frames - length, step), frames - length]
-    return [(s, s + length) for s in starts]

@@ -1,10 +1,12 @@
-"""Frames of people -> one array over time."""
+"""Persons frame by frame -> arrays over time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.skeletons import Skeleton, convert
 from skelact.types import PersonPose, PoseSequence
@@ -13,9 +15,9 @@ from skelact.types import PersonPose, PoseSequence
 def stack_frames(
     frames: Sequence[Sequence[PersonPose]], skeleton: Skeleton, fps: float, width: int, height: int
 ) -> PoseSequence:
-    """Everyone in `frames`, in the order of first appearance. Where a person is not seen, NaN with
-    score 0. People without an id (-1, as in imported files that were not tracked) are told apart by
-    their place in the frame's list."""
+    """All persons in `frames`, in order of their first appearance; frames without a person are NaN
+    with score 0. Persons without an id (-1, from files without tracking) are identified by their
+    position in the frame's list."""
     rows: dict[int, int] = {}
     for people in frames:
         for n, person in enumerate(people):
@@ -46,25 +48,35 @@ def stack_frames(
     )
 
 
-def _identity(person: PersonPose, place: int) -> int:
-    return person.person_id if person.person_id >= 0 else place
+def _identity(person: PersonPose, position: int) -> int:
+    return person.person_id if person.person_id >= 0 else position
 
 
 def to_skeleton(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
-    """The same people with the joints of another layout; joints the source lacks are NaN with score
+    """The same persons in another joint layout. Joints that the source lacks are NaN with score
     0."""
     if sequence.skeleton == target:
         return sequence
-    score = np.nan_to_num(convert(sequence.score[..., None], sequence.skeleton, target)[..., 0])
-    xyz = None if sequence.xyz is None else convert(sequence.xyz, sequence.skeleton, target)
-    xy = convert(sequence.xy, sequence.skeleton, target)
-    return PoseSequence(
-        xy=xy,
-        score=score,
+    score = convert(sequence.score[..., None], sequence.skeleton, target)[..., 0]
+    return replace(
+        sequence,
+        xy=convert(sequence.xy, sequence.skeleton, target),
+        score=np.nan_to_num(score),
+        xyz=None if sequence.xyz is None else convert(sequence.xyz, sequence.skeleton, target),
         skeleton=target,
-        fps=sequence.fps,
-        width=sequence.width,
-        height=sequence.height,
-        ids=sequence.ids,
-        xyz=xyz,
     )
+
+
+def take_frames(sequence: PoseSequence, start: int, end: int) -> PoseSequence:
+    """Frames [start, end) of a sequence, as views."""
+    return replace(
+        sequence,
+        xy=sequence.xy[:, start:end],
+        score=sequence.score[:, start:end],
+        xyz=None if sequence.xyz is None else sequence.xyz[:, start:end],
+    )
+
+
+def visible_frames(sequence: PoseSequence) -> npt.NDArray[np.bool_]:
+    """(M, T) whether any joint of a person is known in a frame."""
+    return np.asarray(~np.isnan(sequence.xy).all(axis=(2, 3)))

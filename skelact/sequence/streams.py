@@ -1,13 +1,13 @@
-"""Streams: what of a pose sequence the network is shown.
+"""Streams: the quantities that a network sees of a pose sequence.
 
 joint         the coordinates themselves
 bone          each joint minus its parent; a root gives 0
 joint-motion  the next frame minus this one; the last frame is 0
-bone-motion   the same of the bones
+bone-motion   the next frame's bones minus this frame's; the last frame is 0
 
 Channels after the coordinates (the score) become the mean of the two ends. The definitions are
-PYSKL's and mmaction2's (GenSkeFeat). Written as "joint+bone", streams are put side by side as
-channels (early fusion). Works on NumPy arrays and torch tensors alike."""
+those of PYSKL and mmaction2 (GenSkeFeat). "joint+bone" concatenates two streams along the channels
+(early fusion). All functions work on NumPy arrays and torch tensors."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """'joint+bone' -> ('joint', 'bone'). ConfigError for an unknown or repeated stream."""
+    """'joint+bone' -> ('joint', 'bone'). Raises ConfigError for an unknown or repeated stream."""
     names = tuple(part.strip() for part in text.split("+"))
     for name in names:
         if name not in STREAMS:
             raise ConfigError(
-                f"no stream is called {name!r}{nearest(name, STREAMS)}",
-                f"one of {', '.join(STREAMS)}, or several joined by +",
+                f"Unknown stream {name!r}{nearest(name, STREAMS)}",
+                f"Use one of {', '.join(STREAMS)}, or several joined by +.",
             )
     if len(set(names)) < len(names):
-        raise ConfigError(f"{text!r} names a stream twice")
+        raise ConfigError(f"The streams {text!r} contain one stream twice")
     return names
 
 
 def needs_next_frame(streams: tuple[str, ...]) -> bool:
-    """Whether the frames after those shown are needed."""
+    """Whether any of the streams needs the following frame."""
     return any(name.endswith("motion") for name in streams)
 
 
@@ -48,8 +48,8 @@ def bone(x: Any, parents: Any, dims: int) -> Any:
 
 
 def motion(x: Any, following: Any, last: Any, dims: int) -> Any:
-    """(..., T, V, C) and the same one frame later -> motion; 0 under the mask `last`, which
-    broadcasts to x, where no frame follows (a missing joint stays NaN)."""
+    """x (..., T, V, C) and the frames that follow -> motion. It is 0 under the mask `last`, which
+    broadcasts to x and marks frames that none follows; missing joints stay NaN."""
     out = following - x
     out[..., dims:] = (x[..., dims:] + following[..., dims:]) / 2
     return out * ~last
@@ -58,7 +58,7 @@ def motion(x: Any, following: Any, last: Any, dims: int) -> Any:
 def parts(
     x: Any, following: Any | None, last: Any | None, parents: Any, dims: int, names: tuple[str, ...]
 ) -> list[Any]:
-    """One array of the shape of x for every stream named; to be concatenated along the channels."""
+    """One array of the shape of x for every named stream."""
     made: list[Any] = []
     for name in names:
         if name == "joint":

@@ -1,11 +1,11 @@
-"""From a recipe to clips with subsets: find the dataset, split it, extract or read it, pack it.
-What training and testing have in common."""
+"""From a recipe to a packed dataset with subsets: find the dataset, split it, extract poses or read
+files, pack them. Training and testing use it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from skelact.cache import Cache
 from skelact.datasets import registry, splits
@@ -13,85 +13,99 @@ from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
+from skelact.schemas import EstimatorInfo, SplitDocument
 from skelact.skeletons import load_skeleton
-from skelact.stages.pack import pack
-from skelact.stages.poses import Extracted
-from skelact.stages.sequences import extract
+from skelact.stages.pack import ByVideo, pack
+from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A packed dataset, the subset of each of its clips ('train', 'val', 'test', 'none') and of
+@dataclass(frozen=True, kw_only=True)
+class ReadyDataset:
+    """A packed dataset; the subset ("train", "val", "test" or "none") of each of its clips, and of
     each item of the collection."""
 
     collection: Collection
     packed: Packed
-    subsets: list[str]
-    item_subsets: list[str]
+    subsets: tuple[str, ...]
+    item_subsets: tuple[str, ...]
     protocol: str
-    estimator: dict[str, Any]
+    estimator: EstimatorInfo
     failed: tuple[Failure, ...]
 
     @property
     def fingerprint(self) -> str:
-        """Who is on which subset, as a hash."""
+        """A hash of the clips in each subset."""
         return splits.fingerprint(self.packed.ids, self.subsets)
 
-    def described(self) -> dict[str, Any]:
+    def split_document(self) -> SplitDocument:
         """The split, for split.json."""
         names = [i.name(self.collection.root) for i in self.collection.items]
-        return {
-            "fingerprint": self.fingerprint,
-            "protocol": self.protocol,
-            "disjoint_groups": list(self.collection.protocols[self.protocol][1]),
-            "videos": {
-                subset: [n for n, s in zip(names, self.item_subsets, strict=True) if s == subset]
+        items = list(zip(names, self.item_subsets, strict=True))
+        return SplitDocument(
+            fingerprint=self.fingerprint,
+            protocol=self.protocol,
+            disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
+            videos={
+                subset: tuple(name for name, s in items if s == subset)
                 for subset in ("train", "val", "test")
             },
-        }
+        )
 
 
-def prepare(
+def load_dataset(
     recipe: Recipe,
     cache: Cache,
     data: Path | None = None,
     on_progress: ProgressCallback = no_progress,
-) -> Prepared:
-    """Everything before a network. DatasetError and its kin if the dataset is not there, leaks, or
-    nothing of it can be used."""
+) -> ReadyDataset:
+    """The dataset of a recipe, ready for training. Raises DatasetError if it does not exist, its
+    subsets are not disjoint, or none of its clips can be used."""
     collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
     if collection.notice:
         on_progress(Event("train", "notice", text=collection.notice))
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
-    subsets = splits.apply(collection, protocol)
     subsets = splits.hold_out(
-        collection.items, subsets, recipe.train.val_fraction, recipe.train.seed
+        collection.items,
+        splits.apply(collection, protocol),
+        recipe.train.val_fraction,
+        recipe.train.seed,
     )
-    by_path, failed = extracted(collection, recipe, cache, on_progress)
-    again = mirrored_poses(collection, subsets, recipe, cache, on_progress)
-    estimator: dict[str, Any] = {"name": f"dataset {collection.name}", "weights": "", "pose": {}}
-    if collection.read is None:
-        estimator = _one_estimator(by_path)
-    skeleton = load_skeleton(recipe.dataset.skeleton)
-    packed, unread = pack(collection, by_path, recipe, skeleton, cache, on_progress, again)
-    clip_subsets = [
-        "none" if is_mirrored and subsets[i] != "train" else subsets[i]
-        for i, is_mirrored in zip(packed.items, packed.is_mirrored, strict=True)
-    ]
-    return Prepared(
-        collection, packed, clip_subsets, subsets, protocol, estimator, (*failed, *unread)
+    extracted, failed = extract_collection(collection, recipe, cache, on_progress)
+    packed, unread = pack(
+        collection,
+        recipe,
+        load_skeleton(recipe.dataset.skeleton),
+        cache,
+        extracted=extracted,
+        mirrored=_extract_mirrored(collection, subsets, recipe, cache, on_progress),
+        on_progress=on_progress,
+    )
+    clip_subsets = (
+        "none" if is_mirrored and subsets[item] != "train" else subsets[item]
+        for item, is_mirrored in zip(packed.items, packed.is_mirrored, strict=True)
+    )
+    return ReadyDataset(
+        collection=collection,
+        packed=packed,
+        subsets=tuple(clip_subsets),
+        item_subsets=tuple(subsets),
+        protocol=protocol,
+        estimator=EstimatorInfo(name=f"dataset {collection.name}")
+        if collection.read is not None
+        else _single_estimator(list(extracted.values())),
+        failed=(*failed, *unread),
     )
 
 
-def extracted(
+def extract_collection(
     collection: Collection,
     recipe: Recipe,
     cache: Cache,
     on_progress: ProgressCallback = no_progress,
-) -> tuple[dict[Path, Extracted], list[Failure]]:
-    """The poses and sequences of a collection's videos, and those that failed; nothing for a
-    collection that is read."""
+) -> tuple[ByVideo, list[Failure]]:
+    """The poses and sequences of a collection's videos, and the videos that failed. Empty for a
+    collection whose files are read directly."""
     if collection.read is not None:
         return {}, []
     videos = list(dict.fromkeys(i.path for i in collection.items))
@@ -101,45 +115,46 @@ def extracted(
     return {e.path: e for e in batch.results}, batch.failed
 
 
-def mirrored_poses(
+def _extract_mirrored(
     collection: Collection,
-    subsets: list[str],
+    subsets: Sequence[str],
     recipe: Recipe,
     cache: Cache,
     on_progress: ProgressCallback,
-) -> dict[Path, Extracted]:
-    """The same of the training subset's videos in mirrored pictures, where the recipe asks for it.
-    A video in which nobody is found that way has the first look alone, which is told.
-    ConfigError if the dataset has no videos."""
+) -> ByVideo:
+    """The same for mirrored frames of the training videos, where the recipe asks for it; a notice
+    tells how many videos failed. Raises ConfigError if the dataset has no videos."""
     if not recipe.dataset.mirrored_poses:
         return {}
     if collection.read is not None:
         raise ConfigError(
-            f"{collection.name} has no videos to look at a second time",
-            "leave out dataset.mirrored_poses",
+            f"{collection.name} has no videos, so it has no mirrored frames",
+            "Leave out dataset.mirrored_poses.",
         )
     pose = replace(recipe.pose, mirrored=not recipe.pose.mirrored)
-    trained = [i for i, subset in zip(collection.items, subsets, strict=True) if subset == "train"]
-    part = replace(collection, items=tuple(trained))
-    found, failed = extracted(part, replace(recipe, pose=pose), cache, on_progress)
+    train = [i for i, subset in zip(collection.items, subsets, strict=True) if subset == "train"]
+    extracted, failed = extract_collection(
+        replace(collection, items=tuple(train)), replace(recipe, pose=pose), cache, on_progress
+    )
     if failed:
-        text = f"a second look found nobody in {len(failed)} training videos: they have one"
+        text = f"no person was found in the mirrored frames of {len(failed)} training videos"
         on_progress(Event("train", "notice", text=text))
-    return found
+    return extracted
 
 
-def _one_estimator(extracted: dict[Path, Extracted]) -> dict[str, Any]:
-    """Name, weights and options of the estimator that made all poses. DatasetError if there are
-    none, or several made them."""
-    found = {
-        (e.poses.manifest["estimator"], e.poses.manifest["weights"]): e.poses.manifest["pose"]
-        for e in extracted.values()
-    }
-    if not found:
-        raise DatasetError("no video could be used", "see the reasons listed by `skelact extract`")
-    if len(found) > 1:
+def _single_estimator(extracted: Sequence[ExtractedSequences]) -> EstimatorInfo:
+    """The estimator of all poses. Raises DatasetError if there are no poses, or poses of several
+    estimators."""
+    manifests = [e.poses.manifest for e in extracted]
+    by_estimator = {(m.estimator, m.weights): m for m in manifests}
+    if not by_estimator:
         raise DatasetError(
-            f"poses come from {len(found)} different estimators", "extract all videos with one"
+            "No video of the dataset could be used.", "`skelact extract` lists the reasons."
         )
-    (name, weights), options = next(iter(found.items()))
-    return {"name": name, "weights": weights, "pose": options}
+    if len(by_estimator) > 1:
+        raise DatasetError(
+            f"The poses come from {len(by_estimator)} different estimators.",
+            "Extract all videos with one estimator.",
+        )
+    manifest = next(iter(by_estimator.values()))
+    return EstimatorInfo(name=manifest.estimator, weights=manifest.weights, pose=manifest.pose)

@@ -1,10 +1,11 @@
-"""The poses stage: for every video the people in its frames, estimated or imported, cached."""
+"""The poses stage: the persons in the frames of every video, estimated or imported, cached."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from skelact.cache import Cache, CacheEntry
 from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
@@ -12,36 +13,21 @@ from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
 from skelact.pose.store import JsonForm, read_poses, write_poses
-from skelact.pose.track import TrackOptions
+from skelact.schemas import PosesManifest
 from skelact.stages.cut import cut_video
-from skelact.stages.extraction import STAGE as POSES
-from skelact.stages.extraction import (
-    Job,
-    count_people,
-    extract_all,
-    extract_with,
-    manifest_of,
-    poses_key,
-)
+from skelact.stages.extraction import POSES, Job, count_poses, poses_manifest
+from skelact.stages.workers import extract_in_batches, extract_in_processes
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_progress
 from skelact.video.cut import ClipOptions, CodingOptions
 from skelact.video.probe import probe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extracted:
-    """One video with its poses, and after the sequence stage its clips."""
+    """One video with its poses."""
 
     path: Path
-    poses: CacheEntry
-    sequences: CacheEntry | None = None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {
-            k: int(self.poses.manifest[k])
-            for k in ("frames", "frames_with_people", "people_found", "persons")
-        }
+    poses: CacheEntry[PosesManifest]
 
 
 def poses_of(
@@ -51,127 +37,148 @@ def poses_of(
     coding: CodingOptions,
     form: JsonForm = "frames",
     on_progress: ProgressCallback = no_progress,
-) -> BatchResult:
-    """The poses of every video: from the cache where they are, estimated now where they are not.
-    Results are Extracted without sequences."""
+) -> BatchResult[Extracted]:
+    """The poses of every video, from the cache or estimated now. Videos that cannot be used are
+    listed as failed. Raises ConfigError, EstimatorError and CacheError."""
     if pose.poses_from is not None:
         if coding.changes:
             raise ConfigError(
-                "imported poses belong to the video as it is", "leave out --height and --fps"
+                "Imported poses belong to the original video.", "Leave out --height and --fps."
             )
         if pose.mirrored:
             raise ConfigError(
-                "imported poses cannot be looked for again in mirrored pictures",
-                "leave out --mirrored, and dataset.mirrored_poses",
+                "Imported poses cannot be estimated again in mirrored frames.",
+                "Leave out --mirrored and dataset.mirrored_poses.",
             )
-        return _imported(videos, cache, Path(pose.poses_from), form)
+        return _import_poses(videos, cache, Path(pose.poses_from), form)
     pose = resolve(pose)
-    weights, track = fingerprint_of(pose), TrackOptions()
-    batch = BatchResult()
-    source: dict[Path, Path] = {}  # what the estimator reads -> the video it stands for
-    keys: dict[Path, str] = {}
-    jobs: list[Job] = []
-    queued: set[str] = set()
+    weights = fingerprint_of(pose)
+    batch: BatchResult[Extracted] = BatchResult()
+    jobs: dict[Path, Job] = {}  # by video; two videos with the same content have the same key
     for video in videos:
         try:
-            read_from = _recoded(video, coding, cache) if coding.changes else video
-            content = cache.content_hash(read_from)
+            source = _recoded(video, coding, cache) if coding.changes else video
+            content = cache.content_hash(source)
         except (InputError, FfmpegError, OSError) as error:
             batch.failed.append(Failure.from_error(video, error))
             continue
-        source[video] = read_from
-        keys[video] = key = poses_key(content, pose, weights, track)
-        entry = cache.find(POSES, key)
+        job = Job(
+            path=source,
+            content=content,
+            cache_root=cache.root,
+            options=pose,
+            fingerprint=weights,
+            form=form,
+        )
+        entry = cache.find(POSES, job.key)
         if entry is not None:
-            batch.cached.append(Extracted(video, entry))
-        elif key not in queued:
-            queued.add(key)
-            jobs.append(Job(read_from, content, cache.root, pose, weights, track, form))
+            batch.cached.append(Extracted(path=video, poses=entry))
+        else:
+            jobs[video] = job
     cache.save_hashes()
     if jobs:
-        on_progress(
-            Event(
-                "extract",
-                "start",
-                0,
-                _frames_ahead(jobs),
-                f"estimating poses with {pose.estimator}",
-            )
-        )
-        made = (
-            extract_all(jobs, on_progress)
-            if get_spec(pose.estimator).parallel == "processes"
-            else extract_with(jobs, open_estimator(pose), on_progress)
-        )
-        on_progress(Event("extract", "end"))
-        reasons = {f.path: f for f in made.failed}
-        cached = {e.path for e in batch.cached}
-        for video in videos:
-            if video in cached or video not in source:
-                continue
-            entry = cache.find(POSES, keys[video])
+        failures = _estimate(jobs, pose, on_progress)
+        for video, job in jobs.items():
+            entry = cache.find(POSES, job.key)
             if entry is not None:
-                batch.done.append(Extracted(video, entry))
+                batch.done.append(Extracted(path=video, poses=entry))
             else:
-                twin = next((j.path for j in jobs if j.key == keys[video]), source[video])
-                failure = reasons.get(twin, Failure(video, "its poses could not be stored"))
+                failure = failures.get(job.key, Failure(video, "its poses could not be stored"))
                 batch.failed.append(replace(failure, path=video))
     return batch
 
 
-def _imported(videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm) -> BatchResult:
-    """Poses that another program made, matched to the videos by name."""
-    available = importers.sources(folder)
-    track, batch = TrackOptions(), BatchResult()
+def _estimate(
+    jobs: dict[Path, Job], pose: PoseOptions, on_progress: ProgressCallback
+) -> dict[str, Failure]:
+    """Run jobs, each key once. Returns the failures by key."""
+    by_key: dict[str, Job] = {}
+    for job in jobs.values():
+        by_key.setdefault(job.key, job)
+    unique = list(by_key.values())
+    text = f"estimating poses with {pose.estimator}"
+    on_progress(Event("extract", "start", 0, _total_frames(unique), text))
+    if get_spec(pose.estimator).parallel == "processes":
+        batch = extract_in_processes(unique, on_progress)
+    else:
+        batch = extract_in_batches(unique, open_estimator(pose), on_progress)
+    on_progress(Event("extract", "end"))
+    by_path = {failure.path: failure for failure in batch.failed}
+    return {job.key: by_path[job.path] for job in unique if job.path in by_path}
+
+
+def _import_poses(
+    videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm
+) -> BatchResult[Extracted]:
+    """Poses that another program wrote, matched to the videos by name."""
+    sources = importers.sources(folder)
+    batch: BatchResult[Extracted] = BatchResult()
     for video in videos:
         try:
-            source = available.get(video.stem)
+            source = sources.get(video.stem)
             if source is None:
                 raise PathMissing(
                     f"{video}: no poses of that name in {folder}",
-                    f"found there: {', '.join(sorted(available)[:5])}",
+                    f"The folder contains {', '.join(sorted(sources)[:5])}.",
                 )
-            info = probe(video)
-            pose = PoseOptions(estimator=IMPORT)
-            key = poses_key(cache.content_hash(video), pose, source.content, track)
-            entry = cache.find(POSES, key)
-            if entry is not None:
-                batch.cached.append(Extracted(video, entry))
-                continue
-            made = importers.read(source, info.frames, info.fps, track)
             job = Job(
-                video, cache.content_hash(video), cache.root, pose, source.content, track, form
+                path=video,
+                content=cache.content_hash(video),
+                cache_root=cache.root,
+                options=PoseOptions(estimator=IMPORT),
+                fingerprint=source.content,
+                form=form,
             )
-            manifest = manifest_of(job, info, made.program, IMPORT, made.skeleton) | count_people(
-                made.frames
+            info = probe(video)
+            entry = cache.find(POSES, job.key)
+            if entry is not None:
+                batch.cached.append(Extracted(path=video, poses=entry))
+                continue
+
+            imported = importers.read(source, info.frames, info.fps, job.track)
+            manifest = poses_manifest(
+                job,
+                info,
+                estimator=imported.program,
+                weights=IMPORT,
+                skeleton=imported.skeleton,
+                counts=count_poses(imported.frames),
             )
-            with cache.write(POSES, key, manifest) as target:
-                write_poses(target, made.frames, form)
-            batch.done.append(Extracted(video, cache.require(POSES, key)))
+            frames = imported.frames
+
+            def fill(
+                target: Path, frames: Any = frames, manifest: PosesManifest = manifest
+            ) -> PosesManifest:
+                write_poses(target, frames, form)
+                return manifest
+
+            entry = cache.write(POSES, job.key, fill)
+            batch.done.append(Extracted(path=video, poses=entry))
         except InputError as error:
             batch.failed.append(Failure.from_error(video, error))
     cache.save_hashes()
     return batch
 
 
-def export_poses(poses: CacheEntry, folder: Path, form: JsonForm) -> None:
-    """Write the JSON of stored poses into `folder`, in either form, however they are stored."""
+def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm) -> None:
+    """Write stored poses as JSON into `folder`, in either form. Raises InputError if the folder
+    cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_poses(folder, read_poses(poses), form)
     except OSError as error:
         raise InputError(
-            f"cannot write to {folder}: {error.strerror}", "choose another --out"
+            f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
         ) from error
 
 
 def _recoded(video: Path, coding: CodingOptions, cache: Cache) -> Path:
-    """The whole video at another size or rate, as one clip of the split stage."""
+    """The video with another size or frame rate, stored as the only clip of the clips stage."""
     entry, _ = cut_video(video, ClipOptions(length_s=0, overlap_s=0), coding, cache)
-    return entry.path / str(entry.manifest["clips"][0]["file"])
+    return entry.path / entry.manifest.clips[0].file
 
 
-def _frames_ahead(jobs: list[Job]) -> int:
+def _total_frames(jobs: list[Job]) -> int:
     total = 0
     for job in jobs:
         try:

@@ -1,4 +1,4 @@
-"""Augmentation of training clips, drawn clip by clip and applied to a whole batch on its device."""
+"""Augmentation of training clips: drawn for each clip, applied to a batch on its device."""
 
 from __future__ import annotations
 
@@ -14,123 +14,124 @@ from torch.nn import functional as F
 from skelact.options import AugmentOptions
 from skelact.types import Floats
 
-# ST-GCN's random_move: turn [degrees], zoom, shift along x and y
+# random_move of ST-GCN (Yan et al. 2018): rotation [degrees], scale, translation along x and y
 _MOVES = (
     np.array([-10.0, -5, 0, 5, 10]),
     np.array([0.9, 1, 1.1]),
     np.array([-0.2, -0.1, 0, 0.1, 0.2]),
     np.array([-0.2, -0.1, 0, 0.1, 0.2]),
 )
-# the KTH report's: turns [degrees], shifts [pixels], zooms
-_KTH_TURNS, _KTH_ZOOMS = (-15.0, -10.0, -5.0, 5.0, 10.0, 15.0), (0.95, 1.05, 1.1)
-_KTH_SHIFTS = ((5.0, 5.0), (0.0, 5.0), (5.0, 0.0))
+# the KTH report: rotations [degrees], scales, translations [pixels]
+_KTH_ROTATIONS, _KTH_SCALES = (-15.0, -10.0, -5.0, 5.0, 10.0, 15.0), (0.95, 1.05, 1.1)
+_KTH_TRANSLATIONS = ((5.0, 5.0), (0.0, 5.0), (5.0, 0.0))
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class AugmentParams:
-    """One draw for N clips. It can be applied several times, so that the frames shown and those
-    after them are changed alike."""
+    """The random parameters for N clips. They can be applied several times, so that a frame and the
+    frame after it are changed in the same way."""
 
-    flipped: npt.NDArray[np.bool_]  # (N,): left and right exchanged
-    matrix: Floats  # (N, D, D), coordinates as columns
-    shift: Floats  # (N, D), after the matrix
-    ends: (
-        Floats | None
-    )  # (N, 2, 4): turn [rad], zoom, shift x, y at the clip's first and last frame
-    noise: float
+    flipped: npt.NDArray[np.bool_]  # (N,): left and right are exchanged
+    matrix: Floats  # (N, D, D), applied to coordinates as column vectors
+    shift: Floats  # (N, D), added after the matrix
+    # (N, 2, 4): rotation [rad], scale, translation x, y at the first and the last frame
+    ends: Floats | None
+    noise: float  # standard deviation of the noise added to each coordinate
     dropped: npt.NDArray[np.bool_]  # (N, V): joints missing for the whole clip
-    seed: torch.Generator
+    generator: torch.Generator  # of the noise
 
     @classmethod
     def draw(
         cls, options: AugmentOptions, n: int, joints: int, dims: int, rng: np.random.Generator
     ) -> AugmentParams:
-        """Everything that is random but the noise of every value."""
+        """Draw parameters for `n` clips with `joints` joints and `dims` coordinates per joint."""
         flipped = rng.random(n) < options.flip
         matrix = np.tile(np.eye(dims), (n, 1, 1))
         shift = np.zeros((n, dims))
         if options.rotate_rad > 0:
-            matrix = _plane(rng.uniform(-options.rotate_rad, options.rotate_rad, n), dims)
+            matrix = _rotations_2d(rng.uniform(-options.rotate_rad, options.rotate_rad, n), dims)
         if any(options.rotate3d_rad) and dims == 3:
             largest = np.broadcast_to(options.rotate3d_rad, 3)
-            matrix = _turns(rng.uniform(-1, 1, (n, 3)) * largest) @ matrix
+            matrix = _rotations_3d(rng.uniform(-1, 1, (n, 3)) * largest) @ matrix
         if options.scale > 0:
             matrix *= rng.uniform(1 - options.scale, 1 + options.scale, (n, dims, 1))
         if options.kth > 0:
             for i in np.flatnonzero(rng.random(n) < options.kth):
-                turned, moved = _kth(dims, rng)
-                matrix[i], shift[i] = turned @ matrix[i], moved
-        ends = _ends(n, rng) if options.random_move else None
+                kth_matrix, shift[i] = _kth(dims, rng)
+                matrix[i] = kth_matrix @ matrix[i]
+        ends = _random_move(n, rng) if options.random_move else None
         dropped = rng.random((n, joints)) < options.drop_joint
-        seed = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         return cls(
-            flipped,
-            matrix.astype(np.float32),
-            shift.astype(np.float32),
-            ends,
-            options.noise,
-            dropped,
-            seed,
+            flipped=flipped,
+            matrix=matrix.astype(np.float32),
+            shift=shift.astype(np.float32),
+            ends=ends,
+            noise=options.noise,
+            dropped=dropped,
+            generator=generator,
         )
 
     def apply(self, x: Tensor, mirror: Tensor, dims: int) -> Tensor:
-        """x (N, M, T, V, C) with NaN for missing joints -> the same, changed. The first `dims`
-        channels are coordinates; x is left/right."""
+        """Augment x (N, M, T, V, C), where missing joints are NaN; returns a new tensor. The first
+        `dims` channels are coordinates; `mirror` (V,) is the index of each joint's counterpart on
+        the other side of the body."""
         x = x.clone()
         if self.flipped.any():
-            turned = torch.from_numpy(self.flipped).to(x.device)[:, None, None, None, None]
+            flipped = torch.from_numpy(self.flipped).to(x.device)[:, None, None, None, None]
             other = x[:, :, :, mirror].clone()
             other[..., 0] *= -1
-            x = torch.where(turned, other, x)
+            x = torch.where(flipped, other, x)
         matrix, shift = torch.from_numpy(self.matrix).to(x), torch.from_numpy(self.shift).to(x)
-        where = torch.einsum("nmtvd,ned->nmtve", x[..., :dims], matrix)
-        where = where + shift[:, None, None, None]
+        position = torch.einsum("nmtvd,ned->nmtve", x[..., :dims], matrix)
+        position = position + shift[:, None, None, None]
         if self.ends is not None:
-            where = self._moved(where, torch.from_numpy(self.ends).to(x))
+            position = self._moved(position, torch.from_numpy(self.ends).to(x))
         if self.noise > 0:
-            where = where + torch.randn(where.shape, generator=self.seed).to(x) * self.noise
-        x[..., :dims] = where
+            noise = torch.randn(position.shape, generator=self.generator).to(x)
+            position = position + noise * self.noise
+        x[..., :dims] = position
         if self.dropped.any():
-            gone = torch.from_numpy(self.dropped).to(x.device)[:, None, None, :, None]
-            x = x.masked_fill(gone, torch.nan)
+            dropped = torch.from_numpy(self.dropped).to(x.device)[:, None, None, :, None]
+            x = x.masked_fill(dropped, torch.nan)
         return x
 
     @staticmethod
-    def _moved(where: Tensor, ends: Tensor) -> Tensor:
-        """ST-GCN's random_move of coordinates (N, M, T, V, D): xy <- zoom R(turn) xy + shift, all
-        four going linearly from one end to the other."""
-        along = torch.linspace(0, 1, where.shape[2], device=where.device)[:, None]
-        now = ends[:, :1] * (1 - along) + ends[:, 1:] * along  # (N, T, 4)
-        turn, zoom, dx, dy = now[:, None, :, None].unbind(dim=-1)
-        x, y = where[..., 0], where[..., 1]
-        cos, sin = zoom * torch.cos(turn), zoom * torch.sin(turn)
-        return torch.stack(
-            [cos * x - sin * y + dx, sin * x + cos * y + dy, *where[..., 2:].unbind(dim=-1)], dim=-1
-        )
+    def _moved(position: Tensor, ends: Tensor) -> Tensor:
+        """ST-GCN's random_move of coordinates (N, M, T, V, D): xy <- scale R(rotation) xy +
+        translation, with parameters (N, 2, 4) interpolated linearly from first to last frame."""
+        weight = torch.linspace(0, 1, position.shape[2], device=position.device)[:, None]
+        params = ends[:, :1] * (1 - weight) + ends[:, 1:] * weight  # (N, T, 4)
+        rotation, scale, dx, dy = params[:, None, :, None].unbind(dim=-1)
+        x, y = position[..., 0], position[..., 1]
+        cos, sin = scale * torch.cos(rotation), scale * torch.sin(rotation)
+        rest = position[..., 2:].unbind(dim=-1)
+        return torch.stack([cos * x - sin * y + dx, sin * x + cos * y + dy, *rest], dim=-1)
 
 
 def mixup(
     x: Tensor, labels: Tensor, classes: int, alpha: float, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Clips (N, M, T, V, C) without NaN, each blended with another of its batch, and shares of the
-    classes (N, K) for their labels (N,). Zhang et al. 2018, "mixup"."""
+    """Blend each clip of x (N, M, T, V, C), without NaN, with another clip of the batch. Returns
+    the blended clips and the class proportions (N, K) that replace the labels (N,). Zhang et al.
+    2018, "mixup: Beyond Empirical Risk Minimization"."""
     share = float(rng.beta(alpha, alpha))
     other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
     target = F.one_hot(labels, classes).to(x.dtype)
     return torch.lerp(x[other], x, share), torch.lerp(target[other], target, share)
 
 
-def _plane(angles: npt.NDArray[np.float64], dims: int) -> npt.NDArray[np.float64]:
-    """(N, D, D) turns in the plane of the first two coordinates."""
+def _rotations_2d(angles: npt.NDArray[np.float64], dims: int) -> npt.NDArray[np.float64]:
+    """(N, D, D) rotations of the first two coordinates by angles (N,) in radians."""
     matrix = np.tile(np.eye(dims), (len(angles), 1, 1))
     matrix[:, 0, 0] = matrix[:, 1, 1] = np.cos(angles)
     matrix[:, 0, 1], matrix[:, 1, 0] = -np.sin(angles), np.sin(angles)
     return matrix
 
 
-def _turns(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(N, 3) angles -> (N, 3, 3) turns Rz Ry Rx, as in SGN's code (rows [1, 0, 0], [0, c, s],
-    [0, -s, c] for x, and so on)."""
+def _rotations_3d(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(N, 3, 3) rotations Rz Ry Rx by angles (N, 3) in radians, with the sign convention of SGN's
+    code: Rx has the rows [1, 0, 0], [0, c, s], [0, -s, c], and so on."""
     cos, sin = np.cos(angles), np.sin(angles)
     out = np.tile(np.eye(3), (len(angles), 1, 1))
     for axis, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
@@ -141,8 +142,8 @@ def _turns(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return out
 
 
-def _ends(n: int, rng: np.random.Generator) -> Floats:
-    """(N, 2, 4) both ends of random_move."""
+def _random_move(n: int, rng: np.random.Generator) -> Floats:
+    """(N, 2, 4) parameters of random_move at the first and the last frame."""
     drawn = np.stack([rng.choice(values, (n, 2)) for values in _MOVES], axis=-1)
     drawn[..., 0] = np.deg2rad(drawn[..., 0])
     return drawn.astype(np.float32)
@@ -151,21 +152,22 @@ def _ends(n: int, rng: np.random.Generator) -> Floats:
 def _kth(
     dims: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Two of turn, shift, zoom and flip, drawn with replacement as the report's code does, as one
-    matrix and shift. (Its shifts did nothing: it multiplied [x, y, 0] by a homogeneous matrix.)"""
-    whole = np.eye(3)
+    """Matrix (D, D) and shift (D,) of two operations out of rotation, translation, scaling and
+    flip, drawn with replacement as in the code of the KTH report. (Translations have no effect
+    there, because it multiplies [x, y, 0] by a homogeneous matrix.)"""
+    combined = np.eye(3)
     for kind in rng.integers(0, 4, 2):
         one = np.eye(3)
         if kind == 0:
-            angle = math.radians(float(rng.choice(_KTH_TURNS)))
+            angle = math.radians(float(rng.choice(_KTH_ROTATIONS)))
             one[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
         elif kind == 1:
-            one[:2, 2] = _KTH_SHIFTS[int(rng.integers(len(_KTH_SHIFTS)))]
+            one[:2, 2] = _KTH_TRANSLATIONS[int(rng.integers(len(_KTH_TRANSLATIONS)))]
         elif kind == 2:
-            one[:2, :2] *= float(rng.choice(_KTH_ZOOMS))
+            one[:2, :2] *= float(rng.choice(_KTH_SCALES))
         else:
             one[0, 0] = -1
-        whole = one @ whole
+        combined = one @ combined
     matrix, shift = np.eye(dims), np.zeros(dims)
-    matrix[:2, :2], shift[:2] = whole[:2, :2], whole[:2, 2]
+    matrix[:2, :2], shift[:2] = combined[:2, :2], combined[:2, 2]
     return matrix, shift

@@ -1,7 +1,9 @@
-"""A linear layer in closed form: ridge regression on what a fixed backbone gives. All batches and
-their features are held at once: for thousands of clips, not for hundreds of thousands."""
+"""Training in closed form: features of all training clips, then ridge regression for the head."""
 
 from __future__ import annotations
+
+import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,56 +11,117 @@ from torch.nn import functional as F
 
 from skelact.errors import ConfigError
 from skelact.models.base import ActionClassifier
+from skelact.models.checkpoint import load_checkpoint
 from skelact.options import TrainOptions
+from skelact.schemas import BEST, LOG, save_log, save_tensors
+from skelact.training.base import BaseTrainer
+from skelact.training.epoch import seeded
+from skelact.types import Event
 
-# logits are so many times the regression's answers: the likelihood of held-out clips of JHMDB was
-# largest there, and flat from 8 to 10
+# The logits are the answers of the regression times this factor. It maximises the likelihood of
+# held-out clips of JHMDB, which is flat from 8 to 10.
 _LOGIT_SCALE = 8.0
 
 
-def check(options: TrainOptions) -> None:
-    """ConfigError for what means something to gradient descent alone."""
-    if options.epochs > 1 or options.ema_decay or options.compile:
+def check_options(options: TrainOptions) -> None:
+    """Raises ConfigError for options that need gradient descent. The options that recipes set for
+    it (optimiser, learning rate, schedule, label smoothing) are ignored instead."""
+    neutral = {"epochs": 1, "ema_decay": 0.0, "compile": False, "microbatches": 1}
+    refused = [name for name, value in neutral.items() if getattr(options, name) != value]
+    if refused:
         raise ConfigError(
-            "this network is solved in one step: epochs must be 1, ema_decay 0, nothing compiled",
-            "--set train.epochs=1; train.repeat gives it more varied copies of the clips",
+            f"This network is trained in closed form, without {', '.join(refused)}",
+            "Leave these options out; epochs must be 1. --set train.repeat=8 trains on more "
+            "augmented copies of the clips.",
         )
+
+
+class ClosedFormTrainer(BaseTrainer):
+    """One pass over `repeat` augmented copies of the training clips, one checkpoint, no epochs:
+    log.jsonl is empty, and result.json has 0 epochs. All batches and their features are in memory
+    at once, which is fine for thousands of clips but not for hundreds of thousands."""
+
+    is_trained = False
+
+    def resume(self) -> bool:
+        """Load best.pt, so that nothing is left to train; returns False if there is none."""
+        path = self.folder / BEST
+        if not path.is_file():
+            return False
+        found = load_checkpoint(path)
+        self.check_same_run(found)
+        self.net.load_state_dict(found.weights)
+        self.is_trained = True
+        return True
+
+    def fit(self) -> None:
+        """Solve for the head, unless a resumed run has already done so."""
+        steps = self.batches.steps
+        done = steps if self.is_trained else 0
+        self.on_progress(Event("train", "start", done, steps, f"training on {self.device}"))
+        if not self.is_trained:
+            self._fit()
+        self.on_progress(Event("train", "end"))
+
+    def _fit(self) -> None:
+        o, steps = self.plan.options, self.batches.steps
+        started = time.monotonic()
+        weights = None
+        if o.balance == "loss":
+            weights = torch.from_numpy(self.class_weights).float().to(self.device)
+        batches = []
+        # every process computes all batches
+        with seeded(o.seed, 0, self.device) as rng:
+            for batch in self.batches.epoch(rng):
+                batches.append(batch)
+                self.on_progress(Event("train", "advance", 1, steps))
+        loss, accuracy = solve(self.net, batches, o.ridge_alpha, weights)
+        text = f"closed form  loss {loss:.3f}  train {accuracy:.1%}"
+        if len(self.subset_rows["val"]):
+            val = self.measure("val", replace(self.plan.sampling, test_clips=1), self.net)
+            text += f"  val {val.scores.top1:.1%} (loss {val.loss:.3f})"
+        self.seconds = time.monotonic() - started
+        if self.rank == 0:
+            save_log(self.folder / LOG, self.history)
+            save_tensors(self.folder / BEST, self.make_checkpoint(epoch=0))
+        self.is_trained = True
+        self.on_progress(Event("train", "advance", 0, steps, text))
 
 
 @torch.no_grad()
 def solve(
     net: ActionClassifier,
     batches: list[tuple[Tensor, Tensor]],
-    strength: float,
+    ridge_alpha: float,
     weights: Tensor | None = None,
 ) -> tuple[float, float]:
-    """Settle the backbone and set the head so that it answers with the classes of the batches,
-    each x (N, M, T, V, C) and labels (N,) or shares of the classes (N, K). Features are brought to
-    deviation 1; the penalty is `strength` times their number. `weights` (K,) are of the classes.
-    Returns loss and accuracy on the same batches."""
+    """Fit the scaler of the backbone, then the head by ridge regression on standardised features.
+
+    Each batch is x (N, M, T, V, C) float32 and labels (N,) int64 or class proportions (N, K). The
+    penalty is `ridge_alpha` times the number of features; `weights` (K,) weight the clips by their
+    class. Returns loss and accuracy on the same batches."""
     fc, classes = net.cls_head.fc, net.cls_head.fc.out_features
     net.eval()
     net.backbone.fit_scaler(x for x, _ in batches)
-    seen = torch.cat([net.cls_head.pool(net.features(x)) for x, _ in batches])
+    features = torch.cat([net.cls_head.pool(net.features(x)) for x, _ in batches])
     target = torch.cat([F.one_hot(y, classes) if y.ndim == 1 else y for _, y in batches]).float()
-    mean, deviation = seen.mean(dim=0), seen.std(dim=0, correction=0) + 1e-3
-    features = (seen - mean) / deviation
-    wanted = target - 1 / classes
+    mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
+    scaled, centred = (features - mean) / deviation, target - 1 / classes
     if weights is not None:
         root = (target @ weights).sqrt()[:, None]
-        features, wanted = features * root, wanted * root
-    penalty = strength * features.shape[1]
-    if len(features) <= features.shape[1]:
-        gram = features @ features.T
+        scaled, centred = scaled * root, centred * root
+    penalty = ridge_alpha * scaled.shape[1]
+    if len(scaled) <= scaled.shape[1]:  # the dual problem is smaller
+        gram = scaled @ scaled.T
         gram.diagonal().add_(penalty)
-        solution = features.T @ torch.linalg.solve(gram, wanted)
+        solution = scaled.T @ torch.linalg.solve(gram, centred)
     else:
-        gram = features.T @ features
+        gram = scaled.T @ scaled
         gram.diagonal().add_(penalty)
-        solution = torch.linalg.solve(gram, features.T @ wanted)
+        solution = torch.linalg.solve(gram, scaled.T @ centred)
     fc.weight.copy_((_LOGIT_SCALE * solution / deviation[:, None]).T)
     fc.bias.copy_(-fc.weight @ mean)
-    logits = fc(seen)
+    logits = fc(features)
     loss = F.cross_entropy(logits, target, weights)
-    right = (logits.argmax(dim=1) == target.argmax(dim=1)).float().mean()
-    return float(loss), float(right)
+    correct = (logits.argmax(dim=1) == target.argmax(dim=1)).float().mean()
+    return float(loss), float(correct)

@@ -1,32 +1,28 @@
-"""Probabilities of a network over clips."""
+"""Class probabilities of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
+from skelact.models.evaluate import average_probabilities
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
 
 
-@torch.inference_mode()
 def probabilities(
     net: nn.Module,
     clips: DeviceClips,
-    samples: Indices,
+    rows: Indices,
     sampling: SamplingOptions,
+    *,
     batch_size: int,
 ) -> npt.NDArray[np.float32]:
-    """(N, K) float32: softmax of the network's output, averaged over a sample's test clips.
-    Computed in float32, so that a prediction is the same whatever the training was done in."""
+    """(N, K) float32 class probabilities of the clips `rows` (N,), averaged over the test draws of
+    each. Always computed in float32, so that they do not depend on the precision of training."""
     net.eval()
-    out = []
-    for start in range(0, len(samples), batch_size):
-        x, draws = clips.testing(samples[start : start + batch_size], sampling)
-        logits = net(x)
-        out.append(
-            torch.softmax(logits, dim=1).view(-1, draws, logits.shape[1]).mean(dim=1).cpu().numpy()
-        )
-    return np.concatenate(out)
+    batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
+    return np.concatenate(
+        [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
+    )

@@ -1,32 +1,34 @@
-"""The first of two training phases, for networks that have one (AS-GCN's link inference)."""
+"""The pretraining phase of networks that have one (AS-GCN's link inference)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from skelact.models.base import Backbone
 from skelact.options import TrainOptions
+from skelact.schemas import PretrainingState
 from skelact.training import distributed
 
 
 class Pretraining:
-    """Adam on what the backbone's `pretraining_loss` trains. `losses` has one entry an epoch."""
+    """Trains what the backbone's `pretraining_loss` depends on, with Adam. `losses` holds the mean
+    loss of each finished epoch."""
 
     def __init__(self, backbone: Backbone, options: TrainOptions) -> None:
         self.backbone, self.options = backbone, options
         self.losses: list[float] = []
-        self.optimiser = torch.optim.Adam(backbone.pretraining_parameters(), lr=options.pretrain_lr)
+        self.optimiser = Adam(backbone.pretraining_parameters(), lr=options.pretrain_lr)
 
     @property
     def is_done(self) -> bool:
+        """Whether all epochs of this phase are finished."""
         return len(self.losses) >= self.options.pretrain_epochs
 
     def epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-        """One pass over (x, labels); the mean loss."""
+        """Train on x (N, M, T, V, C) of every batch (x, labels) once; returns the mean loss."""
         total, count = 0.0, 0
         for x, _ in batches:
             loss = self.backbone.pretraining_loss(x)
@@ -40,11 +42,11 @@ class Pretraining:
         self.losses.append(total / count)
         return self.losses[-1]
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {"losses": self.losses, "optimiser": self.optimiser.state_dict()}
+    def state(self) -> PretrainingState:
+        """What `load` restores."""
+        return PretrainingState(losses=tuple(self.losses), optimiser=self.optimiser.state_dict())
 
-    def load(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
-        self.losses = list(state["losses"])
-        self.optimiser.load_state_dict(state["optimiser"])
+    def load(self, state: PretrainingState) -> None:
+        """Continue from a saved state."""
+        self.losses = list(state.losses)
+        self.optimiser.load_state_dict(state.optimiser)

@@ -1,18 +1,17 @@
-"""What a run is worth: scores of a subset, and the files that say so."""
+"""Scores of a subset, and its predictions as a document."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from skelact.datasets.packed import Packed
-from skelact.errors import InputError
 from skelact.metrics import Scores, score
+from skelact.schemas import PredictedSample, Predictions, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
 from skelact.training.evaluate import probabilities
@@ -20,8 +19,17 @@ from skelact.training.evaluate import probabilities
 Probabilities = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Scores, mean cross entropy and probabilities (N, K) of a network on N clips."""
+
+    scores: Scores
+    loss: float
+    probabilities: Probabilities
+
+
 def majority_class(packed: Packed, train: Indices) -> int:
-    """The commonest class of the training clips."""
+    """The index of the most frequent class of the training clips."""
     return int(np.bincount(packed.labels[train]).argmax())
 
 
@@ -30,43 +38,23 @@ def measure(
     clips: DeviceClips,
     packed: Packed,
     rows: Indices,
+    *,
     sampling: SamplingOptions,
     batch_size: int,
     majority: int,
-) -> tuple[Scores, float, Probabilities]:
-    """Scores, mean log loss and probabilities (N, K) of the clips `rows`."""
-    probs = probabilities(net, clips, rows, sampling, batch_size)
+) -> Measured:
+    """Test a network on the clips `rows` (N,). `majority` is the index of the majority class."""
+    probs = probabilities(net, clips, rows, sampling, batch_size=batch_size)
     labels = packed.labels[rows]
     loss = float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
-    return score(probs, labels, majority), loss, probs
+    return Measured(scores=score(probs, labels, majority), loss=loss, probabilities=probs)
 
 
 def write_predictions(path: Path, packed: Packed, rows: Indices, probs: Probabilities) -> None:
-    """Sample id -> true label and probabilities, as JSON."""
-    content = {
-        packed.ids[i]: {
-            "label": packed.classes[packed.labels[i]],
-            "probabilities": [round(float(v), 6) for v in q],
-        }
-        for i, q in zip(rows, probs, strict=True)
+    """Write the true labels and the probabilities (N, K) of the clips `rows` (N,), rounded to six
+    digits. Raises InputError if the file cannot be written."""
+    samples = {
+        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], row)
+        for i, row in zip(rows, probs, strict=True)
     }
-    write_json(path, content)
-
-
-def read_predictions(path: Path) -> dict[str, dict[str, Any]]:
-    """The inverse of write_predictions. InputError if the file is missing or damaged."""
-    try:
-        content = json.loads(path.read_bytes())
-        return {
-            str(k): {"label": v["label"], "probabilities": v["probabilities"]}
-            for k, v in content.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {error}", "a finished run has it: skelact train, skelact test"
-        ) from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Indented, with a line's end."""
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_json(path, Predictions(samples=samples))

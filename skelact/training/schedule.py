@@ -1,4 +1,4 @@
-"""The optimiser and the learning rate of every iteration."""
+"""The optimiser, the learning rate of every step, the loss, and weight averaging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skelact.options import TrainOptions
 
 
 def optimiser(parameters: Iterable[nn.Parameter], options: TrainOptions) -> torch.optim.Optimizer:
-    """As the options say, at their learning rate for their batch size."""
+    """The optimiser that the options name, with the base learning rate."""
     o, lr = options, base_lr(options)
     if o.optimiser == "sgd":
         return torch.optim.SGD(
@@ -28,29 +28,31 @@ def optimiser(parameters: Iterable[nn.Parameter], options: TrainOptions) -> torc
 
 
 def base_lr(options: TrainOptions) -> float:
-    """The learning rate before warm-up and schedule."""
+    """The learning rate before warm-up and schedule, scaled linearly with the batch size if
+    `base_batch_size` is set (Goyal et al. 2017)."""
     scale = options.batch_size / options.base_batch_size if options.base_batch_size else 1.0
     return options.lr * scale
 
 
-def lr_multiplier(step: int, steps_an_epoch: int, options: TrainOptions) -> float:
-    """What the learning rate is multiplied with at an iteration, counted from 0: linear warm-up,
-    then the schedule."""
-    o, total = options, options.epochs * steps_an_epoch
+def lr_multiplier(step: int, steps_per_epoch: int, options: TrainOptions) -> float:
+    """The factor of the learning rate at a step, counted from 0: linear warm-up, then the
+    schedule."""
+    o, total = options, options.epochs * steps_per_epoch
     if step < o.warmup:
         return (step + 1) / (o.warmup + 1)
     if o.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * (step - o.warmup) / max(1, total - o.warmup)))
-    passed = sum(step // steps_an_epoch >= m for m in o.milestones)
+    passed = sum(step // steps_per_epoch >= m for m in o.milestones)
     return float(o.gamma**passed) if o.schedule == "step" else 1.0
 
 
 def cross_entropy(
     logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
-    """Mean cross entropy against a target of 1 - smoothing for the true class and the rest shared
-    by the others (SGN's definition; PyTorch gives the true class a share of the rest too). Labels
-    are (N,), or (N, K) shares of the classes. `weights` (K,) count clips by their class."""
+    """Mean cross entropy, a scalar, of logits (N, K) and labels (N,) int64 or class proportions
+    (N, K). With label smoothing, the target of the true class is 1 - smoothing and the other
+    classes share the rest (SGN's definition; PyTorch's gives a part of the rest to the true class
+    too). `weights` (K,) weight the clips by their class."""
     classes = logits.shape[1]
     spread = smoothing * classes / (classes - 1) if classes > 1 else 0.0
     each = F.cross_entropy(logits.float(), labels, label_smoothing=spread, reduction="none")
@@ -60,12 +62,13 @@ def cross_entropy(
 
 
 def num_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """How many guesses are the label; of a blended clip, the class with the larger share."""
+    """The number of correct predictions, a scalar int64, for logits (N, K) and labels (N,) or class
+    proportions (N, K), of which the largest counts."""
     true = labels if labels.dim() == 1 else labels.argmax(dim=1)
     return (logits.argmax(dim=1) == true).sum()
 
 
 def averaged(net: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """A copy of the network that follows its weights and statistics slowly."""
-    follow = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-    return torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=follow, use_buffers=True)
+    """A copy of the network whose weights and buffers are exponential moving averages."""
+    update = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=update, use_buffers=True)

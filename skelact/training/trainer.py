@@ -1,396 +1,252 @@
-"""The training loop: one process, resumable to the bit, everything it decides written into the run
-folder.
-
-    runs/<name>/  config.json  split.json  log.jsonl  best.pt  last.pt  result.json
-    predictions.json
-
-Every epoch's random draws come from (seed, epoch) alone, so a killed and resumed run takes the same
-steps as an unbroken one.
-"""
+"""Training by gradient descent: epochs, early stopping, weight averaging, microbatches, and a
+pretraining phase for networks that have one. `make_trainer` chooses the trainer of a network."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from skelact.datasets.packed import Packed, joint_distances
-from skelact.device import autocast, compiled, peak_memory_mb, resolve_device, tune_malloc
-from skelact.errors import CheckpointError, DatasetError
-from skelact.metrics import Scores
-from skelact.models import build, checkpoint, spec
-from skelact.models.base import ActionClassifier
-from skelact.options import AugmentOptions, TrainOptions
-from skelact.schemas import BEST, LAST, LOG, PREDICTIONS, RESULT, VALIDATION
-from skelact.sequence.sampling import Indices, SamplingOptions
-from skelact.sequence.streams import parse
-from skelact.training import closed_form, distributed, schedule
-from skelact.training.augment import mixup
-from skelact.training.batches import DeviceClips
+from skelact.device import autocast, compiled
+from skelact.errors import DatasetError
+from skelact.models import spec
+from skelact.models.checkpoint import state_dict_on_cpu
+from skelact.schemas import (
+    BEST,
+    LAST,
+    LOG,
+    EpochLog,
+    TrainingState,
+    load_tensors,
+    save_log,
+    save_tensors,
+)
+from skelact.training import distributed, schedule
+from skelact.training.base import BaseTrainer
+from skelact.training.closed_form import ClosedFormTrainer
+from skelact.training.epoch import seeded
+from skelact.training.plan import Plan
 from skelact.training.pretrain import Pretraining
-from skelact.training.results import majority_class, measure, write_json, write_predictions
 from skelact.types import Event, ProgressCallback
 
-_FIRST_PHASE = 1_000_000  # its epochs draw from seeds of their own
+_PRETRAINING_EPOCH = 1_000_000  # epoch number of the first pretraining epoch, for its random draws
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a run trains on and how: clips, their subsets ('train', 'val', 'test'), the network, all
-    options, and what the checkpoint must know."""
-
-    packed: Packed
-    subsets: tuple[str, ...]
-    model: str
-    model_kwargs: dict[str, Any]
-    sampling: SamplingOptions
-    augment: AugmentOptions
-    options: TrainOptions
-    about: dict[str, Any]  # recipe, estimator, clip_s, split: carried into the checkpoint
-    initial: Callable[[ActionClassifier], list[nn.Module]] | None = (
-        None  # loads; says what is frozen
-    )
+def make_trainer(plan: Plan, folder: Path, on_progress: ProgressCallback) -> BaseTrainer:
+    """The trainer for the plan's network. Raises ConfigError and DatasetError as BaseTrainer."""
+    kind = ClosedFormTrainer if spec(plan.model).backbone.closed_form else Trainer
+    return kind(plan, folder, on_progress)
 
 
-class Trainer:
-    """One run. `fit` trains (or goes on), `finish` tests the best checkpoint."""
+class Trainer(BaseTrainer):
+    """Gradient descent. log.jsonl gets one line per epoch, and last.pt holds everything that
+    `resume` needs: a run that was killed and resumed has the same weights, bit by bit, as one that
+    was not."""
 
     def __init__(self, plan: Plan, folder: Path, on_progress: ProgressCallback) -> None:
-        self.folder, self.on_progress = folder, on_progress
-        self.device = distributed.local_device(resolve_device(plan.options.device))
-        self.rank, self.processes = distributed.init_distributed(self.device)
-        tune_malloc()
-        self.clips = DeviceClips(plan.packed, self.device)
-        self.channels = plan.packed.keypoints.shape[3] * len(parse(plan.sampling.streams))
-        self.subset_rows = {
-            subset: np.flatnonzero(np.array(plan.subsets) == subset)
-            for subset in ("train", "val", "test")
-        }
-        for subset in ("train", "test"):
-            if not len(self.subset_rows[subset]):
-                raise DatasetError(
-                    f"no clip is left for {subset}ing",
-                    "were people found in the videos? see the table of `skelact extract`",
-                )
-        known: dict[str, Any] = {"dims": self.clips.dims, "seed": plan.options.seed}
-        wanted = spec(plan.model).data_arguments
-        if "distances" in wanted and "distances" not in plan.model_kwargs:
-            known["distances"] = joint_distances(plan.packed, self.subset_rows["train"])
-        known = {k: v for k, v in known.items() if k in wanted}
-        self.plan = replace(plan, model_kwargs=known | plan.model_kwargs)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(plan.options.seed)
-            self.net = self._build().to(self.device)
+        super().__init__(plan, folder, on_progress)
         o = plan.options
-        self.frozen = plan.initial(self.net) if plan.initial is not None else []
-        # copied before batch norm is synchronised: a copy would go on asking the original's
+        # copied before batch norm is synchronised: the synchronised forward is bound to its module
         self.average = schedule.averaged(self.net, o.ema_decay) if o.ema_decay else None
         if self.processes > 1:
             distributed.sync_batch_norm(self.net)
         step = self.net.training_output
-        self.run = compiled(step, self.device) if o.compile else step
-        left_alone: set[int] = set()
+        self.forward = compiled(step, self.device) if o.compile else step
         self.pretraining: Pretraining | None = None
+        pretrained: set[int] = set()
         if self.net.backbone.has_pretraining:
             self.pretraining = Pretraining(self.net.backbone, o)
-            left_alone = {id(p) for p in self.net.backbone.frozen_parameters()}
-        trained = [p for p in self.net.parameters() if id(p) not in left_alone]
-        self.trained = [p for p in trained if p.requires_grad]
-        labels = plan.packed.labels[self.subset_rows["train"]]
-        counts = np.bincount(labels, minlength=len(plan.packed.classes))
-        self.class_weights = (
-            counts.sum() / np.maximum(counts, 1) / (counts > 0).sum()
-        )  # mean 1 over clips
-        self.optimiser = schedule.optimiser(self.trained, o)
-        self.history: list[dict[str, Any]] = []
-        self.steps = max(1, len(self.subset_rows["train"]) * o.repeat // o.batch_size)
-
-    def _build(self) -> ActionClassifier:
-        p = self.plan.packed
-        return build(
-            self.plan.model,
-            len(p.classes),
-            p.skeleton,
-            in_channels=self.channels,
-            persons=p.keypoints.shape[1],
-            **self.plan.model_kwargs,
-        )
-
-    # --- state ---
+            pretrained = {id(p) for p in self.net.backbone.frozen_parameters()}
+        self.parameters = [
+            p for p in self.net.parameters() if p.requires_grad and id(p) not in pretrained
+        ]
+        self.optimiser = schedule.optimiser(self.parameters, o)
 
     @property
     def eval_model(self) -> nn.Module:
-        """The network that is validated, tested and kept: the averaged one where there is one."""
+        """The averaged network, or the trained one without averaging."""
         return self.net if self.average is None else self.average.module
 
-    def _content(self) -> dict[str, Any]:
-        p = self.plan.packed
-        return {
-            "model": self.plan.model,
-            "model_kwargs": self.plan.model_kwargs,
-            "weights": checkpoint.plain_state(self.eval_model),
-            "classes": list(p.classes),
-            "skeleton": p.skeleton.as_dict(),
-            "in_channels": self.channels,
-            "persons": int(p.keypoints.shape[1]),
-            **self.plan.about,
-        }
+    # --- state ---
 
     def resume(self) -> bool:
-        """Take up the run where last.pt left it; False if there is none. CheckpointError if that
-        run was set up differently."""
+        """Continue from last.pt; returns False if there is none."""
         path = self.folder / LAST
         if not path.is_file():
             return False
-        content = checkpoint.read(path)
-        if (
-            content["split"] != self.plan.about["split"]
-            or content["recipe"] != self.plan.about["recipe"]
-        ):
-            raise CheckpointError(
-                f"{self.folder} was trained with other settings or on other clips",
-                "choose another --name, or leave out --resume",
-            )
-        self.net.load_state_dict(content.get("trained", content["weights"]))
+        state = load_tensors(path, TrainingState)
+        self.check_same_run(state.checkpoint)
+        weights = state.checkpoint.weights
+        self.net.load_state_dict(state.trained_weights or weights)
         if self.average is not None:
-            self.average.module.load_state_dict(content["weights"])
-            self.average.n_averaged.fill_(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        if self.pretraining is not None:
-            self.pretraining.load(content["pretraining"])
-        self.history = content["history"]
-        self._write_log()
+            self.average.module.load_state_dict(weights)
+            self.average.n_averaged.fill_(state.averaged_steps)
+        self.optimiser.load_state_dict(state.optimiser)
+        if self.pretraining is not None and state.pretraining is not None:
+            self.pretraining.load(state.pretraining)
+        self.history = state.history
+        self.seconds = sum(row.seconds for row in self.history)
+        if self.rank == 0:
+            save_log(self.folder / LOG, self.history)
         return True
 
-    def _keep(self, content: dict[str, Any]) -> None:
-        """Write last.pt, from which `resume` goes on."""
-        state: dict[str, Any] = {"optimiser": self.optimiser.state_dict(), "history": self.history}
-        if self.average is not None:
-            state["trained"] = checkpoint.plain_state(self.net)
-            state["averaged"] = int(self.average.n_averaged)
-        if self.pretraining is not None:
-            state["pretraining"] = self.pretraining.state()
-        if self.rank == 0:
-            checkpoint.save(self.folder / LAST, content | state)
-
-    def _write_log(self) -> None:
-        (self.folder / LOG).write_text(
-            "".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8"
+    def _save(self, epoch: int, is_best: bool) -> None:
+        """Write log.jsonl and last.pt, and best.pt if this is the best epoch so far."""
+        if self.rank > 0:
+            return
+        current = self.make_checkpoint(epoch)
+        if is_best:
+            save_tensors(self.folder / BEST, current)
+        average = self.average
+        state = TrainingState(
+            checkpoint=current,
+            optimiser=self.optimiser.state_dict(),
+            history=self.history,
+            trained_weights=None if average is None else state_dict_on_cpu(self.net),
+            averaged_steps=0 if average is None else int(average.n_averaged),
+            pretraining=None if self.pretraining is None else self.pretraining.state(),
         )
+        save_tensors(self.folder / LAST, state)
+        save_log(self.folder / LOG, self.history)
 
     # --- training ---
 
     def fit(self) -> None:
-        """Train to the end, to the early stop, or on from where `resume` put us."""
-        o = self.plan.options
-        total = o.epochs * self.steps
-        self.on_progress(
-            Event(
-                "train",
-                "start",
-                len(self.history) * self.steps,
-                total,
-                f"training on {self.device}",
-            )
-        )
+        """Pretrain if the network needs it, then train until the last epoch or the early stop."""
+        o, steps = self.plan.options, self.batches.steps
+        total = o.epochs * steps
+        text = f"training on {self.device}"
+        self.on_progress(Event("train", "start", len(self.history) * steps, total, text))
         self._pretrain(total)
-        while len(self.history) < o.epochs and not self._is_settled():
-            started = time.monotonic()
-            loss, accuracy = self._epoch(len(self.history), total)
-            row = {
-                "epoch": len(self.history) + 1,
-                "lr": self.optimiser.param_groups[0]["lr"],
-                "train_loss": loss,
-                "train_top1": accuracy,
-            }
-            if len(self.subset_rows["val"]):
-                row |= self._validate()
-            row["seconds"] = round(time.monotonic() - started, 2)
-            row["best"] = self._is_best(row)
-            self.history.append(row)
-            content = self._content() | {"epoch": row["epoch"]}
-            if row["best"] and self.rank == 0:
-                checkpoint.save(self.folder / BEST, content)
-            self._keep(content)
-            if self.rank == 0:
-                with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(row) + "\n")
-            self.on_progress(Event("train", "advance", 0, total, _sentence(row)))
-        self.on_progress(
-            Event(
-                "train",
-                "end",
-                text="stopped early: no improvement" if len(self.history) < o.epochs else "",
-            )
-        )
+        while len(self.history) < o.epochs and not self._is_stopped_early():
+            row = self._log_epoch(total)
+            self.history = (*self.history, row)
+            self.seconds += row.seconds
+            self._save(row.epoch, row.best)
+            self.on_progress(Event("train", "advance", 0, total, _describe(row)))
+        text = "stopped early: no improvement" if len(self.history) < o.epochs else ""
+        self.on_progress(Event("train", "end", text=text))
 
     def _pretrain(self, total: int) -> None:
-        """The first phase, where the network has one."""
+        """The pretraining phase, for networks that have one."""
         while self.pretraining is not None and not self.pretraining.is_done:
             self._train_mode()
             epoch = len(self.pretraining.losses)
-            with self._seeded(_FIRST_PHASE + epoch) as rng:
-                loss = self.pretraining.epoch(self._batches(rng))
+            with seeded(self.plan.options.seed, _PRETRAINING_EPOCH + epoch, self.device) as rng:
+                loss = self.pretraining.epoch(self._own_batches(rng))
             if not np.isfinite(loss):
                 raise DatasetError(
-                    "the first phase diverged: its loss is not a number",
-                    "lower its learning rate: --set train.pretrain_lr=1e-4",
+                    "Pretraining diverged: the loss is not a finite number",
+                    "Lower its learning rate: --set train.pretrain_lr=1e-4",
                 )
-            self._keep(self._content() | {"epoch": 0})
-            text = f"first phase {epoch + 1:3d}  loss {loss:.3g}"
+            self._save(epoch=0, is_best=False)
+            text = f"pretraining {epoch + 1:3d}  loss {loss:.3g}"
             self.on_progress(Event("train", "advance", 0, total, text))
 
-    def _train_mode(self) -> ActionClassifier:
+    def _train_mode(self) -> None:
+        """Training mode for all modules except frozen ones, which keep their batch statistics."""
         self.net.train()
         for module in self.frozen:
             module.eval()
-        return self.net
 
-    @contextmanager
-    def _seeded(self, epoch: int) -> Iterator[np.random.Generator]:
-        """Everything random of an epoch from (seed, epoch) alone."""
-        seed = self.plan.options.seed
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed * 1_000_003 + epoch)
-            yield np.random.default_rng([seed, epoch])
+    def _own_batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one epoch, of each the part that this process computes."""
+        part = slice(self.rank, None, self.processes)
+        for x, labels in self.batches.epoch(rng):
+            yield x[part], labels[part]
 
-    def _order(self, rng: np.random.Generator) -> Indices:
-        """The training clips of one epoch: all of them `repeat` times, or, with the balancing
-        sampler, as many draws in which every class is equally likely."""
-        rows, repeat = self.subset_rows["train"], self.plan.options.repeat
-        if self.plan.options.balance == "sampler":
-            chance = self.class_weights[self.plan.packed.labels[rows]]
-            return rng.choice(rows, len(rows) * repeat, p=chance / chance.sum())
-        return np.concatenate([rng.permutation(rows) for _ in range(repeat)])
-
-    def _batches(
-        self, rng: np.random.Generator, shared: bool = True
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The augmented batches of one epoch; of several processes each takes its share."""
-        o, p = self.plan.options, self.plan
-        order = self._order(rng)
-        for step in range(self.steps):
-            batch = order[step * o.batch_size : (step + 1) * o.batch_size]
-            x, labels = self.clips.training(batch, p.sampling, p.augment, rng)
-            if p.augment.mixup_alpha:
-                x, labels = mixup(x, labels, len(p.packed.classes), p.augment.mixup_alpha, rng)
-            mine = slice(self.rank, None, self.processes) if shared else slice(None)
-            yield x[mine], labels[mine]
+    def _log_epoch(self, total: int) -> EpochLog:
+        """Train one epoch and validate."""
+        started = time.monotonic()
+        epoch = len(self.history)
+        loss, accuracy = self._epoch(epoch, total)
+        row = EpochLog(
+            epoch=epoch + 1,
+            lr=self.optimiser.param_groups[0]["lr"],
+            train_loss=loss,
+            train_top1=accuracy,
+        )
+        if len(self.subset_rows["val"]):
+            val = self.measure("val", replace(self.plan.sampling, test_clips=1), self.eval_model)
+            row = msgspec.structs.replace(
+                row,
+                val_loss=val.loss,
+                val_top1=val.scores.top1,
+                val_mean_class=val.scores.mean_class,
+            )
+        best = all(_selection_key(row) > _selection_key(old) for old in self.history)
+        seconds = round(time.monotonic() - started, 2)
+        return msgspec.structs.replace(row, seconds=seconds, best=best)
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
-        o, net, lr = self.plan.options, self._train_mode(), schedule.base_lr(self.plan.options)
-        weights = torch.from_numpy(self.class_weights).float().to(self.device)
-        balance = weights if o.balance == "loss" else None
-        sums = torch.zeros(3, device=self.device)  # of losses, right guesses, clips
-        with self._seeded(epoch) as rng:
-            if self.net.backbone.closed_form:  # by every process alike
-                every = list(self._batches(rng, shared=False))
-                self.on_progress(Event("train", "advance", self.steps, total))
-                return closed_form.solve(net, every, o.ridge_alpha, balance)
-            for step, (x, labels) in enumerate(self._batches(rng), start=epoch * self.steps):
-                for group in self.optimiser.param_groups:
-                    group["lr"] = lr * schedule.lr_multiplier(step, self.steps, o)
-                self.optimiser.zero_grad(set_to_none=True)
-                for part, wanted in zip(
-                    x.chunk(o.microbatches), labels.chunk(o.microbatches), strict=True
-                ):
-                    with autocast(self.device, o.amp, o.compile):
-                        logits, extra = self.run(part)
-                    loss = extra + schedule.cross_entropy(
-                        logits, wanted, o.label_smoothing, balance
-                    )
-                    (loss * (len(part) / len(x))).backward()
-                    sums[0] += loss.detach() * len(part)
-                    sums[1] += schedule.num_correct(logits, wanted)
-                    sums[2] += len(part)
-                distributed.all_reduce_mean(self.trained)
-                nn.utils.clip_grad_norm_(self.trained, o.max_grad_norm)
-                self.optimiser.step()
-                if self.average is not None:
-                    self.average.update_parameters(net)
+        """Train one epoch; mean loss and accuracy over its clips."""
+        o = self.plan.options
+        self._train_mode()
+        weights = None
+        if o.balance == "loss":
+            weights = torch.from_numpy(self.class_weights).float().to(self.device)
+        sums = torch.zeros(3, device=self.device)  # loss, correct predictions, clips
+        with seeded(o.seed, epoch, self.device) as rng:
+            first = epoch * self.batches.steps
+            for step, (x, labels) in enumerate(self._own_batches(rng), start=first):
+                self._step(step, x, labels, weights, sums)
                 self.on_progress(Event("train", "advance", 1, total))
-        loss_sum, right_sum, seen = distributed.all_reduce_sum(sums).tolist()
-        mean = loss_sum / seen
-        if not np.isfinite(mean):
+        loss_sum, correct, clips = distributed.all_reduce_sum(sums).tolist()
+        if not np.isfinite(loss_sum / clips):
             raise DatasetError(
-                "training diverged: the loss is not a number",
-                "lower the learning rate: --set train.lr=0.02",
+                "Training diverged: the loss is not a finite number",
+                "Lower the learning rate: --set train.lr=0.02",
             )
-        return mean, right_sum / seen
+        return loss_sum / clips, correct / clips
 
-    def _measure(
-        self, subset: str, sampling: SamplingOptions
-    ) -> tuple[Scores, float, npt.NDArray[np.float32]]:
-        p, size = self.plan.packed, self.plan.options.batch_size
-        majority = majority_class(p, self.subset_rows["train"])
-        return measure(
-            self.eval_model, self.clips, p, self.subset_rows[subset], sampling, size, majority
-        )
+    def _step(
+        self, step: int, x: Tensor, labels: Tensor, weights: Tensor | None, sums: Tensor
+    ) -> None:
+        """One step of the optimiser on x (N, M, T, V, C) and labels (N,) or (N, K), in
+        microbatches. Adds loss, correct predictions and clips to `sums` (3,)."""
+        o = self.plan.options
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.base_lr(o) * schedule.lr_multiplier(step, self.batches.steps, o)
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = zip(x.chunk(o.microbatches), labels.chunk(o.microbatches), strict=True)
+        for part, target in parts:
+            with autocast(self.device, o.amp, o.compile):
+                logits, extra = self.forward(part)
+            loss = extra + schedule.cross_entropy(logits, target, o.label_smoothing, weights)
+            (loss * (len(part) / len(x))).backward()
+            sums[0] += loss.detach() * len(part)
+            sums[1] += schedule.num_correct(logits, target)
+            sums[2] += len(part)
+        distributed.all_reduce_mean(self.parameters)
+        nn.utils.clip_grad_norm_(self.parameters, o.max_grad_norm)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.net)
 
-    def _validate(self) -> dict[str, float]:
-        scores, loss, _ = self._measure("val", replace(self.plan.sampling, test_clips=1))
-        return {"val_loss": loss, "val_top1": scores.top1, "val_mean_class": scores.mean_class}
-
-    @staticmethod
-    def _selection_key(row: dict[str, Any]) -> tuple[float, float]:
-        return (
-            (row["val_mean_class"], -row["val_loss"])
-            if "val_loss" in row
-            else (float(row["epoch"]), 0.0)
-        )
-
-    def _is_best(self, row: dict[str, Any]) -> bool:
-        return all(self._selection_key(row) > self._selection_key(old) for old in self.history)
-
-    def _is_settled(self) -> bool:
+    def _is_stopped_early(self) -> bool:
         patience = self.plan.options.patience
-        since = next((i for i, row in enumerate(reversed(self.history)) if row["best"]), 0)
-        return bool(patience) and bool(len(self.subset_rows["val"])) and since >= patience
-
-    # --- the end ---
-
-    def finish(self) -> Scores:
-        """Test the best checkpoint, write result.json and the predictions of the test and the
-        validation subset, put the scores into the checkpoint. Of several processes the first does
-        it, the others only measure."""
-        distributed.barrier()
-        content = checkpoint.read(self.folder / BEST)
-        self.net.load_state_dict(content["weights"])
-        self.average = None
-        p, sampling = self.plan.packed, self.plan.sampling
-        scores, _, probs = self._measure("test", sampling)
-        if self.rank > 0:
-            return scores
-        write_predictions(self.folder / PREDICTIONS, p, self.subset_rows["test"], probs)
-        if len(self.subset_rows["val"]):
-            held_out = self._measure("val", sampling)[2]
-            write_predictions(self.folder / VALIDATION, p, self.subset_rows["val"], held_out)
-        kept = {k: v for k, v in scores.as_dict().items() if k != "confusion"}
-        checkpoint.save(self.folder / BEST, content | {"metrics": kept})
-        result = scores.as_dict() | {
-            "classes": list(p.classes),
-            "clips": {subset: len(rows) for subset, rows in self.subset_rows.items()},
-            "best_epoch": content["epoch"],
-            "epochs": len(self.history),
-            "seconds": round(sum(row["seconds"] for row in self.history), 1),
-            "memory_mb": peak_memory_mb(self.device),
-            "device": str(self.device),
-        }
-        write_json(self.folder / RESULT, result)
-        return scores
+        if not patience or not len(self.subset_rows["val"]):
+            return False
+        since_best = next((i for i, row in enumerate(reversed(self.history)) if row.best), 0)
+        return since_best >= patience
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    text = f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  train {row['train_top1']:.1%}"
-    if "val_top1" in row:
-        text += f"  val {row['val_top1']:.1%} (loss {row['val_loss']:.3f})"
-    return text + ("  best" if row["best"] else "")
+def _selection_key(row: EpochLog) -> tuple[float, float]:
+    """Larger is better: validation accuracy, then validation loss; the latest epoch without a
+    validation subset."""
+    if row.val_mean_class is None or row.val_loss is None:
+        return float(row.epoch), 0.0
+    return row.val_mean_class, -row.val_loss
+
+
+def _describe(row: EpochLog) -> str:
+    text = f"epoch {row.epoch:3d}  loss {row.train_loss:.3f}  train {row.train_top1:.1%}"
+    if row.val_top1 is not None:
+        text += f"  val {row.val_top1:.1%} (loss {row.val_loss:.3f})"
+    return text + ("  best" if row.best else "")

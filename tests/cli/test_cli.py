@@ -69,7 +69,7 @@ def test_extract_lines_and_recoding(clip: Path, tmp_path: Path) -> None:
     (file,) = (tmp_path / "o" / "clip").iterdir()
     assert file.name == "frames.jsonl" and len(file.read_text().splitlines()) == 20
     entry = Path(json.loads(done.stdout)["videos"][0]["poses"])
-    assert json.loads((entry / "manifest.json").read_text())["height"] == 192
+    assert json.loads((entry / "manifest.json").read_text())["manifest"]["height"] == 192
 
 
 def test_either_json_form_comes_out_of_the_cache(clip: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_train_writes_a_run(trained: Path) -> None:
         "confusion.png",
     }
     result = json.loads((trained / "result.json").read_text())
-    assert result["top1"] >= 0.5 and result["clips"]["test"] == 4
+    assert result["scores"]["top1"] >= 0.5 and result["clips"]["test"] == 4
     split = json.loads((trained / "split.json").read_text())["videos"]
     assert not set(split["train"]) & set(split["test"])
 

@@ -38,7 +38,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, ob
 def test_several_streams_give_several_runs(runs: Path) -> None:
     for stream in ("joint", "bone"):
         settings = json.loads((runs / f"a_{stream}" / "config.json").read_text())
-        assert settings["sampling"]["streams"] == stream
+        assert settings["recipe"]["sampling"]["streams"] == stream
         page = (runs / f"a_{stream}" / "report.html").read_text()
         assert "http" not in page and "data:image/png" in page and "precision" in page
 
@@ -49,7 +49,7 @@ def test_test_measures_again_and_refuses_what_was_trained_on(
     options = ("--data", shipped("sample_videos"), "--cache-dir", runs / "cache")
     found = told(capsys, "test", runs / "a_joint", "--clips", 2, "--length", 3, *options)
     assert found["split"] == "xseq" and isinstance(found["samples"], int)
-    before = json.loads((runs / "a_joint" / "result.json").read_text())["samples"]
+    before = json.loads((runs / "a_joint" / "result.json").read_text())["scores"]["samples"]
     assert found["samples"] > before  # shorter clips are more
     assert (runs / "a_joint" / "test_predictions.json").is_file()
     arguments = ["test", runs / "a_joint", "--split", "xview", *options]
@@ -117,9 +117,11 @@ def test_models_table(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
     found = told(capsys, "models", "--runs", runs, "--skeleton", "ntu-25")
     networks = found["networks"]
     assert isinstance(networks, list)
-    row = {n["name"]: n for n in networks}["stgcn"]
+    rows = {n["name"]: n for n in networks}
+    row = rows["stgcn"]
     assert (row["parameters"], row["gmacs"]) == (3_098_832, 5.713)
-    assert row["checkpoint"].endswith("best.pt") and "PYSKL" in row["source"]
+    assert rows["stgcn_small"]["checkpoint"].endswith("best.pt") and row["checkpoint"] is None
+    assert "PYSKL" in row["source"]
 
 
 def test_a_sweep_over_lists() -> None:

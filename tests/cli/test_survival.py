@@ -17,16 +17,16 @@ import pytest
 import torch
 
 from skelact.cache import Cache
-from skelact.datasets import packed
+from skelact.datasets.packed import Sample
 from skelact.options import AugmentOptions
-from skelact.sequence.normalise import NormaliseOptions, network_input
+from skelact.sequence.normalise import NormaliseOptions, normalise
 from skelact.sequence.sampling import SamplingOptions
-from skelact.stages.sequences import load_sequences
+from skelact.stages.sequences import SEQUENCES, load_sequences
 from skelact.training.batches import DeviceClips
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
-from tests.helpers import SMALL_RUN, encode, pattern
+from tests.helpers import SMALL_RUN, encode, pack_samples, pattern
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -260,7 +260,7 @@ def test_two_extracts_at_once_on_one_cache(tmp_path: Path) -> None:
 
 def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path: Path) -> None:
     """Resumed after kill -9, the run ends with the weights of an unbroken one."""
-    from skelact.models import checkpoint
+    from skelact.models.checkpoint import load_checkpoint
 
     arguments = (
         "train",
@@ -285,9 +285,7 @@ def test_kill_in_the_middle_of_train(mini_mads: Path, cache_dir: Path, tmp_path:
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [r["epoch"] for r in rows] == [1, 2, 3, 4]
-    a, b = (
-        checkpoint.read(tmp_path / "runs" / n / "last.pt")["weights"] for n in ("whole", "broken")
-    )
+    a, b = (load_checkpoint(tmp_path / "runs" / n / "last.pt").weights for n in ("whole", "broken"))
     assert all((a[k] == b[k]).all() for k in a)
 
 
@@ -340,19 +338,18 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)["videos"]
     assert told["frames_with_people"] < told["frames"] == 40
-    found = Cache(cache_dir).require("sequences", Path(told["sequences"]).name)
-    ((_, sequence),) = load_sequences(found)
+    entry = Cache(cache_dir).find(SEQUENCES, Path(told["sequences"]).name)
+    assert entry is not None
+    ((_, sequence),) = load_sequences(entry)
     unseen = np.isnan(sequence.xy[0]).all(axis=(1, 2))
     assert unseen[14:26].all() and not unseen.all()
 
     for dims in (2, 3):
-        values = network_input(sequence, NormaliseOptions(dims=dims))
+        values = normalise(sequence, NormaliseOptions(dims=dims))
         assert np.isnan(values[0, unseen, :, :2]).all()
-        clip = packed.Sample("gap", "kata", 0, values, sequence.fps)
-        with Cache(tmp_path / "cache").write(packed.STAGE, f"gap{dims}", {}) as folder:
-            packed.write(folder, [clip], ("kata",), sequence.skeleton, 1, {"dims": dims})
-        entry = Cache(tmp_path / "cache").require(packed.STAGE, f"gap{dims}")
-        clips = DeviceClips(packed.open_packed(entry), torch.device("cpu"))
+        clip = Sample(id="gap", label="kata", item=0, values=values, fps=sequence.fps)
+        data = pack_samples(tmp_path / str(dims), [clip], ("kata",), sequence.skeleton, dims=dims)
+        clips = DeviceClips(data, torch.device("cpu"))
         one, sampling, rng = np.array([0]), SamplingOptions(length=40), np.random.default_rng(0)
         trained, _ = clips.training(one, sampling, AugmentOptions(), rng)
         tested, _ = clips.testing(one, sampling)

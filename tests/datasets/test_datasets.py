@@ -12,6 +12,7 @@ from skelact.datasets.base import Item
 from skelact.datasets.registry import find
 from skelact.errors import CacheError, ConfigError, DatasetError, LeakingSplit, MissingDataset
 from skelact.skeletons import SKELETONS
+from tests.helpers import pack_samples
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -147,18 +148,22 @@ def test_packed_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     samples = [
         packed.Sample(
-            f"s{i}", "ab"[i % 2], i, rng.normal(size=(m, 5 + i, 17, 3)).astype(np.float32), 10.0
+            id=f"s{i}",
+            label="ab"[i % 2],
+            item=i,
+            values=rng.normal(size=(m, 5 + i, 17, 3)).astype(np.float32),
+            fps=10.0,
+            is_mirrored=i == 2,
         )
         for i, m in enumerate((1, 2, 3))
     ]
-    cache = Cache(tmp_path)
-    with cache.write("packed", "k", {}) as folder:
-        assert packed.write(folder, samples, ("a", "b"), SKELETONS["coco-17"], 2, {"dims": 2}) == 3
-    entry = cache.find("packed", "k")
-    assert entry is not None
-    data = packed.open_packed(entry)
+    data = pack_samples(tmp_path, samples, ("a", "b"), persons=2)
+    entry = Cache(tmp_path).find(packed.PACKED, "samples")
+    assert entry is not None and entry.manifest.samples == 3
     assert isinstance(data.keypoints, np.memmap) and data.lengths.tolist() == [5, 6, 7]
     assert data.labels.tolist() == [0, 1, 0] and data.ids == ("s0", "s1", "s2")
+    assert data.is_mirrored.tolist() == [False, False, True] and data.fps.tolist() == [10.0] * 3
+    assert (data.dataset, data.dims, data.minmax, data.y_up) == ("samples", 2, False, False)
     first = data.keypoints[: data.offsets[1]]
     np.testing.assert_array_equal(first[:, 0], samples[0].values[0])
     assert np.isnan(first[:, 1]).all()  # a second person who is not there

@@ -15,7 +15,7 @@ from skelact.config import shipped
 from skelact.datasets import check, folder, jhmdb, mads_truth, registry, splits
 from skelact.errors import ConfigError, InputError, LeakingSplit, MissingDataset
 from skelact.recipe import Recipe
-from skelact.sequence.normalise import network_input
+from skelact.sequence.normalise import normalise
 from tests.conftest import SHARED, need, run, sample, short_clip
 
 
@@ -187,5 +187,5 @@ def test_datasets_are_listed() -> None:
 def test_3d_only_sequences_say_so() -> None:
     found = mads_truth.find(shipped("sample_videos"), projected=False)
     assert found.read is not None
-    with pytest.raises(ConfigError, match="3-D and have no place"):
-        network_input(found.read(found.items[0]), Recipe().normalise)
+    with pytest.raises(ConfigError, match="3-D and have no image"):
+        normalise(found.read(found.items[0]), Recipe().normalise)

@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skelact.inference.calibration import apply_temperature, fit_temperature, point, threshold_for
+from skelact.inference.calibration import (
+    apply_temperature,
+    evaluate_threshold,
+    fit_temperature,
+    threshold_for,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -46,6 +51,6 @@ def test_the_threshold_lets_so_much_background_through(target_fpr: float, count:
 def test_a_point_of_the_curve() -> None:
     probs = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.55, 0.45]], np.float32)
     labels = np.array([0, 1, 1, 0])
-    found = point(0.58, probs, labels, probs[:2])
+    found = evaluate_threshold(0.58, probs, labels, probs[:2])
     assert (found.coverage, found.accuracy, found.negatives) == (0.75, pytest.approx(2 / 3), 1.0)
-    assert point(0.99, probs, labels, probs).accuracy is None
+    assert evaluate_threshold(0.99, probs, labels, probs).accuracy is None

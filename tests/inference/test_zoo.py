@@ -10,8 +10,9 @@ import pytest
 
 from skelact.errors import CheckpointError
 from skelact.inference import zoo
-from skelact.models import checkpoint
+from skelact.models.checkpoint import build_network, load_model
 from skelact.options import DEFAULT
+from skelact.schemas import Ensemble
 from skelact.types import UNKNOWN
 from skelact.video.ffmpeg import ffmpeg
 from skelact.video.probe import probe
@@ -19,18 +20,17 @@ from tests.conftest import run, sample
 
 
 def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
-    found = zoo.recognisers()
+    found = zoo.shipped_models()
     assert DEFAULT in [r.name for r in found]
     assert sum(r.path.stat().st_size for r in found) < 8e6
     for recogniser in found:
-        content = checkpoint.read(recogniser.path)
-        for member in (content, *content.get("members", [])):
-            assert checkpoint.network(member) is not None
-        assert 0 < content["calibration"]["unknown_threshold"] < 1
+        model = load_model(recogniser.path)
+        assert isinstance(model, Ensemble)
+        for member in model.members:
+            assert build_network(member.checkpoint) is not None
+        assert model.calibration is not None and 0 < model.calibration.unknown_threshold < 1
         card = recogniser.card.read_text(encoding="utf-8")
-        assert recogniser.title and all(
-            name.replace("_", " ") in card for name in content["classes"]
-        )
+        assert recogniser.title and all(name.replace("_", " ") in card for name in model.classes)
         for part in ("## Data", "## Numbers", "## Where it fails"):
             assert part in card
 
@@ -39,7 +39,7 @@ def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
     done = run("predict", clip, "--cache-dir", cache_dir, "--json")
     assert done.returncode == 0, done.stderr
     assert "the recogniser that came with skelact" in done.stderr
-    known = checkpoint.read(zoo.find(DEFAULT))["classes"]
+    known = load_model(zoo.find(DEFAULT)).classes
     for prediction in json.loads(done.stdout)["predictions"]:
         assert prediction["label"] in (*known, UNKNOWN)
         for segment in prediction["segments"]:
@@ -54,7 +54,7 @@ def test_models_lists_it() -> None:
 
 
 def test_finding_a_model(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no recogniser"):
+    with pytest.raises(CheckpointError, match="not a run folder"):
         zoo.find("nobody")
     with pytest.raises(CheckpointError, match="no trained run"):
         zoo.find("latest")

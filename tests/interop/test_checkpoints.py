@@ -85,8 +85,8 @@ def test_what_fits_nothing_is_told(tmp_path: Path) -> None:
 
 def test_labels(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("one\ntwo\n\n")
-    assert class_names(tmp_path / "labels.txt", 2) == ["one", "two"]
-    assert class_names(None, 2) == ["class 0", "class 1"]
+    assert class_names(tmp_path / "labels.txt", 2) == ("one", "two")
+    assert class_names(None, 2) == ("class 0", "class 1")
     with pytest.raises(InputError, match="2 classes, the checkpoint has 3"):
         class_names(tmp_path / "labels.txt", 3)
     with pytest.raises(InputError, match="cannot be read"):

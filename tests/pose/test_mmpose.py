@@ -25,7 +25,6 @@ from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
 
 pytest.importorskip("mmpose", reason="the mmpose back end is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore")
 
 NETWORKS = ("rtmo-s", "rtmpose-t", "rtmdet-nano")
 

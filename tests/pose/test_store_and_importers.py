@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from skelact.cache import Cache
+from skelact.cache import Cache, CacheEntry
 from skelact.errors import CacheError, InputError, PathMissing
 from skelact.pose import importers
 from skelact.pose.store import frame_json, parse_frame, read_poses, write_poses
 from skelact.pose.track import TrackOptions
+from skelact.schemas import PosesManifest
 from skelact.skeletons import SKELETONS
+from skelact.stages.extraction import POSES
 from skelact.types import PersonPose
 from tests.conftest import SHARED, need, walking
 
@@ -37,14 +40,36 @@ def same(a: PersonPose, b: PersonPose) -> None:
     assert a.person_id == b.person_id
 
 
+def stored(root: Path, write: Callable[[Path], object]) -> CacheEntry[PosesManifest]:
+    """A cache entry with the files that `write` makes."""
+    manifest = PosesManifest(
+        source="video.mp4",
+        content="0a",
+        estimator="blazepose",
+        weights="0b",
+        skeleton=SKELETONS["coco-17"],
+        width=640,
+        height=480,
+        fps=10.0,
+        pose={},
+        track={},
+        frames=5,
+        frames_with_people=4,
+        people_found=4,
+        persons=1,
+    )
+
+    def fill(folder: Path) -> PosesManifest:
+        write(folder)
+        return manifest
+
+    return Cache(root).write(POSES, "k", fill)
+
+
 @pytest.mark.parametrize("form", ["frames", "lines"])
 def test_written_and_read(tmp_path: Path, form: str) -> None:
-    cache, frames = Cache(tmp_path), people()
-    manifest = {"skeleton": SKELETONS["coco-17"].as_dict()}
-    with cache.write("poses", "k", manifest) as folder:
-        assert write_poses(folder, frames, form) == 5  # type: ignore[arg-type]
-    entry = cache.find("poses", "k")
-    assert entry is not None
+    frames = people()
+    entry = stored(tmp_path, lambda folder: write_poses(folder, frames, form))  # type: ignore[arg-type]
     again = read_poses(entry)
     assert [len(p) for p in again] == [1, 1, 0, 1, 1]
     same(frames[4][0], again[4][0])
@@ -68,11 +93,7 @@ def test_other_json_is_refused(text: str) -> None:
 
 
 def test_stored_nonsense_is_a_cache_error(tmp_path: Path) -> None:
-    cache = Cache(tmp_path)
-    with cache.write("poses", "k", {"skeleton": SKELETONS["coco-17"].as_dict()}) as folder:
-        (folder / "000000.json").write_text("nonsense")
-    entry = cache.find("poses", "k")
-    assert entry is not None
+    entry = stored(tmp_path, lambda folder: (folder / "000000.json").write_text("nonsense"))
     with pytest.raises(CacheError):
         read_poses(entry)
 

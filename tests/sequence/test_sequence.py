@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 
 from skelact.errors import ConfigError
-from skelact.sequence.clean import SequenceOptions, choose_persons, clean, drop_unsure, fill_gaps
-from skelact.sequence.normalise import NormaliseOptions, by_body, by_image, network_input
+from skelact.sequence.clean import (
+    SequenceOptions,
+    choose_persons,
+    clean,
+    drop_low_scores,
+    fill_gaps,
+)
+from skelact.sequence.normalise import NormaliseOptions, by_body, by_image, normalise
 from skelact.sequence.sampling import (
     SamplingOptions,
     testing_indices,
     training_indices,
     uniform_test,
-    windows,
 )
 from skelact.sequence.stack import stack_frames, to_skeleton
 from skelact.skeletons import SKELETONS
@@ -46,14 +51,14 @@ def test_persons_are_ranked_by_score_size_and_time() -> None:
     base = np.random.default_rng(0).uniform(0, 100, (1, 10, 17, 2))
     small, brief = base * 0.3, np.where(np.arange(10)[None, :, None, None] < 3, base, NAN)
     s = sequence_of(np.concatenate([small, brief, base]))
-    assert choose_persons(s, "1").ids == (2,)
-    assert choose_persons(s, "2").ids == (2, 0) or choose_persons(s, "2").ids == (2, 1)
+    assert choose_persons(s, 1).ids == (2,)
+    assert choose_persons(s, 2).ids == (2, 0) or choose_persons(s, 2).ids == (2, 1)
     assert len(choose_persons(s, None).ids) == 3
     unsure = sequence_of(
         np.concatenate([base, base]),
         np.concatenate([np.full((1, 10, 17), 0.2), np.full((1, 10, 17), 0.9)]),
     )
-    assert choose_persons(unsure, "1").ids == (1,)
+    assert choose_persons(unsure, 1).ids == (1,)
 
 
 def test_gaps_are_bridged_up_to_the_limit_and_no_further() -> None:
@@ -77,7 +82,7 @@ def test_one_joint_may_be_missing_alone() -> None:
 
 def test_unsure_joints_become_missing() -> None:
     s = sequence_of(np.ones((1, 2, 17, 2)), np.tile(np.linspace(0, 1, 17), (1, 2, 1)))
-    out = drop_unsure(s, 0.5)
+    out = drop_low_scores(s, 0.5)
     assert np.isnan(out.xy[0, 0, :8]).all() and not np.isnan(out.xy[0, 0, 8:]).any()
     assert (out.score[0, 0, :8] == 0).all()
 
@@ -122,11 +127,11 @@ def test_image_normalisation() -> None:
     np.testing.assert_allclose(by_image(corners, 640, 480)[0, 0], [[-1, -1], [1, 1], [0, 0]])
 
 
-def test_network_input_channels() -> None:
+def test_channels_of_normalised_poses() -> None:
     s = sequence_of(np.random.default_rng(0).uniform(0, 9, (1, 4, 17, 2)))
-    assert network_input(s, NormaliseOptions()).shape == (1, 4, 17, 3)
+    assert normalise(s, NormaliseOptions()).shape == (1, 4, 17, 3)
     with pytest.raises(ConfigError, match="no 3-D"):
-        network_input(s, NormaliseOptions(dims=3))
+        normalise(s, NormaliseOptions(dims=3))
 
 
 def test_conversion_of_a_sequence() -> None:
@@ -198,19 +203,6 @@ def test_image_normalisation_equals_the_reference() -> None:
     expected = content["pyskl/PreNormalize2D/keypoint(with score, thr .01)"]
     ours = by_image(keypoints, 1920, 1080)
     np.testing.assert_allclose(ours[score > 0.01], expected[..., :2][score > 0.01], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("frames", "length", "step", "expected"),
-    [
-        (5, 10, 5, [(0, 5)]),
-        (10, 10, 5, [(0, 10)]),
-        (22, 10, 5, [(0, 10), (5, 15), (10, 20), (12, 22)]),
-        (20, 10, 10, [(0, 10), (10, 20)]),
-    ],
-)
-def test_windows(frames: int, length: int, step: int, expected: list[tuple[int, int]]) -> None:
-    assert windows(frames, length, step) == expected
 
 
 def test_random_frames_keep_their_order() -> None:

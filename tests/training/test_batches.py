@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from skelact.options import AugmentOptions
+from skelact.sequence.input import flip_input, interpolate_frames, minmax_scale
 from skelact.sequence.sampling import SamplingOptions
 from skelact.training.augment import AugmentParams, mixup
-from skelact.training.batches import DeviceClips, interpolate_frames, minmax_scale
+from skelact.training.batches import DeviceClips
 from skelact.training.schedule import cross_entropy, num_correct
 from skelact.training.trainer import Trainer
 from tests.helpers import COCO, plan, waves
@@ -22,7 +23,7 @@ def test_gather_and_masks(tmp_path: Path) -> None:
     data = waves(tmp_path)
     clips = DeviceClips(data, torch.device("cpu"))
     frames = np.array([[0, 3, -1], [19, 0, 0]])
-    x = clips.gather(np.array([0, 5]), frames)
+    x = clips.arrays.gather(np.array([0, 5]), frames)
     assert x.shape == (2, 1, 3, 17, 3)
     np.testing.assert_array_equal(x[0, 0, 0], data.keypoints[0, 0])
     np.testing.assert_array_equal(x[1, 0, 0], data.keypoints[data.offsets[5] + 19, 0])
@@ -66,6 +67,19 @@ def test_augmentation_does_what_it_says() -> None:
     assert torch.isnan(augmented(missing, AugmentOptions(), mirror, 2, rng)).sum() == 2
 
 
+def test_flipping_twice_changes_nothing() -> None:
+    x = torch.randn(3, 2, 5, 17, 3)
+    x[0, 0, 2, 3] = torch.nan
+    mirror, rng = torch.from_numpy(COCO.flip_index), np.random.default_rng(0)
+    flip = AugmentParams.draw(
+        AugmentOptions(flip=1, rotate_rad=0, scale=0, noise=0), len(x), 17, 2, rng
+    )
+    once = flip.apply(x, mirror, 2)
+    assert not torch.equal(once.nan_to_num(), x.nan_to_num())
+    torch.testing.assert_close(flip.apply(once, mirror, 2), x, equal_nan=True, rtol=0, atol=0)
+    torch.testing.assert_close(once, flip_input(x, mirror, 1), equal_nan=True, rtol=0, atol=0)
+
+
 def test_a_dropped_joint_is_missing_for_the_whole_clip() -> None:
     options = AugmentOptions(flip=0, rotate_rad=0, scale=0, noise=0, drop_joint=0.5)
     x = augmented(
@@ -86,7 +100,7 @@ def test_streams_of_a_batch_are_those_of_the_whole_clip(tmp_path: Path) -> None:
     clips = DeviceClips(data, torch.device("cpu"))
     clip = data.keypoints[: data.offsets[1]]
     frames = np.array([[0, 2, len(clip) - 1]])
-    shown = clips.build_input(np.array([0]), frames, ("joint", "joint-motion"))[0, 0].numpy()
+    shown = clips.arrays.build_input(np.array([0]), frames, ("joint", "joint-motion"))[0, 0].numpy()
     zeros = np.nan_to_num
     np.testing.assert_allclose(shown[:, :, :3], zeros(clip[frames[0], 0]), atol=1e-6)
     np.testing.assert_allclose(shown[0, :, 3:5], zeros(clip[1] - clip[0])[0, :, :2], atol=1e-6)
@@ -156,8 +170,7 @@ def test_fitting_stretches_every_axis_of_every_clip() -> None:
 
 
 def test_fitted_batches(tmp_path: Path) -> None:
-    data = waves(tmp_path)
-    data.meta["minmax"] = True
+    data = replace(waves(tmp_path), minmax=True)
     clips = DeviceClips(data, torch.device("cpu"))
     rng = np.random.default_rng(0)
     options = SamplingOptions(length=16, method="random", streams="joint+joint-motion")
@@ -253,5 +266,5 @@ def test_training_with_mixup_is_the_same_again(tmp_path: Path) -> None:
         trainer = Trainer(settings, tmp_path / name, lambda event: None)
         trainer.fit()
         runs.append(trainer.net.state_dict())
-        assert trainer.history[-1]["train_loss"] > 0
+        assert trainer.history[-1].train_loss > 0
     assert all(torch.equal(a, b) for a, b in zip(*(r.values() for r in runs), strict=True))

@@ -1,4 +1,4 @@
-"""Every shipped recipe: built at full size and stepped once on made-up clips of its shape."""
+"""Every shipped recipe trains for one step at full size, on synthetic clips of its shape."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import numpy as np
 import pytest
 
 from skelact import config
-from skelact.cache import Cache
-from skelact.datasets import packed
-from skelact.recipe import Recipe
-from skelact.sequence.normalise import network_input
+from skelact.datasets.packed import Sample
+from skelact.models import SPECS
+from skelact.recipe import Recipe, compose
+from skelact.schemas import EstimatorInfo
+from skelact.sequence.input import clip_values
 from skelact.skeletons import load_skeleton
-from skelact.training.trainer import Plan, Trainer
-from skelact.types import PoseSequence
+from skelact.training.plan import Plan
+from skelact.training.trainer import make_trainer
+from skelact.types import PoseSequence, no_progress
+from tests.helpers import pack_samples
 
 
-def made_up(recipe: Recipe, rng: np.random.Generator, frames: int) -> PoseSequence:
-    """Two people (or one) walking about, some joints missing."""
+def synthetic_sequence(recipe: Recipe, rng: np.random.Generator, frames: int) -> PoseSequence:
+    """A sequence of one or two persons that walk randomly, with some joints missing."""
     skeleton = load_skeleton(recipe.dataset.skeleton)
-    people = 2 if recipe.sequence.persons == "2" else 1
+    people = 2 if recipe.sequence.persons == 2 else 1
     shape = (people, frames, len(skeleton.joints))
     body = rng.normal(size=(people, 1, shape[2], 3))
     xyz = (body + 0.1 * rng.normal(size=(*shape, 3)).cumsum(axis=1)).astype(np.float32)
@@ -42,25 +45,28 @@ def made_up(recipe: Recipe, rng: np.random.Generator, frames: int) -> PoseSequen
     )
 
 
-@pytest.mark.parametrize("name", config.recipes())
-def test_one_step(name: str, tmp_path: Path) -> None:
-    recipe = Recipe.from_dict(config.load(name))
+SMALL = [name for name, spec in SPECS.items() if spec.small]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [*((None, name) for name in config.recipes()), *((model, None) for model in SMALL)],
+)
+def test_one_step(model: str | None, name: str | None, tmp_path: Path) -> None:
+    recipe = compose("mads", model, name, {})
     rng = np.random.default_rng(0)
     samples = []
     for n in range(4):
-        values = network_input(made_up(recipe, rng, 40), recipe.normalise)
-        samples.append(packed.Sample(f"clip{n}", "ab"[n % 2], n, values, 30.0))
+        sequence = synthetic_sequence(recipe, rng, 40)
+        values = clip_values(sequence, sequence.skeleton, recipe.normalise)
+        samples.append(Sample(id=f"clip{n}", label="ab"[n % 2], item=n, values=values, fps=30.0))
     skeleton, persons = load_skeleton(recipe.dataset.skeleton), len(samples[0].values)
-    cache = Cache(tmp_path)
-    with cache.write("packed", "made-up", {}) as folder:
-        meta = {"dims": recipe.normalise.dims}
-        packed.write(folder, samples, ("a", "b"), skeleton, persons, meta)
-    data = packed.open_packed(cache.require("packed", "made-up"))
+    dims = recipe.normalise.dims
+    data = pack_samples(tmp_path, samples, ("a", "b"), skeleton, persons, dims)
     few = dict(epochs=1, repeat=1, batch_size=2, pretrain_epochs=1, device="cpu", warmup=0)
     options = dataclasses.replace(recipe.train, **few)
     sampling = dataclasses.replace(recipe.sampling, test_clips=1)
     kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
-    about = {"recipe": {}, "estimator": {}, "clip_s": 0.0, "split": "", "dataset": ""}
     plan = Plan(
         packed=data,
         subsets=("train", "train", "test", "test"),
@@ -69,10 +75,14 @@ def test_one_step(name: str, tmp_path: Path) -> None:
         sampling=sampling,
         augment=recipe.augment,
         options=options,
-        about=about,
+        recipe={},
+        estimator=EstimatorInfo(name="synthetic"),
+        clip_s=0.0,
+        split="",
+        dataset="",
     )
     (tmp_path / "run").mkdir()
-    trainer = Trainer(plan, tmp_path / "run", lambda event: None)
+    trainer = make_trainer(plan, tmp_path / "run", no_progress)
     before = {k: v.clone() for k, v in trainer.net.named_parameters()}
     trainer.fit()
     assert trainer.finish().samples == 2

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -14,11 +13,14 @@ from skelact.datasets import packed
 from skelact.device import compiled
 from skelact.errors import CheckpointError, ConfigError, DatasetError
 from skelact.metrics import score
-from skelact.models import checkpoint
+from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.options import OPTIMISERS, PredictOptions, TrainOptions
+from skelact.schemas import EpochLog, Predictions, RunResult, TrainingState, load_json, load_tensors
+from skelact.training.epoch import class_weights
+from skelact.training.plan import Plan
 from skelact.training.schedule import base_lr, cross_entropy, lr_multiplier, optimiser
 from skelact.training.trainer import Trainer
-from skelact.types import Event
+from skelact.types import Event, no_progress
 from tests.helpers import Killed, plan, trainer
 
 # --- schedule ---
@@ -40,11 +42,11 @@ def test_learning_rate() -> None:
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_optimisers(name: str) -> None:
     layer = torch.nn.Linear(2, 2)
-    made = optimiser(layer.parameters(), TrainOptions(optimiser=name, lr=1.0))
+    changed = optimiser(layer.parameters(), TrainOptions(optimiser=name, lr=1.0))
     before = layer.weight.clone()
     layer(torch.ones(1, 2)).sum().backward()
-    made.step()
-    assert name in type(made).__name__.lower() and not torch.equal(before, layer.weight)
+    changed.step()
+    assert name in type(changed).__name__.lower() and not torch.equal(before, layer.weight)
 
 
 def test_smoothing_leaves_the_true_class_its_share() -> None:
@@ -85,51 +87,64 @@ def test_it_learns_and_writes_everything(tmp_path: Path) -> None:
     }
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [r["epoch"] for r in rows] == list(range(1, 25))
-    assert len(json.loads((folder / "predictions.json").read_text())) == scores.samples
-    content = checkpoint.read(folder / "best.pt")
-    assert content["metrics"]["top1"] == scores.top1
-    net = checkpoint.network(content)
-    assert not net.training
+    assert len(load_json(folder / "predictions.json", Predictions).samples) == scores.samples
+    best = load_checkpoint(folder / "best.pt")
+    assert best.metrics == scores and best.epoch > 0
+    assert not build_network(best).training
+    result = load_json(folder / "result.json", RunResult)
+    assert result.scores == scores and result.epochs == 24 and result.best_epoch == best.epoch
+    assert result.clips == {"train": 6, "val": 6, "test": 12}
 
 
-def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path) -> None:
-    whole = trainer(tmp_path, "whole", epochs=4)
-    whole.fit()
+def epochs_logged(run: Path) -> list[EpochLog]:
+    """The log without the times."""
+    rows = [
+        msgspec.json.decode(line, type=EpochLog)
+        for line in (run / "log.jsonl").read_bytes().splitlines()
+    ]
+    return [msgspec.structs.replace(row, seconds=0.0) for row in rows]
+
+
+@pytest.mark.parametrize("options", [{}, {"ema_decay": 0.9, "microbatches": 2}])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    complete = trainer(tmp_path, "complete", epochs=4, **options)
+    complete.fit()
     steps = 0
 
-    def die(event: Event) -> None:
+    def kill(event: Event) -> None:
         nonlocal steps
         steps += event.kind == "advance" and event.done == 1
-        if steps == 2 * whole.steps + 1:  # in the middle of the third epoch
+        if steps == 2 * complete.batches.steps + 1:  # in the middle of the third epoch
             raise Killed
 
-    broken = trainer(tmp_path, "broken", epochs=4)
-    broken.on_progress = die
+    killed = trainer(tmp_path, "killed", epochs=4, **options)
+    killed.on_progress = kill
     with pytest.raises(Killed):
-        broken.fit()
-    again = trainer(tmp_path, "broken", epochs=4)
-    assert again.resume()
-    assert len(again.history) == 2
-    again.fit()
-    a, b = (checkpoint.read(tmp_path / f / "last.pt")["weights"] for f in ("whole", "broken"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    logs = [
-        [
-            {k: v for k, v in json.loads(line).items() if k != "seconds"}
-            for line in (tmp_path / f / "log.jsonl").read_text().splitlines()
-        ]
-        for f in ("whole", "broken")
-    ]
-    assert logs[0] == logs[1]
+        killed.fit()
+    resumed = trainer(tmp_path, "killed", epochs=4, **options)
+    assert resumed.resume()
+    assert len(resumed.history) == 2
+    resumed.fit()
+    a, b = (load_tensors(tmp_path / f / "last.pt", TrainingState) for f in ("complete", "killed"))
+    for mine, other in (
+        (a.checkpoint.weights, b.checkpoint.weights),
+        (a.trained_weights or {}, b.trained_weights or {}),
+    ):
+        assert mine.keys() == other.keys()
+        assert all(torch.equal(mine[k], other[k]) for k in mine)
+    assert (a.trained_weights is None) == ("ema_decay" not in options)
+    assert epochs_logged(tmp_path / "complete") == epochs_logged(tmp_path / "killed")
 
 
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
     first = trainer(tmp_path, epochs=1)
     first.fit()
-    other = trainer(tmp_path, epochs=1)
-    other.plan.about["split"] = "other"
-    with pytest.raises(CheckpointError, match="other settings"):
-        other.resume()
+    for changed in ({"split": "other"}, {"recipe": {"train": {"lr": 1.0}}}):
+        other = Trainer(replace(first.plan, **changed), tmp_path / "run", no_progress)
+        with pytest.raises(CheckpointError, match="other settings"):
+            other.resume()
     assert not trainer(tmp_path, "fresh").resume()
 
 
@@ -137,7 +152,7 @@ def test_early_stop(tmp_path: Path) -> None:
     run = trainer(tmp_path, epochs=50, patience=2, lr=1e-6)
     run.fit()
     assert len(run.history) < 50
-    assert not any(row["best"] for row in run.history[-2:])
+    assert not any(row.best for row in run.history[-2:])
 
 
 def test_seeds_are_reproducible(tmp_path: Path) -> None:
@@ -145,7 +160,7 @@ def test_seeds_are_reproducible(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run = trainer(tmp_path, name, epochs=1, seed=seed)
         run.fit()
-        logs.append(run.history[0]["train_loss"])
+        logs.append(run.history[0].train_loss)
     assert logs[0] == logs[1] != logs[2]
 
 
@@ -159,11 +174,11 @@ def test_training_does_not_touch_the_global_random_state(tmp_path: Path) -> None
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     p = plan(tmp_path)
     p = replace(p, subsets=("train",) * len(p.subsets))
-    with pytest.raises(DatasetError, match="no clip is left for testing"):
-        Trainer(p, tmp_path, lambda event: None)
+    with pytest.raises(DatasetError, match="no clips in the test subset"):
+        Trainer(p, tmp_path, no_progress)
 
 
-def test_divergence_is_said(tmp_path: Path) -> None:
+def test_divergence_is_reported(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     with torch.no_grad():
         next(run.net.parameters()).fill_(float("nan"))
@@ -184,60 +199,6 @@ def test_unknown_device(tmp_path: Path) -> None:
         trainer(tmp_path, device="tpu")
 
 
-# --- checkpoints ---
-
-
-class Evil:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch pwned",)
-
-
-@pytest.mark.parametrize(
-    ("write", "says"),
-    [
-        (lambda p: p.write_bytes(b""), "not a checkpoint"),
-        (lambda p: p.write_text("hello"), "not a checkpoint"),
-        (lambda p: p.write_bytes(pickle.dumps({"a": 1})), "not a checkpoint"),
-        (lambda p: torch.save({"weights": Evil()}, p), "type \\w+.system"),
-        (lambda p: torch.save({"state_dict": {}}, p), "not written by skelact"),
-        (lambda p: torch.save({"format": "skelact-1"}, p), "lacks model"),
-        (lambda p: torch.save([1], p), "not written by skelact"),
-    ],
-)
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path, write, says: str) -> None:  # type: ignore[no-untyped-def]
-    write(tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match=says):
-        checkpoint.read(tmp_path / "x.pt")
-    assert not Path("pwned").exists()
-
-
-def test_a_cut_off_checkpoint(tmp_path: Path) -> None:
-    run = trainer(tmp_path, epochs=1)
-    run.fit()
-    whole = (tmp_path / "run" / "last.pt").read_bytes()
-    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError):
-        checkpoint.read(tmp_path / "cut.pt")
-    with pytest.raises(CheckpointError, match="no such"):
-        checkpoint.read(tmp_path / "none.pt")
-
-
-def test_a_failed_write_keeps_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint.save(tmp_path / "x.pt", {"a": 1})
-    before = (tmp_path / "x.pt").read_bytes()
-
-    def full(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(CheckpointError, match="No space left"):
-        checkpoint.save(tmp_path / "x.pt", {"a": 2})
-    assert (tmp_path / "x.pt").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
-
-
 @pytest.mark.parametrize(
     "bad", [{"step": 0.0}, {"step": 1.5}, {"batch_size": 0}, {"min_segment_s": -1.0}]
 )
@@ -246,88 +207,159 @@ def test_bad_predict_options(bad: dict[str, float]) -> None:
         PredictOptions(**bad)  # type: ignore[arg-type]
 
 
-# --- networks that want more of the trainer ---
+# --- options of a step ---
+
+
+def test_microbatches_give_the_gradient_of_the_batch(tmp_path: Path) -> None:
+    """Without dropout and batch statistics, which depend on the microbatch."""
+    states = []
+    for parts in (1, 2):
+        run = trainer(tmp_path, f"run{parts}", epochs=1, repeat=1, microbatches=parts, amp=False)
+        run.frozen = list(run.net.children())  # frozen modules are in evaluation mode
+        run.fit()
+        states.append(run.net.state_dict())
+    initial = trainer(tmp_path, "initial").net.state_dict()
+    assert not all(torch.equal(v, initial[k]) for k, v in states[0].items())
+    for k, v in states[0].items():
+        torch.testing.assert_close(v, states[1][k], rtol=1e-4, atol=1e-6)
+
+
+def test_averaged_weights_are_saved_beside_the_trained_ones(tmp_path: Path) -> None:
+    trainer(tmp_path, epochs=1, ema_decay=0.9).fit()
+    state = load_tensors(tmp_path / "run" / "last.pt", TrainingState)
+    averaged, trained = state.checkpoint.weights, state.trained_weights
+    assert trained is not None and averaged.keys() == trained.keys()
+    assert not all(torch.equal(v, trained[k]) for k, v in averaged.items())
+    best = load_checkpoint(tmp_path / "run" / "best.pt").weights
+    assert all(torch.equal(v, averaged[k]) for k, v in best.items())
+
+
+def uneven(root: Path, **options: object) -> Plan:
+    """A plan whose training clips are not evenly distributed over the classes."""
+    even = plan(root, **options)
+    subsets = ["val" if s == "train" and n % 2 and n > 8 else s for n, s in enumerate(even.subsets)]
+    return replace(even, subsets=tuple(subsets))
+
+
+def test_the_balancing_sampler_draws_all_classes_equally_often(tmp_path: Path) -> None:
+    run = Trainer(uneven(tmp_path, balance="sampler", repeat=50), tmp_path, no_progress)
+    labels = run.plan.packed.labels[run.subset_rows["train"]]
+    assert len(set(np.bincount(labels))) == 2
+    drawn = torch.cat([labels for _, labels in run.batches.epoch(np.random.default_rng(0))])
+    assert abs(float((drawn == 0).float().mean()) - 0.5) < 0.06
+
+
+def test_class_weights() -> None:
+    labels = np.array([0, 0, 0, 2])
+    weights = class_weights(labels, 3)
+    assert weights[labels].mean() == pytest.approx(1) and weights[2] == 3 * weights[0]
+
+
+def test_a_balanced_loss_changes_the_training(tmp_path: Path) -> None:
+    losses = []
+    for balance in ("none", "loss"):
+        run = Trainer(uneven(tmp_path, balance=balance, epochs=1), tmp_path, no_progress)
+        run.fit()
+        losses.append(run.history[0].train_loss)
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("options", [{"microbatches": 3}, {"ema_decay": 1.0}, {"balance": "most"}])
+def test_options_out_of_range(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        TrainOptions(**options)  # type: ignore[arg-type]
+
+
+# --- networks with a pretraining phase or data arguments ---
 
 
 def asgcn(root: Path, folder: str, **options: object) -> Trainer:
-    """AS-GCN, small, with its two phases."""
+    """A trainer of a small AS-GCN, which has a pretraining phase."""
     small = {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
-    made = replace(plan(root, pretrain_epochs=2, **options), model="asgcn", model_kwargs=small)
+    changed = plan(root, **{"pretrain_epochs": 2, "epochs": 1, **options})
+    changed = replace(changed, model="asgcn", model_kwargs=small)
     (root / folder).mkdir(exist_ok=True)
-    return Trainer(made, root / folder, lambda event: None)
+    return Trainer(changed, root / folder, no_progress)
 
 
-def test_two_phases_in_one_run(tmp_path: Path) -> None:
-    run = asgcn(tmp_path, "run", epochs=1)
-    assert run.pretraining is not None
-    before = {k: v.clone() for k, v in run.net.backbone.aim.named_parameters()}
-    run._pretrain(1)
-    after = {k: v.clone() for k, v in run.net.backbone.aim.named_parameters()}
-    assert len(run.pretraining.losses) == 2
-    assert any(not torch.equal(before[k], after[k]) for k in before)
+def test_pretraining_comes_first_and_its_parameters_are_frozen_afterwards(tmp_path: Path) -> None:
+    run = asgcn(tmp_path, "run")
+    parameters = run.net.backbone.frozen_parameters()
+    initial = [p.detach().clone() for p in parameters]
+    pretrained: list[torch.Tensor] = []
+
+    def watch(event: Event) -> None:
+        if event.text.startswith("pretraining   2"):
+            pretrained[:] = [p.detach().clone() for p in parameters]
+
+    run.on_progress = watch
     run.fit()
-    end = dict(run.net.backbone.aim.named_parameters())
-    assert all(torch.equal(after[k], end[k]) for k in after)  # frozen in the second phase
+    assert run.pretraining is not None and len(run.pretraining.losses) == 2
+    assert any(not torch.equal(a, b) for a, b in zip(initial, pretrained, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(pretrained, parameters, strict=True))
 
 
-def test_the_first_phase_resumes(tmp_path: Path) -> None:
-    whole = asgcn(tmp_path, "whole", epochs=1)
-    whole.fit()
-    killed = asgcn(tmp_path, "killed", epochs=1)
-    assert killed.pretraining is not None
-    options = replace(killed.plan.options, pretrain_epochs=1)
-    killed.plan, killed.pretraining.options = replace(killed.plan, options=options), options
-    killed._pretrain(1)
-    resumed = asgcn(tmp_path, "killed", epochs=1)
+def test_pretraining_resumes(tmp_path: Path) -> None:
+    complete = asgcn(tmp_path, "complete")
+    complete.fit()
+    killed = asgcn(tmp_path, "killed")
+
+    def kill(event: Event) -> None:
+        if event.text.startswith("pretraining   1"):
+            raise Killed
+
+    killed.on_progress = kill
+    with pytest.raises(Killed):
+        killed.fit()
+    resumed = asgcn(tmp_path, "killed")
     assert resumed.resume() and resumed.pretraining is not None
-    assert len(resumed.pretraining.losses) == 1
+    assert len(resumed.pretraining.losses) == 1 and not resumed.history
     resumed.fit()
-    for a, b in zip(
-        whole.net.state_dict().values(), resumed.net.state_dict().values(), strict=True
-    ):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    a, b = complete.net.state_dict(), resumed.net.state_dict()
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> None:
     small = {"base_channels": 8}
-    made = replace(plan(tmp_path, epochs=1), model="stgcn-kth", model_kwargs=small)
+    changed = replace(plan(tmp_path, epochs=1), model="stgcn-kth", model_kwargs=small)
     (tmp_path / "run").mkdir()
-    run = Trainer(made, tmp_path / "run", lambda event: None)
+    run = Trainer(changed, tmp_path / "run", no_progress)
     run.fit()
-    kept = checkpoint.read(tmp_path / "run" / "best.pt")["model_kwargs"]["distances"]
-    assert kept == packed.joint_distances(made.packed, run.subset_rows["train"]) and len(kept) == 17
-    assert kept != packed.joint_distances(made.packed, run.subset_rows["test"])
-    checkpoint.network(checkpoint.read(tmp_path / "run" / "best.pt"))
+    best = load_checkpoint(tmp_path / "run" / "best.pt")
+    distances = best.model_kwargs["distances"]
+    assert distances == packed.joint_distances(changed.packed, run.subset_rows["train"])
+    assert distances != packed.joint_distances(changed.packed, run.subset_rows["test"])
+    assert len(distances) == 17
+    build_network(best)
 
 
 def test_one_plan_serves_several_trainers(tmp_path: Path) -> None:
-    """What a trainer finds out for its network stays with it: here the other trainer's training
-    clips have other distances."""
-    made = replace(plan(tmp_path), model="stgcn-kth", model_kwargs={"base_channels": 8})
-    first, second = (Trainer(made, tmp_path, lambda event: None) for _ in range(2))
-    assert made.model_kwargs == {"base_channels": 8}
+    """A trainer computes data arguments for its network without changing the plan: with other
+    training clips, the distances differ."""
+    changed = replace(plan(tmp_path), model="stgcn-kth", model_kwargs={"base_channels": 8})
+    first, second = (Trainer(changed, tmp_path, no_progress) for _ in range(2))
+    assert changed.model_kwargs == {"base_channels": 8}
     assert first.plan.model_kwargs == second.plan.model_kwargs
     swapped = {"train": "test", "test": "train", "val": "val"}
-    other = replace(made, subsets=tuple(swapped[s] for s in made.subsets))
-    third = Trainer(other, tmp_path, lambda event: None)
+    other = replace(changed, subsets=tuple(swapped[s] for s in changed.subsets))
+    third = Trainer(other, tmp_path, no_progress)
     assert third.plan.model_kwargs["distances"] != first.plan.model_kwargs["distances"]
     with pytest.raises(FrozenInstanceError):
-        made.model = "stgcn"  # type: ignore[misc]
+        changed.model = "stgcn"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("streams", ["bone", "joint+bone", "bone-motion"])
 def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
-    made = plan(tmp_path, epochs=1)
-    made = replace(made, sampling=replace(made.sampling, streams=streams))
+    changed = plan(tmp_path, epochs=1)
+    changed = replace(changed, sampling=replace(changed.sampling, streams=streams))
     (tmp_path / "run").mkdir()
-    run = Trainer(made, tmp_path / "run", lambda event: None)
+    run = Trainer(changed, tmp_path / "run", no_progress)
     run.fit()
-    content = checkpoint.read(tmp_path / "run" / "best.pt")
-    assert content["in_channels"] == 3 * (1 + streams.count("+"))
+    assert load_checkpoint(tmp_path / "run" / "best.pt").in_channels == 3 * (1 + streams.count("+"))
     assert run.finish().samples == 12
 
 
-def test_compiling_without_a_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match="needs a C"):
         compiled(lambda x: x, torch.device("cpu"))

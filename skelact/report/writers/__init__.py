@@ -1,14 +1,14 @@
-"""Output formats of predictions. Each format is one module of this package that defines WRITER; the
-command line offers it as an option of `skelact predict`."""
+"""Output formats of predictions. A format is one module of this package that declares it in
+`WRITERS`, a tuple of Writer; the command line offers it as an option of `skelact predict`."""
 
 from __future__ import annotations
 
-import pkgutil
+import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 
 from skelact import files
+from skelact.discovery import declared
 from skelact.errors import InputError
 from skelact.report.writers.base import Result, Writer
 
@@ -17,9 +17,7 @@ __all__ = ["Result", "Writer", "load_writers", "write"]
 
 def load_writers() -> dict[str, Writer]:
     """All output formats by name."""
-    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
-    writers = [import_module(f"{__name__}.{name}").WRITER for name in names]
-    return {writer.name: writer for writer in writers}
+    return {writer.name: writer for writer in declared(sys.modules[__name__], "WRITERS")}
 
 
 def write(

@@ -23,10 +23,12 @@ def write(results: Sequence[Result], path: Path) -> None:
                     writer.writerow((p.path, p.person_id, *times, s.label, f"{s.probability:.4f}"))
 
 
-WRITER = Writer(
-    name="csv",
-    suffix="csv",
-    help="Write the segments of all videos to a CSV file.",
-    write=write,
-    single_file=True,
+WRITERS = (
+    Writer(
+        name="csv",
+        suffix="csv",
+        help="Write the segments of all videos to a CSV file.",
+        write=write,
+        single_file=True,
+    ),
 )

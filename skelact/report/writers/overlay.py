@@ -7,7 +7,6 @@ from pathlib import Path
 
 from skelact.pose.store import read_poses
 from skelact.report.writers.base import Result, Writer
-from skelact.skeletons import Skeleton
 from skelact.video.probe import probe
 
 
@@ -17,14 +16,17 @@ def write(results: Sequence[Result], path: Path) -> None:
 
     (result,) = results
     poses = result.extracted.poses
-    skeleton = Skeleton.from_dict(poses.manifest["skeleton"])
-    write_overlay(probe(result.path), read_poses(poses), skeleton, result.predictions, path)
+    write_overlay(
+        probe(result.path), read_poses(poses), poses.manifest.skeleton, result.predictions, path
+    )
 
 
-WRITER = Writer(
-    name="overlay",
-    suffix="mp4",
-    help="Write the video with skeletons, labels and a timeline: a file for one video, a folder "
-    "for several.",
-    write=write,
+WRITERS = (
+    Writer(
+        name="overlay",
+        suffix="mp4",
+        help="Write the video with skeletons, labels and a timeline: a file for one video, a "
+        "folder for several.",
+        write=write,
+    ),
 )

@@ -29,9 +29,11 @@ def _time(seconds: float) -> str:
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"
 
 
-WRITER = Writer(
-    name="srt",
-    suffix="srt",
-    help="Write subtitles: a file for one video, a folder for several.",
-    write=write,
+WRITERS = (
+    Writer(
+        name="srt",
+        suffix="srt",
+        help="Write subtitles: a file for one video, a folder for several.",
+        write=write,
+    ),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skelact.datasets.packed import Packed
-from skelact.runs.report import worst
+from skelact.runs.report import most_confident_mistakes
 from skelact.schemas import PREDICTIONS
 from skelact.skeletons import SKELETONS
 from skelact.training.results import write_predictions
@@ -26,13 +26,14 @@ def test_mistakes_play_at_the_speed_of_their_clip(
         labels=np.array([0, 0]),
         items=np.array([0, 1]),
         fps=np.array([24.0, fps]),
-        second=np.zeros(2, bool),
+        is_mirrored=np.zeros(2, bool),
         ids=("right", "wrong"),
         classes=("a", "b"),
         skeleton=SKELETONS["coco-17"],
-        meta={"dims": 2},
+        dataset="waves",
+        dims=2,
     )
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
     write_predictions(tmp_path / PREDICTIONS, data, np.arange(2), probabilities)
-    (mistake,) = worst(tmp_path, data)
-    assert (mistake.sample, mistake.step) == ("wrong", step)
+    (mistake,) = most_confident_mistakes(tmp_path, data)
+    assert (mistake.sample, mistake.step_ms) == ("wrong", step)

@@ -1,0 +1,167 @@
+"""The networks of a predictor: one, or the members of an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skelact.errors import ConfigError, InputError
+from skelact.inference.calibration import Probabilities
+from skelact.inference.windows import PersonTrack, Window
+from skelact.models.checkpoint import build_network
+from skelact.models.evaluate import average_probabilities
+from skelact.models.fuse_conv_bn import fuse_conv_bn
+from skelact.pose.base import PoseOptions
+from skelact.recipe import Recipe
+from skelact.schemas import Checkpoint, Ensemble, Member
+from skelact.sequence.input import ClipArrays, InputSpec, window_values
+from skelact.skeletons import Skeleton, convert
+from skelact.types import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberModel:
+    """One network in evaluation mode, the input it expects, its window length [s] (0: whole
+    videos), and its weight; the weights of all members sum to 1."""
+
+    net: nn.Module
+    spec: InputSpec
+    clip_s: float
+    weight: float
+
+
+def members_of(model: Checkpoint | Ensemble) -> tuple[Member, ...]:
+    """The members of an ensemble, or a checkpoint as the only member."""
+    if isinstance(model, Ensemble):
+        return model.members
+    return (Member(weight=1.0, checkpoint=model),)
+
+
+def load_members(model: Checkpoint | Ensemble, device: torch.device) -> tuple[MemberModel, ...]:
+    """All networks with a weight above 0, on `device`. Raises CheckpointError if weights do not fit
+    their network, InputError if the members cannot be combined."""
+    members = members_of(model)
+    checkpoints = [m.checkpoint for m in members]
+    check_members(checkpoints, [f"Member {n}" for n in range(1, len(members) + 1)])
+    total = sum(m.weight for m in members)
+    return tuple(
+        MemberModel(
+            net=fuse_conv_bn(build_network(m.checkpoint)).to(device),
+            spec=input_spec(m.checkpoint),
+            clip_s=m.checkpoint.clip_s,
+            weight=m.weight / total,
+        )
+        for m in members
+        if m.weight > 0
+    )
+
+
+def window_probabilities(
+    members: Sequence[MemberModel],
+    tracks: Sequence[PersonTrack],
+    windows: Sequence[Sequence[Window]],
+    batch_size: int,
+    device: torch.device,
+) -> list[Probabilities]:
+    """For each track (W, K) probabilities of its windows [start, end): the mean over the members by
+    their weights, which are scaled to sum to 1.
+
+    Members with equal preprocessing share its result; members with equal specs share their
+    input."""
+    weight = sum(m.weight for m in members)
+    by_spec: dict[InputSpec, list[MemberModel]] = {}
+    for member in members:
+        by_spec.setdefault(member.spec, []).append(member)
+    clips: dict[InputSpec, list[Floats]] = {}
+    for spec in by_spec:
+        if spec.before_sampling not in clips:
+            clips[spec.before_sampling] = [
+                clip
+                for track, spans in zip(tracks, windows, strict=True)
+                for clip in window_values(track.sequence, spans, spec)
+            ]
+    count = sum(map(len, windows))
+    if not count:
+        return [np.zeros((0, 0), np.float32) for _ in windows]
+    batches: list[Probabilities] = []
+    for start in range(0, count, batch_size):
+        mean: Any = 0.0
+        for spec, models in by_spec.items():
+            part = clips[spec.before_sampling][start : start + batch_size]
+            arrays = ClipArrays.of(part, spec)
+            arrays = replace(arrays, values=torch.from_numpy(arrays.values).to(device))
+            x, draws = arrays.test_input(np.arange(len(part)), spec.sampling)
+            for model in models:
+                share = model.weight / weight
+                mean = mean + share * average_probabilities(model.net, x, draws)
+        batches.append(mean)
+    return np.split(np.concatenate(batches), np.cumsum([len(w) for w in windows])[:-1])
+
+
+def input_spec(checkpoint: Checkpoint) -> InputSpec:
+    """The input that the network of a checkpoint expects."""
+    recipe = Recipe.from_dict(checkpoint.recipe)
+    return InputSpec(
+        skeleton=checkpoint.skeleton,
+        persons=checkpoint.persons,
+        sequence=recipe.sequence,
+        normalise=recipe.normalise,
+        sampling=recipe.sampling,
+    )
+
+
+def check_members(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> None:
+    """Raises InputError if networks cannot be combined: they need the same classes, poses of the
+    same estimator, and all of them predict either for one person or for several persons together.
+    They may differ in skeleton, streams, window length and number of persons above 1."""
+    first, *others = checkpoints
+    per_person = is_per_person(input_spec(first))
+    for name, other in zip(names[1:], others, strict=True):
+        if other.classes != first.classes:
+            raise InputError(f"{name} and {names[0]} have different classes")
+        if is_per_person(input_spec(other)) != per_person:
+            one, several = (names[0], name) if per_person else (name, names[0])
+            raise InputError(
+                f"{one} predicts for one person at a time, {several} for several persons together",
+                "Combine runs with sequence.persons=1, or runs with more than one person.",
+            )
+        if _estimator(other) != _estimator(first):
+            raise InputError(
+                f"{name} and {names[0]} were trained on poses of different estimators or settings",
+                "Combine runs that were trained on the same poses.",
+            )
+
+
+def is_per_person(spec: InputSpec) -> bool:
+    """Whether the network sees one person at a time, not several together."""
+    return spec.sequence.persons == 1
+
+
+def _estimator(checkpoint: Checkpoint) -> tuple[str, str, dict[str, object]]:
+    """Everything about the estimator that changes the poses of a person."""
+    info = checkpoint.estimator
+    pose = replace(PoseOptions(**info.pose), max_persons=PoseOptions.max_persons)
+    return info.name, info.weights, pose.key_part()
+
+
+def check_joints(spec: InputSpec, source: Skeleton) -> None:
+    """Raises ConfigError if poses in the layout `source` have no joint that the network uses, or if
+    the network needs the rotation of Kinect skeletons and the layout is another."""
+    kinect = spec.normalise.mode.startswith("kinect") and source != spec.skeleton
+    if kinect or len(missing_joints(spec.skeleton, source)) == len(spec.skeleton.joints):
+        raise ConfigError(
+            f"The network expects the joints of {spec.skeleton.name}, but the poses have those of "
+            f"{source.name}",
+            "Import poses of that layout with --poses-from.",
+        )
+
+
+def missing_joints(skeleton: Skeleton, source: Skeleton) -> list[str]:
+    """The joints of `skeleton` that poses in the layout `source` do not have."""
+    known = convert(np.zeros((len(source.joints), 1)), source, skeleton)[:, 0]
+    return [j for j, value in zip(skeleton.joints, known, strict=True) if np.isnan(value)]

@@ -1,0 +1,116 @@
+"""The base class of all documents, and their readers and writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from skelact.errors import CheckpointError, InputError, SkelactError
+from skelact.files import read_tensors, write_bytes, write_tensors
+
+# sections of a config file: section -> option -> value; recipe.Recipe validates them
+Sections = dict[str, dict[str, Any]]
+Tensors = dict[str, Any]  # state-dict name -> torch.Tensor
+
+
+class Document(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="document"
+):
+    """Base of all documents. The file holds the class's tag under "document", and a version."""
+
+    version: Literal[1] = 1
+
+    error: ClassVar[type[SkelactError]] = InputError
+    hint: ClassVar[str] = "The file is damaged or was written by another version of skelact."
+
+
+D = TypeVar("D", bound=Document)
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the parts of documents."""
+
+
+def load_json(path: Path, kind: type[D]) -> D:
+    """The document in a JSON file. Raises the error of `kind` if the file is missing, damaged, or
+    another kind of document."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise kind.error(f"{path} cannot be read: {error.strerror}", kind.hint) from error
+    return parse_json(content, kind, path)
+
+
+def parse_json(content: bytes, kind: type[D], path: Path) -> D:
+    """The document in the content of the file `path`. Raises the error of `kind` for anything
+    else."""
+    try:
+        return decode(content, msgspec.json.Decoder(kind))
+    except msgspec.MsgspecError as error:
+        raise kind.error(f"{path} cannot be used: {error}", kind.hint) from error
+
+
+def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What `decoder` makes of JSON text. Raises msgspec.MsgspecError for anything else, whatever
+    the text contains."""
+    try:
+        return decoder.decode(content)
+    except (SkelactError, UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.ValidationError(str(error)) from error
+
+
+def to_json(document: msgspec.Struct) -> bytes:
+    """Indented JSON with a line break at the end."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def save_json(path: Path, document: Document) -> None:
+    """Write a document as JSON, completely or not at all. Raises the document's error."""
+    try:
+        write_bytes(path, to_json(document))
+    except OSError as error:
+        raise document.error(f"Cannot write {path}: {error.strerror or error}") from error
+
+
+def load_tensors(path: Path, *kinds: type[D]) -> D:
+    """The document in a file of tensors; `kinds` are the classes that are accepted. Raises
+    CheckpointError if the file is missing, damaged, holds anything but tensors and plain values, or
+    is another kind of document."""
+    content = read_tensors(path)
+    tag = content.get("document") if isinstance(content, dict) else None
+    if not isinstance(tag, str):
+        raise CheckpointError(
+            f"{path} was not written by skelact",
+            "Checkpoints of PYSKL and mmaction2 work with `skelact predict` only.",
+        )
+    kind = next((k for k in kinds if k.__struct_config__.tag == tag), None)
+    if kind is None:
+        names = " or ".join(str(k.__struct_config__.tag) for k in kinds)
+        raise CheckpointError(f"{path} holds a document of type {tag!r}, expected {names}")
+    try:
+        return msgspec.convert(content, kind)
+    except (msgspec.ValidationError, SkelactError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be used: {error}", kind.hint) from error
+
+
+def save_tensors(path: Path, document: Document) -> None:
+    """Write a document with tensors, completely or not at all. Raises CheckpointError."""
+    write_tensors(path, to_plain(document))
+
+
+def to_plain(value: Any) -> Any:
+    """Structs and dataclasses as dicts, tuples as lists; tensors and other leaves as they are."""
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        out = {config.tag_field: config.tag} if config.tag_field else {}
+        return out | {f: to_plain(getattr(value, f)) for f in value.__struct_fields__}
+    if hasattr(value, "__dataclass_fields__"):
+        return {f: to_plain(getattr(value, f)) for f in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {k: to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(v) for v in value]
+    return value

@@ -1,0 +1,166 @@
+"""Documents of the cache: the manifest of each stage, and the index of a packed dataset."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from skelact.errors import CacheError, SkelactError
+from skelact.schemas.base import Document, Record
+from skelact.skeletons import Skeleton
+
+
+class CacheDocument(Document, frozen=True, kw_only=True):
+    """Base of the documents in a cache."""
+
+    error: ClassVar[type[SkelactError]] = CacheError
+    hint: ClassVar[str] = "Run the command again; the entry will be regenerated."
+
+
+M = TypeVar("M")
+
+
+class FileRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Size in bytes and hash of one file of an entry."""
+
+    size: int
+    hash: str
+
+    @classmethod
+    def of(cls, content: bytes) -> FileRecord:
+        """Of a file with this content."""
+        return cls(len(content), hashlib.blake2b(content, digest_size=10).hexdigest())
+
+
+class Envelope(Record, Generic[M], frozen=True, kw_only=True):
+    """manifest.json of an entry: what all stages have in common, and the stage's own manifest."""
+
+    stage: str
+    key: str
+    created: str
+    files: dict[str, FileRecord]
+    manifest: M
+
+
+class FileHash(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Hash of a file's content while its size and modification time stay the same."""
+
+    size: int
+    mtime_ns: int
+    hash: str
+
+
+class ContentHashes(CacheDocument, tag="content-hashes", frozen=True, kw_only=True):
+    """Known hashes by absolute path."""
+
+    files: dict[str, FileHash]
+
+
+class Clip(Record, frozen=True, kw_only=True):
+    """One clip file of a cut video. Frames and seconds of the source; the end is exclusive."""
+
+    file: str
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    frames: int
+
+
+class ClipsManifest(CacheDocument, tag="clips", frozen=True, kw_only=True):
+    """Clips that were cut from one video."""
+
+    source: str
+    content: str
+    fps: float
+    clip_options: dict[str, Any]
+    coding: dict[str, Any]
+    clips: tuple[Clip, ...]
+
+
+class PosesManifest(CacheDocument, tag="poses", frozen=True, kw_only=True):
+    """Poses of one video. `people_found` counts persons per frame, `persons` the tracked ones."""
+
+    source: str
+    content: str
+    estimator: str
+    weights: str
+    skeleton: Skeleton
+    width: int
+    height: int
+    fps: float
+    pose: dict[str, Any]
+    track: dict[str, Any]
+    frames: int
+    frames_with_people: int
+    people_found: int
+    persons: int
+
+
+class SequenceClip(Record, frozen=True, kw_only=True):
+    """One clip of a video's sequences: frames [start, end), ids of its persons."""
+
+    start: int
+    end: int
+    persons: tuple[int, ...]
+    frames_with_people: int
+
+
+class SequencesManifest(CacheDocument, tag="sequences", frozen=True, kw_only=True):
+    """Cleaned sequences of the clips of one video. `poses` is the key of the poses."""
+
+    poses: str
+    clip_options: dict[str, Any]
+    sequence: dict[str, Any]
+    clips: tuple[SequenceClip, ...]
+    skeleton: Skeleton
+    fps: float
+    width: int
+    height: int
+    estimator: str
+    weights: str
+
+
+class FailedInput(Record, frozen=True, kw_only=True):
+    """One input that could not be used."""
+
+    path: str
+    reason: str
+    hint: str
+
+
+class PackedManifest(CacheDocument, tag="packed", frozen=True, kw_only=True):
+    """A packed dataset in the cache, and the inputs of it that could not be used."""
+
+    dataset: str
+    samples: int
+    failed: tuple[FailedInput, ...] = ()
+
+
+AnyManifest = ClipsManifest | PosesManifest | SequencesManifest | PackedManifest
+
+
+class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
+    """The index of a packed dataset. `offsets` (N + 1,) are the first frames of the N clips in the
+    array of all frames; `labels`, `items`, `fps`, `is_mirrored` and `ids` describe each clip (see
+    datasets.packed.Packed)."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    skeleton: Skeleton
+    dims: int
+    minmax: bool
+    y_up: bool
+    offsets: list[int]
+    labels: list[int]
+    items: list[int]
+    fps: list[float]
+    is_mirrored: list[bool]
+    ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        columns = (self.labels, self.items, self.fps, self.is_mirrored, self.ids)
+        if {len(c) for c in columns} != {len(self.offsets) - 1}:
+            raise ValueError("the columns of the index differ in length")

@@ -1,0 +1,118 @@
+"""Documents with tensors: checkpoints, ensembles, the state of an unfinished training."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from skelact.errors import CheckpointError, SkelactError
+from skelact.metrics import Scores
+from skelact.schemas.base import Document, Record, Sections, Tensors
+from skelact.schemas.runs import EpochLog
+from skelact.skeletons import Skeleton
+
+
+class EstimatorInfo(Record, frozen=True, kw_only=True):
+    """Where the poses of a run came from: the estimator's name, a hash of its weights, and its
+    options (fields of pose.base.PoseOptions)."""
+
+    name: str
+    weights: str = ""
+    pose: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ThresholdPoint(Record, frozen=True, kw_only=True):
+    """One threshold: the share of known samples that get a label, the share of those labels that
+    is correct (None without any label), and the share of negatives that get a label."""
+
+    threshold: float
+    coverage: float
+    accuracy: float | None
+    negatives: float
+
+
+class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
+    """How a model's probabilities are corrected and when it answers "unknown"."""
+
+    error: ClassVar[type[SkelactError]] = CheckpointError
+    hint: ClassVar[str] = "Write it with `skelact calibrate RUN negatives/`."
+
+    temperature: float = 1.0
+    unknown_threshold: float = 0.0
+    known: str = ""  # the file of known samples
+    curve: tuple[ThresholdPoint, ...] = ()
+
+
+class CheckpointDocument(Document, frozen=True, kw_only=True):
+    """Base of files that hold networks."""
+
+    error: ClassVar[type[SkelactError]] = CheckpointError
+    hint: ClassVar[str] = "It is damaged or from another version of skelact; train again."
+
+
+class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True):
+    """One trained network with everything that prediction needs. `clip_s` is the window length in
+    seconds (0: whole videos), `split` the fingerprint of the split it was trained on."""
+
+    model: str
+    model_kwargs: dict[str, Any]
+    weights: Tensors
+    classes: tuple[str, ...]
+    skeleton: Skeleton
+    in_channels: int
+    persons: int
+    recipe: Sections
+    estimator: EstimatorInfo
+    clip_s: float
+    split: str
+    dataset: str = ""
+    epoch: int = 0
+    metrics: Scores | None = None
+    calibration: Calibration | None = None
+
+
+class Member(Record, frozen=True, kw_only=True):
+    """One network of an ensemble and the weight of its probabilities."""
+
+    weight: float
+    checkpoint: Checkpoint
+
+
+class Ensemble(CheckpointDocument, tag="ensemble", frozen=True, kw_only=True):
+    """Networks whose probabilities are averaged. Members may differ in persons, skeleton, streams
+    and window length, but not in classes."""
+
+    members: tuple[Member, ...]
+    metrics: Scores | None = None
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        weights = [m.weight for m in self.members]
+        if not weights or min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError("an ensemble needs members with weights of 0 or more, not all 0")
+        if len({m.checkpoint.classes for m in self.members}) > 1:
+            raise ValueError("the members of an ensemble must have the same classes")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.members[0].checkpoint.classes
+
+
+class PretrainingState(Record, frozen=True, kw_only=True):
+    """The first phase of a network that has one: mean loss of each epoch, optimiser state."""
+
+    losses: tuple[float, ...]
+    optimiser: dict[str, Any]
+
+
+class TrainingState(CheckpointDocument, tag="training-state", frozen=True, kw_only=True):
+    """Everything that resuming needs. `checkpoint.weights` are the weights that would be tested;
+    `trained_weights` those being trained, where they differ (weight averaging)."""
+
+    checkpoint: Checkpoint
+    optimiser: dict[str, Any]
+    history: tuple[EpochLog, ...]
+    trained_weights: Tensors | None = None
+    averaged_steps: int = 0
+    pretraining: PretrainingState | None = None

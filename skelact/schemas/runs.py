@@ -1,0 +1,109 @@
+"""Files of a run folder: their names, and the documents in the JSON files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from skelact.errors import InputError
+from skelact.files import write_bytes
+from skelact.metrics import Scores
+from skelact.schemas.base import Document, Record, Sections
+
+BEST, LAST, LOG, RESULT = "best.pt", "last.pt", "log.jsonl", "result.json"
+PREDICTIONS, VALIDATION = "predictions.json", "validation.json"
+CONFIG, SPLIT, CALIBRATION = "config.json", "split.json", "calibration.json"
+
+
+class RunDocument(Document, frozen=True, kw_only=True):
+    """Base of the JSON files in a run folder."""
+
+    hint: ClassVar[str] = "A finished run has this file: skelact train, skelact test."
+
+
+class RunConfig(RunDocument, tag="config", frozen=True, kw_only=True):
+    """All settings of a run."""
+
+    recipe: Sections
+
+
+class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
+    """Which videos are in which subset, and the groups that were checked to be disjoint."""
+
+    fingerprint: str
+    protocol: str
+    disjoint_groups: tuple[str, ...]
+    videos: dict[str, tuple[str, ...]]
+
+
+class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
+    """What a run, a test or a fusion measured."""
+
+    scores: Scores
+    classes: tuple[str, ...]
+    clips: dict[str, int] = msgspec.field(default_factory=dict)
+    best_epoch: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    memory_mb: int = 0
+    device: str = ""
+    protocol: str = ""  # of a test
+    # of a test: settings that differ from the run's
+    changes: Sections = msgspec.field(default_factory=dict)
+    runs: tuple[str, ...] = ()  # of a fusion
+    weights: tuple[float, ...] = ()  # of a fusion
+
+
+class PredictedSample(Record, frozen=True, kw_only=True):
+    """The true label of one sample, and the probabilities of all classes."""
+
+    label: str
+    probabilities: tuple[float, ...]
+
+    @classmethod
+    def rounded(cls, label: str, probabilities: Iterable[float]) -> PredictedSample:
+        """With six decimal places."""
+        return cls(label=label, probabilities=tuple(round(float(p), 6) for p in probabilities))
+
+
+class Predictions(RunDocument, tag="predictions", frozen=True, kw_only=True):
+    """Probabilities of the samples of one subset, by sample id."""
+
+    samples: dict[str, PredictedSample]
+
+
+class EpochLog(Record, frozen=True, kw_only=True):
+    """One epoch of training; the validation values are None without a validation subset."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_top1: float
+    val_loss: float | None = None
+    val_top1: float | None = None
+    val_mean_class: float | None = None
+    seconds: float = 0.0
+    best: bool = False
+
+
+def load_log(path: Path) -> tuple[EpochLog, ...]:
+    """The epochs in log.jsonl. Raises InputError if the file is missing or damaged."""
+    try:
+        return tuple(msgspec.json.decode(row, type=EpochLog) for row in _lines(path))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} cannot be used: {error}", RunDocument.hint) from error
+
+
+def _lines(path: Path) -> list[bytes]:
+    return [row for row in path.read_bytes().splitlines() if row.strip()]
+
+
+def save_log(path: Path, rows: Sequence[EpochLog]) -> None:
+    """Write log.jsonl, one line per epoch. Raises InputError."""
+    try:
+        write_bytes(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,270 @@
+"""Network input: the only code between a PoseSequence and what a network sees.
+
+Training, testing, calibration and prediction all use it. There are two steps. `clip_values` turns
+a clean PoseSequence into an array (M, T, V, C) with NaN for missing joints; the packed dataset
+stores these arrays. `ClipArrays` holds many of them and builds batches (N, M, L, V, C * streams)
+without NaN from them. The second step works on NumPy arrays and on torch tensors of any device.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skelact.sequence import streams
+from skelact.sequence.clean import SequenceOptions, clean_joints, rank_persons, take_persons
+from skelact.sequence.normalise import (
+    NormaliseOptions,
+    flatten_person_frames,
+    is_per_frame,
+    normalise,
+)
+from skelact.sequence.sampling import Indices, Positions, SamplingOptions, testing_indices
+from skelact.sequence.stack import take_frames, to_skeleton, visible_frames
+from skelact.skeletons import Skeleton
+from skelact.types import Floats, PoseSequence
+
+Array = Any  # a NumPy array or a torch tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What a network expects as input. `persons` is the size of the persons axis; the options say
+    how persons are chosen and how their joints are normalised and sampled.
+
+    Networks with equal specs take the same input."""
+
+    skeleton: Skeleton
+    persons: int
+    sequence: SequenceOptions
+    normalise: NormaliseOptions
+    sampling: SamplingOptions
+
+    @property
+    def before_sampling(self) -> InputSpec:
+        """The spec with default sampling, which identifies the `clip_values` it leads to."""
+        return replace(self, sampling=SamplingOptions())
+
+
+def clip_values(sequence: PoseSequence, skeleton: Skeleton, options: NormaliseOptions) -> Floats:
+    """A clean sequence as (M, T, V, C) float32 in the joints of `skeleton`, normalised; missing
+    joints are NaN. With `flatten_persons`, M is 1 and T counts persons in frames.
+
+    Raises ConfigError if the poses do not have the coordinates that `options` ask for."""
+    return _flattened(normalise(to_skeleton(sequence, skeleton), options), options)
+
+
+def window_values(
+    sequence: PoseSequence, windows: Sequence[tuple[int, int]], spec: InputSpec
+) -> list[Floats]:
+    """The `clip_values` (M, T', V, C) of windows [start, end) of a sequence that was stacked but
+    not cleaned, with the most prominent persons of each window.
+
+    Joints with low scores are removed and gaps are filled once for the sequence, so a gap is filled
+    even where it crosses the border of a window; persons that are not visible in a window are not
+    part of it. Modes that normalise every frame by itself (image, unit, none) are applied once, and
+    windows are slices of the result. Modes that depend on the clip (body, kinect, kinect-frame),
+    `flatten_persons` and `minmax` are applied to every window."""
+    options = spec.normalise
+    cleaned = to_skeleton(clean_joints(sequence, spec.sequence), spec.skeleton)
+    values = normalise(cleaned, options) if is_per_frame(options) else None
+    clips = []
+    for start, end in windows:
+        raw = take_frames(sequence, start, end)
+        visible = visible_frames(raw).any(axis=1)
+        rows = [i for i in rank_persons(raw) if visible[i]][: spec.sequence.persons]
+        if values is None:
+            clip = normalise(take_persons(take_frames(cleaned, start, end), rows), options)
+        else:
+            clip = values[rows, start:end]
+        clips.append(_flattened(clip, options))
+    return clips
+
+
+def _flattened(values: Floats, options: NormaliseOptions) -> Floats:
+    return flatten_person_frames(values) if options.flatten_persons else values
+
+
+def pad_persons(values: Floats, persons: int) -> Floats:
+    """(M, T, V, C) -> (persons, T, V, C): the first `persons`, or all of them followed by NaN."""
+    out = np.full((persons, *values.shape[1:]), np.nan, np.float32)
+    out[: len(values)] = values[:persons]
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipArrays:
+    """Many clips in one array. `values` (F, M, V, C) float32 holds the frames of all clips, NaN for
+    missing joints; clip i has `lengths[i]` frames from row `offsets[i]` on. The first `dims`
+    channels are coordinates. `minmax` scales them to -1..1 in every sampled clip."""
+
+    values: Array
+    offsets: Indices
+    lengths: Indices
+    skeleton: Skeleton
+    dims: int
+    minmax: bool = False
+
+    @classmethod
+    def of(cls, clips: Sequence[Floats], spec: InputSpec) -> ClipArrays:
+        """NumPy arrays from the `clip_values` (M, T, V, C) of several clips, with the persons of
+        `spec`."""
+        padded = [pad_persons(clip, spec.persons).swapaxes(0, 1) for clip in clips]
+        lengths = np.array([len(clip) for clip in padded], np.int64)
+        return cls(
+            values=np.concatenate(padded),
+            offsets=np.cumsum(lengths) - lengths,
+            lengths=lengths,
+            skeleton=spec.skeleton,
+            dims=spec.normalise.dims,
+            minmax=spec.normalise.minmax,
+        )
+
+    @cached_property
+    def parents(self) -> Array:
+        """(V,) indices of the joints' parents, on the device of `values`."""
+        return _on_device(self.skeleton.parent_indices, self.values)
+
+    @cached_property
+    def flip_index(self) -> Array:
+        """(V,) permutation that exchanges left and right, on the device of `values`."""
+        return _on_device(self.skeleton.flip_index, self.values)
+
+    def gather(self, clips: Indices, frames: Indices) -> Array:
+        """(N, M, L, V, C): frames (N, L) of the clips (N,). Missing joints are NaN; a frame of -1
+        is empty and gives 0."""
+        rows = self.offsets[clips][:, None] + np.maximum(frames, 0)
+        x = self.values[_on_device(rows, self.values)]  # (N, L, M, V, C)
+        empty = frames < 0
+        if empty.any():
+            mask = _on_device(empty, x)[:, :, None, None, None]
+            x = _namespace(x).where(mask, 0.0, x)
+        return x.swapaxes(1, 2)
+
+    def build_input(
+        self,
+        clips: Indices,
+        frames: Positions,
+        names: tuple[str, ...],
+        change: Callable[[Array], Array] | None = None,
+    ) -> Array:
+        """(N, M, L, V, C * streams) without NaN: the named streams of frames (N, L) of the clips
+        (N,). `change` (an augmentation) is applied to the sampled frames (N, M, L, V, C)."""
+        ends = self.lengths[clips][:, None] - 1
+
+        def take(positions: Positions) -> Array:
+            x = interpolate_frames(lambda indices: self.gather(clips, indices), positions, ends)
+            return x if change is None else change(x)
+
+        return build_input(
+            take,
+            frames,
+            ends,
+            names=names,
+            parents=self.parents,
+            dims=self.dims,
+            minmax=self.minmax,
+        )
+
+    def test_input(self, clips: Indices, sampling: SamplingOptions) -> tuple[Array, int]:
+        """The input of the clips (N,) at test time, (N * draws, M, L, V, C * streams) without NaN,
+        draws of a clip next to each other; and the number of draws per clip. With `test_flip` every
+        draw is followed by its mirror image, which counts as a draw."""
+        frames = np.stack([testing_indices(int(self.lengths[i]), sampling) for i in clips])
+        draws = frames.shape[1]
+        names = streams.parse(sampling.streams)
+        x = self.build_input(np.repeat(clips, draws), frames.reshape(-1, frames.shape[2]), names)
+        if not sampling.test_flip:
+            return x, draws
+        both = _namespace(x).stack([x, flip_input(x, self.flip_index, len(names))], axis=1)
+        return both.reshape(-1, *x.shape[1:]), 2 * draws
+
+
+def build_input(
+    take: Callable[[Positions], Array],
+    frames: Positions,
+    ends: Indices,
+    *,
+    names: tuple[str, ...],
+    parents: Array,
+    dims: int,
+    minmax: bool,
+) -> Array:
+    """(N, M, L, V, C * streams) without NaN: the named streams of `frames` (N, L), -1 for empty.
+
+    `take` returns frames as (N, M, L, V, C) with NaN for missing joints; `ends` (N, 1) is the last
+    frame of each clip; `parents` (V,) are the parents' indices."""
+    x = take(frames)
+    following = last = None
+    if streams.needs_next_frame(names):
+        following = take(np.where(frames < 0, -1, np.minimum(frames + 1, ends)))
+        last = _on_device(frames >= ends, x)[:, None, :, None, None]
+    if minmax:
+        empty = _on_device(frames < 0, x)[:, None, :, None, None]
+        x, following = minmax_scale(x, following, empty, dims)
+    xp = _namespace(x)
+    parts = streams.parts(x, following, last, parents, dims, names)
+    return xp.nan_to_num(parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1))
+
+
+def interpolate_frames(
+    take: Callable[[Indices], Array], positions: Positions, ends: Indices
+) -> Array:
+    """Frames at integer positions (N, L), or between them by linear interpolation. Where a joint is
+    missing in one of the two neighbouring frames, the other one is used.
+
+    `take` returns the frames of integer indices as (N, M, L, V, C); `ends` (N, 1) is the last frame
+    of each clip."""
+    if not np.issubdtype(positions.dtype, np.floating):
+        return take(positions.astype(np.int64))
+    low = np.floor(positions).astype(np.int64)
+    before, after = take(low), take(np.minimum(low + 1, ends))
+    weight = _on_device((positions - low).astype(np.float32), before)[:, None, :, None, None]
+    xp = _namespace(before)
+    mixed = before + weight * (after - before) if xp is np else xp.lerp(before, after, weight)
+    known = xp.where(xp.isnan(after), before, mixed)
+    return xp.where(xp.isnan(before), after, known)
+
+
+def flip_input(x: Array, flip_index: Array, count: int) -> Array:
+    """Network input (N, M, L, V, C * count) of `count` streams with left and right exchanged: the
+    joints in the order of `flip_index` (V,), and the first channel of every stream negated."""
+    out = x[..., flip_index, :]
+    out[..., :: out.shape[-1] // count] *= -1
+    return out
+
+
+def minmax_scale(
+    x: Array, following: Array | None, empty: Array, dims: int
+) -> tuple[Array, Array | None]:
+    """The first `dims` channels of x (N, M, L, V, C), each scaled to -1..1 over a clip, and those
+    of the following frames scaled by the same factors. Frames under the mask `empty`, which
+    broadcasts to x, stay 0."""
+    xp = _namespace(x)
+    points = x[..., :dims]
+    unknown = xp.isnan(points) | empty
+    low = xp.amin(xp.where(unknown, np.inf, points), axis=(1, 2, 3), keepdims=True)
+    high = xp.amax(xp.where(unknown, -np.inf, points), axis=(1, 2, 3), keepdims=True)
+    extent = (high - low).clip(min=1e-6)
+
+    def scale(values: Array) -> Array:
+        scaled = xp.where(empty, 0.0, (values[..., :dims] - low) / extent * 2 - 1)
+        return xp.concatenate([scaled, values[..., dims:]], axis=-1)
+
+    return scale(x), None if following is None else scale(following)
+
+
+def _namespace(x: Array) -> Any:
+    """The module with the functions for x: numpy or torch, whichever made it."""
+    return sys.modules[type(x).__module__.partition(".")[0]]
+
+
+def _on_device(values: Array, like: Array) -> Array:
+    """NumPy values as an array of the same library and on the same device as `like`."""
+    xp = _namespace(like)
+    return values if xp is np else xp.asarray(values, device=like.device)

@@ -1,0 +1,235 @@
+"""The poses of many videos: over a pool of processes, or through one estimator in this process. A
+video that cannot be used, or that kills its process, does not affect the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from skelact.cache import Cache
+from skelact.errors import InputError, SkelactError
+from skelact.pose.base import Estimator, FrameRef, PoseOptions
+from skelact.schemas import PosesManifest
+from skelact.stages.extraction import (
+    POSES,
+    Job,
+    State,
+    extract_video,
+    frame_refs,
+    write_tracked,
+)
+from skelact.types import BatchResult, Event, Failure, ProgressCallback, VideoInfo
+from skelact.video.probe import probe
+
+DEBUG_VARIABLE = "SKELACT_DEBUG"
+
+# --- a pool of processes --------------------------------------------------------------------------
+
+# of a worker process
+_estimator: Estimator | None = None
+_frame_counts: Any = None
+
+
+def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
+    global _estimator, _frame_counts
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if not os.environ.get(DEBUG_VARIABLE):
+        # native libraries write messages to stderr; errors are returned as exceptions
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    import cv2
+
+    cv2.setNumThreads(1)
+    from skelact.pose.registry import open_estimator
+
+    _estimator, _frame_counts = open_estimator(options), frame_counts
+
+
+def _run_job(job: Job) -> State | Failure:
+    assert _estimator is not None
+    try:
+        return extract_video(job, _estimator, lambda count: _frame_counts.put(count))
+    except InputError as error:
+        return Failure.from_error(job.path, error)
+    except SkelactError:
+        raise  # a full disk or a broken estimator is not a fault of this video
+    except Exception as error:
+        return Failure.from_error(job.path, error)
+
+
+def process_count(videos: int) -> int:
+    """One process per core, but no more than videos."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(cores, videos))
+
+
+class _ProgressThread:
+    """Passes the frame counts in the workers' queue to `on_progress`."""
+
+    def __init__(self, frame_counts: Any, on_progress: ProgressCallback) -> None:
+        self.frame_counts, self.on_progress = frame_counts, on_progress
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                self.on_progress(Event("extract", "advance", self.frame_counts.get(timeout=0.1)))
+            except (queue.Empty, EOFError, OSError):
+                continue
+
+    def close(self) -> None:
+        self.stop.set()
+        self.thread.join()
+
+
+def extract_in_processes(jobs: list[Job], on_progress: ProgressCallback) -> BatchResult[Path]:
+    """Run all jobs in a pool of processes, each with its own estimator. Jobs whose pool broke, or
+    that another process was working on, are run again one at a time. Raises CacheError and
+    EstimatorError."""
+    batch: BatchResult[Path] = BatchResult()
+    context = multiprocessing.get_context("spawn")
+    frame_counts = context.Queue()
+    progress = _ProgressThread(frame_counts, on_progress)
+    try:
+        remaining = _run_pool(jobs, process_count(len(jobs)), context, frame_counts, batch)
+        for job in remaining:
+            if _run_pool([replace(job, wait=True)], 1, context, frame_counts, batch):
+                batch.failed.append(
+                    Failure(
+                        job.path,
+                        "the estimator's process died on this file",
+                        "Re-encode it with ffmpeg, or leave it out.",
+                    )
+                )
+    finally:
+        progress.close()
+        frame_counts.close()
+    return batch
+
+
+def _run_pool(
+    jobs: list[Job], workers: int, context: Any, frame_counts: Any, batch: BatchResult[Path]
+) -> list[Job]:
+    """Run jobs in a new pool and add their results to `batch`. Returns the jobs that another
+    process is working on, and those that were not finished when the pool broke."""
+    remaining: list[Job] = []
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(jobs[0].options, frame_counts),
+    )
+    try:
+        pending: dict[Future[State | Failure], Job] = {pool.submit(_run_job, j): j for j in jobs}
+        while pending:
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                job = pending.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    remaining.append(job)
+                    continue
+                if isinstance(result, Failure):
+                    batch.failed.append(result)
+                elif result == "busy":
+                    remaining.append(job)
+                else:
+                    (batch.done if result == "done" else batch.cached).append(job.path)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return remaining
+
+
+# --- one estimator in this process ----------------------------------------------------------------
+
+
+def extract_in_batches(
+    jobs: list[Job], estimator: Estimator, on_progress: ProgressCallback
+) -> BatchResult[Path]:
+    """Run all jobs through one estimator, with the frames of all videos in one stream, so that its
+    batches can contain frames of several videos."""
+    batch: BatchResult[Path] = BatchResult()
+    errors: dict[int, InputError] = {}
+    infos: dict[int, VideoInfo] = {}
+
+    def stream() -> Iterator[FrameRef]:
+        for n, job in enumerate(jobs):
+            try:
+                infos[n] = probe(job.path)
+                yield from frame_refs(infos[n], n)
+            except InputError as error:
+                errors[n] = error
+
+    for n, group in groupby(estimator.run(_prefetch(stream())), key=lambda item: item[0].video):
+        job, frames = jobs[n], (people for _, people in group)
+
+        def fill(
+            folder: Path, n: int = n, job: Job = job, frames: Iterator[Any] = frames
+        ) -> PosesManifest:
+            manifest = write_tracked(
+                folder,
+                job,
+                infos[n],
+                estimator=estimator,
+                frames=frames,
+                on_frames=lambda count: on_progress(Event("extract", "advance", count)),
+            )
+            if n in errors:  # the video ended early: its poses are incomplete
+                raise errors[n]
+            return manifest
+
+        try:
+            Cache(job.cache_root).write(POSES, job.key, fill)
+        except InputError:
+            continue
+        batch.done.append(job.path)
+    batch.failed += [Failure.from_error(jobs[n].path, error) for n, error in errors.items()]
+    return batch
+
+
+def _prefetch(frames: Iterator[FrameRef], depth: int = 256) -> Iterator[FrameRef]:
+    """The same frames, decoded by a thread while the estimator works on earlier ones."""
+    buffer: queue.Queue[FrameRef | Exception | None] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def fill() -> None:
+        end: Exception | None = None
+        try:
+            for frame in frames:
+                while not closed.is_set():
+                    try:
+                        buffer.put(frame, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if closed.is_set():
+                    return
+        except Exception as error:
+            end = error
+        if not closed.is_set():
+            buffer.put(end)
+
+    threading.Thread(target=fill, daemon=True).start()
+    try:
+        while True:
+            item = buffer.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                return
+            yield item
+    finally:
+        closed.set()
