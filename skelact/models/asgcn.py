@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import Backbone, Stage, stage_plan
+from skelact.models.base import Backbone, BlockSpec, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, Residual
 from skelact.models.link_inference import LinkInference
@@ -54,7 +54,7 @@ class ASGCNBlock(Residual):
     def __init__(
         self,
         gcn: LinkedGCN,
-        stage: Stage,
+        stage: BlockSpec,
         *,
         dropout: float,
         kernel: int = 9,
@@ -101,7 +101,7 @@ class ForecastHead(nn.Module):
 
         def block(inputs: int, stride: int, kernel: int, last: bool = False) -> ASGCNBlock:
             gcn = LinkedGCN(inputs, middle, **links)
-            stage = Stage(channels=inputs, out=middle, stride=stride, residual=not last)
+            stage = BlockSpec(channels=inputs, out=middle, stride=stride, residual=not last)
             return ASGCNBlock(gcn, stage, dropout=dropout, kernel=kernel, padded=not last)
 
         self.down = nn.ModuleList(

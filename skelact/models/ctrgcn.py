@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import Stage, StagedBackbone, stage_plan
+from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual
@@ -69,7 +69,7 @@ class UnitCTRGCN(nn.Module):
 class CTRGCNBlock(Residual):
     """State-dict names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
 
-    def __init__(self, stage: Stage, a: Any) -> None:
+    def __init__(self, stage: BlockSpec, a: Any) -> None:
         super().__init__()
         out, stride = stage.out, stage.stride
         self.gcn1 = UnitCTRGCN(stage.channels, out, a)

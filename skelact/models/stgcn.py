@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import Stage, StagedBackbone, stage_plan
+from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
@@ -23,7 +23,7 @@ class STGCNBlock(Residual):
     """Graph convolution, temporal convolution, residual, ReLU. State-dict names as in PYSKL: `gcn`,
     `tcn`, `residual`."""
 
-    def __init__(self, gcn: nn.Module, tcn: nn.Module, *, stage: Stage) -> None:
+    def __init__(self, gcn: nn.Module, tcn: nn.Module, *, stage: BlockSpec) -> None:
         super().__init__()
         self.gcn = gcn
         self.tcn = tcn

@@ -52,7 +52,7 @@ class FusionResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Samples:
+class _MemberScores:
     """Samples that several runs have in common: names (N), probabilities (R, N, K), labels (N,)."""
 
     names: tuple[str, ...]
@@ -112,7 +112,7 @@ def fuse(
     return FusionResult(folder=folder, scores=scores, alone=alone, weights=weights)
 
 
-def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _Samples:
+def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _MemberScores:
     """The predictions of all runs. Raises InputError if their samples differ."""
     classes = checkpoints[0].classes
     predictions = [load_json(run / file, Predictions).samples for run in runs]
@@ -127,7 +127,7 @@ def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) ->
                 "Train them with the same split and clips.",
             )
     values = [[rows[name].probabilities for name in names] for rows in predictions]
-    return _Samples(
+    return _MemberScores(
         names=names,
         probabilities=np.array(values, np.float32),
         labels=np.array([classes.index(first[name].label) for name in names]),
@@ -140,7 +140,7 @@ def _weighted_mean(probabilities: Probabilities, weights: Sequence[float]) -> Pr
     return np.asarray(np.tensordot(shares, probabilities, axes=1), np.float32)
 
 
-def _search_weights(samples: _Samples) -> tuple[float, ...]:
+def _search_weights(samples: _MemberScores) -> tuple[float, ...]:
     """The weights of a coarse grid with the highest accuracy; of several, those with the smallest
     log loss."""
     labels = samples.labels

@@ -24,7 +24,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def mads_like(root: Path) -> Path:
-    """The real layout's names, with Sports and files that are none of ours."""
+    """The file names of MADS, with Sports and with files that do not belong to the dataset."""
     names = [
         f"MADS_multiview/MADS/multi_view_data/{a}/{a}_{s}_C{c}.avi"
         for a, takes in (

@@ -1,4 +1,4 @@
-"""One's own footage, JHMDB, MADS's ground truth, and the look before the work."""
+"""Own videos, JHMDB, the ground truth of MADS, and the check of a dataset."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def test_a_folder_for_every_class(tmp_path: Path) -> None:
         zip((i.path.name for i in found.items), splits.apply(found, "takes"), strict=True)
     )
     assert list(subsets.values()).count("test") == 4
-    assert subsets["run0 copy.mp4"] == subsets["run0.mp4"]  # a copy stays with what it copies
+    assert (
+        subsets["run0 copy.mp4"] == subsets["run0.mp4"]
+    )  # a copy stays in the subset of the original
     with pytest.raises(MissingDataset, match="no class folder"):
         folder.folder(touch(tmp_path / "flat", "a.mp4"))
 
@@ -165,7 +167,7 @@ def footage(root: Path) -> Path:
     return root
 
 
-def test_check_tells_before_an_hour_of_work(tmp_path: Path) -> None:
+def test_check_reports_problems(tmp_path: Path) -> None:
     found = check.inspect("folder", footage(tmp_path / "mine"))
     assert {c.label: c.items for c in found.classes} == {"jazz": 4, "kata": 3}
     text = "\n".join(found.warnings)
