@@ -1,4 +1,4 @@
-"""The recogniser that comes with skelact, as a user meets it."""
+"""The model that comes with skelact, as a user sees it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from skelact.video.probe import probe
 from tests.conftest import run, sample
 
 
-def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
+def test_every_shipped_model_is_small_and_has_a_card() -> None:
     found = zoo.shipped_models()
     assert DEFAULT in [r.name for r in found]
     assert sum(r.path.stat().st_size for r in found) < 8e6
-    for recogniser in found:
-        model = load_model(recogniser.path)
+    for shipped in found:
+        model = load_model(shipped.path)
         assert isinstance(model, Ensemble)
         for member in model.members:
             assert build_network(member.checkpoint) is not None
         assert model.calibration is not None and 0 < model.calibration.unknown_threshold < 1
-        card = recogniser.card.read_text(encoding="utf-8")
-        assert recogniser.title and all(name.replace("_", " ") in card for name in model.classes)
+        card = shipped.card.read_text(encoding="utf-8")
+        assert shipped.title and all(name.replace("_", " ") in card for name in model.classes)
         for part in ("## Data", "## Numbers", "## Where it fails"):
             assert part in card
 
@@ -38,7 +38,7 @@ def test_every_shipped_recogniser_is_light_whole_and_has_a_card() -> None:
 def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
     done = run("predict", clip, "--cache-dir", cache_dir, "--json")
     assert done.returncode == 0, done.stderr
-    assert "the recogniser that came with skelact" in done.stderr
+    assert "the model that comes with skelact" in done.stderr
     known = load_model(zoo.find(DEFAULT)).classes
     for prediction in json.loads(done.stdout)["predictions"]:
         assert prediction["label"] in (*known, UNKNOWN)
@@ -49,7 +49,7 @@ def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
 def test_models_lists_it() -> None:
     done = run("models", "--json")
     assert done.returncode == 0, done.stderr
-    listed = {r["name"]: r for r in json.loads(done.stdout)["recognisers"]}
+    listed = {r["name"]: r for r in json.loads(done.stdout)["models"]}
     assert Path(listed[DEFAULT]["card"]).is_file()
 
 

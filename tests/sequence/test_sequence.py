@@ -213,11 +213,11 @@ def test_random_frames_keep_their_order() -> None:
     assert tested[0] == 0 and tested[-1] == 19 and set(tested) == set(range(20))
 
 
-def test_stretched_clips_are_shown_whole_and_in_order() -> None:
+def test_linspace_covers_the_clip_in_order() -> None:
     options = SamplingOptions(length=16, method="linspace")
     for frames in (1, 5, 16, 100):
-        (shown,) = testing_indices(frames, options)
-        assert shown[0] == 0 and shown[-1] == frames - 1 and (np.diff(shown) >= 0).all()
+        (positions,) = testing_indices(frames, options)
+        assert positions[0] == 0 and positions[-1] == frames - 1 and (np.diff(positions) >= 0).all()
         drawn = training_indices(frames, options, np.random.default_rng(0))
         assert drawn.min() >= 0 and drawn.max() < frames and (np.diff(drawn) >= 0).all()
     draws = testing_indices(100, SamplingOptions(length=16, method="linspace", test_clips=3))
