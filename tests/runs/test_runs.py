@@ -23,6 +23,7 @@ from skelact.schemas import (
     RunConfig,
     RunResult,
     SplitDocument,
+    SubsetVideos,
     load_json,
     save_json,
     save_tensors,
@@ -41,7 +42,12 @@ def finished(root: Path, name: str, streams: str = "joint", **options: object) -
     run.finish()
     recipe = {"model": {"name": "stgcn"}, "dataset": {"name": "waves"}}
     save_json(root / name / "config.json", RunConfig(recipe=recipe))
-    split = SplitDocument(fingerprint="abc", protocol="xsub", disjoint_groups=(), videos={})
+    split = SplitDocument(
+        fingerprint="abc",
+        protocol="xsub",
+        disjoint_groups=(),
+        videos=SubsetVideos(train=(), val=(), test=()),
+    )
     save_json(root / name / "split.json", split)
     return root / name
 
@@ -70,11 +76,11 @@ def test_fusing(tmp_path: Path) -> None:
 
 def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
-    with pytest.raises(ConfigError, match="one run cannot"):
+    with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
     with pytest.raises(ConfigError, match="2 weights"):
         fuse([joint, bone], tmp_path / "f", [1, 1, 1])
-    with pytest.raises(ConfigError, match="no preset"):
+    with pytest.raises(ConfigError, match="Unknown preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
     original = load_checkpoint(bone / "best.pt")
     other = structs.replace(original, estimator=EstimatorInfo(name="another"))
