@@ -1,16 +1,16 @@
-# Two commands: `make demo` for the whole road on the sample videos, `make test` for the tests.
+# `make demo` runs extract, train and predict on the sample videos, `make test` runs the tests.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# shown in the demo; the same cache and runs as by hand, so that a second demo is quick
+# folder of the demo's cache, runs and results; a second demo reuses the cache
 DEMO := demo
 
 .PHONY: install demo test test-slow check bench wheel clean
 
 install: $(VENV)/.installed
 
-# torch first and with its dependencies (on a machine with a GPU they are the CUDA libraries), then exactly
-# the lock: mmpose's own list of dependencies cannot be installed, hence --no-deps
+# torch first, with its dependencies (the CUDA libraries on a machine with a GPU), then the exact versions of
+# the lock file without dependencies, because those that mmpose declares cannot be installed
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep -E '^torch==' requirements.lock)

@@ -1,6 +1,6 @@
-"""Every network at its published size: samples/s of evaluation and training, our form against the
-published order of operations in float32 (`published_order`), each in a process of its own, in turn.
-`eval1` is evaluation of clips of which one in six has a second person, about NTU60's share."""
+"""Every network at its published size: clips/s of evaluation and training, skelact's layers against
+the published order of operations in float32. Every measurement is a separate process; the forms
+alternate. `eval1` evaluates clips of which one in six has a second person, about as in NTU60."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from skelact.models.reference import published_order
 from skelact.skeletons import SKELETONS
 
 CLASSES, SECONDS = 60, 3.0
-# form -> whether it is measured in training, and in evaluation
+# form -> (measured in training, measured in evaluation)
 FORMS = {
     "plain": (True, True),
     "ours": (True, True),
@@ -31,7 +32,7 @@ ON_GPU = {"compiled": (True, True)}
 
 
 def measure(name: str, form: str) -> None:
-    """Samples/s of one form of one network, printed."""
+    """Print the clips/s of one form of one network."""
     torch.manual_seed(0)
     spec, device = SPECS[name], resolve_device("auto")
     if form != "plain":
@@ -53,8 +54,8 @@ def measure(name: str, form: str) -> None:
         (F.cross_entropy(logits.float(), labels) + extra).backward()
         optimiser.step()
 
-    alone = x.clone()
-    alone[torch.arange(len(x)) % 6 > 0, 1:] = 0
+    one_person = x.clone()
+    one_person[torch.arange(len(x)) % 6 > 0, 1:] = 0
 
     @torch.inference_mode()
     def evaluate(x: Tensor = x) -> None:
@@ -64,17 +65,17 @@ def measure(name: str, form: str) -> None:
     if in_evaluation:
         print("eval", _rate(evaluate, len(x), device))
         if persons > 1:
-            print("eval1", _rate(lambda: evaluate(alone), len(x), device))
+            print("eval1", _rate(lambda: evaluate(one_person), len(x), device))
     if in_training:
         net.train()
         print("train", _rate(train, len(x), device))
 
 
-def _rate(step: object, samples: int, device: torch.device) -> float:
-    step()  # type: ignore[operator]
+def _rate(step: Callable[[], None], samples: int, device: torch.device) -> float:
+    step()
     started, count = time.monotonic(), 0
     while time.monotonic() - started < SECONDS or count < 3:
-        step()  # type: ignore[operator]
+        step()
         count += 1
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -83,7 +84,7 @@ def _rate(step: object, samples: int, device: torch.device) -> float:
 
 def main(names: list[str] | None = None, rounds: int = 2) -> None:
     forms = [*FORMS, *(ON_GPU if torch.cuda.is_available() else ())]
-    print("median samples/s; in brackets the median ratio to the plain form")
+    print("median clips/s; in brackets the median ratio to the plain form")
     for name in names or list(SPECS):
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):

@@ -1,5 +1,5 @@
-"""How well the default estimator finds the actor of the sample videos: PCK, the share of joints
-within 0.2 torso lengths of the truth."""
+"""Accuracy of BlazePose on the sample videos: PCK, the fraction of joints within 0.2 torso lengths
+of the ground truth."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ TRUTH = SKELETONS["mads-19"]
 
 def main() -> None:
     videos = sorted(shipped("sample_videos").glob("*/*_C[0-2].avi"))
-    outcome = poses_of(videos, Cache(), PoseOptions(estimator="blazepose"), CodingOptions())
-    assert not outcome.failed, outcome.failed
+    batch = poses_of(videos, Cache(), PoseOptions(estimator="blazepose"), CodingOptions())
+    assert not batch.failed, batch.failed
     hits: dict[str, list[bool]] = defaultdict(list)
-    for found in outcome.results:
-        name = re.fullmatch(r"(.+)_C(\d)", found.path.stem)
+    for video in batch.results:
+        name = re.fullmatch(r"(.+)_C(\d)", video.path.stem)
         assert name is not None
-        truth = loadmat(found.path.with_name(f"{name[1]}_GT.mat"))[f"GTpixels_C{name[2]}"]
-        skeleton = found.poses.manifest.skeleton
-        frames = read_poses(found.poses)
-        assert len(frames) == len(truth), found.path
+        truth = loadmat(video.path.with_name(f"{name[1]}_GT.mat"))[f"GTpixels_C{name[2]}"]
+        skeleton = video.poses.manifest.skeleton
+        frames = read_poses(video.poses)
+        assert len(frames) == len(truth), video.path
 
         def middle(joint: str, points: np.ndarray = truth) -> np.ndarray:
             both = [TRUTH.index(f"{side}_{joint}") for side in ("left", "right")]
@@ -42,12 +42,12 @@ def main() -> None:
         for people, pixels, unit in zip(frames, truth, torso, strict=True):
             for part in PARTS:
                 for joint in (f"left_{part}", f"right_{part}"):
-                    gap = np.inf
+                    distance = np.inf
                     if people:
-                        at = people[0].xy[skeleton.index(joint)]
-                        gap = float(np.linalg.norm(at - pixels[TRUTH.index(joint)]))
-                    hits[part].append(gap <= 0.2 * unit)
+                        position = people[0].xy[skeleton.index(joint)]
+                        distance = float(np.linalg.norm(position - pixels[TRUTH.index(joint)]))
+                    hits[part].append(distance <= 0.2 * unit)
     for part in PARTS:
         print(f"{part:10s} {np.mean(hits[part]):.3f}")
-    whole = np.mean([h for part in PARTS for h in hits[part]])
-    print(f"all        {whole:.3f} over {len(videos)} videos, {len(hits['hip']) // 2} frames")
+    overall = np.mean([h for part in PARTS for h in hits[part]])
+    print(f"all        {overall:.3f} over {len(videos)} videos, {len(hits['hip']) // 2} frames")

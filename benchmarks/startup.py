@@ -1,4 +1,4 @@
-"""`skelact --help` against a Python that does nothing."""
+"""`skelact --help` against an empty Python program."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from benchmarks.extraction import timed
 
 
 def main() -> None:
-    helps, bare = [], []
+    helps, empty = [], []
     for _ in range(9):
         helps.append(timed([sys.executable, "-m", "skelact", "--help"]))
-        bare.append(timed([sys.executable, "-c", "pass"]))
-    ours, theirs = statistics.median(helps), statistics.median(bare)
-    print(f"skelact --help: median {ours:.2f} s (budget 0.3 s); an empty Python {theirs:.2f} s")
+        empty.append(timed([sys.executable, "-c", "pass"]))
+    own, python = statistics.median(helps), statistics.median(empty)
+    print(f"skelact --help: median {own:.2f} s (budget 0.3 s); an empty program {python:.2f} s")

@@ -1,6 +1,6 @@
-"""ST-GCN, whole steps with data: our loop (bfloat16 where the device has it, and
-float32) against a plain float32 eager form of the same network, each in a
-process of its own, in turn."""
+"""Training and evaluation steps of ST-GCN, including data loading: skelact's loop (float32, and
+bfloat16 where the device has it) against plain float32 in the published order of operations. Every
+measurement is a separate process; the forms alternate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCH, PERSONS, LENGTH, CLASSES, STEPS = 16, 2, 100, 60, 4
 
 
 def clips() -> Packed:
-    """Made-up clips of NTU's shape."""
+    """Random clips of NTU's shape."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(60, 300, 64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -41,7 +41,7 @@ def clips() -> Packed:
         labels=labels,
         items=labels,
         fps=np.full(64, 30.0),
-        second=np.zeros(64, bool),
+        is_mirrored=np.zeros(64, bool),
         ids=ids,
         classes=names,
         skeleton=SKELETONS["coco-17"],
@@ -51,7 +51,7 @@ def clips() -> Packed:
 
 
 def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Clip by clip in NumPy, then stacked: what a data loader's workers do."""
+    """A batch as the workers of a data loader make it: clip by clip in NumPy, then stacked."""
     chosen = rng.integers(0, len(data), BATCH)
     out = []
     for i in chosen:
@@ -61,7 +61,7 @@ def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]
 
 
 def measure(kind: str) -> None:
-    """Samples/s of training and evaluation, printed."""
+    """Print the clips/s of training and evaluation."""
     torch.manual_seed(0)
     data, rng, device = clips(), np.random.default_rng(0), resolve_device("auto")
     if kind != "plain":
@@ -121,6 +121,6 @@ def main(rounds: int = 3) -> None:
             plain_rate, our_rate = (statistics.median(found[name, k]) for k in ("plain", kind))
             ratios = [b / a for a, b in zip(found[name, "plain"], found[name, kind], strict=True)]
             print(
-                f"{name}: plain {plain_rate:.1f} samples/s, {kind} {our_rate:.1f} samples/s, "
+                f"{name}: plain {plain_rate:.1f} clips/s, {kind} {our_rate:.1f} clips/s, "
                 f"ratio {statistics.median(ratios):.2f}"
             )

@@ -1,4 +1,4 @@
-# aagcn at half its width and six stages on NW-UCLA
+# AAGCN with half the channels and six stages on NW-UCLA
 _base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py"]
 model = dict(
     name="aagcn",

@@ -1,5 +1,5 @@
-# DD-Net on JHMDB's estimated poses, of which training sees two estimates. In float32: bfloat16 did
-# worse in validation (55.1 against 58.7 %, one seed)
+# DD-Net on estimated poses of JHMDB, trained on two estimates of each video (original and
+# mirrored). In float32, because bfloat16 was worse in validation (55.1 against 58.7 %, one seed).
 _base_ = ["datasets/jhmdb.py", "training/jhmdb.py"]
 dataset = dict(mirrored_poses=True)
 augment = dict(rotate_rad=0.1)

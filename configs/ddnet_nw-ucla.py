@@ -1,4 +1,5 @@
-# DD-Net with 64 filters on NW-UCLA: the body's own size keeps the distances, nothing is stretched
+# DD-Net with 64 filters on NW-UCLA. Coordinates are scaled by the body only, which preserves
+# distances.
 _base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py"]
 normalise = dict(minmax=False)
 augment = dict(scale=0.1, noise=0.02)

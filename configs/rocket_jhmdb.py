@@ -1,4 +1,5 @@
-# random convolutions on JHMDB's estimated poses, of which training sees two estimates
+# Random convolutions on estimated poses of JHMDB, trained on two estimates of each video (original
+# and mirrored).
 _base_ = ["datasets/jhmdb.py"]
 dataset = dict(mirrored_poses=True)
 model = dict(name="rocket", features=["distances", "slow", "position", "score"])

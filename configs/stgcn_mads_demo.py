@@ -1,3 +1,3 @@
-# for `make demo`: a small network that learns the sample set in about a minute on two cores
+# For `make demo`: a small network that trains on the sample set in about a minute on two cores.
 _base_ = ["datasets/mads.py", "training/small.py"]
 model = dict(name="stgcn_small")

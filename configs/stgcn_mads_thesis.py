@@ -1,5 +1,5 @@
-# the MADS thesis's way: 5-second clips, image coordinates, repeat-padded to 300 frames, its BODY_25
-# layout
+# The configuration of the MADS thesis: 5-second clips, image coordinates, clips repeated to 300
+# frames, BODY_25 joints.
 _base_ = ["datasets/mads.py", "training/thesis.py"]
 model = dict(name="stgcn")
 dataset = dict(skeleton="body-25")

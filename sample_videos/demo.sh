@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on the sample videos, told as it goes: extract, train, predict a clip the network has not seen, draw it.
+# Demonstrates the main commands on the sample videos: extract, train, predict a new video, draw the result.
 set -euo pipefail
 out=${1:-demo}
 mkdir -p "$out"
@@ -16,27 +16,27 @@ step() {
 
 echo "${bold}skelact: from a folder of videos to a label${plain}"
 echo "Four actions (HipHop, Jazz, Kata, Taichi), four performers, three cameras: 74 short videos,"
-echo "rendered by this project. About six minutes on two cores, most of it looking for people."
+echo "rendered by this project. About six minutes on two cores, most of it for pose estimation."
 
-step "1. Find the people in every frame." "skelact extract sample_videos"
+step "1. Estimate the poses of all persons in every frame." "skelact extract sample_videos"
 skelact extract sample_videos > "$out/extract.txt"
 tail -n 1 "$out/extract.txt"
 
-step "2. Train a small recogniser, on some takes, and test it on others." \
+step "2. Train a small model on some takes and test it on others." \
     "skelact train --dataset mads --config stgcn_mads_demo"
 rm -rf "$out/runs/demo"
 skelact train --dataset mads --config stgcn_mads_demo --runs "$out/runs" --name demo
 
-step "3. Ask it about a minute of video that is in no training set." \
+step "3. Predict the actions in a one-minute video that is not in the training set." \
     "skelact predict sample_videos/extras/untrimmed.avi --model $out/runs/demo --overlay $out/untrimmed.mp4"
 skelact predict sample_videos/extras/untrimmed.avi --model "$out/runs/demo" \
     --overlay "$out/untrimmed.mp4" --srt "$out/untrimmed.srt"
-echo "What really happens (sample_videos/extras/untrimmed.csv):"
+echo "The true actions (sample_videos/extras/untrimmed.csv):"
 tail -n +2 sample_videos/extras/untrimmed.csv | sed 's/^/  /'
 
 echo
-echo "${bold}Done in $((SECONDS - started)) s.${plain} Look at:"
+echo "${bold}Done in $((SECONDS - started)) s.${plain} Results:"
 echo "  $out/untrimmed.mp4                 the video with skeletons, labels and a timeline"
-echo "  $out/runs/demo/confusion.png       what it mistakes for what"
-echo "  $out/runs/demo/curves.png          how it learnt"
-echo "Now with your own: skelact extract videos/"
+echo "  $out/runs/demo/confusion.png       which actions are confused"
+echo "  $out/runs/demo/curves.png          loss and accuracy during training"
+echo "For your own videos: skelact extract videos/"

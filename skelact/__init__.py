@@ -1,12 +1,12 @@
-"""skelact: a folder of videos in, a trained and measured recogniser of human actions out.
+"""skelact: action recognition from videos by the poses of the persons in them.
 
     import skelact
 
-    recogniser = skelact.load("runs/stgcn_mads-sample_xseq")
-    for prediction in recogniser.predict("clip.mp4"):
+    model = skelact.load("everyday")
+    for prediction in model.predict("clip.mp4"):
         print(prediction.person_id, prediction.label, prediction.segments)
 
-Importing skelact imports neither torch nor any pose estimator; they come with the first use.
+Importing skelact imports neither torch nor a pose estimator; they are imported at first use.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from skelact.errors import SkelactError
     from skelact.inference.predictor import Predictor
     from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
+    from skelact.types import PoseSequence, Prediction, Segment
 
 __version__ = "0.1.0"
 __all__ = [
     "SKELETONS",
+    "PoseSequence",
+    "Prediction",
+    "Predictor",
+    "Segment",
     "SkelactError",
     "Skeleton",
     "__version__",
@@ -31,21 +36,32 @@ __all__ = [
     "load",
     "load_skeleton",
 ]
+_MODULES = {
+    "SKELETONS": "skelact.skeletons",
+    "PoseSequence": "skelact.types",
+    "Prediction": "skelact.types",
+    "Predictor": "skelact.inference.predictor",
+    "Segment": "skelact.types",
+    "SkelactError": "skelact.errors",
+    "Skeleton": "skelact.skeletons",
+    "convert": "skelact.skeletons",
+    "load_skeleton": "skelact.skeletons",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are first asked for: `skelact --help` needs no NumPy."""
-    if name not in __all__:
+    """Import public names at first use, because `skelact --help` does not need NumPy."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'skelact' has no attribute {name!r}")
-    room = "skelact.errors" if name == "SkelactError" else "skelact.skeletons"
-    return getattr(import_module(room), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def load(model: str | Path, **options: Any) -> Predictor:
-    """The recogniser of a run folder or checkpoint, or one that came with skelact ("everyday"); its
-    predict("clip.mp4") gives what each person does. `options` are those of PredictOptions: step,
-    min_segment_s, min_seen_s, batch_size, device, max_persons, unknown_threshold.
-    CheckpointError if `model` is none of these."""
+    """Load a model for prediction: a run folder, a checkpoint, or the name of a model that comes
+    with skelact ("everyday"). Its predict("clip.mp4") returns the actions of every person.
+
+    `options` are the fields of PredictOptions, such as device, step and unknown_threshold. Raises
+    CheckpointError if there is no such model, ConfigError for an invalid option."""
     from skelact.inference.predictor import Predictor
     from skelact.options import PredictOptions
 

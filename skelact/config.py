@@ -1,8 +1,11 @@
-"""Configuration files, and option dataclasses made from them.
+"""Option dataclasses and configuration files.
 
-A config is a mmengine file (Python, `_base_` inheritance) of sections; each section is one option
-dataclass, whose defaults are the only defaults there are. An unknown section or key is an error
-that names the nearest one.
+A field declared with `option` holds everything that is known about an option: its default, help
+text, allowed values and command-line flag. The command line, the validation and the configuration
+files all read it from there.
+
+A config is an mmengine file (Python, `_base_` inheritance) of sections, each of which is one option
+dataclass. An unknown section or key raises a ConfigError that suggests the nearest name.
 """
 
 from __future__ import annotations
@@ -22,18 +25,112 @@ from skelact.types import nearest
 T = TypeVar("T")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptionInfo:
+    """Description of one option. `min` and `max` are inclusive bounds, `above` and `below` are
+    exclusive ones. `none` is the text that stands for None on the command line; `default_text`
+    describes a default that is not a fixed value."""
+
+    help: str
+    flag: str | None = None
+    min: float | None = None
+    max: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+    none: str | None = None
+    default_text: str | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The allowed range or choices in words, or an empty string."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.min is not None and self.max is not None:
+            return f"between {self.min:g} and {self.max:g}"
+        bounds = (
+            ("at least", self.min),
+            ("greater than", self.above),
+            ("at most", self.max),
+            ("less than", self.below),
+        )
+        return " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a single value is allowed."""
+        if self.choices:
+            return value in self.choices
+        return (
+            (self.min is None or value >= self.min)
+            and (self.max is None or value <= self.max)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+def option(
+    default: T,
+    help: str,
+    *,
+    flag: str | None = None,
+    min: float | None = None,
+    max: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: Sequence[str] = (),
+    none: str | None = None,
+    default_text: str | None = None,
+) -> T:
+    """A dataclass field that is an option. See OptionInfo for the arguments.
+
+    The flag defaults to the name of the field without a unit: `length_s` becomes `--length`."""
+    info = OptionInfo(
+        help=help,
+        flag=flag,
+        min=min,
+        max=max,
+        above=above,
+        below=below,
+        choices=tuple(choices),
+        none=none,
+        default_text=default_text,
+    )
+    return dataclasses.field(default=default, metadata={"option": info})
+
+
+def info_of(cls: type, name: str) -> OptionInfo:
+    """The description of an option. Raises KeyError if the dataclass has no such option."""
+    info = {f.name: f for f in dataclasses.fields(cls)}[name].metadata["option"]
+    return typing.cast(OptionInfo, info)
+
+
+def check_ranges(options: Any) -> None:
+    """Check the values of an option dataclass against the allowed values of its fields; for use in
+    `__post_init__`. None is always allowed, and each element of a tuple is checked.
+
+    Raises ConfigError with the option, its allowed values and the given value."""
+    for field in dataclasses.fields(options):
+        info, value = field.metadata["option"], getattr(options, field.name)
+        if value is None:
+            continue
+        for element in value if isinstance(value, tuple) else (value,):
+            if not info.accepts(element):
+                closest = nearest(element, info.choices) if info.choices else ""
+                raise ConfigError(f"{field.name} must be {info.allowed}, got {element!r}{closest}")
+
+
 @cache
 def shipped(name: str) -> Path:
-    """A folder that travels with skelact (configs, sample_videos, zoo): beside the package in a
-    checkout, inside it when installed.
+    """A folder that is distributed with skelact (configs, sample_videos, zoo). It is beside the
+    package in a checkout and inside the package after installation.
 
-    ConfigError if it is in neither place."""
+    Raises ConfigError if it is missing."""
     package = Path(__file__).parent
-    for place in (package / name, package.parent / name):
-        if place.is_dir():
-            return place
+    for folder in (package / name, package.parent / name):
+        if folder.is_dir():
+            return folder
     raise ConfigError(
-        f"the folder {name} is missing from this installation of skelact", "install it again"
+        f"the folder {name} is missing from this installation of skelact", "reinstall skelact"
     )
 
 
@@ -42,9 +139,16 @@ def recipes() -> list[str]:
     return sorted(p.stem for p in shipped("configs").glob("*.py"))
 
 
+def datasets() -> list[str]:
+    """Names of the datasets that have a config."""
+    return sorted(p.stem for p in (shipped("configs") / "datasets").glob("*.py"))
+
+
 def load(name_or_file: str | Path) -> dict[str, Any]:
-    """The sections of a config file: a path, or a name under configs/ without '.py' (stgcn_mads,
-    training/modern)."""
+    """The sections of a config file, given as a path or as a name under configs/ without '.py'
+    (stgcn_mads, training/modern).
+
+    Raises ConfigError if there is no such file or if it cannot be executed."""
     path = Path(name_or_file)
     if path.suffix != ".py":
         path = shipped("configs") / f"{name_or_file}.py"
@@ -61,12 +165,12 @@ def load(name_or_file: str | Path) -> dict[str, Any]:
 
     try:
         return dict(Config.fromfile(str(path)).to_dict())
-    except Exception as error:  # a config is a program: anything may go wrong inside it
+    except Exception as error:  # configs are Python code and can raise anything
         raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Later sections override earlier ones, key by key."""
+    """Merge nested sections. Later values override earlier ones, key by key."""
     out: dict[str, Any] = {}
     for part in parts:
         for key, value in part.items():
@@ -78,7 +182,8 @@ def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overrides(assignments: Sequence[str]) -> dict[str, Any]:
-    """['train.epochs=5', …] as nested sections; values are Python literals, or text."""
+    """Parse assignments such as 'train.epochs=5' into nested sections. Values are Python literals
+    or plain text. Raises ConfigError if an assignment has no '='."""
     out: dict[str, Any] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -89,16 +194,18 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             value = text
         *sections, key = path.strip().split(".")
-        place = out
+        target = out
         for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = value
+            target = target.setdefault(section, {})
+        target[key] = value
     return out
 
 
 def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
-    """An option dataclass from plain values; nested dataclasses from nested sections. ConfigError
-    for an unknown key or a wrong type."""
+    """Build an option dataclass from plain values, and nested dataclasses from nested sections.
+    `where` is the name of the section for error messages.
+
+    Raises ConfigError for an unknown key, a wrong type or a value that is not allowed."""
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
@@ -106,7 +213,8 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
         label = f"{where}.{key}" if where else key
         if key not in known:
             raise ConfigError(
-                f"unknown option {label}{nearest(key, known)}", f"known here: {', '.join(known)}"
+                f"unknown option {label}{nearest(key, known)}",
+                f"available options: {', '.join(known)}",
             )
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
@@ -114,19 +222,19 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
                 raise ConfigError(f"{label} is a section, not a value")
             values[key] = build(typing.cast(type, hint), value, label)
         else:
-            values[key] = _fit(value, hint, label)
+            values[key] = _convert(value, hint, label)
     return cls(**values)
 
 
-def _fit(value: Any, hint: Any, label: str) -> Any:
-    """The value as the annotated type; an int may stand for a float, a list for a tuple, nothing
-    else."""
+def _convert(value: Any, hint: Any, label: str) -> Any:
+    """Convert a value to the annotated type. Accepts an int for a float or a string, and a list
+    for a tuple; anything else of another type raises ConfigError."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        return _fit(value, next(o for o in options if o is not type(None)), label)
+        return _convert(value, next(o for o in options if o is not type(None)), label)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(value)
     if hint == tuple[float, ...] and isinstance(value, int | float):
@@ -141,8 +249,3 @@ def _fit(value: Any, hint: Any, label: str) -> Any:
     ):
         raise ConfigError(f"{label} must be {plain.__name__}, got {value!r}")
     return value
-
-
-def help_of(cls: type, name: str) -> str:
-    """The help text of an option, for the command line and the docs."""
-    return str(next(f.metadata.get("help", "") for f in dataclasses.fields(cls) if f.name == name))

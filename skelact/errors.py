@@ -1,7 +1,7 @@
-"""Everything that skelact raises on purpose.
+"""The exceptions that skelact raises.
 
     SkelactError
-    ├── InputError            a path, file or span the user gave
+    ├── InputError            a path, file or time span of the user
     │   ├── PathMissing
     │   ├── NotAVideo
     │   ├── TruncatedVideo
@@ -16,17 +16,17 @@
     │   └── WeightsMissing
     ├── CheckpointError
     ├── CacheError
-    └── FfmpegError           the foreign program failed
+    └── FfmpegError           the external program failed
 
-The message says what and where, `hint` what to do next. The command line prints both and never a
-traceback, unless --debug is given.
+The message states what is wrong and where, `hint` what to do next. The command line prints both,
+and a traceback only with --debug.
 """
 
 from __future__ import annotations
 
 
 class SkelactError(Exception):
-    """A failure the user can act upon; `hint` is one sentence or command."""
+    """An error that the user can act on; `hint` is one sentence or command."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -34,64 +34,63 @@ class SkelactError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.message, self.hint)  # crosses process borders whole
+        return type(self), (self.message, self.hint)  # keeps the hint when it is pickled
 
 
 class InputError(SkelactError):
-    """Something the user gave cannot be used."""
+    """An input of the user cannot be processed."""
 
 
 class PathMissing(InputError):
-    """There is nothing at that path."""
+    """A path does not exist."""
 
 
 class NotAVideo(InputError):
-    """The file holds no pictures that can be decoded."""
+    """A file holds no frames that can be decoded."""
 
 
 class TruncatedVideo(InputError):
-    """The file ends before its pictures do."""
+    """A video file is incomplete."""
 
 
 class BadSpan(InputError):
-    """A stretch of time that does not run forward inside its video."""
+    """A time span is empty or not inside its video."""
 
 
 class NoPersonFound(InputError):
-    """No frame of the clip holds a person."""
+    """There is no person in any frame of a clip."""
 
 
 class ConfigError(SkelactError):
-    """An option that does not exist or has a value that cannot be."""
+    """An option does not exist or has an invalid value."""
 
 
 class DatasetError(SkelactError):
-    """A collection of clips that cannot be trained on as it is."""
+    """A dataset cannot be used for training as it is."""
 
 
 class MissingDataset(DatasetError):
-    """The named dataset is not where it was looked for."""
+    """A dataset is not in any of the places where it is searched."""
 
 
 class LeakingSplit(DatasetError):
-    """A take has clips on both sides of a split."""
+    """A take has clips in more than one subset of a split."""
 
 
 class EstimatorError(SkelactError):
-    """The pose estimator cannot run."""
+    """A pose estimator cannot run."""
 
 
 class BackendMissing(EstimatorError):
-    """An optional package is not installed; the hint is the line that installs it."""
+    """An optional package is not installed; the hint is the command that installs it."""
 
 
 class WeightsMissing(EstimatorError):
-    """An estimator's weights are not on this machine."""
+    """The weights of an estimator are not on this machine."""
 
 
 class CheckpointError(SkelactError):
-    """A file that is no checkpoint of ours, is damaged, or holds more than plain tensors and
-    values."""
+    """A file is not a checkpoint, is damaged, or holds more than tensors and plain values."""
 
 
 class CacheError(SkelactError):
@@ -99,4 +98,4 @@ class CacheError(SkelactError):
 
 
 class FfmpegError(SkelactError):
-    """FFmpeg is missing or ended with an error; the message carries its last lines."""
+    """FFmpeg is missing or failed; the message includes the last lines of its output."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
 import pickle
 import re
@@ -13,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import CheckpointError
+from skelact.errors import CheckpointError, InputError
 
 
 @contextlib.contextmanager
@@ -130,3 +132,49 @@ def _harmless_types() -> list[Any]:
 
         kinds += [HistoryBuffer, ConfigDict, (method, "builtins.getattr")]
     return kinds
+
+
+_PICKLE_TYPES = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("collections", "OrderedDict"),
+}
+
+
+class _ForbiddenType(pickle.UnpicklingError):
+    pass
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _PICKLE_TYPES:
+            raise _ForbiddenType(f"an object of type {module}.{name}")
+        return super().find_class(module.replace("numpy._core", "numpy.core"), name)
+
+
+def load_pickle(path: Path) -> Any:
+    """The content of a pickle of arrays and plain values; no code in it is run. Raises InputError
+    if the file is damaged or holds an object of another type, which is named."""
+    try:
+        return _RestrictedUnpickler(io.BytesIO(path.read_bytes())).load()
+    except _ForbiddenType as error:
+        raise InputError(
+            f"{path} was not opened: it holds {error}",
+            "such an object could run code; only arrays and plain values are read",
+        ) from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path} is damaged or not a pickle", "download it again") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises InputError if it cannot be read or is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error

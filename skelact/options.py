@@ -1,231 +1,179 @@
-"""What can be set in training and prediction, and the names of a run folder's files. No torch here,
-so that help and validation are quick."""
+"""Options of training, augmentation, prediction and foreign checkpoints. This module does not
+import torch, so that help and validation are fast."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
+from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 
-BEST, LAST, LOG, RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION = (
-    "best.pt",
-    "last.pt",
-    "log.jsonl",
-    "result.json",
-    "predictions.json",
-    "validation.json",
-    "config.json",
-    "split.json",
-    "calibration.json",
-)
-
-DEFAULT, LATEST = "everyday", "latest"  # of --model: what comes with skelact, the last run
-
+DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
 OPTIMISERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("cosine", "step", "constant")
-BALANCES = ("none", "loss", "sampler")
-CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "balance": BALANCES}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """SGD with Nesterov momentum, cosine to 0 per iteration (PYSKL's schedule), early stop on the
-    validation part of the training side; what the papers use instead is there too."""
+    """Training. The defaults are PYSKL's: SGD with Nesterov momentum and a learning rate that
+    decays to 0 with a cosine in every iteration; training stops early if the accuracy on the
+    validation subset does not improve."""
 
-    epochs: int = field(default=16, metadata={"help": "epochs at most"})
-    repeat: int = field(default=5, metadata={"help": "passes over the training clips in one epoch"})
-    batch_size: int = field(default=16, metadata={"help": "clips in a batch"})
-    optimiser: str = field(default="sgd", metadata={"help": "sgd, adam or adamw"})
-    lr: float = field(
-        default=0.1,
-        metadata={
-            "help": "learning rate for a batch of base_batch_size; scaled linearly to batch_size"
-        },
+    epochs: int = option(16, "Maximum number of epochs.", min=1)
+    repeat: int = option(5, "Passes over the training clips in each epoch.", min=1)
+    batch_size: int = option(16, "Clips per batch; the learning rate is scaled accordingly.", min=1)
+    optimiser: str = option("sgd", "Optimiser.", choices=OPTIMISERS)
+    lr: float = option(
+        0.1,
+        "Learning rate for a batch of base_batch_size, scaled linearly to batch_size.",
+        above=0,
     )
-    base_batch_size: int = field(
-        default=128, metadata={"help": "batch size that lr is meant for; 0: lr is used as it is"}
+    base_batch_size: int = option(
+        128, "Batch size that lr refers to; 0 disables the scaling of lr.", min=0
     )
-    momentum: float = field(default=0.9, metadata={"help": "momentum (sgd)"})
-    nesterov: bool = field(default=True, metadata={"help": "Nesterov momentum (sgd)"})
-    weight_decay: float = field(default=5e-4, metadata={"help": "weight decay"})
-    schedule: str = field(
-        default="cosine",
-        metadata={"help": "cosine to 0, step (times gamma at milestones) or constant"},
+    momentum: float = option(0.9, "Momentum of SGD.", min=0, below=1)
+    nesterov: bool = option(True, "Use Nesterov momentum (SGD).")
+    weight_decay: float = option(5e-4, "Weight decay.", min=0)
+    schedule: str = option(
+        "cosine",
+        "Learning rate schedule: cosine decays to 0, step multiplies by gamma at each milestone.",
+        choices=("cosine", "step", "constant"),
     )
-    milestones: tuple[int, ...] = field(
-        default=(), metadata={"help": "epochs after which the learning rate is multiplied by gamma"}
+    milestones: tuple[int, ...] = option(
+        (), "Epochs after which the step schedule multiplies the learning rate by gamma.", min=0
     )
-    gamma: float = field(default=0.1, metadata={"help": "factor of the step schedule"})
-    warmup: int = field(default=0, metadata={"help": "iterations of linear warm-up"})
-    label_smoothing: float = field(
-        default=0.0, metadata={"help": "share of the target that the other classes get together"}
+    gamma: float = option(0.1, "Factor of the step schedule.", above=0)
+    warmup: int = option(0, "Iterations of linear warm-up.", min=0)
+    label_smoothing: float = option(
+        0.0, "Target probability that is distributed over the other classes.", min=0, below=1
     )
-    max_grad_norm: float = field(default=10.0, metadata={"help": "largest norm of the gradient"})
-    patience: int = field(
-        default=6, metadata={"help": "epochs without improvement before stopping; 0: never"}
+    max_grad_norm: float = option(10.0, "Gradients are clipped to this norm.", above=0)
+    patience: int = option(
+        6, "Stop after this many epochs without improvement; 0 disables early stopping.", min=0
     )
-    val_fraction: float = field(
-        default=0.25, metadata={"help": "share of the training takes held out for validation"}
+    val_fraction: float = option(
+        0.25, "Fraction of the training takes held out for validation.", min=0, below=1
     )
-    pretrain_epochs: int = field(
-        default=10,
-        metadata={"help": "epochs of the first phase of networks that have one (asgcn)"},
+    pretrain_epochs: int = option(
+        10, "Epochs of the pre-training phase, for networks that have one (asgcn).", min=0
     )
-    pretrain_lr: float = field(
-        default=5e-4, metadata={"help": "learning rate (Adam) of that phase"}
+    pretrain_lr: float = option(5e-4, "Learning rate (Adam) of the pre-training phase.", above=0)
+    ridge_alpha: float = option(
+        0.03, "L2 penalty of networks with a closed-form fit (rocket).", above=0
     )
-    ridge_alpha: float = field(
-        default=0.03,
-        metadata={"help": "penalty of networks that are solved in one epoch (rocket)"},
+    seed: int = option(0, "Random seed.")
+    device: str = option("auto", "Device: auto, cpu, cuda or mps.")
+    amp: bool = option(True, "Train in bfloat16 on devices that support it in hardware.")
+    compile: bool = option(False, "Compile the network with torch.compile (in float32 on a CPU).")
+    microbatches: int = option(
+        1, "Parts into which each batch is divided to reduce memory use.", min=1
     )
-    seed: int = field(default=0, metadata={"help": "seed of everything random"})
-    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
-    amp: bool = field(
-        default=True, metadata={"help": "bfloat16 in training, where the device has it in hardware"}
+    ema_decay: float = option(
+        0.0,
+        "Decay of the exponential moving average of the weights, which is used for testing; 0 "
+        "disables it.",
+        min=0,
+        below=1,
     )
-    compile: bool = field(
-        default=False, metadata={"help": "torch.compile the network (on a CPU in float32)"}
-    )
-    microbatches: int = field(
-        default=1, metadata={"help": "parts a batch is computed in, for little memory"}
-    )
-    ema_decay: float = field(
-        default=0.0,
-        metadata={"help": "decay of the averaged weights that are tested instead; 0: none"},
-    )
-    balance: str = field(
-        default="none",
-        metadata={
-            "help": "uneven classes: none, loss (weighted by rarity) or sampler (drawn evenly)"
-        },
+    balance: str = option(
+        "none",
+        "Class balancing: loss weights each class by its inverse frequency, sampler draws all "
+        "classes equally often.",
+        choices=("none", "loss", "sampler"),
     )
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.repeat, self.batch_size) < 1:
-            raise ConfigError(
-                f"epochs, repeat and batch_size must be 1 or more, got {self.epochs}, "
-                f"{self.repeat}, {self.batch_size}"
-            )
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
+        check_ranges(self)
         if self.schedule == "step" and not self.milestones:
-            raise ConfigError("schedule step needs milestones", "milestones=[10, 50]")
-        if self.lr <= 0 or not 0 <= self.val_fraction < 1 or not 0 <= self.label_smoothing < 1:
+            raise ConfigError("the step schedule needs milestones", "milestones=[10, 50]")
+        if self.batch_size % self.microbatches:
             raise ConfigError(
-                "lr must be positive, val_fraction and label_smoothing must lie in [0, 1)"
-            )
-        if self.ridge_alpha <= 0:
-            raise ConfigError(f"ridge_alpha must be positive, got {self.ridge_alpha:g}")
-        if self.patience < 0 or self.warmup < 0 or self.max_grad_norm <= 0:
-            raise ConfigError(
-                "patience and warmup cannot be negative, max_grad_norm must be positive"
-            )
-        if (
-            self.microbatches < 1
-            or self.batch_size % self.microbatches
-            or not 0 <= self.ema_decay < 1
-        ):
-            raise ConfigError(
-                f"microbatches must divide batch_size {self.batch_size}, "
-                "ema_decay must lie in [0, 1)"
-            )
-        if self.pretrain_epochs < 0 or self.pretrain_lr <= 0 or self.base_batch_size < 0:
-            raise ConfigError(
-                "pretrain_epochs and base_batch_size cannot be negative, "
-                "pretrain_lr must be positive"
+                f"microbatches must divide batch_size {self.batch_size}, got {self.microbatches}"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentOptions:
-    """What is done to training clips, each with fresh draws."""
+    """Random augmentation of training clips."""
 
-    flip: float = field(default=0.5, metadata={"help": "chance of exchanging left and right"})
-    rotate_rad: float = field(
-        default=0.2, metadata={"help": "largest turn in the picture plane [rad]"}
+    flip: float = option(0.5, "Probability of a left-right flip.", min=0, max=1)
+    rotate_rad: float = option(0.2, "Maximum rotation in the image plane, in radians.", min=0)
+    scale: float = option(0.15, "Maximum relative change of size per axis.", min=0, below=1)
+    noise: float = option(0.01, "Standard deviation of the noise added to the coordinates.", min=0)
+    drop_joint: float = option(
+        0.0, "Probability that a joint is missing throughout a clip.", min=0, below=1
     )
-    scale: float = field(default=0.15, metadata={"help": "largest change of size, per axis"})
-    noise: float = field(default=0.01, metadata={"help": "standard deviation added to coordinates"})
-    drop_joint: float = field(
-        default=0.0, metadata={"help": "chance of a joint to be missing for a whole clip"}
+    rotate3d_rad: tuple[float, ...] = option(
+        (0.0,),
+        "Maximum rotation about x, y and z, or one value for all three, in radians (dims=3).",
+        min=0,
     )
-    rotate3d_rad: tuple[float, ...] = field(
-        default=(0.0,),
-        metadata={"help": "largest turn about x, y and z, or one for all three [rad] (dims=3)"},
+    random_move: bool = option(
+        False, "ST-GCN's slow random rotation, scaling and translation over the clip."
     )
-    random_move: bool = field(
-        default=False, metadata={"help": "ST-GCN's slow turn, zoom and shift over the clip"}
+    kth: float = option(
+        0.0,
+        "Probability of two of the KTH report's augmentations (in pixels: normalise.mode=none).",
+        min=0,
+        max=1,
     )
-    kth: float = field(
-        default=0.0,
-        metadata={
-            "help": "chance of two of the KTH report's changes (pixels: normalise.mode=none)"
-        },
-    )
-    mixup_alpha: float = field(
-        default=0.0,
-        metadata={
-            "help": "clips are blended in pairs, labels too, in shares drawn from Beta(a, a) with "
-            "this a; 0: never"
-        },
+    mixup_alpha: float = option(
+        0.0, "Parameter a of mixup, with weights drawn from Beta(a, a); 0 disables it.", min=0
     )
 
     def __post_init__(self) -> None:
-        if not (
-            0 <= self.flip <= 1
-            and 0 <= self.drop_joint < 1
-            and 0 <= self.scale < 1
-            and 0 <= self.kth <= 1
-            and min(self.noise, self.rotate_rad, self.mixup_alpha, *self.rotate3d_rad) >= 0
-            and len(self.rotate3d_rad) in (1, 3)
-        ):
-            raise ConfigError(f"augmentation settings out of range: {self}")
+        check_ranges(self)
+        if len(self.rotate3d_rad) not in (1, 3):
+            raise ConfigError(f"rotate3d_rad must have 1 or 3 values, got {len(self.rotate3d_rad)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
-    """How long videos are walked and labels smoothed."""
+    """Sliding windows over long videos, and the segments made from them."""
 
-    step: float = field(
-        default=0.25, metadata={"help": "how far the window moves on, as a share of its length"}
+    step: float = option(
+        0.25, "Step between windows, as a fraction of the window length.", above=0, max=1
     )
-    min_segment_s: float = field(
-        default=1.5, metadata={"help": "shorter segments are absorbed by their neighbours [s]"}
+    min_segment_s: float = option(
+        1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0
     )
-    min_seen_s: float = field(
-        default=0.5, metadata={"help": "people seen for less than this are ignored [s]"}
+    min_seen_s: float = option(
+        0.5, "Persons visible for less than this are ignored, in seconds.", min=0
     )
-    batch_size: int = field(default=32, metadata={"help": "windows in a batch"})
-    device: str = field(default="auto", metadata={"help": "auto, cpu, cuda or mps"})
-    max_persons: int | None = field(
-        default=None,
-        metadata={
-            "help": "most people looked for in a frame [default: 4, or as many as it was trained "
-            "with]"
-        },
+    batch_size: int = option(32, "Windows per batch.", min=1)
+    device: str = option("auto", "Device: auto, cpu, cuda or mps.")
+    max_persons: int | None = option(
+        None,
+        "Maximum number of persons per frame.",
+        min=1,
+        max=32,
+        default_text="4, or more if the model was trained with more",
     )
-    unknown_threshold: float | None = field(
-        default=None,
-        metadata={
-            "help": "less sure than this is called unknown; 0: never [default: what the recogniser "
-            "was calibrated to]"
-        },
+    unknown_threshold: float | None = option(
+        None,
+        "Segments with a lower probability are labelled unknown; 0 disables this.",
+        min=0,
+        max=1,
+        default_text="the calibrated threshold of the model",
     )
 
     def __post_init__(self) -> None:
-        if self.unknown_threshold is not None and not 0 <= self.unknown_threshold <= 1:
-            raise ConfigError(
-                f"unknown_threshold must lie in [0, 1], got {self.unknown_threshold:g}"
-            )
-        if not 0 < self.step <= 1:
-            raise ConfigError(
-                f"step must lie in (0, 1], got {self.step:g}: a larger one would leave "
-                "gaps between windows"
-            )
-        if self.batch_size < 1 or self.min_segment_s < 0 or self.min_seen_s < 0:
-            raise ConfigError(
-                "batch_size must be 1 or more, min_segment_s and min_seen_s cannot be negative"
-            )
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignOptions:
+    """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""
+
+    labels: Path | None = option(
+        None, "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint."
+    )
+    skeleton: str | None = option(
+        None, "Joint layout of such a checkpoint, if its shapes are ambiguous."
+    )
+    persons: int | None = option(
+        None, "Persons per clip expected by such a checkpoint.", min=1, default_text="2"
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)

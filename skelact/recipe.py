@@ -1,8 +1,9 @@
-"""Everything a run is made of, in one value: from the cut to the schedule."""
+"""The recipe of a run: all options from the dataset to the training schedule."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
 from skelact.types import nearest
 from skelact.video.cut import ClipOptions
+
+SMALL_DATASETS = ("mads",)  # networks use their small variant by default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +37,15 @@ class Recipe:
     model: dict[str, Any] = field(default_factory=lambda: {"name": "stgcn"})
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Recipe:
-        """ConfigError for anything unknown or of the wrong type."""
+    def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
+        """Raises ConfigError for an unknown option or a value of the wrong type."""
         recipe = config.build(cls, content)
         if "name" not in recipe.model:
             raise ConfigError("the model section needs a name", "model = dict(name='stgcn')")
         return recipe
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values (tuples as lists), from which from_dict makes the same recipe."""
+        """Plain values with lists for tuples; `from_dict` restores the recipe."""
         return {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
 
 
@@ -53,24 +56,33 @@ def _plain(value: Any) -> Any:
 
 
 def compose(
-    dataset: str, model: str | None, file: str | Path | None, changes: dict[str, Any]
+    dataset: str, model: str | None, file: str | Path | None, changes: Mapping[str, Any]
 ) -> Recipe:
-    """The recipe of a config file or shipped name, else the dataset's own with the default network
-    and schedule; a named network replaces that of the recipe, with the defaults that the network
-    declares; `changes` come last. ConfigError if a name is unknown."""
+    """The recipe of a run: a config file (by path or shipped name), or the recipe of a dataset,
+    then the network if one is named, then `changes`.
+
+    Without a file, a network is trained with training/modern, or with its variant for small
+    datasets if the dataset is small. Raises ConfigError if a name or an option is unknown."""
+    parts: list[Mapping[str, Any]] = []
     if file is not None:
-        base = config.load(file)
+        parts.append(config.load(file))
     else:
-        known = sorted(p.stem for p in (config.shipped("configs") / "datasets").glob("*.py"))
+        known = config.datasets()
         if dataset not in known:
             raise ConfigError(
                 f"no dataset is called {dataset!r}{nearest(dataset, known)}",
                 f"one of {', '.join(known)}",
             )
-        sections = (config.load(part) for part in (f"datasets/{dataset}", "training/modern"))
-        base = config.merge(*sections, {"model": {"name": "stgcn"}})
+        parts.append(config.load(f"datasets/{dataset}"))
     if model is not None:
-        from skelact.models import spec  # loads torch
+        from skelact.models import spec  # imports torch
 
-        base = config.merge({**base, "model": {}}, spec(model).recipe)
-    return Recipe.from_dict(config.merge(base, changes))
+        network = spec(model)
+        small = network.small if file is None and dataset in SMALL_DATASETS else None
+        if file is None:
+            parts.append(config.load(f"training/{small.training if small else 'modern'}"))
+        parts[0] = {k: v for k, v in parts[0].items() if k != "model"}
+        parts += [network.recipe, small.sections if small else {}]
+    elif file is None:
+        parts += [config.load("training/modern"), {"model": {"name": "stgcn"}}]
+    return Recipe.from_dict(config.merge(*parts, changes))

@@ -1,25 +1,26 @@
-"""Skeletons as data: named joints, who hangs on whom, left and right, the graph's edges; and
-conversion between layouts by name.
+"""Skeletons as data: named joints, bones, left and right, the edges of the graph; and conversion
+between layouts by the names of the joints.
 
-This is the only file in which joints have numbers. Layouts and their published quirks: the COCO
-graph ties hips to shoulders while its bones tie them to the nose; PYSKL's NTU graph ties fingertips
-to the hands while its bone list goes through the thumbs (kept, for parity); everyone else's NTU
-graph goes through the thumbs too (ntu-25-thumb).
+Joints have numbers in this module only. The published layouts are kept as they are: the edges of
+coco-17 connect the hips to the shoulders, its bones connect them to the nose; PYSKL's NTU graph
+(ntu-25) connects the fingertips to the hands, its bone list goes through the thumbs; the NTU graph
+of all others goes through the thumbs too (ntu-25-thumb).
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from skelact.errors import ConfigError
 
-# names under which different layouts know the same joint
+# different names of the same joint
 _SAME = {
     "left_foot_index": "left_foot",
     "right_foot_index": "right_foot",
@@ -30,11 +31,22 @@ _SAME = {
 }
 
 
+Context = Literal["openpose", "pyskl", "checkpoint", "mads"]
+_COMMON = {17: "coco-17", 18: "openpose-18", 21: "hand-21"}
+_BY_JOINT_COUNT: Mapping[Context, Mapping[int, str]] = {
+    "openpose": {15: "openpose-mpi-15", **_COMMON, 25: "body-25"},
+    "pyskl": {**_COMMON, 20: "kinect-20", 25: "ntu-25"},
+    "checkpoint": {**_COMMON, 25: "ntu-25"},
+    "mads": {15: "mads-15", 19: "mads-19"},
+}
+
+
 @dataclass(frozen=True)
 class Skeleton:
-    """V named joints. `parents[v]` is the joint at the other end of v's bone (itself for a root),
-    `edges` the graph's edges (child, parent), `flip_pairs` left/right twins, `centre` the joint
-    that spatial partitions and views are centred on. All by name; indices are derived."""
+    """V named joints. `parents[v]` is the joint at the other end of the bone of joint v (itself for
+    a root), `edges` are the (child, parent) edges of the graph, `flip_pairs` the (left, right)
+    pairs, `centre` is the joint on which normalisation and graph partitions are centred. All are
+    names; indices are derived. Raises ConfigError if a name is not a joint."""
 
     name: str
     joints: tuple[str, ...]
@@ -46,7 +58,7 @@ class Skeleton:
     def __post_init__(self) -> None:
         known = set(self.joints)
         if len(known) != len(self.joints) or not self.joints:
-            raise ConfigError(f"skeleton {self.name!r}: joints must be named once each")
+            raise ConfigError(f"skeleton {self.name!r}: joint names must be unique")
         if len(self.parents) != len(self.joints):
             raise ConfigError(
                 f"skeleton {self.name!r}: {len(self.joints)} joints but {len(self.parents)} parents"
@@ -64,28 +76,29 @@ class Skeleton:
                 )
 
     def index(self, joint: str) -> int:
-        """Position of a joint; ConfigError when the layout lacks it."""
+        """The index of a joint. Raises ConfigError if the layout lacks it."""
         try:
             return self.joints.index(joint)
         except ValueError:
             raise ConfigError(f"skeleton {self.name!r} has no joint {joint!r}") from None
 
     def find(self, *names: str) -> list[int]:
-        """Positions of those of `names` that the layout has."""
+        """The indices of those `names` that the layout has."""
         return [self.joints.index(n) for n in names if n in self.joints]
 
     @property
     def parent_indices(self) -> npt.NDArray[np.int64]:
-        """(V,) the other end of every bone."""
+        """(V,) index of the parent of every joint."""
         return np.array([self.index(p) for p in self.parents])
 
     @property
     def edge_indices(self) -> list[tuple[int, int]]:
+        """The edges as (child, parent) indices."""
         return [(self.index(a), self.index(b)) for a, b in self.edges]
 
     @property
     def flip_index(self) -> npt.NDArray[np.int64]:
-        """(V,) permutation that exchanges left and right."""
+        """(V,) permutation of the joints that exchanges left and right."""
         order = np.arange(len(self.joints))
         for a, b in self.flip_pairs:
             i, j = self.index(a), self.index(b)
@@ -106,7 +119,8 @@ class Skeleton:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Skeleton:
         """The inverse of as_dict. `parents` may be a table {joint: parent}; `edges` default to the
-        bones, `flip_pairs` to left_*/right_* names."""
+        bones, `flip_pairs` to the joints named left_* and right_*. Raises ConfigError if an entry
+        is missing or names an unknown joint."""
         missing = {"name", "joints", "parents", "centre"} - content.keys()
         if missing:
             raise ConfigError(
@@ -114,16 +128,16 @@ class Skeleton:
                 "name, joints, parents = {child = 'parent'}, centre",
             )
         joints = tuple(map(str, content["joints"]))
-        given = content["parents"]
-        if isinstance(given, dict):
-            stray = [j for j in given if j not in joints]
-            if stray:
+        parent_names = content["parents"]
+        if isinstance(parent_names, dict):
+            unknown = [j for j in parent_names if j not in joints]
+            if unknown:
                 raise ConfigError(
-                    f"skeleton {content['name']!r}: parents of unknown joint {stray[0]!r}"
+                    f"skeleton {content['name']!r}: parents of unknown joint {unknown[0]!r}"
                 )
-            parents = tuple(str(given.get(j, j)) for j in joints)
+            parents = tuple(str(parent_names.get(j, j)) for j in joints)
         else:
-            parents = tuple(map(str, given))
+            parents = tuple(map(str, parent_names))
         bones = tuple((j, p) for j, p in zip(joints, parents, strict=False) if j != p)
         twins = tuple(
             (j, "right_" + j[5:])
@@ -136,26 +150,27 @@ class Skeleton:
 
 
 def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt.NDArray[Any]:
-    """Joints by name: values (..., V_source, C) -> (..., V_target, C); a joint that the source
-    lacks is NaN."""
+    """Reorder joints by name: values (..., V_source, C) -> (..., V_target, C). Joints that the
+    source lacks are NaN."""
     by_name = {_SAME.get(j, j): i for i, j in enumerate(source.joints)}
     out = np.full((*values.shape[:-2], len(target.joints), values.shape[-1]), np.nan, values.dtype)
     for i, joint in enumerate(target.joints):
-        at = by_name.get(_SAME.get(joint, joint))
-        if at is not None:
-            out[..., i, :] = values[..., at, :]
+        index = by_name.get(_SAME.get(joint, joint))
+        if index is not None:
+            out[..., i, :] = values[..., index, :]
     return out
 
 
 def load_skeleton(name_or_file: str | Path) -> Skeleton:
-    """A layout of the table by name, or a user's own from a TOML file (name, centre, joints,
-    parents, and optional edges and flip_pairs)."""
+    """A layout of SKELETONS by name, or from a TOML file with name, centre, joints, parents and
+    optionally edges and flip_pairs. Raises ConfigError if there is no such layout or file."""
     if str(name_or_file) in SKELETONS:
         return SKELETONS[str(name_or_file)]
     path = Path(name_or_file)
     if path.suffix != ".toml" or not path.is_file():
         raise ConfigError(
-            f"no skeleton {str(name_or_file)!r}", f"one of {', '.join(SKELETONS)}, or a .toml file"
+            f"no skeleton is called {str(name_or_file)!r}",
+            f"choose one of {', '.join(SKELETONS)}, or a .toml file",
         )
     try:
         return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -163,13 +178,26 @@ def load_skeleton(name_or_file: str | Path) -> Skeleton:
         raise ConfigError(f"{path} is not a skeleton file: {error}") from error
 
 
+def layout_for(joint_count: int, context: Context) -> Skeleton:
+    """The layout of poses that only state their number of joints. The same number means different
+    layouts in OpenPose's output ("openpose"), PYSKL's annotations ("pyskl"), published checkpoints
+    ("checkpoint") and MADS's ground truth ("mads").
+
+    Raises ValueError if no layout with that many joints is known there."""
+    names = _BY_JOINT_COUNT[context]
+    if joint_count not in names:
+        known = ", ".join(f"{n} ({name})" for n, name in names.items())
+        raise ValueError(f"{joint_count} joints, but the known layouts have {known}")
+    return SKELETONS[names[joint_count]]
+
+
 def _sides(*names: str) -> str:
     return " ".join(f"{side}_{n}" for n in names for side in ("left", "right"))
 
 
 def _layout(name: str, centre: str, joints: str, bones: str, edges: str | None = None) -> Skeleton:
-    """`bones` and `edges` are written child>parent; a bare '*' prefix stands for left_ and right_
-    on both ends where they have sides."""
+    """`bones` and `edges` are written as child>parent. The prefix '*' stands for left_ and right_,
+    at the parent only if it has these names."""
     names = tuple(joints.split())
 
     def parsed(text: str) -> list[tuple[str, str]]:
@@ -180,12 +208,12 @@ def _layout(name: str, centre: str, joints: str, bones: str, edges: str | None =
                 out.append((side + child, side + parent if side + parent in names else parent))
         return out
 
-    hangs = dict(parsed(bones))
+    parents = dict(parsed(bones))
     return Skeleton.from_dict(
         {
             "name": name,
             "joints": names,
-            "parents": hangs,
+            "parents": parents,
             "centre": centre,
             "edges": parsed(bones if edges is None else edges),
         }

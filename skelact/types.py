@@ -1,7 +1,6 @@
-"""Frozen value objects that refuse to be wrong: what the stages hand to each other.
+"""Frozen value objects that the stages exchange. They check their shapes when they are built.
 
-Axis letters everywhere: M persons, T frames, V joints, C channels. Missing joints are NaN with
-score 0.
+Axes: M persons, T frames, V joints, C channels. Missing joints are NaN with score 0.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from skelact.skeletons import Skeleton
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
 
-UNKNOWN = "unknown"  # the label of what is none of a recogniser's classes
+UNKNOWN = "unknown"  # the label of actions that are none of a model's classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +44,14 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class ClipSpan:
-    """A stretch of a video in frames: start included, end not."""
+    """A range of frames of a video, without `end`. Raises BadSpan if it is empty or negative."""
 
     start: int
     end: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
-            raise BadSpan(f"a clip must run forward from frame 0, got {self.start} to {self.end}")
+            raise BadSpan(f"a clip needs 0 <= start < end, got frames {self.start} to {self.end}")
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -60,8 +59,8 @@ class ClipSpan:
 
 @dataclass(frozen=True, slots=True)
 class PersonPose:
-    """One person in one frame: xy (V, 2) float32 pixels, score (V,) in [0, 1], xyz (V, 3) metres or
-    None, id -1 while unknown."""
+    """One person in one frame: xy (V, 2) float32 in pixels, score (V,) in [0, 1], xyz (V, 3) in
+    metres or None; person_id is -1 before tracking."""
 
     xy: Floats
     score: Floats
@@ -81,9 +80,8 @@ class PersonPose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseSequence:
-    """Persons over time: xy (M, T, V, 2) float32 in pixels of the video, score (M, T, V) in [0, 1];
-    xyz (M, T, V, 3) metres where the estimator gives them. `ids` names the M persons, in the same
-    order."""
+    """Persons over time: xy (M, T, V, 2) float32 in pixels of the video, score (M, T, V) in [0, 1],
+    xyz (M, T, V, 3) in metres if the estimator provides it. `ids` are the ids of the M persons."""
 
     xy: Floats
     score: Floats
@@ -119,8 +117,9 @@ class PoseSequence:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A label over a stretch of time [s]; `probabilities` follows the model's classes.
-    `probability` is the label's, of "unknown" that of the best guess."""
+    """A label for a period of time [s]. `probabilities` are those of all classes in the order of
+    the model; `probability` is that of the label, or of the most probable class if it is
+    "unknown"."""
 
     start_s: float
     end_s: float
@@ -131,8 +130,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one tracked person of one video does. `segments` cover the time in which the person is
-    seen."""
+    """The action of one tracked person of a video. `segments` cover the time in which the person is
+    visible."""
 
     path: Path
     person_id: int
@@ -142,7 +141,7 @@ class Prediction:
     segments: tuple[Segment, ...]
 
     def guesses(self, segment: Segment, most: int = 3) -> list[tuple[str, float]]:
-        """The likeliest classes of one of its segments, best first."""
+        """The most probable classes of a segment with their probabilities, best first."""
         ranked = sorted(zip(self.classes, segment.probabilities, strict=True), key=lambda g: -g[1])
         return ranked[:most]
 
@@ -170,7 +169,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One input that could not be used, and why."""
+    """One input that could not be processed, the reason, and what to do about it."""
 
     path: Path
     reason: str
@@ -178,6 +177,7 @@ class Failure:
 
     @classmethod
     def from_error(cls, path: Path, error: Exception) -> Failure:
+        """The failure of `path` because of `error`."""
         if isinstance(error, SkelactError):
             return cls(path, error.message, error.hint)
         return cls(path, f"{type(error).__name__}: {error}")
@@ -198,8 +198,8 @@ class BatchResult(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A step of long work, for whoever shows it: `done` of `total` units of `stage`; `text` is a
-    sentence for a person."""
+    """A progress report: `done` of `total` units of `stage` are finished; `text` is a message for
+    the user."""
 
     stage: str
     kind: Literal["start", "advance", "end", "notice"]
@@ -212,11 +212,11 @@ ProgressCallback = Callable[[Event], None]
 
 
 def no_progress(event: Event) -> None:
-    """The on_progress that shows nothing."""
+    """A progress callback that does nothing."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean …?)', or nothing if no known word is close."""
+    """' (did you mean …?)' with the most similar known word, or '' if none is similar."""
     import difflib
 
     close = difflib.get_close_matches(word, list(known), n=1)

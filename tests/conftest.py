@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from skelact.config import shipped
 from skelact.skeletons import SKELETONS, Skeleton
@@ -19,6 +20,10 @@ from skelact.video.probe import probe
 
 # two test processes on two cores: one thread each, here and in the programs that tests start
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+# no time limit for an example: the machine may be busy
+settings.register_profile("skelact", deadline=None, database=None)
+settings.load_profile("skelact")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

@@ -6,6 +6,7 @@ not load torch.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from itertools import chain, combinations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import skelact
 from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.datasets.packed import PACKED, Packed, Sample, open_packed
@@ -92,6 +94,16 @@ def pack_samples(
     return open_packed(entry)
 
 
+def add_module(root: Path, module: str, text: str) -> dict[str, str]:
+    """Copy the package to `root` with one more module, such as "pose/toy.py". Returns the
+    environment variables for processes that use the copy."""
+    package = Path(skelact.__file__).parent
+    ignore = shutil.ignore_patterns("__pycache__", "*.pt")
+    shutil.copytree(package, root / "skelact", ignore=ignore)
+    (root / "skelact" / module).write_text(text)
+    return {"PYTHONPATH": str(root)}
+
+
 def waves(root: Path, clips: int = 24) -> Packed:
     """Two classes that differ in the speed of one arm; 20 to 30 frames, some joints missing."""
     rng = np.random.default_rng(0)
@@ -111,7 +123,6 @@ def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
     from skelact.options import AugmentOptions, TrainOptions
     from skelact.schemas import EstimatorInfo
-    from skelact.sequence.sampling import SamplingOptions
     from skelact.training.plan import Plan
 
     data = waves(root)

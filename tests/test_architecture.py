@@ -1,4 +1,4 @@
-"""The house rules that can be checked: imports, exports, what README promises."""
+"""Rules for the code that can be checked: imports, names, exports, the commands in the README."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
-from skelact.interop.checkpoints import ForeignOptions
-from skelact.options import AugmentOptions, PredictOptions, TrainOptions
+from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe
@@ -29,9 +28,9 @@ from skelact.video.cut import ClipOptions, CodingOptions
 from tests.conftest import ROOT, run
 
 PACKAGE = ROOT / "skelact"
-# a module may import from its own package and from packages of lower layers
+# a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors",),
+    ("errors", "discovery"),
     ("skeletons",),
     ("types",),
     ("config", "files", "metrics"),
@@ -62,12 +61,13 @@ NO_TORCH = (
     *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
     *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
-    *("pose/base.py", "pose/track.py", "pose/store.py", "pose/importers.py", "pose/blazepose.py"),
+    *(f"pose/{n}.py" for n in ("base", "blazepose", "importers", "mirrored", "store", "track")),
+    *("pose/weights.py", "discovery.py"),
 )
 
 
-# built by keyword only
-BY_NAME = (
+# dataclasses that are built by keyword only
+KEYWORD_ONLY = (
     AugmentOptions,
     CodingOptions,
     Collection,
@@ -156,18 +156,40 @@ def test_heavy_packages_stay_in_their_adapter(path: Path) -> None:
             assert top != "torch", f"{here} imports torch"
 
 
-def test_no_file_outgrows_its_subject() -> None:
-    long = {p.name: n for p in modules() if (n := len(p.read_text().splitlines())) > 400}
-    assert not long
+def test_files_are_short() -> None:
+    lines = {p.name: len(p.read_text(encoding="utf-8").splitlines()) for p in modules()}
+    assert {name: n for name, n in lines.items() if n > 400} == {}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(dotted(path))
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_test_modules_do_not_import_each_other() -> None:
+    """Shared helpers are in conftest.py, helpers.py and parity/."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        for name in imports_of(path):
+            assert not name.split(".")[-1].startswith("test_"), f"{path.name} imports {name}"
 
 
 def test_exports() -> None:
-    assert skelact.__all__ == sorted(skelact.__all__)
     assert all(hasattr(skelact, name) for name in skelact.__all__)
 
 
 @pytest.mark.parametrize(
-    "what", ["import skelact", "import skelact.cli", "import skelact.stages.sequences"]
+    "what",
+    [
+        "import skelact",
+        "import skelact.cli",
+        "import skelact.stages.sequences",
+        "import skelact.datasets.registry as r; r.dataset_specs()",
+        "import skelact.pose.base as b; b.estimator_specs()",
+    ],
 )
 def test_light_imports_load_no_heavy_package(what: str) -> None:
     heavy = ["torch", "mediapipe", "mmpose", "matplotlib", "cv2", "scipy", "mmengine"]
@@ -220,6 +242,6 @@ def test_readme_names_real_commands_and_options() -> None:
                 )
 
 
-@pytest.mark.parametrize("kind", BY_NAME, ids=lambda k: k.__name__)
-def test_values_of_many_fields_are_built_by_name(kind: type) -> None:
+@pytest.mark.parametrize("kind", KEYWORD_ONLY, ids=lambda k: k.__name__)
+def test_value_objects_are_built_by_keyword(kind: type) -> None:
     assert all(f.kw_only for f in dataclasses.fields(kind))

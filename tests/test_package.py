@@ -34,6 +34,7 @@ def test_the_wheel_has_configs_and_samples(tmp_path: Path) -> None:
         "configs/training/modern.py",
         "sample_videos/performers.json",
         "cli/train.py",
+        "py.typed",
     ):
         assert f"skelact/{name}" in names
     assert sum(n.endswith(".avi") for n in names) == 74

@@ -89,7 +89,7 @@ def test_a_skeleton_from_toml(tmp_path: Path) -> None:
         ("name = 1 2", "not a skeleton file"),
         ('name = "a"\njoints = ["x"]', "needs"),
         ('name="a"\ncentre="y"\njoints=["x"]\nparents={}', "'y'"),
-        ('name="a"\ncentre="x"\njoints=["x","x"]\nparents={}', "once"),
+        ('name="a"\ncentre="x"\njoints=["x","x"]\nparents={}', "unique"),
         ('name="a"\ncentre="x"\njoints=["x"]\nparents={z="x"}', "'z'"),
     ],
 )

@@ -1,4 +1,4 @@
-# own footage, a table of labels: 5-second clips of one person
+# Own videos with a table of labels: 5-second clips of one person.
 dataset = dict(name="labels", skeleton="coco-17")
 clips = dict(length_s=5.0, overlap_s=0.0)
 sequence = dict(persons=1, max_gap_s=0.5)

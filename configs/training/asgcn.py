@@ -1,4 +1,4 @@
-# AS-GCN: every frame, repeated to 300, the last 10 foretold; 10 + 100 epochs
+# AS-GCN: all frames, repeated to 300, the last 10 predicted; 10 pre-training and 100 epochs.
 sampling = dict(length=300, method="wrap")
 augment = dict(flip=0.0, rotate_rad=0.0, scale=0.0, noise=0.0)
 train = dict(

@@ -1,4 +1,5 @@
-# clips of 15 to 40 frames: 32 evenly spaced over most of a clip; many passes of a quick network
+# Clips of 15 to 40 frames: 32 frames evenly spaced over most of a clip, many passes of a fast
+# network.
 sampling = dict(length=32, method="linspace", test_flip=True)
 augment = dict(flip=0.5, scale=0.1, noise=0.005)
 train = dict(

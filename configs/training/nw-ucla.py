@@ -1,5 +1,5 @@
-# CTR-GCN's way with NW-UCLA's few and short clips: frames drawn in their order, seen from random
-# directions (y points up); 32 frames and 50 passes for two cores
+# CTR-GCN's training on the few short clips of NW-UCLA: random frames in temporal order, random
+# rotations (y points up). 32 frames and 50 passes, for two CPU cores.
 sampling = dict(length=32, method="random")
 augment = dict(flip=0.5, rotate_rad=0.0, rotate3d_rad=[0.3, 1.0, 0.1], scale=0.0, noise=0.01)
 train = dict(

@@ -1,5 +1,5 @@
-"""The command line: one thin file per verb. Only here is anything printed, and only here does the
-program end."""
+"""The command line. Each command is one module of this package, which is imported only when its
+command runs. Printing and exit codes are handled in this package only."""
 
 from __future__ import annotations
 
@@ -9,27 +9,76 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from skelact import __version__
 from skelact.errors import SkelactError
 
+HELPERS = ("console", "options")  # modules that are not commands
+ORDER = (  # in the help; other commands follow in alphabetical order
+    *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
+    *("cut", "datasets", "models", "doctor", "cache"),
+)
+
+
+def commands() -> list[str]:
+    """The names of all commands, found by their modules."""
+    names = {path.stem for folder in __path__ for path in Path(folder).glob("[a-z]*.py")}
+    return sorted(
+        names - set(HELPERS),
+        key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name),
+    )
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands with the docstrings of their modules and imports the one that runs."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(commands(), TyperCommand(name=None))  # for suggestions
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return commands()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in commands():
+            return None
+        paths = (Path(folder) / f"{cmd_name}.py" for folder in __path__)
+        source = next(p for p in paths if p.is_file()).read_text(encoding="utf-8")
+        return TyperCommand(name=cmd_name, help=ast.get_docstring(ast.parse(source)))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else _load(name), rest
+
+
+def _load(name: str) -> Any:
+    """Import a command: the module has a function `command`, or an `app` with subcommands."""
+    module = import_module(f"{__name__}.{name}")
+    if hasattr(module, "app"):
+        group = typer.main.get_group(module.app)
+        group.name = name
+        return group
+    single = typer.Typer(add_completion=False)
+    single.command(name)(module.command)
+    return typer.main.get_command(single)
+
+
 app = typer.Typer(
     name="skelact",
-    help=(
-        "A folder of videos in, a trained recogniser of human actions out: extract, train, predict."
-    ),
+    cls=_LazyGroup,
+    help="Train a model of human actions from a folder of videos: extract, train, predict.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"skelact {__version__}")
         raise typer.Exit
 
@@ -37,64 +86,41 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="no progress, no notices; may stand anywhere")
+        bool, typer.Option("--quiet", help="No progress and no notices. Works in any position.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="console tracebacks; may stand anywhere")
+        bool, typer.Option("--debug", help="Show tracebacks. Works in any position.")
     ] = False,
 ) -> None:
-    """--quiet and --debug are read by main, before the verbs see the line."""
-
-
-VERBS = (
-    *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
-    *("cut", "datasets", "models", "doctor", "cache"),
-)
-
-
-def _register(wanted: str | None) -> None:
-    """Put the verbs on the app: the wanted one as it is, the others by their summary alone, since
-    importing them all would make every start slow."""
-    for verb in VERBS:
-        if verb != wanted:
-            source = Path(__file__).with_name(f"{verb}.py").read_text(encoding="utf-8")
-            app.command(verb, help=ast.get_docstring(ast.parse(source)))(lambda: None)
-            continue
-        module = import_module(f"skelact.cli.{verb}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=verb)
-        else:
-            app.command(verb)(module.command)
+    """--quiet and --debug are removed by `main` before the arguments are parsed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit code: 0 done, 1 some inputs failed, 2 nothing could be done or
-    bad usage, 130 interrupted."""
+    """Run a command line. Returns the exit code: 0 done, 1 some inputs failed, 2 nothing could be
+    done or wrong usage, 130 interrupted."""
     from skelact.cli import console
 
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    end = given.index("--") if "--" in given else len(given)
-    head = given[:end]
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    head = words[:end]
     debug = "--debug" in head
     console.quiet = console.SILENT or "--quiet" in head
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
-    words = [a for a in head if a not in ("--debug", "--quiet")]
-    app.registered_commands.clear()
-    app.registered_groups.clear()
-    _register(next((w for w in words if not w.startswith("-")), None))
+    head = [word for word in head if word not in ("--debug", "--quiet")]
     try:
-        app(words + given[end:], prog_name="skelact")
+        app(head + words[end:], prog_name="skelact")
     except SystemExit as end_of_command:
         return end_of_command.code if isinstance(end_of_command.code, int) else 2
     except KeyboardInterrupt:
-        console.error("interrupted", "run the same command again: it goes on where it stopped")
+        console.error("interrupted", "run the same command again to continue")
         return 130
     except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # whoever read our output has gone; nothing more to say
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # the reader of the pipe has ended
         return 0
     except SkelactError as failure:
         if debug:
@@ -106,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         console.error(
             f"unexpected {type(failure).__name__}: {failure}",
-            "this is a bug in skelact; --debug shows where",
+            "this is a bug in skelact; --debug shows the traceback",
         )
         return 2
     return 0

@@ -1,10 +1,11 @@
-"""Look into the stage store, check it, make room."""
+"""List, verify and clean the cache."""
 
 from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,13 +16,13 @@ from skelact.cli.options import CacheDir, Json
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
-def _size(folder: Any) -> int:
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 @app.command("ls")
 def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
-    """What is stored, by stage."""
+    """List the number and size of the entries of each stage."""
     cache = Cache(cache_dir)
     stages: dict[str, list[int]] = defaultdict(list)
     for stage, folder in cache.entries():
@@ -37,29 +38,29 @@ def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
 
 @app.command("verify")
 def verify(cache_dir: CacheDir = None) -> None:
-    """Read everything and compare with what was written. Damaged entries are listed; they are made
-    anew when next needed."""
-    bad = Cache(cache_dir).verify()
-    for folder in bad:
+    """Check all entries against their checksums. Damaged entries are listed; they are computed
+    again when they are next needed."""
+    damaged = Cache(cache_dir).verify()
+    for folder in damaged:
         typer.echo(str(folder))
-    console.say(f"{len(bad)} damaged" if bad else "all entries are whole")
-    if bad:
+    console.say(f"{len(damaged)} damaged entries" if damaged else "all entries are intact")
+    if damaged:
         raise typer.Exit(1)
 
 
 @app.command("prune")
 def prune(
-    stage: Annotated[str | None, typer.Option(help="remove all entries of this stage")] = None,
-    damaged: Annotated[bool, typer.Option("--damaged", help="remove damaged entries")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="remove every entry")] = False,
+    stage: Annotated[str | None, typer.Option(help="Remove all entries of this stage.")] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Remove damaged entries.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Remove all entries.")] = False,
     cache_dir: CacheDir = None,
 ) -> None:
-    """Remove entries; what killed runs left half-written always goes."""
+    """Remove entries. Incomplete entries of interrupted runs are always removed."""
     cache = Cache(cache_dir)
     cache.remove_stale()
-    doomed = set(cache.verify()) if damaged else set()
-    doomed |= {folder for s, folder in cache.entries() if all_ or s == stage}
-    freed = sum(map(_size, doomed))
-    for folder in doomed:
+    folders = set(cache.verify()) if damaged else set()
+    folders |= {folder for name, folder in cache.entries() if all_ or name == stage}
+    freed = sum(map(_size, folders))
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    console.say(f"removed {len(doomed)} entries, {freed / 1e6:.1f} MB")
+    console.say(f"removed {len(folders)} entries, {freed / 1e6:.1f} MB")

@@ -1,57 +1,66 @@
-"""Teach a run to say that it does not know."""
+"""Calibrate the probabilities of a run and choose its threshold for unknown actions."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos
 
+if TYPE_CHECKING:
+    from skelact.runs.calibrate import CalibrationResult
+
 
 def command(
-    run: Annotated[Path, typer.Argument(help="the run folder", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
     negatives: Videos,
     target_fpr: Annotated[
-        float, typer.Option(help="share of the negatives's windows that may get a label")
+        float,
+        typer.Option(help="Fraction of the windows of negative videos that may get a label."),
     ] = 0.1,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Choose the probability below which a run says "unknown", on videos of people who do none of
-    its actions (every second one; the others tell what it is worth), and make its probabilities
-    mean what they say. Kept in the run's best.pt; shown as a curve in its calibration.png."""
+    """Calibrate the probabilities of a run and choose the threshold below which it predicts
+    "unknown". The negative videos must show people who do none of its actions: every second video
+    is used to choose the threshold, the others to measure it. The result is stored in best.pt and
+    plotted in calibration.png."""
     from skelact.cache import Cache
-    from skelact.runs.calibrate import calibrate  # torch is imported here
+    from skelact.runs.calibrate import calibrate  # imports torch
     from skelact.schemas import to_plain
 
     with console.Bars() as on_progress:
-        found = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
+        result = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
     if json:
-        console.as_json(to_plain(found) | {"failed": console.failed_json(found.failed)})
+        console.as_json(to_plain(result) | {"failed": console.failed_json(result.failed)})
     else:
-        _table(run, found)
-        console.failures(found.failed)
-    console.exit_code(sum(found.negatives), len(found.failed))
+        _table(run, result)
+        console.failures(result.failed)
+    console.exit_code(sum(result.negatives), len(result.failed))
 
 
-def _table(run: Path, found: Any) -> None:
+def _table(run: Path, result: CalibrationResult) -> None:
     rows = [
         (
-            f"{p.threshold:.2f}" + (" chosen" if p is found.chosen else ""),
+            f"{p.threshold:.2f}" + (" chosen" if p is result.chosen else ""),
             f"{p.coverage:.1%}",
             "" if p.accuracy is None else f"{p.accuracy:.1%}",
             f"{p.negatives:.1%}",
         )
-        for p in sorted((found.chosen, *found.curve), key=lambda p: p.threshold)
+        for p in sorted((result.chosen, *result.curve), key=lambda p: p.threshold)
     ]
-    heads = (">unknown below", ">known labelled", ">of those right", ">negatives labelled")
+    heads = (">threshold", ">known labelled", ">accuracy of these", ">negatives labelled")
     console.table(str(run), heads, rows)
-    chosen_on, measured_on = found.negatives
-    where = f"{measured_on} windows of the others" if measured_on else "the same (one video only)"
+    chosen_on, measured_on = result.negatives
+    measured = (
+        f"measured on {measured_on} windows of the other videos"
+        if measured_on
+        else "measured on the same windows, as there is only one video"
+    )
     console.say(
-        f"temperature {found.temperature:.2f} from {found.known}; chosen on {chosen_on} windows of "
-        f"every second negatives video, negatives measured on {where}"
+        f"temperature {result.temperature:.2f} from {result.known}; threshold chosen on "
+        f"{chosen_on} windows of every second negative video, {measured}"
     )

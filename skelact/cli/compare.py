@@ -1,4 +1,4 @@
-"""Put finished runs side by side, as a table and a page."""
+"""Compare finished runs in a table and an HTML page."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from skelact.cli.options import Json
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="run folders", show_default=False)],
-    out: Annotated[
-        Path | None, typer.Option(help="write a self-contained HTML page", show_default=False)
-    ] = None,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
     json: Json = False,
 ) -> None:
-    """Put finished runs side by side: accuracy, cost, and whether they were tested on the same
-    clips."""
+    """Compare finished runs: accuracy, cost, and whether they were tested on the same clips."""
     from skelact.report.page import comparison, comparison_page
 
-    folders = [r for r in runs if r.is_dir()] or runs
+    folders = [run for run in runs if run.is_dir()] or runs
     rows = comparison(folders)
     if out is not None:
         out.write_text(comparison_page(rows), encoding="utf-8")
     if json:
-        console.as_json([r.as_dict() for r in rows])
+        console.as_json([row.as_dict() for row in rows])
         return
     console.table(
         "",
@@ -47,7 +44,7 @@ def command(
             for r in (row.as_dict() for row in rows)
         ],
     )
-    if not all(r.same_split for r in rows):
-        console.say("not all of them were tested on the same clips")
+    if not all(row.same_split for row in rows):
+        console.say("these runs were not all tested on the same clips")
     if out is not None:
         console.say(f"page: {out}")

@@ -1,4 +1,4 @@
-"""How things look: progress and notices on stderr, results on stdout."""
+"""Console output: results on stdout, progress and notices on stderr."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from skelact import config
-from skelact.types import Event, Failure
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy and rich are not needed for --help
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-# of several processes (torchrun) only the first speaks, but each may fail
+    from skelact.metrics import Scores
+    from skelact.types import Event, Failure
+
+# only the first of several processes (torchrun) prints, but any of them can fail
 SILENT = os.environ.get("RANK", "0") != "0"
 quiet = SILENT
 _UNITS = {
@@ -31,15 +31,9 @@ _UNITS = {
 }
 
 
-def option(cls: type, name: str, *flags: str) -> Any:
-    """A typer Option with the help text of an option dataclass's field; give the field's default as
-    the parameter's."""
-    return typer.Option(*flags, help=config.help_of(cls, name))
-
-
 def rich_console(stderr: bool = False) -> Console:
-    """Standard output, or with `stderr` the place for progress and notices. No colour when not a
-    terminal; wide when piped."""
+    """A rich console on stdout or stderr. Without a terminal it uses no colour and does not wrap
+    lines."""
     import sys
 
     from rich.console import Console
@@ -54,13 +48,13 @@ def rich_console(stderr: bool = False) -> Console:
 
 
 def say(text: str) -> None:
-    """A notice for the person at the terminal."""
+    """Print a notice on stderr, unless --quiet is given."""
     if not quiet:
         rich_console(stderr=True).print(text, markup=False)
 
 
 def error(message: str, hint: str = "") -> None:
-    """What went wrong, and what to do next."""
+    """Print an error and a hint on stderr."""
     out = rich_console(stderr=True)
     out.print(f"[bold red]error:[/] {_plain(message)}")
     if hint:
@@ -74,7 +68,7 @@ def _plain(text: object) -> str:
 
 
 def as_json(content: Any) -> None:
-    """Machine-readable result on stdout."""
+    """Print a result as JSON on stdout."""
     if not SILENT:
         typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
 
@@ -85,7 +79,7 @@ def table(
     rows: Iterable[Sequence[object]],
     footer: Sequence[object] | None = None,
 ) -> None:
-    """A table on stdout; columns whose name starts with '>' are right-aligned."""
+    """Print a table on stdout. Columns whose name starts with '>' are right-aligned."""
     from rich.table import Table
 
     if SILENT:
@@ -113,7 +107,7 @@ def table(
 
 
 def failures(failed: Sequence[Failure]) -> None:
-    """The inputs that could not be used, each with its reason, on stderr even when quiet."""
+    """Print the failed inputs with their reasons on stderr, also with --quiet."""
     if not failed or SILENT:
         return
     out = rich_console(stderr=True)
@@ -133,18 +127,18 @@ def _reason(failure: Failure) -> str:
 
 
 def failed_json(failed: Sequence[Failure]) -> list[dict[str, str]]:
-    """Failures as plain values."""
+    """Failures as plain values for JSON."""
     return [{"path": str(f.path), "reason": f.reason, "hint": f.hint} for f in failed]
 
 
 def exit_code(results: int, failed: int) -> None:
-    """End the command: 0 all well, 1 some failed, 2 all failed."""
+    """End the command if inputs failed, with exit code 1 if there are results and 2 if not."""
     if failed:
         raise typer.Exit(1 if results else 2)
 
 
 def short(path: Path) -> str:
-    """The path as seen from here, if that is shorter."""
+    """The path relative to the current folder, if it is inside it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
@@ -152,8 +146,8 @@ def short(path: Path) -> str:
 
 
 class Bars:
-    """A on_progress that shows one bar per stage with rate and time left; a context manager. Silent
-    with --quiet, plain when not a terminal."""
+    """Context manager and progress callback that shows one progress bar per stage with rate and
+    remaining time. Shows nothing with --quiet or without a terminal."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
@@ -212,7 +206,7 @@ class Bars:
                 self.progress.remove_task(self.tasks.pop(event.stage))
 
 
-def score_rows(scores: Any) -> list[tuple[str, str]]:
+def score_rows(scores: Scores) -> list[tuple[str, str]]:
     """Scores as the rows of a table."""
     rows = [
         ("top-1", f"{scores.top1:.1%}"),

@@ -1,4 +1,4 @@
-"""List the datasets, look into one before an hour of work, export one."""
+"""List, check and export datasets."""
 
 from __future__ import annotations
 
@@ -8,71 +8,76 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json
+from skelact.cli.options import CacheDir, Data, Json
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
 
 @app.callback(invoke_without_command=True)
 def table(context: typer.Context, json: Json = False) -> None:
-    """Every dataset: what it is, where to get it, how it must lie, and whether it is here."""
+    """List all datasets: content, source, expected layout, and where each is found."""
     if context.invoked_subcommand is not None:
         return
-    from skelact.datasets.registry import DATASETS, places
+    from skelact.datasets.registry import dataset_specs, places
 
     rows = []
-    for source in DATASETS.values():
-        here = next((str(p) for p in places(source.name, None) if p.exists()), "")
-        rows.append((source.name, source.title, source.origin, source.layout, here))
-    heads = ("name", "what", "from", "must lie as", "here")
+    for spec in dataset_specs().values():
+        found = next((str(p) for p in places(spec.name, None) if p.exists()), "")
+        rows.append((spec.name, spec.title, spec.origin, spec.layout, found))
     if json:
-        console.as_json([dict(zip(heads, row, strict=True)) for row in rows])
+        keys = ("name", "content", "source", "layout", "path")
+        console.as_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
+        heads = ("name", "content", "source", "expected layout", "found in")
         console.table("", heads, rows)
-        console.say("looked for under --data, $SKELACT_DATA/<name> and ./data/<name>")
+        console.say("searched in --data, $SKELACT_DATA/<name> and ./data/<name>")
 
 
 @app.command("check")
 def check(
-    place: Annotated[Path, typer.Argument(help="a folder, labels.csv or .pkl", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A folder, labels.csv or .pkl file.", show_default=False)
+    ],
     dataset: Annotated[
-        str | None, typer.Option(help="which dataset it is [default: from its form]")
+        str | None, typer.Option(help="Name of the dataset.", show_default="detected from the path")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Classes, counts, lengths, imbalance, duplicates by content, missing and unreadable files, and
-    what could leak, before an hour of work. Exit code 1 if something needs attention."""
+    """Check a dataset before training: classes, counts, lengths, class imbalance, duplicates,
+    missing and unreadable files, and possible leaks. The exit code is 1 if there are warnings."""
     from skelact.datasets.check import inspect
     from skelact.datasets.registry import kind_of
 
-    found = inspect(dataset or kind_of(place), place)
+    findings = inspect(dataset or kind_of(path), path)
     if json:
-        console.as_json(found.as_dict())
+        console.as_json(findings.as_dict())
     else:
         rows = [
             (c.label, c.items, f"{c.seconds:.0f}", f"{c.shortest_s:.1f}", f"{c.longest_s:.1f}")
-            for c in found.classes
+            for c in findings.classes
         ]
         heads = ("class", ">items", ">seconds", ">shortest [s]", ">longest [s]")
-        console.table(f"{place}: {found.items} items", heads, rows)
-        for text in found.notes:
+        console.table(f"{path}: {findings.items} items", heads, rows)
+        for text in findings.notes:
             console.say(text)
-        for text in found.warnings:
+        for text in findings.warnings:
             console.error(text)
-    if found.warnings:
+    if findings.warnings:
         raise typer.Exit(1)
 
 
 @app.command("export")
 def export(
-    dataset: Annotated[str, typer.Option(help="which dataset")],
-    out: Annotated[Path, typer.Option(help="the file to write")],
-    form: Annotated[str, typer.Option("--format", help="pyskl (also mmaction2's)")] = "pyskl",
-    data: Annotated[Path | None, typer.Option(help="where it lies", show_default=False)] = None,
+    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    form: Annotated[
+        str, typer.Option("--format", help="Format: pyskl (also read by mmaction2).")
+    ] = "pyskl",
+    data: Data = None,
     cache_dir: CacheDir = None,
 ) -> None:
-    """Write a dataset, poses and splits, as PYSKL's and mmaction2's annotation pickle. Videos are
-    extracted first."""
+    """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
+    Missing poses are extracted first."""
     from skelact.cache import Cache
     from skelact.errors import ConfigError
     from skelact.runs.export import export_pyskl

@@ -1,4 +1,4 @@
-"""Look at everything skelact needs, with the command that mends what is broken."""
+"""Check the installation and report how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -13,114 +13,110 @@ from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import SkelactError
 
-PACKAGES = (
+REQUIRED = (
     "torch",
     "numpy",
     "opencv-python",
     "mediapipe",
     "mmengine",
-    "mmpose",
-    "mmdet",
-    "mmcv-lite",
     "typer",
     "rich",
     "imageio-ffmpeg",
 )
+OPTIONAL = ("mmpose", "mmdet", "mmcv-lite")
 _LIBRARIES = (
     "apt-get install libgl1 libegl1 libgles2   (or your system's packages of these libraries)"
 )
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at: `ok`, what was found, what mends it; `needed` if the default road runs
-    over it."""
+    """The state of one component and the command that fixes it. Extract, train and predict with
+    the default options need the components that are `needed`."""
 
     what: str
     ok: bool
     state: str
-    mend: str = ""
+    fix: str = ""
     needed: bool = True
 
 
 def command(json: Json = False) -> None:
-    """Look at everything skelact needs: versions, ffmpeg, GPU, each estimator; with the one command
-    that mends what is broken."""
+    """Check everything that skelact needs (packages, ffmpeg, GPU, pose estimators, shipped files)
+    and print the commands that fix what is missing. The exit code is 1 if a required component is
+    missing."""
     findings = [*_packages(), _ffmpeg(), _opencv(), _torch(), *_estimators(), _data()]
-    broken = [f for f in findings if f.needed and not f.ok]
+    missing = [f for f in findings if f.needed and not f.ok]
     if json:
         console.as_json(
-            {"skelact": __version__, "ok": not broken, "findings": [vars(f) for f in findings]}
+            {"skelact": __version__, "ok": not missing, "findings": [vars(f) for f in findings]}
         )
     else:
         title = (
             f"skelact {__version__}, Python {platform.python_version()}, {platform.system()} "
             f"{platform.machine()}"
         )
-        marks = {True: "ok", False: "-"}
-        rows = [("!!" if f in broken else marks[f.ok], f.what, f.state, f.mend) for f in findings]
-        console.table(title, ("", "", "state", "to mend it"), rows)
+        rows = [
+            ("ok" if f.ok else "!!" if f.needed else "-", f.what, f.state, f.fix) for f in findings
+        ]
+        console.table(title, ("", "", "state", "how to fix it"), rows)
         console.say(
-            "the default road is broken" if broken else "extract, train and predict are ready"
+            "a required component is missing" if missing else "extract, train and predict are ready"
         )
-    if broken:
+    if missing:
         raise typer.Exit(1)
 
 
 def _packages() -> list[Finding]:
-    found = []
-    for name in PACKAGES:
+    findings = []
+    for name in (*REQUIRED, *OPTIONAL):
         try:
-            found.append(Finding(name, True, importlib.metadata.version(name), needed=False))
+            version = importlib.metadata.version(name)
+            findings.append(Finding(what=name, ok=True, state=version, needed=False))
         except importlib.metadata.PackageNotFoundError:
-            optional = name in ("mmpose", "mmdet", "mmcv-lite")
-            found.append(
-                Finding(
-                    name,
-                    False,
-                    "not installed",
-                    "" if optional else f"pip install {name}",
-                    needed=not optional,
-                )
+            needed = name in REQUIRED
+            fix = f"pip install {name}" if needed else ""
+            findings.append(
+                Finding(what=name, ok=False, state="not installed", fix=fix, needed=needed)
             )
-    return found
+    return findings
 
 
 def _ffmpeg() -> Finding:
     from skelact.video import ffmpeg
 
     try:
-        return Finding("ffmpeg", True, f"{ffmpeg.version()} ({ffmpeg.ffmpeg()})")
+        state = f"{ffmpeg.version()} ({ffmpeg.ffmpeg()})"
     except (SkelactError, OSError) as error:
-        return Finding("ffmpeg", False, str(error), "pip install imageio-ffmpeg")
+        return Finding(what="ffmpeg", ok=False, state=str(error), fix="pip install imageio-ffmpeg")
+    return Finding(what="ffmpeg", ok=True, state=state)
 
 
 def _opencv() -> Finding:
     try:
         import cv2
-
-        return Finding(
-            "reading video", "FFMPEG" in cv2.getBuildInformation(), f"OpenCV {cv2.__version__}"
-        )
     except ImportError as error:
-        return Finding("reading video", False, f"OpenCV does not load: {error}", _LIBRARIES)
+        state = f"OpenCV cannot be imported: {error}"
+        return Finding(what="video decoding", ok=False, state=state, fix=_LIBRARIES)
+    decodes = "FFMPEG" in cv2.getBuildInformation()
+    return Finding(what="video decoding", ok=decodes, state=f"OpenCV {cv2.__version__}")
 
 
 def _torch() -> Finding:
     try:
         import torch
     except ImportError as error:
-        return Finding("device", False, f"torch does not load: {error}", "pip install torch")
+        state = f"torch cannot be imported: {error}"
+        return Finding(what="device", ok=False, state=state, fix="pip install torch")
     if torch.cuda.is_available():
-        return Finding(
-            "device", True, f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
-        )
-    return Finding("device", True, "CPU (no GPU that torch can use)")
+        state = f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}"
+        return Finding(what="device", ok=True, state=state)
+    return Finding(what="device", ok=True, state="CPU (torch finds no GPU)")
 
 
 def _estimators() -> list[Finding]:
-    """The state of every estimator. The one that needs neither a GPU nor downloads is run as well,
-    because an import alone proves little."""
+    """The state of every estimator. The one that needs neither a GPU nor downloads is also run,
+    because a successful import does not prove that it works."""
     from skelact.pose import registry
     from skelact.pose.base import EstimatorSpec, estimator_specs
 
@@ -130,7 +126,13 @@ def _estimators() -> list[Finding]:
         status = spec.status()
         if spec is default and status.ready:
             return _run_estimator(spec.name)
-        return Finding(spec.name, status.ready, status.text, status.fix, needed=spec is default)
+        return Finding(
+            what=spec.name,
+            ok=status.ready,
+            state=status.text,
+            fix=status.fix,
+            needed=spec is default,
+        )
 
     return [finding(spec) for spec in estimator_specs().values()]
 
@@ -145,27 +147,22 @@ def _run_estimator(name: str) -> Finding:
     frame = FrameRef(video=0, frame=0, fps=15.0, image=np.zeros((64, 64, 3), np.uint8))
     try:
         estimator = open_estimator(PoseOptions(estimator=name, max_persons=1))
-        people = list(estimator.run([frame]))
-        return Finding(name, len(people) == 1, f"runs; weights {estimator.fingerprint}")
+        frames = list(estimator.run([frame]))
     except SkelactError as error:
-        return Finding(
-            name,
-            False,
-            error.message,
-            error.hint if error.hint != "skelact doctor" else _LIBRARIES,
-        )
+        fix = error.hint if error.hint != "skelact doctor" else _LIBRARIES
+        return Finding(what=name, ok=False, state=error.message, fix=fix)
     except (ImportError, OSError) as error:
-        return Finding(name, False, f"{name} cannot be imported: {error}", _LIBRARIES)
+        state = f"{name} cannot be imported: {error}"
+        return Finding(what=name, ok=False, state=state, fix=_LIBRARIES)
+    return Finding(what=name, ok=len(frames) == 1, state=f"runs; weights {estimator.fingerprint}")
 
 
 def _data() -> Finding:
     from skelact.config import recipes, shipped
 
     try:
-        return Finding(
-            "shipped files",
-            bool(recipes()),
-            f"{len(recipes())} recipes, sample videos in {shipped('sample_videos')}",
-        )
+        names, videos = recipes(), shipped("sample_videos")
     except SkelactError as error:
-        return Finding("shipped files", False, error.message, error.hint)
+        return Finding(what="shipped files", ok=False, state=error.message, fix=error.hint)
+    state = f"{len(names)} recipes, sample videos in {videos}"
+    return Finding(what="shipped files", ok=bool(names), state=state)

@@ -1,4 +1,4 @@
-"""Join several runs, as of four streams, into one recogniser."""
+"""Fuse several runs, such as four streams, into one model."""
 
 from __future__ import annotations
 
@@ -13,38 +13,37 @@ from skelact.errors import ConfigError
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="run folders", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     weights: Annotated[
-        str | None,
-        typer.Option(help="one for each run, separated by commas or colons", show_default=False),
+        str | None, typer.Option(help="One weight per run, separated by commas or colons.")
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
-            help="weights by stream: equal, 2s (joint 1, bone 1) or 4s (joint 2, bone 2, motions 1)"
-            " [default: equal]",
-            show_default=False,
+            help="Weights by stream: equal, 2s (joint 1, bone 1) or 4s (joint 2, bone 2, motions "
+            "1).",
+            show_default="equal",
         ),
     ] = None,
     search: Annotated[
-        bool, typer.Option("--search", help="search the weights on the validation side")
+        bool, typer.Option("--search", help="Search for the best weights on the validation subset.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="folder of the fused run")] = Path("runs/fused"),
+    out: Annotated[Path, typer.Option(help="Folder of the fused run.")] = Path("runs/fused"),
     json: Json = False,
 ) -> None:
-    """Join several runs by their samples: measured on the test side, and a recogniser for
-    `predict --model`. They must have been tested on the same samples."""
+    """Fuse several runs by the weighted mean of their predictions. The runs must have been tested
+    on the same clips. The result is measured on these and can be used with predict --model."""
     try:
-        given = [float(w) for w in weights.replace(":", ",").split(",")] if weights else None
+        values = [float(w) for w in weights.replace(":", ",").split(",")] if weights else None
     except ValueError as error:
         raise ConfigError(
             f"weights must be numbers, got {weights!r}", "--weights 2,1,2,1"
         ) from error
-    if sum((given is not None, preset is not None, search)) > 1:
-        raise ConfigError("--weights, --preset and --search exclude one another")
-    from skelact.runs.fuse import fuse  # torch is imported here
+    if sum((values is not None, preset is not None, search)) > 1:
+        raise ConfigError("--weights, --preset and --search cannot be combined")
+    from skelact.runs.fuse import fuse  # imports torch
 
-    fused = fuse(runs, out, given, preset, search)
+    fused = fuse(runs, out, values, preset, search)
     if json:
         console.as_json(
             {
@@ -56,9 +55,9 @@ def command(
         )
         return
     rows = [
-        (str(run), f"{w:g}", f"{s.top1:.1%}", f"{s.mean_class:.1%}")
-        for run, w, s in zip(runs, fused.weights, fused.alone, strict=True)
+        (str(run), f"{weight:g}", f"{scores.top1:.1%}", f"{scores.mean_class:.1%}")
+        for run, weight, scores in zip(runs, fused.weights, fused.alone, strict=True)
     ]
-    rows.append(("together", "", f"{fused.scores.top1:.1%}", f"{fused.scores.mean_class:.1%}"))
+    rows.append(("fused", "", f"{fused.scores.top1:.1%}", f"{fused.scores.mean_class:.1%}"))
     console.table("", ("run", ">weight", ">top-1", ">mean class"), rows)
     console.say(f"skelact predict VIDEO --model {fused.folder}")

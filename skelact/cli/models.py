@@ -1,4 +1,4 @@
-"""List action networks and pose estimators; fetch an estimator's weights."""
+"""List networks, shipped models and pose estimators; export models; download weights."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json
+from skelact.cli.options import Json, Runs
 from skelact.errors import InputError
 
-app = typer.Typer(help="Action networks and pose estimators; fetch an estimator's weights.")
-
-_Joints = Annotated[str, typer.Option(help="joint layout to count parameters and GMACs for")]
-_Classes = Annotated[int, typer.Option(help="classes to count parameters for")]
-_Runs = Annotated[Path, typer.Option(help="folder of the runs, searched for checkpoints")]
+app = typer.Typer(help=__doc__)
 
 
 @app.callback(invoke_without_command=True)
 def table(
     context: typer.Context,
-    skeleton: _Joints = "coco-17",
-    classes: _Classes = 60,
-    runs: _Runs = Path("runs"),
+    skeleton: Annotated[
+        str, typer.Option(help="Joint layout for which parameters and GMACs are counted.")
+    ] = "coco-17",
+    classes: Annotated[
+        int, typer.Option(help="Number of classes for which parameters are counted.")
+    ] = 60,
+    runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Every action network: size, cost of one clip, what was published, the newest run of it; and
-    every pose estimator with the state of its weights."""
+    """List all networks with size, cost of one clip, published accuracy and latest run; all shipped
+    models; and all pose estimators with the state of their weights."""
     if context.invoked_subcommand is not None:
         return
     from skelact.inference import zoo
@@ -37,14 +37,14 @@ def table(
 
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
-        {"name": r.name, "bytes": r.path.stat().st_size, "what": r.title, "card": str(r.card)}
-        for r in zoo.shipped_models()
+        {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": str(m.card)}
+        for m in zoo.shipped_models()
     ]
     estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
         console.as_json(
             {
-                "recognisers": shipped,
+                "models": shipped,
                 "networks": networks,
                 "streams": list(STREAMS),
                 "estimators": estimators,
@@ -66,13 +66,13 @@ def table(
     heads = ("network", ">parameters", ">GMACs", "clip", "paper", "published [%]", "checkpoint")
     console.table(f"{skeleton}, {classes} classes", heads, rows)
     console.say(
-        "clip: persons×frames×channels. GMACs: multiply-adds of convolutions and matrix products, "
-        "and batch norm, as fvcore counts them.\n"
-        f"streams (--streams), of every network: {', '.join(STREAMS)}, joint+bone"
+        "clip: persons×frames×channels. GMACs: multiply-adds of convolutions, matrix products and "
+        "batch norm, as counted by fvcore.\n"
+        f"streams of all networks (--streams): {', '.join(STREAMS)}, joint+bone"
     )
     console.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
-    files = [(r["name"], f"{r['bytes'] / 1e6:.1f} MB", r["what"], r["card"]) for r in shipped]
-    console.table("", ("recogniser (predict --model)", ">size", "what", "card"), files)
+    files = [(m["name"], f"{m['bytes'] / 1e6:.1f} MB", m["what"], m["card"]) for m in shipped]
+    console.table("", ("shipped model (predict --model)", ">size", "content", "card"), files)
 
 
 def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict[str, Any]]:
@@ -81,49 +81,51 @@ def _networks(skeleton: str, classes: int, trained: dict[str, str]) -> list[dict
     from skelact.skeletons import load_skeleton
 
     layout = load_skeleton(skeleton)
-    out = []
+    rows = []
     for spec in SPECS.values():
         persons, frames, channels = spec.clip_shape
         net = build(spec.name, classes, layout, channels, persons)
-        size = parameters(net)
         cost = multiply_adds(net, (1, persons, frames, len(layout.joints), channels))
-        row = {
-            "name": spec.name,
-            "summary": spec.summary,
-            "paper": spec.paper,
-            "accuracy": spec.accuracy,
-            "source": spec.source,
-            "shape": spec.clip_shape,
-            "parameters": size,
-            "gmacs": round(cost / 1e9, 3),
-            "checkpoint": trained.get(spec.name),
-        }
-        out.append(row)
-    return out
+        rows.append(
+            {
+                "name": spec.name,
+                "summary": spec.summary,
+                "paper": spec.paper,
+                "accuracy": spec.accuracy,
+                "source": spec.source,
+                "shape": spec.clip_shape,
+                "parameters": parameters(net),
+                "gmacs": round(cost / 1e9, 3),
+                "checkpoint": trained.get(spec.name),
+            }
+        )
+    return rows
 
 
 def _trained(runs: Path) -> dict[str, str]:
-    """Network -> newest run folder that holds a checkpoint of it."""
+    """Network -> checkpoint of its latest run."""
     from skelact.inference.zoo import trained_runs
     from skelact.schemas import BEST, CONFIG, RunConfig, load_json
 
-    found = {}
+    checkpoints = {}
     for run in trained_runs(runs):
-        with contextlib.suppress(InputError):  # the folder of a fusion has no config.json
+        with contextlib.suppress(InputError):  # a fused run has no config.json
             recipe = load_json(run / CONFIG, RunConfig).recipe
-            found[str(recipe["model"]["name"])] = str(run / BEST)
-    return found
+            checkpoints[str(recipe["model"]["name"])] = str(run / BEST)
+    return checkpoints
 
 
 @app.command("export")
 def export(
-    run: Annotated[Path, typer.Argument(help="a run folder, fused ones too", show_default=False)],
-    out: Annotated[Path, typer.Option(help="the file to write")],
+    run: Annotated[
+        Path, typer.Argument(help="Run folder, also of a fused run.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
     calibration: Annotated[
-        Path | None, typer.Option(help="take `unknown` from this calibrated run")
+        Path | None, typer.Option(help="Take the calibration from this calibrated run.")
     ] = None,
 ) -> None:
-    """Write a run as one small file (half precision) that `skelact predict --model` takes."""
+    """Write a run as one small file in half precision for predict --model."""
     from skelact.inference import zoo
 
     size = zoo.export_checkpoint(run, out, calibration)
@@ -134,14 +136,17 @@ def export(
 def pull(
     name: Annotated[
         str,
-        typer.Argument(help="rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m, rtmpose-l"),
+        typer.Argument(
+            help="rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or rtmpose-l.",
+            show_default=False,
+        ),
     ],
     from_: Annotated[
-        Path | None, typer.Option("--from", help="take this local file instead of downloading")
+        Path | None, typer.Option("--from", help="Use this local file instead of downloading.")
     ] = None,
 ) -> None:
-    """Fetch the official checkpoint, check its SHA-256, keep it in $SKELACT_MODELS or
-    ~/.cache/skelact/models."""
+    """Download the official checkpoint of a pose estimator, check its SHA-256 and store it in
+    $SKELACT_MODELS or ~/.cache/skelact/models."""
     from skelact.pose import weights
 
     for line in weights.pull(name, from_):

@@ -1,40 +1,254 @@
-"""Options that several verbs share."""
+"""Command-line options, generated from the fields of the option dataclasses."""
 
 from __future__ import annotations
 
+import inspect
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
+from skelact.config import OptionInfo, datasets, info_of, recipes
 from skelact.errors import ConfigError
+from skelact.pose.base import PoseOptions
+from skelact.recipe import Recipe
 
 CacheDir = Annotated[
     Path | None,
-    typer.Option(
-        "--cache-dir",
-        help="the stage store [default: $SKELACT_CACHE or ./.skelact]",
-        show_default=False,
-    ),
+    typer.Option(help="Cache folder.", show_default="$SKELACT_CACHE or ./.skelact"),
 ]
-PosesFrom = Annotated[
-    Path | None,
-    typer.Option(help="import OpenPose, AlphaPose or COCO JSON from here instead of estimating"),
-]
-
-
-def person_count(text: str) -> int | None:
-    """'all' as None, anything else as a number. ConfigError if it is neither."""
-    if text == "all":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(f"persons must be a number or all, got {text!r}") from None
-
-
-Json = Annotated[bool, typer.Option("--json", help="machine-readable result on stdout")]
+PosesFrom = Annotated[Path | None, typer.Option(help=info_of(PoseOptions, "poses_from").help)]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Videos = Annotated[
     list[str],
-    typer.Argument(help="video files, folders (searched through) or globs", show_default=False),
+    typer.Argument(
+        help="Video files, folders (searched recursively) or globs.", show_default=False
+    ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set any option of the recipe: section.key=value. Can be repeated."),
+]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        help="A dataset listed by `skelact datasets`, a folder with one folder per class, or a "
+        "labels.csv.",
+        autocompletion=datasets,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder or file of the dataset.", show_default="$SKELACT_DATA/<name> or ./data/<name>"
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Network, listed by `skelact models`. On mads its variant for small datasets is used.",
+        show_default="stgcn",
+    ),
+]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help="Recipe: a name from configs/ or a .py file.",
+        autocompletion=recipes,
+    ),
+]
+Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Changes = dict[str, dict[str, Any]]  # section of a recipe -> option -> value
+
+
+class OptionGroup(ABC):
+    """Several command-line options that reach a command as one argument."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The options by their names in the group."""
+
+    @abstractmethod
+    def value(self, given: Mapping[str, Any]) -> Any:
+        """The argument of the command, from the values of the options."""
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command generated options: a parameter annotated with an option dataclass becomes one
+    option for each field, and a parameter annotated with an OptionGroup becomes its options."""
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, OptionGroup] = {}
+    hints = typing.get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        group = _group_of(hints[parameter.name])
+        if group is None:
+            own = parameter.replace(annotation=hints[parameter.name])
+            parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = group
+        for name, generated in group.parameters().items():
+            parameters.append(generated.replace(name=f"{parameter.name}__{name}"))
+
+    def wrapper(**arguments: Any) -> None:
+        for name, group in groups.items():
+            given = {key: arguments.pop(f"{name}__{key}") for key in group.parameters()}
+            arguments[name] = group.value(given)
+        command(**arguments)
+
+    wrapper.__doc__ = command.__doc__
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _group_of(hint: Any) -> OptionGroup | None:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _Fields(hint)
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, OptionGroup):
+            return extra
+    return None
+
+
+class _Fields(OptionGroup):
+    """All fields of an option dataclass; the command gets an instance."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.hints = typing.get_type_hints(cls)
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        return {
+            f.name: generate(f.name, self.hints[f.name], info_of(self.cls, f.name), f.default)
+            for f in fields(self.cls)
+        }
+
+    def value(self, given: Mapping[str, Any]) -> Any:
+        return self.cls(
+            **{
+                name: parse(value, self.hints[name], info_of(self.cls, name))
+                for name, value in given.items()
+                if value is not None
+            }
+        )
+
+
+class RecipeOptions(OptionGroup):
+    """Options of a recipe, named as 'section.option'. The command gets only the given ones, as
+    nested sections."""
+
+    def __init__(self, *paths: str) -> None:
+        self.paths = paths
+        self.sections = typing.get_type_hints(Recipe)
+
+    def _field(self, path: str) -> tuple[Any, OptionInfo, Any]:
+        section, name = path.split(".")
+        cls = self.sections[section]
+        return typing.get_type_hints(cls)[name], info_of(cls, name), getattr(cls, name)
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        out = {}
+        for path in self.paths:
+            hint, info, default = self._field(path)
+            text = info.default_text or _as_text(default, info)
+            name = path.split(".")[1]
+            out[path.replace(".", "__")] = generate(
+                name, hint, info, None, f"from the recipe, otherwise {text}" if text else ""
+            )
+        return out
+
+    def value(self, given: Mapping[str, Any]) -> Changes:
+        changes: Changes = {}
+        for path in self.paths:
+            value = given[path.replace(".", "__")]
+            if value is not None:
+                section, name = path.split(".")
+                hint, info, _ = self._field(path)
+                changes.setdefault(section, {})[name] = parse(value, hint, info)
+        return changes
+
+
+def generate(
+    name: str, hint: Any, info: OptionInfo, default: Any, default_text: str | None = None
+) -> inspect.Parameter:
+    """The Typer option of a dataclass field."""
+    flag = "--" + (info.flag or name.removesuffix("_s").replace("_", "-"))
+    kind = _plain(hint)
+    number = kind in (int, float) and info.none is None
+    text = default_text if default_text is not None else info.default_text
+    if kind is tuple or info.none is not None:
+        annotation: Any = str
+        default = _as_text(default, info) or None if default_text is None else None
+    elif info.choices:
+        annotation = Literal[info.choices]
+    else:
+        annotation = kind
+    help = info.help
+    if kind is tuple:
+        help = f"{help.removesuffix('.')}, separated by commas."
+    if number and (info.above is not None or info.below is not None):
+        help = f"{help.removesuffix('.')} ({info.allowed})."
+    option = typer.Option(
+        flag if kind is not bool else f"{flag}/--no-{flag[2:]}",
+        help=help,
+        min=info.min if number else None,
+        max=info.max if number else None,
+        metavar=f"NUMBER|{info.none}" if info.none is not None else None,
+        show_default=text if text else default_text is None,
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[annotation if default is not None else annotation | None, option],
+    )
+
+
+def parse(value: Any, hint: Any, info: OptionInfo) -> Any:
+    """The value of a dataclass field from that of its command-line option. Raises ConfigError if a
+    text is not of the field's type."""
+    kind = _plain(hint)
+    if not isinstance(value, str) or kind is str:
+        return value
+    if info.none is not None and value == info.none:
+        return None
+    if kind is tuple:
+        element = typing.get_args(_not_none(hint))[0]
+        return tuple(_number(part, element, info) for part in value.split(","))
+    return _number(value, kind, info)
+
+
+def _number(text: str, kind: Any, info: OptionInfo) -> Any:
+    try:
+        return kind(text.strip())
+    except ValueError:
+        words = "a number" + (f" or {info.none}" if info.none is not None else "")
+        raise ConfigError(f"{text!r} is not {words}", info.help) from None
+
+
+def _not_none(hint: Any) -> Any:
+    """X of `X | None`, any other type as it is."""
+    if isinstance(hint, types.UnionType):
+        return next(a for a in typing.get_args(hint) if a is not type(None))
+    return hint
+
+
+def _plain(hint: Any) -> Any:
+    """The type of a field without None and without the types of its elements."""
+    hint = _not_none(hint)
+    return typing.get_origin(hint) or hint
+
+
+def _as_text(value: Any, info: OptionInfo) -> str:
+    """A default as it is written on the command line."""
+    if value is None:
+        return info.none or ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)

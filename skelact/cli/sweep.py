@@ -1,4 +1,4 @@
-"""Train one recipe with many settings, test each in many ways; a table and a plot."""
+"""Train a recipe with many settings, and test each run in several ways."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json
+from skelact.cli.options import (
+    CacheDir,
+    ConfigFile,
+    Data,
+    Dataset,
+    Json,
+    Model,
+    Runs,
+    Settings,
+)
 
 
 def command(
     over: Annotated[
         list[str],
         typer.Option(
-            help="settings to train with, as clips.length_s=3,5,8; several options: their product",
+            help="Values to train with, such as clips.length_s=3,5,8. Several options give all "
+            "combinations.",
             show_default=False,
         ),
     ],
     test: Annotated[
         list[str] | None,
-        typer.Option(help="settings to test every run with as well, written likewise"),
+        typer.Option(help="Values to test every run with in addition, in the same form."),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="which dataset")] = "mads",
-    data: Annotated[
-        Path | None, typer.Option(help="where the dataset lies", show_default=False)
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="a network of `skelact models`", show_default=False)
-    ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="a recipe of configs/ by name, or a .py file")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="a setting of all runs, as section.key=value")
-    ] = None,
-    name: Annotated[str, typer.Option(help="name of the sweep")] = "sweep",
-    runs: Annotated[Path, typer.Option(help="folder of the runs")] = Path("runs"),
+    dataset: Dataset = "mads",
+    data: Data = None,
+    model: Model = None,
+    config: ConfigFile = None,
+    set_: Settings = None,
+    name: Annotated[str, typer.Option(help="Name of the sweep.")] = "sweep",
+    runs: Runs = Path("runs"),
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Train one recipe with many settings (clip length, overlap, resolution, batch size, learning
-    rate …), test each run as it is and in other ways, and write <name>.csv and <name>.png."""
+    """Train a recipe with many settings (clip length, overlap, resolution, batch size, learning
+    rate, ...), test each run as trained and in other ways, and write <name>.csv and <name>.png."""
     from skelact import config as configs
     from skelact.cache import Cache
     from skelact.recipe import compose
@@ -57,11 +59,8 @@ def command(
         rows = sweep.sweep(recipe, trained, tested, Cache(cache_dir), data, runs, name, on_progress)
     table, plot = runs / f"{name}.csv", runs / f"{name}.png"
     sweep.write_table(rows, table)
-    bars(
-        [" / ".join(filter(None, (r.trained, r.tested))) for r in rows],
-        [r.top1 for r in rows],
-        plot,
-    )
+    labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]
+    bars(labels, [r.top1 for r in rows], plot)
     if json:
         console.as_json(
             [

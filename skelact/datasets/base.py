@@ -1,14 +1,17 @@
-"""A collection of labelled videos or skeleton files before anything is computed from them."""
+"""Labelled videos or skeleton files: items, collections, the split rules, and how a dataset
+declares itself."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skelact.config import check_ranges, option
 from skelact.errors import ConfigError, DatasetError
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence, nearest
@@ -16,38 +19,44 @@ from skelact.types import Floats, PoseSequence, nearest
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled video or skeleton sequence. `groups` says what it shares with others: take (one
-    performance, seen by several cameras), camera, performer. `key` names a sequence within a file
-    that holds many, `span_s` the part of a video that is meant (to its end, if the second is
-    None)."""
+    """One labelled video or skeleton sequence. `groups` names what it shares with other items: its
+    take (one performance, recorded by one or more cameras), camera, performer. `key` identifies a
+    sequence in a file that holds several; `span_s` limits a video to a part (start, end) in
+    seconds, where an end of None is the end of the video."""
 
     path: Path
     label: str
+    _: KW_ONLY
     groups: dict[str, str]
     key: str = ""
     span_s: tuple[float, float | None] | None = None
 
     def name(self, root: Path) -> str:
-        """What the item is called in splits and predictions, the same wherever the data lies."""
-        inside = self.path.is_relative_to(root)
-        name = self.path.relative_to(root).as_posix() if inside else self.path.name
+        """The name of the item in splits and predictions. It does not depend on where the dataset
+        is stored."""
+        if self.path.is_relative_to(root):
+            name = self.path.relative_to(root).as_posix()
+        else:
+            name = self.path.name
         if self.span_s is not None:
             start, end = self.span_s
             name += f"@{start:g}-" + ("" if end is None else f"{end:g}")
         return f"{name}:{self.key}" if self.key else name
 
 
-# the rule that puts items on subsets, and the groups that must not be on both
-Protocol = tuple[Callable[[Sequence[Item]], list[str]], tuple[str, ...]]
-# how an item becomes a sequence, where it is no video; InputError if its file is damaged
+# assigns 'train', 'val', 'test' or 'none' (left out) to every item
+SplitRule = Callable[[Sequence[Item]], list[str]]
+# a rule, and the groups of which no value may occur in more than one subset
+Protocol = tuple[SplitRule, tuple[str, ...]]
+# reads the sequence of an item that is not a video; raises InputError if its file is damaged
 Reader = Callable[[Item], PoseSequence]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """A dataset found on disk. `protocols` maps a name to the function that puts every item on a
-    subset ('train', 'test', where the protocol has one 'val'), and to the groups that must not be
-    on both; the first is the default. `read` is None for videos, which go through extraction."""
+    """A dataset on disk. The first of `protocols` is the default. `read` is None for videos, whose
+    poses have to be extracted. `optional` items belong to classes that are only used if the user
+    names them."""
 
     name: str
     root: Path
@@ -55,7 +64,8 @@ class Collection:
     protocols: dict[str, Protocol]
     notice: str = ""
     read: Reader | None = None
-    dev_protocols: tuple[str, ...] = ()  # protocols that no number is reported on
+    dev_protocols: tuple[str, ...] = ()  # for development: no results are reported on these
+    optional: tuple[Item, ...] = ()
 
     @property
     def official(self) -> list[str]:
@@ -67,57 +77,74 @@ class Collection:
         return tuple(sorted({item.label for item in self.items}))
 
     def select_classes(self, classes: Sequence[str] | None) -> Collection:
-        """The items of those classes. ConfigError for an unknown one, DatasetError if fewer than
-        two are left."""
-        known = self.classes
+        """The collection with the items of these classes only (None: all but the optional ones).
+
+        Raises ConfigError for an unknown class, DatasetError if fewer than two are left."""
+        items = self.items if classes is None else (*self.items, *self.optional)
+        known = sorted({item.label for item in items})
         for label in classes or ():
             if label not in known:
                 raise ConfigError(
                     f"{self.name} has no class {label!r}{nearest(label, known)}",
                     f"it has {', '.join(known)}",
                 )
-        wanted = tuple(classes or known)
-        kept = tuple(i for i in self.items if i.label in wanted)
+        selected = tuple(classes or known)
+        kept = tuple(i for i in items if i.label in selected)
         if len({i.label for i in kept}) < 2:
             raise DatasetError(
-                f"{self.root} has only the class {', '.join(wanted)}",
-                "a recogniser needs two or more",
+                f"{self.root} has only the class {', '.join(selected)}",
+                "a classifier needs two or more classes",
             )
-        return replace(self, items=kept)
+        return replace(self, items=kept, optional=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A dataset that can be selected by name. `find` returns its collection at a path and raises
+    MissingDataset if it is not there; `layout` describes the expected files, `origin` is where to
+    get them. `fallback` is a collection that is used if the user names no path and the dataset is
+    in none of the default places."""
+
+    name: str
+    title: str
+    origin: str
+    layout: str
+    find: Callable[[Path], Collection]
+    fallback: Callable[[], Collection] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """What to train on."""
+    """Selection of a dataset, its split and its classes."""
 
-    name: str = field(default="mads", metadata={"help": "which dataset"})
-    protocol: str = field(
-        default="",
-        metadata={"help": "the split; every dataset has its own, the first is the default"},
+    name: str = option("mads", "Name of the dataset.", flag="dataset")
+    protocol: str = option(
+        "", "Split of the dataset, such as xsub or xview.", flag="split", default_text="the first"
     )
-    classes: tuple[str, ...] | None = field(default=None, metadata={"help": "only these classes"})
-    skeleton: str = field(
-        default="coco-17", metadata={"help": "joint layout the network sees, or a .toml file"}
+    classes: tuple[str, ...] | None = option(None, "Use only these classes.")
+    skeleton: str = option(
+        "coco-17", "Joint layout of the network input, by name or as a .toml file."
     )
-    mirrored_poses: bool = field(
-        default=False,
-        metadata={
-            "help": "training videos are also extracted from mirrored pictures, and both poses "
-            "trained on: twice the extraction, testing as ever"
-        },
+    mirrored_poses: bool = option(
+        False,
+        "Also extract the training videos from mirrored frames and train on both poses. This "
+        "doubles the extraction time; testing is unchanged.",
     )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
-    """A sequence of 3-D joints alone, xyz (M, T, V, 3) metres with NaN where missing: no pixels,
-    score 1 where a joint is there."""
+    """A sequence of 3-D joints without pixels: xyz (M, T, V, 3) in metres, NaN where a joint is
+    missing; scores are 1 where it is not."""
     points: Floats = np.asarray(xyz, np.float32)
-    there = ~np.isnan(points).any(axis=-1)
+    known = ~np.isnan(points).any(axis=-1)
     xy = np.full((*points.shape[:3], 2), np.nan, np.float32)
     ids = tuple(range(len(points)))
     return PoseSequence(
         xy=xy,
-        score=there.astype(np.float32),
+        score=known.astype(np.float32),
         skeleton=skeleton,
         fps=fps,
         width=1,
@@ -127,7 +154,49 @@ def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
     )
 
 
-def by_group(group: str, test: Sequence[str]) -> Callable[[Sequence[Item]], list[str]]:
-    """The rule that tests on those values of a group and trains on the others."""
+def by_group(group: str, test: Sequence[str]) -> SplitRule:
+    """Test on these values of a group, train on the others."""
     names = set(test)
     return lambda items: ["test" if i.groups[group] in names else "train" for i in items]
+
+
+def every_third(group: str) -> SplitRule:
+    """Test on every third group of each class, from the second on in alphabetical order."""
+
+    def rule(items: Sequence[Item]) -> list[str]:
+        groups_of: dict[str, set[str]] = defaultdict(set)
+        for i in items:
+            groups_of[i.label].add(i.groups[group])
+        test: set[str] = set()
+        for names in groups_of.values():
+            test.update(sorted(names - test)[1::3])
+        return ["test" if i.groups[group] in test else "train" for i in items]
+
+    return rule
+
+
+def smallest_group(group: str) -> SplitRule:
+    """Test on the smallest group of each class."""
+
+    def rule(items: Sequence[Item]) -> list[str]:
+        sizes = Counter((i.label, i.groups[group]) for i in items)
+        smallest: dict[str, str] = {}
+        for (label, name), _ in sorted(sizes.items(), key=lambda pair: (pair[1], pair[0])):
+            smallest.setdefault(label, name)
+        return ["test" if smallest[i.label] == i.groups[group] else "train" for i in items]
+
+    return rule
+
+
+def split_half(group: str) -> SplitRule:
+    """Test on the last half of the groups in alphabetical order. The rule raises DatasetError if
+    there is only one group."""
+
+    def rule(items: Sequence[Item]) -> list[str]:
+        names = sorted({i.groups[group] for i in items})
+        if len(names) < 2:
+            raise DatasetError(f"there is only one {group}, {names[0]}", "choose another --split")
+        test = set(names[(len(names) + 1) // 2 :])
+        return ["test" if i.groups[group] in test else "train" for i in items]
+
+    return rule

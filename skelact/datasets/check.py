@@ -1,4 +1,4 @@
-"""A look at a collection before an hour of work is put into it."""
+"""Check the files, labels and splits of a dataset before training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from skelact.datasets.base import Collection, Item
 from skelact.errors import SkelactError
 from skelact.video.probe import probe
 
-_FEW, _UNEVEN = 10, 5.0
+_MIN_ITEMS, _MAX_IMBALANCE = 10, 5.0
 
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """One class: how many items, how long they are together and each [s]."""
+    """The number of items of a class, and their total, shortest and longest duration [s]."""
 
     label: str
     items: int
@@ -29,7 +29,7 @@ class ClassSummary:
 
 @dataclass(frozen=True)
 class Findings:
-    """What `inspect` saw. `warnings` need attention."""
+    """The result of `inspect`. The `warnings` require attention."""
 
     items: int
     classes: tuple[ClassSummary, ...]
@@ -42,19 +42,19 @@ class Findings:
 
 
 def inspect(name: str, place: Path) -> Findings:
-    """Look at every file of a dataset. MissingDataset if it is not there at all."""
-    collection = registry.named(name).find(place)
+    """Check every file of a dataset. Raises MissingDataset if there is none."""
+    collection = registry.get_spec(name).find(place)
     lengths: dict[str, list[float]] = defaultdict(list)
     warnings: list[str] = []
     contents: dict[str, list[Item]] = defaultdict(list)
-    seen: dict[Path, float | None] = {}
+    file_lengths: dict[Path, float | None] = {}
     for item in collection.items:
-        if item.path not in seen or collection.read:
-            seen[item.path] = _length(collection, item, warnings)
-            if seen[item.path] is not None and not item.key:
+        if item.path not in file_lengths or collection.read:
+            file_lengths[item.path] = _length(collection, item, warnings)
+            if file_lengths[item.path] is not None and not item.key:
                 digest = hashlib.blake2b(item.path.read_bytes(), digest_size=16).hexdigest()
                 contents[digest].append(item)
-        length = seen[item.path]
+        length = file_lengths[item.path]
         if length is not None:
             lengths[item.label].append(_part(item, length, warnings))
     warnings += _duplicates(contents)
@@ -64,7 +64,7 @@ def inspect(name: str, place: Path) -> Findings:
         notes.append(collection.notice)
     notes.append(f"splits: {', '.join(_usable(collection, warnings)) or 'none'}")
     groups = sorted({g for i in collection.items for g in i.groups})
-    notes.append(f"known of every item: {', '.join(groups)}")
+    notes.append(f"groups: {', '.join(groups)}")
     classes = tuple(
         ClassSummary(k, len(v), sum(v), min(v), max(v)) for k, v in sorted(lengths.items())
     )
@@ -74,7 +74,7 @@ def inspect(name: str, place: Path) -> Findings:
 
 
 def _length(collection: Collection, item: Item, warnings: list[str]) -> float | None:
-    """Seconds of an item's file; None, with a warning, if it cannot be used."""
+    """The length of an item's file in seconds; None, with a warning, if it cannot be read."""
     try:
         if collection.read:
             sequence = collection.read(item)
@@ -87,11 +87,14 @@ def _length(collection: Collection, item: Item, warnings: list[str]) -> float | 
 
 
 def _part(item: Item, length: float, warnings: list[str]) -> float:
+    """The length of the item's part of its file [s]."""
     if item.span_s is None or item.key:
         return length
     start, end = item.span_s
     if start >= length or (end or 0) > length + 0.1:
-        warnings.append(f"{item.path}: {start:g} to {end} s, but it is {length:.1f} s long")
+        warnings.append(
+            f"{item.path}: the span {start:g} to {end} s exceeds the video of {length:.1f} s"
+        )
     return max(0.0, min(end or length, length) - start)
 
 
@@ -110,8 +113,8 @@ def _duplicates(contents: dict[str, list[Item]]) -> list[str]:
 
 def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
     counts = {k: len(v) for k, v in lengths.items()}
-    out = [f"class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _FEW]
-    if counts and max(counts.values()) > _UNEVEN * min(counts.values()):
+    out = [f"class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _MIN_ITEMS]
+    if counts and max(counts.values()) > _MAX_IMBALANCE * min(counts.values()):
         most, least = max(counts, key=lambda k: counts[k]), min(counts, key=lambda k: counts[k])
         out.append(
             f"{most} has {counts[most]} items, {least} {counts[least]}: consider "
@@ -121,14 +124,14 @@ def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
 
 
 def _usable(collection: Collection, warnings: list[str]) -> list[str]:
-    """The splits that do not leak and leave no class empty."""
+    """The splits that do not leak and leave no class empty; the others add a warning."""
     from skelact.datasets import splits
 
-    good = []
+    usable = []
     for name in collection.protocols:
         try:
             splits.apply(collection, name)
-            good.append(name)
+            usable.append(name)
         except SkelactError as error:
             warnings.append(error.message)
-    return good
+    return usable

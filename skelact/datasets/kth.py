@@ -1,14 +1,14 @@
-"""KTH actions (Schuldt et al. 2004): personXX_<action>_dY_uncomp.avi, by extraction, or OpenPose's
-output folders of the same names; whole videos or the sub-sequences of 00sequences.txt."""
+"""KTH actions (Schuldt et al. 2004): the videos personXX_<action>_dY_uncomp.avi, or OpenPose's
+output folders of the same names; complete videos, or the sub-sequences of 00sequences.txt."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from skelact.datasets.base import Collection, Item, Protocol
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule
 from skelact.errors import InputError, MissingDataset
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
@@ -22,7 +22,7 @@ NAME = re.compile(
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 FPS, WIDTH, HEIGHT = 25.0, 160, 120
 SEQUENCES = "00sequences.txt"
-# who validates and who tests; all others train
+# performers of the validation and of the test subset; all others train
 SPLITS: dict[str, tuple[Sequence[int], Sequence[int]]] = {
     "official": ((19, 20, 21, 23, 24, 25, 1, 4), (22, 2, 3, 5, 6, 7, 8, 9, 10)),
     "report-text": (range(11, 16), range(16, 21)),
@@ -31,8 +31,8 @@ SPLITS: dict[str, tuple[Sequence[int], Sequence[int]]] = {
 
 
 def find(root: Path) -> Collection:
-    """KTH below a folder: its videos, or folders of OpenPose JSON. MissingDataset if there are
-    neither. Where 00sequences.txt lies beside them, every sub-sequence is a sample."""
+    """KTH below a folder: its videos, or else folders of OpenPose JSON. If 00sequences.txt is in
+    the folder too, every sub-sequence is an item. Raises MissingDataset if there is neither."""
     videos = sorted(p for p in root.rglob("person*_d*.*") if p.suffix in (".avi", ".mp4"))
     spans = sub_sequences(root)
     items = [i for path in videos for i in _items(path, path.stem, spans)]
@@ -42,24 +42,26 @@ def find(root: Path) -> Collection:
         sources = importers.sources(root)
     except InputError as error:
         raise MissingDataset(
-            f"no video and no OpenPose output of KTH in {root}",
-            "personXX_<action>_dY_uncomp.avi, or …_000000000000_keypoints.json",
+            f"no video or OpenPose output of KTH in {root}",
+            "expected personXX_<action>_dY_uncomp.avi, or …_000000000000_keypoints.json",
         ) from error
     items = [i for name, s in sources.items() for i in _items(s.files[0], name, spans, name)]
     if not items:
-        raise MissingDataset(f"{root} holds poses, but none of KTH", "personXX_<action>_dY…")
+        raise MissingDataset(
+            f"{root} holds poses, but none of KTH", "expected personXX_<action>_dY…"
+        )
 
     def read(item: Item) -> PoseSequence:
-        found = importers.read(sources[item.key], None, FPS, TrackOptions())
-        frames = found.frames
+        imported = importers.read(sources[item.key], None, FPS, TrackOptions())
+        frames = imported.frames
         if item.span_s is not None:
             start, end = item.span_s
             frames = frames[round(start * FPS) : None if end is None else round(end * FPS)]
-        # as in the report: one person a frame, frames without anyone left out
+        # as in the report: one person per frame, frames without a person are dropped
         first = [[replace(people[0], person_id=0)] for people in frames if people]
         if not first:
-            raise InputError(f"nobody in {item.name(root)}")
-        return stack_frames(first, found.skeleton, FPS, WIDTH, HEIGHT)
+            raise InputError(f"no person in {item.name(root)}")
+        return stack_frames(first, imported.skeleton, FPS, WIDTH, HEIGHT)
 
     return Collection(name="kth", root=root, items=tuple(items), protocols=protocols(), read=read)
 
@@ -72,34 +74,34 @@ def _items(
         return []
     groups = {"performer": match["performer"], "scene": match["scene"], "take": match[0]}
     if match[0] not in spans:
-        return [Item(path, match["action"], groups, key)]
+        return [Item(path, match["action"], groups=groups, key=key)]
     return [
-        Item(path, match["action"], groups, key, ((first - 1) / FPS, last / FPS))
+        Item(path, match["action"], groups=groups, key=key, span_s=((first - 1) / FPS, last / FPS))
         for first, last in spans[match[0]]
     ]
 
 
 def sub_sequences(root: Path) -> dict[str, list[tuple[int, int]]]:
-    """Video -> first and last frame of its sub-sequences, counted from 1, both included; empty
-    where the folder has no 00sequences.txt."""
+    """The (first, last) frames of the sub-sequences of each video, counted from 1 and both
+    included. Empty if the folder has no 00sequences.txt."""
     file = next(iter(sorted(root.rglob(SEQUENCES))), None)
     out: dict[str, list[tuple[int, int]]] = {}
     for line in file.read_text(encoding="latin-1").splitlines() if file else ():
         match = NAME.match(line)
         if match:
-            found = re.findall(r"(\d+)\s*-\s*(\d+)", line[match.end() :])
-            if found:
-                out[match[0]] = [(int(a), int(b)) for a, b in found]
+            ranges = re.findall(r"(\d+)\s*-\s*(\d+)", line[match.end() :])
+            if ranges:
+                out[match[0]] = [(int(a), int(b)) for a, b in ranges]
     return out
 
 
 def protocols() -> dict[str, Protocol]:
-    """official: 8 people train, 8 validate, 9 test; report-text: 10, 5, 5 of the first twenty;
-    report-code: 15, 5, 5."""
+    """Numbers of performers for training, validation and testing: official 8, 8, 9; report-text
+    10, 5, 5 of the first twenty; report-code 15, 5, 5."""
     return {name: (_rule(name), ("performer",)) for name in SPLITS}
 
 
-def _rule(name: str) -> Callable[[Sequence[Item]], list[str]]:
+def _rule(name: str) -> SplitRule:
     val, test = SPLITS[name]
     last = 20 if name == "report-text" else 25
 
@@ -110,3 +112,14 @@ def _rule(name: str) -> Callable[[Sequence[Item]], list[str]]:
         return "test" if person in test else "val" if person in val else "train"
 
     return lambda items: [subset(i) for i in items]
+
+
+DATASETS = (
+    DatasetSpec(
+        name="kth",
+        title="KTH actions: six actions, 25 performers",
+        origin="https://www.csc.kth.se/cvap/actions/",
+        layout="personXX_<action>_dY_uncomp.avi or OpenPose JSON of that name; 00sequences.txt",
+        find=find,
+    ),
+)

@@ -1,5 +1,5 @@
-"""MADS's ground truth: GTpose2 of every *_GT.mat (millimetres, 15 or 19 joints), as it is in 3-D,
-or projected into each camera by its calibration."""
+"""MADS's ground truth: GTpose2 of every *_GT.mat (millimetres, 15 or 19 joints), either in 3-D or
+projected into each camera by its calibration."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.datasets import mads
-from skelact.datasets.base import Collection, Item, spatial
+from skelact.datasets.base import Collection, DatasetSpec, Item, spatial
 from skelact.errors import InputError, MissingDataset
-from skelact.skeletons import SKELETONS, convert
+from skelact.skeletons import SKELETONS, convert, layout_for
 from skelact.types import PoseSequence
 
 FILE = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_GT\.mat$")
 FPS = 15.0
-LAYOUTS = {15: "mads-15", 19: "mads-19"}
 
 
 def find(root: Path, projected: bool) -> Collection:
-    """Every ground truth below a folder; `projected`, one item for each camera that has a
-    calibration beside it. MissingDataset if there is none."""
+    """Every ground truth below a folder. If `projected`, there is one item for each camera whose
+    calibration is in the same folder. Raises MissingDataset if there is none."""
     performers = mads.performers(root)
     items = []
     for path in sorted(root.rglob("*_GT.mat")):
@@ -35,15 +34,16 @@ def find(root: Path, projected: bool) -> Collection:
         if take in performers:
             groups["performer"] = performers[take]
         if not projected:
-            items.append(Item(path, match["action"], groups))
+            items.append(Item(path, match["action"], groups=groups))
             continue
         for calibration in sorted(path.parent.glob("Calib_Cam[0-2].mat")):
             camera = calibration.stem[-1]
-            items.append(Item(path, match["action"], groups | {"camera": camera}, camera))
+            seen_by = groups | {"camera": camera}
+            items.append(Item(path, match["action"], groups=seen_by, key=camera))
     if not items:
         raise MissingDataset(
             f"no ground truth of MADS in {root}",
-            "<Action>_<Sequence>_GT.mat" + (" with Calib_Cam0.mat beside it" if projected else ""),
+            "expected <Action>_<Sequence>_GT.mat" + (" and Calib_Cam0.mat" if projected else ""),
         )
     rules = {k: v for k, v in mads.PROTOCOLS.items() if projected or k != "xview"}
     name = "mads-projected" if projected else "mads-3d"
@@ -52,19 +52,19 @@ def find(root: Path, projected: bool) -> Collection:
 
 
 def poses(path: Path) -> npt.NDArray[np.float64]:
-    """(T, 19, 3) millimetres, world y up; what a 15-joint file lacks is NaN. InputError if the file
-    is damaged."""
+    """(T, 19, 3) millimetres, world y up; joints that a 15-joint file lacks are NaN. Raises
+    InputError if the file is damaged."""
     content = _mat(path)
     try:
         frames = [np.asarray(f, float) for f in content["GTpose2"].ravel()]
         joints = len(frames[0])
-        whole = np.stack(frames)
-        layout = SKELETONS[LAYOUTS[joints]]
+        stacked = np.stack(frames)
+        layout = layout_for(joints, "mads")
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(
-            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "the file of MADS is needed"
+            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "use the original file of MADS"
         ) from error
-    return np.asarray(convert(whole, layout, SKELETONS["mads-19"]))
+    return np.asarray(convert(stacked, layout, SKELETONS["mads-19"]))
 
 
 def read(item: Item) -> PoseSequence:
@@ -75,32 +75,32 @@ def read(item: Item) -> PoseSequence:
 
 
 def read_projected(item: Item) -> PoseSequence:
-    """The take in the pixels of camera `item.key`, 3-D beside it."""
+    """The take in the pixels of camera `item.key`, and in metres as `read` returns it."""
     calibration = _mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
     world = poses(item.path)
     xy, depth = project(world, calibration)
     xy[depth <= 0] = np.nan
     width, height = (round(2 * float(v)) for v in np.ravel(calibration["cc"])[:2])
-    there = ~np.isnan(xy).any(axis=-1)
-    flat = read(item)
+    known = ~np.isnan(xy).any(axis=-1)
+    spatial_sequence = read(item)
     return PoseSequence(
         xy=xy[None].astype(np.float32),
-        score=there[None].astype(np.float32),
-        skeleton=flat.skeleton,
+        score=known[None].astype(np.float32),
+        skeleton=spatial_sequence.skeleton,
         fps=FPS,
         width=width,
         height=height,
         ids=(0,),
-        xyz=flat.xyz,
+        xyz=spatial_sequence.xyz,
     )
 
 
 def project(
     world: npt.NDArray[np.float64], calibration: dict[str, Any]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """World points (..., 3) mm -> pixels (..., 2) and depth (...) mm: x = K (R X + T) with the
-    camera's radial and tangential distortion kc (Bouguet's five). InputError if the calibration
-    lacks a part."""
+    """Project world points (..., 3) in millimetres to pixels (..., 2) and depth (...) in
+    millimetres: x = K (R X + T), with the five radial and tangential distortion coefficients kc of
+    Bouguet's toolbox. Raises InputError if the calibration is incomplete."""
     import cv2
 
     try:
@@ -108,11 +108,11 @@ def project(
         turn, _ = cv2.Rodrigues(np.asarray(calibration["om_ext"], float).reshape(3, 1))
         shift = np.asarray(calibration["T_ext"], float).reshape(3)
         kc = np.zeros(5)
-        given = np.ravel(calibration.get("kc", kc))[:5]
-        kc[: len(given)] = given
+        coefficients = np.ravel(calibration.get("kc", kc))[:5]
+        kc[: len(coefficients)] = coefficients
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"the calibration lacks {error}", "KK, om_ext and T_ext are needed"
+            f"the calibration lacks {error}", "KK, om_ext and T_ext are required"
         ) from error
     camera = world @ turn.T + shift
     depth = camera[..., 2]
@@ -132,4 +132,22 @@ def _mat(path: Path) -> dict[str, Any]:
     try:
         return dict(loadmat(path))
     except Exception as error:  # scipy raises anything for a damaged file
-        raise InputError(f"{path} is damaged or no .mat file: {error}") from error
+        raise InputError(f"{path} is damaged or not a .mat file: {error}") from error
+
+
+DATASETS = (
+    DatasetSpec(
+        name="mads-3d",
+        title="MADS's ground truth in 3-D",
+        origin="http://visal.cs.cityu.edu.hk/research/mads/",
+        layout="<Action>_<Sequence>_GT.mat, anywhere below",
+        find=lambda root: find(root, projected=False),
+    ),
+    DatasetSpec(
+        name="mads-projected",
+        title="MADS's ground truth in the pixels of each camera",
+        origin="http://visal.cs.cityu.edu.hk/research/mads/",
+        layout="<Action>_<Sequence>_GT.mat and Calib_Cam<0|1|2>.mat in the same folder",
+        find=lambda root: find(root, projected=True),
+    ),
+)

@@ -1,9 +1,9 @@
-"""NTU RGB+D 60 and 120 (Shahroudy et al. 2016, Liu et al. 2019): Kinect's .skeleton files, or the
-RGB videos by extraction; the official protocols."""
+"""NTU RGB+D 60 and 120 (Shahroudy et al. 2016, Liu et al. 2019) with the official protocols:
+Kinect's .skeleton files, or the RGB videos, whose poses are extracted, or an annotation pickle of
+PYSKL."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skelact.datasets.base import Collection, Item, Protocol, by_group
+from skelact.datasets import pyskl
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group
+from skelact.datasets.ntu_names import item_of
 from skelact.errors import InputError, MissingDataset
 from skelact.skeletons import SKELETONS
 from skelact.types import Floats, PoseSequence
 
-NAME = re.compile(
-    r"S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<performer>\d{3})R(?P<take>\d{3})A(\d{3})"
-)
 TRAIN_60 = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 TRAIN_120 = (
     *TRAIN_60,
@@ -32,13 +31,13 @@ FIELDS = (
     *("x", "y", "z", "depth_x", "depth_y", "color_x", "color_y"),
     *("orientation_w", "orientation_x", "orientation_y", "orientation_z", "tracking"),
 )
-_MOST_BODIES = 4
+_MAX_BODIES = 4
 
 
 @dataclass(frozen=True)
 class Body:
-    """One body in one frame: Kinect's number for it (it fits no float), its nine state values, and
-    joints (25, 12) float64, columns as FIELDS."""
+    """One body in one frame: Kinect's number for it (too large for a float), its nine state values,
+    and joints (25, 12) float64, columns as FIELDS."""
 
     id: str
     state: tuple[float, ...]
@@ -46,7 +45,8 @@ class Body:
 
 
 def read_bodies(path: Path) -> list[list[Body]]:
-    """The bodies of every frame of a .skeleton file. InputError if it is cut off or is none."""
+    """The bodies of every frame of a .skeleton file. Raises InputError if it is truncated or
+    another file."""
     try:
         lines = iter(path.read_text(encoding="ascii").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ def read_bodies(path: Path) -> list[list[Body]]:
         at = f"in frame {len(frames)}" if count >= 0 else "in its first line"
         what = "it ends" if isinstance(error, StopIteration) or "''" in str(error) else str(error)
         raise InputError(
-            f"{path} is no whole .skeleton file: {what} {at}", "fetch it again"
+            f"{path} is not a complete .skeleton file: {what} {at}", "download it again"
         ) from error
     return frames
 
@@ -81,32 +81,33 @@ def _body(lines: Iterator[str]) -> Body:
 
 
 def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
-    """The (at most two) people of a .skeleton file, in metres and in the colour image's pixels;
-    score 1 where Kinect tracked a joint, 0.5 where it inferred it. `denoise` is PYSKL's way of
-    choosing them, else the ST-GCN family's. InputError if nobody is in it."""
+    """At most two persons of a .skeleton file, in metres and in pixels of the colour image. The
+    score is 1 where Kinect tracked a joint and 0.5 where it inferred it. The persons are chosen as
+    in PYSKL if `denoise`, else as in ST-GCN and its successors. Raises InputError if there is
+    none."""
     frames = read_bodies(path)
-    tracks = _denoised(frames) if denoise else _liveliest(frames)
+    tracks = _denoised(frames) if denoise else _most_moving(frames)
     if not tracks:
         raise InputError(f"{path} holds no body")
     joints = np.stack(tracks)  # (M, T, V, 12)
     xyz = joints[..., :3].astype(np.float32)
-    gone = ~(np.isfinite(xyz).all(axis=-1) & xyz.any(axis=-1))
-    xyz[gone] = np.nan
+    missing = ~(np.isfinite(xyz).all(axis=-1) & xyz.any(axis=-1))
+    xyz[missing] = np.nan
     xy = joints[..., 5:7].astype(np.float32)
-    xy[gone | ~np.isfinite(xy).all(axis=-1)] = np.nan
-    score = np.where(gone, 0, np.nan_to_num(joints[..., 11]) / 2).astype(np.float32)
+    xy[missing | ~np.isfinite(xy).all(axis=-1)] = np.nan
+    score = np.where(missing, 0, np.nan_to_num(joints[..., 11]) / 2).astype(np.float32)
     skeleton, ids = SKELETONS["ntu-25"], tuple(range(len(joints)))
     return PoseSequence(
         xy=xy, score=score, skeleton=skeleton, fps=FPS, width=WIDTH, height=HEIGHT, ids=ids, xyz=xyz
     )
 
 
-def _liveliest(frames: list[list[Body]]) -> list[Floats]:
-    """Bodies by their place in each frame's list (four at most); those two whose coordinates vary
-    most over the frames in which they are not empty."""
-    slots = np.full((_MOST_BODIES, len(frames), JOINTS, len(FIELDS)), np.nan)
+def _most_moving(frames: list[list[Body]]) -> list[Floats]:
+    """Tracks by position in the list of each frame, four at most. Returns the two whose coordinates
+    vary most over the frames in which they are not empty."""
+    slots = np.full((_MAX_BODIES, len(frames), JOINTS, len(FIELDS)), np.nan)
     for t, bodies in enumerate(frames):
-        for slot, body in enumerate(bodies[:_MOST_BODIES]):
+        for slot, body in enumerate(bodies[:_MAX_BODIES]):
             slots[slot, t] = body.joints
     energy = []
     for track in slots[..., :3]:
@@ -117,12 +118,12 @@ def _liveliest(frames: list[list[Body]]) -> list[Floats]:
 
 
 def _denoised(frames: list[list[Body]]) -> list[Floats]:
-    """PYSKL's ntu_preproc: bodies by Kinect's number, frames without a body left out; short, spread
-    out and noisy bodies are dropped, the others (liveliest first) share two slots where they do not
-    overlap."""
-    full = [bodies for bodies in frames if bodies]
+    """PYSKL's ntu_preproc: tracks by Kinect's number, without the frames that hold no body. Short
+    and wide tracks are dropped; the others, the one that moves most first, share two slots as long
+    as they do not overlap in time."""
+    occupied = [bodies for bodies in frames if bodies]
     tracks: dict[str, dict[int, npt.NDArray[np.float64]]] = {}
-    for t, bodies in enumerate(full):
+    for t, bodies in enumerate(occupied):
         for body in bodies:
             tracks.setdefault(body.id, {})[t] = body.joints
     kept = list(tracks)
@@ -131,21 +132,21 @@ def _denoised(frames: list[list[Body]]) -> list[Floats]:
     if len(kept) > 1:
         kept = [i for i in kept if not _is_spread(tracks[i])] or kept
     kept.sort(key=lambda i: -_motion(tracks[i]))
-    slots = np.full((2, len(full), JOINTS, len(FIELDS)), np.nan)
+    slots = np.full((2, len(occupied), JOINTS, len(FIELDS)), np.nan)
     for body_id in kept:
         at = np.array(sorted(tracks[body_id]))
         for slot in slots:
             if np.isnan(slot[at[0] : at[-1] + 1]).all():
                 slot[at] = np.stack([tracks[body_id][int(t)] for t in at])
                 break
-    there = ~np.isnan(slots).all(axis=(2, 3))
-    if not there.any():
+    present = ~np.isnan(slots).all(axis=(2, 3))
+    if not present.any():
         return []
-    seen = np.flatnonzero(there.any(axis=0))
-    slots = slots[:, seen[0] : seen[-1] + 1]
-    there = there[:, seen[0] : seen[-1] + 1]
-    order = (1, 0) if not there[0, 0] and there[1].any() else (0, 1)
-    return [slots[i] for i in order if there[i].any()]
+    used = np.flatnonzero(present.any(axis=0))
+    slots = slots[:, used[0] : used[-1] + 1]
+    present = present[:, used[0] : used[-1] + 1]
+    order = (1, 0) if not present[0, 0] and present[1].any() else (0, 1)
+    return [slots[i] for i in order if present[i].any()]
 
 
 def _motion(track: dict[int, npt.NDArray[np.float64]]) -> float:
@@ -154,17 +155,17 @@ def _motion(track: dict[int, npt.NDArray[np.float64]]) -> float:
 
 
 def _is_spread(track: dict[int, npt.NDArray[np.float64]]) -> bool:
-    """Whether in 69.754 % of its frames or more a body is wider than 0.8 of its height: furniture
-    seen as a person."""
+    """Whether a body is wider than 0.8 of its height in at least 69.754 % of its frames, as
+    furniture is that Kinect took for a person (threshold of PYSKL)."""
     points = np.stack(list(track.values()))[..., :2]
     extent = points.max(axis=1) - points.min(axis=1)
     return float((extent[:, 0] > 0.8 * extent[:, 1]).mean()) >= 0.69754
 
 
 @cache
-def missing() -> frozenset[str]:
-    """Names of the samples whose skeletons are known to be missing or wrong (535, of which 302 in
-    NTU60)."""
+def missing_samples() -> frozenset[str]:
+    """Names of the samples whose skeletons are missing or wrong (535, of which 302 in NTU60), as
+    listed by the authors."""
     text = files("skelact.datasets").joinpath("ntu_missing.txt").read_text(encoding="ascii")
     return frozenset(text.split())
 
@@ -187,32 +188,24 @@ def protocols(actions: int) -> dict[str, Protocol]:
     return {"xsub": (subjects, ("performer",)), "xset": (setups, ("setup",))}
 
 
-def item_of(path: Path, name: str, key: str = "") -> Item | None:
-    """The item of a sample's name; None if it is none of NTU's."""
-    match = NAME.search(name)
-    if match is None:
-        return None
-    groups = {k: v for k, v in match.groupdict().items() if k != "take"}
-    groups["take"] = match[0][:4] + match[0][8:]  # all but the camera
-    return Item(path, f"A{match[5]}", groups, key)
-
-
 def find(root: Path, actions: int, denoise: bool = False) -> Collection:
-    """The .skeleton files below a folder, or, if there are none, its videos, which go through
-    extraction. MissingDataset if there are neither."""
+    """The .skeleton files below a folder, or, if there are none, its videos; if `root` is a pickle,
+    its annotations. Raises MissingDataset if there are none of these."""
+    if root.suffix in pyskl.SUFFIXES:
+        return pyskl.find(root, f"ntu{actions}")
     paths = sorted(root.rglob("*.skeleton"))
     is_video = not paths
     if is_video:
         paths = sorted(p for p in root.rglob("*_rgb.*") if p.suffix in (".avi", ".mp4"))
-    found = [i for p in paths if (i := item_of(p, p.stem)) and int(i.label[1:]) <= actions]
-    items = [i for i in found if is_video or i.path.stem not in missing()]
+    listed = [i for p in paths if (i := item_of(p, p.stem)) and int(i.label[1:]) <= actions]
+    items = [i for i in listed if is_video or i.path.stem not in missing_samples()]
     if not items:
         raise MissingDataset(
             f"no sample of NTU{actions} in {root}",
-            "SsssCcccPpppRrrrAaaa.skeleton or …_rgb.avi, in any folders below it",
+            "expected SsssCcccPpppRrrrAaaa.skeleton or …_rgb.avi, in any folders below it",
         )
-    left_out = len(found) - len(items)
-    notice = f"{left_out} samples with missing skeletons left out" if left_out else ""
+    dropped = len(listed) - len(items)
+    notice = f"{dropped} samples with missing skeletons left out" if dropped else ""
 
     def read(item: Item) -> PoseSequence:
         return read_sequence(item.path, denoise)
@@ -226,3 +219,22 @@ def find(root: Path, actions: int, denoise: bool = False) -> Collection:
         notice=notice,
         read=reader,
     )
+
+
+def _spec(name: str, title: str, actions: int, denoise: bool = False) -> DatasetSpec:
+    return DatasetSpec(
+        name=name,
+        title=title,
+        origin="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        layout="SsssCcccPpppRrrrAaaa.skeleton, or …_rgb.avi, or a pickle of PYSKL",
+        find=lambda root: find(root, actions, denoise),
+    )
+
+
+DATASETS = (
+    _spec("ntu60", "NTU RGB+D: 60 actions, Kinect v2", 60),
+    _spec("ntu120", "NTU RGB+D 120", 120),
+    _spec(
+        "ntu60-denoised", "NTU RGB+D, persons chosen as in PYSKL (ntu_preproc)", 60, denoise=True
+    ),
+)

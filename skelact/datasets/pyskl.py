@@ -1,95 +1,75 @@
-"""PYSKL's and mmaction2's annotation pickles, both ways: a dict of `split` (name -> names of
+"""Read and write annotation pickles of PYSKL and mmaction2: a dict of `split` (name -> names of
 samples) and `annotations` (frame_dir, total_frames, img_shape, label, keypoint (M, T, V, C),
 keypoint_score).
 
-Read by an unpickler that knows arrays and plain values only: nothing in the file is run."""
+They are read by an unpickler that accepts arrays and plain values only."""
 
 from __future__ import annotations
 
-import io
 import pickle
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skelact.datasets.base import Collection, Item, Protocol, spatial
-from skelact.datasets.ntu import item_of
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, spatial
+from skelact.datasets.ntu_names import item_of
 from skelact.errors import DatasetError, InputError, MissingDataset
-from skelact.skeletons import SKELETONS
+from skelact.files import load_pickle, replacing
+from skelact.files import replacing
+from skelact.skeletons import layout_for
 from skelact.types import PoseSequence
 
 FPS = 30.0
-LAYOUTS = {17: "coco-17", 18: "openpose-18", 20: "kinect-20", 21: "hand-21", 25: "ntu-25"}
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("collections", "OrderedDict"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"an object of type {module}.{name}")
-        return super().find_class(module.replace("numpy._core", "numpy.core"), name)
+SUFFIXES = (".pkl", ".pickle")
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of such a pickle. InputError if it is damaged, something else, or holds anything
-    but arrays and plain values, which is named and not run."""
-    try:
-        content = _Unpickler(io.BytesIO(path.read_bytes())).load()
-    except pickle.UnpicklingError as error:
-        hint = "it could run code of its own; only arrays and plain values are read"
-        raise InputError(f"{path} was not opened: it holds {error}", hint) from error
-    except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is damaged or no pickle", "fetch it again") from error
+    """The content of an annotation pickle. Raises InputError if it is damaged, has another
+    structure, or holds objects other than arrays and plain values."""
+    content = load_pickle(path)
     if isinstance(content, list):
         content = {"split": {}, "annotations": content}
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        raise InputError(f"{path} is no annotation file", "a dict of split and annotations")
+        raise InputError(
+            f"{path} is not an annotation file", "expected a dict of split and annotations"
+        )
     return content
 
 
-def sequence_of(annotation: dict[str, Any], where: str = "", layout: str = "") -> PoseSequence:
-    """One annotation. Joints that are all zero are missing. InputError if a field is missing, has
-    the wrong shape, or is not finite."""
+def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
+    """The sequence of one annotation. Joints whose coordinates are all zero are missing. Raises
+    InputError if a field is missing, has the wrong shape, or is not finite."""
     try:
         keypoints = np.asarray(annotation["keypoint"], np.float32)
         m, t, v, c = keypoints.shape
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{where}: no keypoint array of persons, frames, joints, values"
+            f"{where}: no keypoint array of shape (persons, frames, joints, values)"
         ) from error
-    name = layout or LAYOUTS.get(v, "")
-    if not name or len(SKELETONS[name].joints) != v:
-        raise InputError(f"{where}: {v} joints, which is no layout known here")
+    try:
+        skeleton = layout_for(v, "pyskl")
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
     if t == 0 or m == 0:
-        raise InputError(f"{where}: no frame")
+        raise InputError(f"{where}: no frames")
     if not np.isfinite(keypoints).all():
-        raise InputError(f"{where}: keypoints that are not numbers")
-    there = keypoints.any(axis=-1)
-    points = np.where(there[..., None], keypoints, np.float32(np.nan))
+        raise InputError(f"{where}: keypoints that are not finite")
+    known = keypoints.any(axis=-1)
+    points = np.where(known[..., None], keypoints, np.float32(np.nan))
     if c == 3 and "keypoint_score" not in annotation:
-        return spatial(points, SKELETONS[name], FPS)
-    score = np.asarray(annotation.get("keypoint_score", there), np.float32)
+        return spatial(points, skeleton, FPS)
+    score = np.asarray(annotation.get("keypoint_score", known), np.float32)
     if score.shape != (m, t, v):
         raise InputError(f"{where}: scores of shape {score.shape}, keypoints of {keypoints.shape}")
     height, width = annotation.get("img_shape", (1080, 1920))
-    score = np.where(there, score, np.float32(0))
+    score = np.where(known, score, np.float32(0))
     return PoseSequence(
         xy=points[..., :2],
         score=score,
-        skeleton=SKELETONS[name],
+        skeleton=skeleton,
         fps=FPS,
         width=int(width),
         height=int(height),
@@ -98,24 +78,26 @@ def sequence_of(annotation: dict[str, Any], where: str = "", layout: str = "") -
 
 
 def find(path: Path, name: str = "pyskl") -> Collection:
-    """The annotations of a pickle; its splits are the protocols (xsub_train and xsub_val are xsub;
-    train1 and test1 are 1; train and val are official). MissingDataset if there is no such file,
-    DatasetError for two samples of one name."""
+    """The annotations of a pickle. Its splits become protocols: xsub_train and xsub_val are xsub,
+    train1 and test1 are 1, train and val are official. Raises MissingDataset if there is no such
+    file, DatasetError if two samples have the same name."""
     if not path.is_file():
-        raise MissingDataset(f"{path}: no such file", "a pickle of PYSKL or mmaction2")
+        raise MissingDataset(f"{path}: no such file", "expected a pickle of PYSKL or mmaction2")
     content = load(path)
     by_name: dict[str, dict[str, Any]] = {}
     for a in content["annotations"]:
         key = str(a.get("frame_dir", a.get("filename", "")))
         if key in by_name:
-            raise DatasetError(f"{path} holds two samples called {key!r}", "names must differ")
+            raise DatasetError(
+                f"{path} holds two samples called {key!r}", "give every sample its own name"
+            )
         by_name[key] = a
     items = []
     for key, a in by_name.items():
         text = f"{int(a.get('label', -1)):03d}"
         known = item_of(path, key, key)
         groups = known.groups if known else {"take": key}
-        items.append(Item(path, known.label if known else text, groups, key))
+        items.append(Item(path, known.label if known else text, groups=groups, key=key))
 
     def read(item: Item) -> PoseSequence:
         return sequence_of(by_name[item.key], f"{path.name}:{item.key}")
@@ -144,13 +126,13 @@ def _protocols(split: dict[str, Sequence[str]]) -> dict[str, Protocol]:
     return out
 
 
-def _listed(train: frozenset[str], test: frozenset[str]) -> Callable[[Sequence[Item]], list[str]]:
+def _listed(train: frozenset[str], test: frozenset[str]) -> SplitRule:
     both = train & test
 
     def subsets(items: Sequence[Item]) -> list[str]:
         if both:
-            some = ", ".join(sorted(both)[:3])
-            raise DatasetError(f"{len(both)} samples are on both subsets of the split: {some}")
+            first = ", ".join(sorted(both)[:3])
+            raise DatasetError(f"{len(both)} samples are in both subsets of the split: {first}")
         return ["test" if i.key in test else "train" if i.key in train else "none" for i in items]
 
     return subsets
@@ -161,12 +143,12 @@ def export(
     samples: Iterable[tuple[str, int, PoseSequence]],
     split: dict[str, list[str]],
 ) -> int:
-    """Write (name, label, sequence) as such a pickle, halves as in the released files; how many.
-    3-D sequences without pixels are written as 3-D."""
+    """Write (name, label, sequence) samples as an annotation pickle, in half precision as the
+    released files. Sequences without pixels are written in 3-D. Returns the number of samples."""
     annotations = []
     for name, label, s in samples:
-        flat = not np.isnan(s.xy).all() or s.xyz is None
-        points = s.xy if flat else s.xyz
+        has_pixels = not np.isnan(s.xy).all() or s.xyz is None
+        points = s.xy if has_pixels else s.xyz
         assert points is not None
         a: dict[str, Any] = {
             "frame_dir": name,
@@ -174,12 +156,21 @@ def export(
             "label": label,
             "keypoint": np.nan_to_num(points).astype(np.float16),
         }
-        if flat:
+        if has_pixels:
             a |= {"img_shape": (s.height, s.width), "original_shape": (s.height, s.width)}
             a["keypoint_score"] = s.score.astype(np.float16)
         annotations.append(a)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         pickle.dump({"split": split, "annotations": annotations}, file, protocol=4)
-    temporary.replace(path)
     return len(annotations)
+
+
+DATASETS = (
+    DatasetSpec(
+        name="pyskl",
+        title="an annotation pickle of PYSKL or mmaction2",
+        origin="https://github.com/kennymckormick/pyskl",
+        layout="one .pkl file",
+        find=find,
+    ),
+)

@@ -1,5 +1,5 @@
-"""Subsets of a split: protocols are applied, leaks found, and a validation subset is taken from the
-training subset by whole takes."""
+"""Apply split protocols, find leaks, and take a validation subset from the training subset, all
+clips of a take together."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from skelact.types import nearest
 
 
 def apply(collection: Collection, protocol: str) -> list[str]:
-    """The subset of every item, 'train' or 'test'. ConfigError for an unknown protocol,
-    LeakingSplit if it leaks."""
+    """The subset of every item: 'train', 'test', 'val' if the protocol has one, or 'none'. An empty
+    `protocol` is the first. Raises ConfigError for an unknown protocol, LeakingSplit if a group is
+    in two subsets or a class is missing in one."""
     protocol = protocol or next(iter(collection.protocols), "")
     if protocol not in collection.protocols:
         known = list(collection.protocols)
         raise ConfigError(
             f"{collection.name} has no split {protocol!r}{nearest(protocol, known)}",
-            f"one of {', '.join(known)}",
+            f"choose one of {', '.join(known)}",
         )
     rule, disjoint_groups = collection.protocols[protocol]
     subsets = rule(collection.items)
@@ -43,28 +44,30 @@ def apply(collection: Collection, protocol: str) -> list[str]:
 def check_leaks(
     items: Sequence[Item], subsets: Sequence[str], disjoint_groups: Sequence[str]
 ) -> None:
-    """LeakingSplit, naming files, if a group (take, performer …) that must stay together is on more
-    than one subset."""
+    """Raise LeakingSplit with the names of files if a value of a group (take, performer …) occurs
+    in more than one subset."""
     for group in disjoint_groups:
-        where: dict[str, dict[str, Item]] = defaultdict(dict)
+        by_value: dict[str, dict[str, Item]] = defaultdict(dict)
         for item, subset in zip(items, subsets, strict=True):
             if subset == "none":
                 continue
-            where[item.groups[group]].setdefault(subset, item)
-        for name, found in where.items():
-            if len(found) > 1:
+            by_value[item.groups[group]].setdefault(subset, item)
+        for name, first_items in by_value.items():
+            if len(first_items) > 1:
                 files = " and ".join(
-                    f"{item.path.name} ({subset})" for subset, item in sorted(found.items())
+                    f"{item.path.name} ({subset})" for subset, item in sorted(first_items.items())
                 )
                 raise LeakingSplit(
-                    f"{group} {name} is on both subsets of the split: {files}",
+                    f"{group} {name} is in more than one subset of the split: {files}",
                     f"keep all clips of one {group} together",
                 )
 
 
-def hold_out(items: Sequence[Item], subsets: Sequence[str], share: float, seed: int) -> list[str]:
-    """The same subsets with part of 'train' turned into 'val': of each class about `share` of its
-    takes, at least one, never its only one. Nothing changes where the protocol has a 'val'."""
+def hold_out(
+    items: Sequence[Item], subsets: Sequence[str], fraction: float, seed: int
+) -> list[str]:
+    """Move takes from 'train' to 'val': of each class about `fraction` of its takes, at least one,
+    but never its only one. A protocol with its own 'val' subset is left unchanged."""
     if "val" in subsets:
         return list(subsets)
     rng = np.random.default_rng(seed)
@@ -75,8 +78,8 @@ def hold_out(items: Sequence[Item], subsets: Sequence[str], share: float, seed: 
     chosen: set[str] = set()
     for label in sorted(takes):
         names = sorted(takes[label])
-        if share > 0 and len(names) > 1:
-            count = min(len(names) - 1, max(1, round(share * len(names))))
+        if fraction > 0 and len(names) > 1:
+            count = min(len(names) - 1, max(1, round(fraction * len(names))))
             chosen.update(str(n) for n in rng.choice(names, count, replace=False))
     return [
         "val" if s == "train" and i.groups["take"] in chosen else s
@@ -85,5 +88,5 @@ def hold_out(items: Sequence[Item], subsets: Sequence[str], share: float, seed: 
 
 
 def fingerprint(ids: Sequence[str], subsets: Sequence[str]) -> str:
-    """A short hash of who is on which subset: two runs with the same one can be compared."""
+    """A short hash of the subset of every item. Runs with the same hash can be compared."""
     return key_of(split=sorted(zip(ids, subsets, strict=True)))

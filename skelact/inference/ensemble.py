@@ -123,16 +123,16 @@ def check_members(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> No
     per_person = is_per_person(input_spec(first))
     for name, other in zip(names[1:], others, strict=True):
         if other.classes != first.classes:
-            raise InputError(f"{name} and {names[0]} have different classes.")
+            raise InputError(f"{name} and {names[0]} have different classes")
         if is_per_person(input_spec(other)) != per_person:
             one, several = (names[0], name) if per_person else (name, names[0])
             raise InputError(
-                f"{one} predicts for one person at a time, {several} for several persons together.",
+                f"{one} predicts for one person at a time, {several} for several persons together",
                 "Combine runs with sequence.persons=1, or runs with more than one person.",
             )
         if _estimator(other) != _estimator(first):
             raise InputError(
-                f"{name} and {names[0]} were trained on poses of different estimators or settings.",
+                f"{name} and {names[0]} were trained on poses of different estimators or settings",
                 "Combine runs that were trained on the same poses.",
             )
 
@@ -156,7 +156,7 @@ def check_joints(spec: InputSpec, source: Skeleton) -> None:
     if kinect or len(missing_joints(spec.skeleton, source)) == len(spec.skeleton.joints):
         raise ConfigError(
             f"The network expects the joints of {spec.skeleton.name}, but the poses have those of "
-            f"{source.name}.",
+            f"{source.name}",
             "Import poses of that layout with --poses-from.",
         )
 

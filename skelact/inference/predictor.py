@@ -26,9 +26,9 @@ from skelact.inference.ensemble import (
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import ForeignOptions, foreign_checkpoint
+from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.models.checkpoint import load_model
-from skelact.options import PredictOptions
+from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.schemas import Calibration, Checkpoint, Ensemble
@@ -119,7 +119,7 @@ class Predictor:
         if foreign is not None:
             raise ConfigError(
                 f"{path} is a checkpoint of skelact and contains its classes, skeleton and number "
-                "of persons.",
+                "of persons",
                 "Leave out --labels, --skeleton and --persons.",
             )
         return cls(document, options)
@@ -137,7 +137,7 @@ class Predictor:
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:
             raise ConfigError(
-                "This model was trained on imported poses.", "Add --poses-from FOLDER."
+                "This model was trained on imported poses", "Add --poses-from FOLDER."
             )
         return options
 
@@ -187,11 +187,12 @@ class Predictor:
         paths: Sequence[Path | str],
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
+        poses_from: Path | None = None,
     ) -> tuple[dict[Path, Probabilities], list[Failure]]:
         """For each video the probabilities (W, K) of the windows of all its persons, and the videos
         that cannot be used. If networks have different window lengths: the mean over the frames of
         each window of the longest length."""
-        videos, failed = self._extract(paths, cache, on_progress)
+        videos, failed = self._extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[Probabilities]] = {}
         for track in self._evaluate(videos, failed):
             part = track.parts[-1].probabilities
@@ -207,7 +208,7 @@ class Predictor:
         paths: Sequence[Path | str],
         cache: Cache | None,
         on_progress: ProgressCallback,
-        poses_from: Path | None = None,
+        poses_from: Path | None,
     ) -> tuple[list[Extracted], list[Failure]]:
         """The poses of files, folders and glob patterns, in their order."""
         videos = find_videos(paths)
@@ -284,7 +285,7 @@ class Predictor:
                 )
         if not tracks:
             raise NoPersonFound(
-                f"No person was found in any of {sequence.frames} frames.",
+                f"No person was found in any of {sequence.frames} frames",
                 "Check that a person is fully visible in the video.",
             )
         return tracks

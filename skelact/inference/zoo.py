@@ -55,7 +55,7 @@ def latest_run(runs: Path = Path("runs")) -> Path:
     found = trained_runs(runs)
     if not found:
         raise CheckpointError(
-            f"There is no trained run in {runs}.",
+            f"There is no trained run in {runs}",
             "Train one with `skelact train --dataset mads`, or select a model with --model.",
         )
     return found[-1]
@@ -72,7 +72,7 @@ def find(model: Path | str) -> Path:
     known = {m.name: m.path for m in shipped_models()}
     if str(model) not in known:
         raise CheckpointError(
-            f"{model} is not a run folder, a file or a shipped model.",
+            f"{model} is not a run folder, a file or a shipped model",
             f"Use a run folder, a checkpoint file, or one of {', '.join((*known, LATEST))}.",
         )
     return known[str(model)]
@@ -94,7 +94,7 @@ def export_checkpoint(run: Path, out: Path, calibration: Path | None = None) -> 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}.") from error
+        raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}") from error
     save_tensors(out, model)
     return out.stat().st_size
 

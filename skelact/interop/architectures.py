@@ -16,10 +16,8 @@ from torch import Tensor
 from skelact.errors import CheckpointError
 from skelact.models import SPECS, build
 from skelact.models.base import ActionClassifier
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import SKELETONS, Skeleton, layout_for
 
-# the layout of published weights, by their number of joints
-LAYOUTS = {17: "coco-17", 18: "openpose-18", 21: "hand-21", 25: "ntu-25"}
 _HEADS = ("cls_head.fc_cls.", "cls_head.fc.", "cls_head.fcn.", "fc.")
 State = Mapping[str, Tensor]
 
@@ -108,13 +106,14 @@ def _standard_names(weights: State) -> dict[str, Tensor]:
 
 
 def _layout(joints: int) -> Skeleton:
-    if joints in LAYOUTS:
-        return SKELETONS[LAYOUTS[joints]]
-    fitting = [n for n, s in SKELETONS.items() if len(s.joints) == joints]
-    raise CheckpointError(
-        f"these weights are for {joints} joints, which does not determine the layout",
-        f"name it with --skeleton: {', '.join(fitting) or 'a .toml file'}",
-    )
+    try:
+        return layout_for(joints, "checkpoint")
+    except ValueError as error:
+        fitting = [n for n, s in SKELETONS.items() if len(s.joints) == joints]
+        raise CheckpointError(
+            f"these weights are for {joints} joints, which does not determine the layout",
+            f"name it with --skeleton: {', '.join(fitting) or 'a .toml file'}",
+        ) from error
 
 
 def _nearest(state: State) -> str:

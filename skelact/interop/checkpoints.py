@@ -3,24 +3,15 @@ recipe that does the preprocessing of those programs' test pipelines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from skelact.errors import ConfigError, InputError
+from skelact.errors import InputError
 from skelact.files import load_weights
 from skelact.interop.architectures import identify_architecture
+from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, EstimatorInfo
 from skelact.skeletons import load_skeleton
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForeignOptions:
-    """What such a file does not contain. `labels`: a text file with one class name per line."""
-
-    labels: Path | None = None
-    skeleton: str | None = None
-    persons: int | None = None
 
 
 def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
@@ -28,8 +19,6 @@ def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
     fits the weights, InputError if the number of labels is wrong, ConfigError for bad options."""
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
     found = identify_architecture(load_weights(path), skeleton)
-    if options.persons is not None and options.persons < 1:
-        raise ConfigError(f"persons must be 1 or more, got {options.persons}")
     persons = options.persons or (1 if found.skeleton.name == "hand-21" else found.persons)
     dims = 3 if found.channels == 3 and found.skeleton.name == "ntu-25" else 2
     mode = "kinect" if dims == 3 else "unit" if found.unit_input else "image"

@@ -15,7 +15,7 @@ from skelact.models.base import StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, UnitTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
 
@@ -136,7 +136,7 @@ class AAGCN(StagedBackbone):
         for n, s in enumerate(plan):
             gcn = UnitAAGCN(s.channels, s.out, a, attention, original)
             tcn = UnitTCN(s.out, s.out, 9, s.stride, tcn_dropout if n else 0.0)
-            blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
+            blocks.append(STGCNBlock(gcn, tcn, stage=s))
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, s.out)
 
@@ -157,7 +157,9 @@ SPECS = (
         paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks",
         accuracy="NTU60, 2 streams: 88.5 xsub, 95.1 xview",
         source="the paper",
+        reference="the authors' code",
         kwargs={"attention": False, "original": True},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
     ),
     ModelSpec(
         name="2s-agcn",
@@ -166,7 +168,9 @@ SPECS = (
         paper="Shi et al. 2019, Two-Stream Adaptive Graph Convolutional Networks, mmaction2's form",
         accuracy="2D: joint 88.60, 4 streams 92.34",
         source="mmaction2 model zoo: NTU60 xsub",
+        reference="PYSKL's AAGCN without its attention",
         kwargs={"attention": False},
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
     ),
     ModelSpec(
@@ -176,6 +180,8 @@ SPECS = (
         paper="Shi et al. 2020, Multi-Stream Adaptive Graph Convolutional Networks",
         accuracy="NTU60, 4 streams: 90.0 xsub, 96.2 xview",
         source="the paper",
+        reference="PYSKL",
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
     ),
 )

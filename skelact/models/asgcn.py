@@ -1,31 +1,34 @@
-"""AS-GCN (Li et al. 2019): structural links of up to four hops and actional links inferred from the
-motion, for recognition and for foretelling the next poses.
+"""AS-GCN (Li et al. 2019): structural links of up to four hops, and actional links inferred from
+the motion, for classification and for a forecast of the next poses.
 
-The published code's deviations from its paper are off by default and have a flag each."""
+Where the published code deviates from the paper, the paper is the default and a flag selects the
+code's behaviour."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import Backbone, stage_plan
+from skelact.models.base import Backbone, BlockSpec, stage_plan
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, Residual
 from skelact.models.link_inference import LinkInference
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
-CELLS = 5  # frames left before the prediction head's last convolution over time
+_FRAMES_LEFT = 5  # before the forecast head's last convolution over time
 
 
 class LinkedGCN(nn.Module):
-    """sum over structural links of (A_p M_p) x W_p, plus `share` times the same over actional
-    links; BN, ReLU."""
+    """Graph convolution with structural links (A_p masked by a learnt M_p), plus `share` times one
+    with actional links; BN, ReLU."""
 
     A: Tensor
 
-    def __init__(self, channels: int, out: int, a: Tensor, actional: int, share: float) -> None:
+    def __init__(self, channels: int, out: int, *, a: Tensor, actional: int, share: float) -> None:
         super().__init__()
         self.register_buffer("A", a, persistent=False)
         self.mask = nn.Parameter(torch.ones_like(a))
@@ -51,21 +54,20 @@ class ASGCNBlock(Residual):
     def __init__(
         self,
         gcn: LinkedGCN,
-        channels: int,
-        out: int,
-        stride: int,
-        residual: bool,
+        stage: BlockSpec,
+        *,
         dropout: float,
         kernel: int = 9,
         padded: bool = True,
     ) -> None:
         super().__init__()
+        out, stride = stage.out, stage.stride
         self.gcn = gcn
         pad = (kernel - 1) // 2 if padded else 0
         self.conv = nn.Conv2d(out, out, (kernel, 1), (stride, 1), (pad, 0))
         self.bn = nn.BatchNorm2d(out)
         self.drop = nn.Dropout(dropout)
-        self.add_residual(channels, out, stride, residual)
+        self.add_residual(stage.channels, out, stride, stage.residual)
 
     def forward(self, x: Tensor, actional: Tensor) -> Tensor:
         """x (N, C, T, V), actional (N, K', V, V) -> (N, out, T', V)."""
@@ -74,16 +76,17 @@ class ASGCNBlock(Residual):
 
 
 class ForecastHead(nn.Module):
-    """The prediction head: the features are brought down to one frame, joined with the last pose
-    seen, and turned into the displacement of the next `horizon` poses from it.
+    """Reduces the features to one frame, concatenates the last observed pose, and computes the
+    displacement of each of the next `horizon` poses from it.
 
-    Lengths of 257 to 320 frames come down to five before the last convolution by strides alone, as
-    published; other lengths are averaged to five."""
+    For clips of 257 to 320 frames the strides leave five frames for the last convolution over time,
+    as published; for other lengths the frames are averaged to five."""
 
     def __init__(
         self,
         channels: int,
         dims: int,
+        *,
         horizon: int,
         a: Tensor,
         actional: int,
@@ -94,44 +97,47 @@ class ForecastHead(nn.Module):
         super().__init__()
         self.horizon, self.dims, self.mixed_layout = horizon, dims, mixed_layout
         middle = channels // 2
+        links: dict[str, Any] = {"a": a, "actional": actional, "share": share}
 
-        def block(inside: int, stride: int, kernel: int, last: bool = False) -> ASGCNBlock:
-            gcn = LinkedGCN(inside, middle, a, actional, share)
-            return ASGCNBlock(gcn, inside, middle, stride, not last, dropout, kernel, not last)
+        def block(inputs: int, stride: int, kernel: int, last: bool = False) -> ASGCNBlock:
+            gcn = LinkedGCN(inputs, middle, **links)
+            stage = BlockSpec(channels=inputs, out=middle, stride=stride, residual=not last)
+            return ASGCNBlock(gcn, stage, dropout=dropout, kernel=kernel, padded=not last)
 
         self.down = nn.ModuleList(
             [block(channels, 1, 9), *(block(middle, 2, 9) for _ in range(3)), block(middle, 2, 3)]
         )
-        self.collapse = block(middle, 1, CELLS, last=True)
+        self.collapse = block(middle, 1, _FRAMES_LEFT, last=True)
         out = horizon * dims
-        self.gcn = LinkedGCN(middle + dims, out, a, actional, share)
+        self.gcn = LinkedGCN(middle + dims, out, **links)
         self.conv = nn.Conv2d(out, out, 1)
         self.bn = nn.BatchNorm2d(out)
 
     def forward(self, features: Tensor, last: Tensor, actional: Tensor) -> Tensor:
-        """features (B, C', T', V), last pose (B, D, 1, V) -> poses (B, horizon, V, D)."""
+        """features (B, C', T', V), last pose (B, D, 1, V), actional (B, K', V, V) -> poses
+        (B, horizon, V, D)."""
         y = features
         for block in self.down:
             y = block(y, actional)
-        y = self.collapse(F.adaptive_avg_pool2d(y, (CELLS, y.shape[3])), actional)
+        y = self.collapse(F.adaptive_avg_pool2d(y, (_FRAMES_LEFT, y.shape[3])), actional)
         y = self.bn(self.conv(self.gcn(torch.cat([y, last.to(y.dtype)], dim=1), actional)))
         y = y + last.repeat(1, self.horizon, 1, 1)
         b, _, _, v = y.shape
-        if self.mixed_layout:  # coordinates and steps exchanged, as in the published code
+        if self.mixed_layout:
             return y.view(b, self.dims, self.horizon, v).permute(0, 2, 3, 1)
         return y.view(b, self.horizon, self.dims, v).transpose(2, 3)
 
 
 class ASGCN(Backbone):
-    """The backbone. Training has two phases: `pretraining_loss` teaches the link inference alone,
-    then `forward_train` gives the recogniser's features and the cost of its forecast of the last
-    `horizon` frames, which it does not see.
+    """The backbone. Training has two phases: the first one trains the link inference (`aim`) alone;
+    the second one trains everything else to classify, with the error of a forecast of the last
+    `horizon` frames, which are hidden from the network, as an auxiliary loss.
 
-    Flags of the published code: `noise_in_eval` (links are drawn in evaluation too), `active_aim`
-    (dropout and batch statistics of the frozen link inference stay on in the second phase),
-    `repeat_block` (the second block runs twice on the same input), `mixed_layout` (steps and
-    coordinates of the forecast are exchanged). `finetune_aim` trains the link inference in the
-    second phase as well, as the text says."""
+    Flags for the behaviour of the published code: `noise_in_eval` (links are sampled in evaluation
+    too), `active_aim` (dropout and batch statistics of the frozen link inference stay active in the
+    second phase), `repeat_block` (the second block runs twice on the same input), `mixed_layout`
+    (frames and coordinates of the forecast are exchanged). `finetune_aim` trains the link inference
+    in the second phase too, as described in the paper."""
 
     has_pretraining = True
 
@@ -158,30 +164,25 @@ class ASGCN(Backbone):
         super().__init__()
         a = torch.from_numpy(adjacency(skeleton, "stgcn_spatial", max_hop))
         self.horizon, self.forecast_weight = horizon, forecast_weight
-        self.finetune_aim, self.active_aim, self.repeat_block = (
-            finetune_aim,
-            active_aim,
-            repeat_block,
-        )
+        self.finetune_aim, self.active_aim = finetune_aim, active_aim
+        self.repeat_block = repeat_block
         self.aim = LinkInference(
             in_channels, aim_frames, actional + 1, aim_hidden, noise_in_eval=noise_in_eval
         )
         self.data_bn = DataBN("VC", persons, len(skeleton.joints), in_channels)
         plan = stage_plan(in_channels, base_channels, 2.0, 9, (4, 7), (4, 7))
+        links: dict[str, Any] = {"a": a, "actional": actional, "share": share}
         self.blocks = nn.ModuleList(
-            ASGCNBlock(
-                LinkedGCN(s.channels, s.out, a, actional, share),
-                s.channels,
-                s.out,
-                s.stride,
-                s.residual,
-                tcn_dropout,
-            )
-            for s in plan
+            ASGCNBlock(LinkedGCN(s.channels, s.out, **links), s, dropout=tcn_dropout) for s in plan
         )
         self.out_channels = 4 * base_channels
         self.foreteller = ForecastHead(
-            self.out_channels, in_channels, horizon, a, actional, share, tcn_dropout, mixed_layout
+            self.out_channels,
+            in_channels,
+            horizon=horizon,
+            dropout=tcn_dropout,
+            mixed_layout=mixed_layout,
+            **links,
         )
 
     def stages(self) -> list[list[nn.Module]]:
@@ -209,39 +210,40 @@ class ASGCN(Backbone):
             y = block(y, actional)
         return y.reshape(n, m, *y.shape[1:])
 
-    def _foretold(self, x: Tensor, features: Tensor, actional: Tensor) -> Tensor:
+    def _forecast(self, x: Tensor, features: Tensor, actional: Tensor) -> Tensor:
         n, m = x.shape[:2]
         last = x[:, :, -1:].flatten(0, 1).permute(0, 3, 1, 2)
         return self.foreteller(features.flatten(0, 1), last, actional).unflatten(0, (n, m))
 
     def forecast(self, x: Tensor) -> Tensor:
-        """The `horizon` poses after (N, M, T, V, C): (N, M, horizon, V, C)."""
+        """The next `horizon` poses after (N, M, T, V, C): (N, M, horizon, V, C)."""
         actional = self.links(x)
-        return self._foretold(x, self._features(x, actional), actional)
+        return self._forecast(x, self._features(x, actional), actional)
 
     def pretraining_loss(self, x: Tensor) -> Tensor:
-        """Scalar: the link inference's own loss on (N, M, T, V, C), people who are there."""
+        """The loss of the link inference (see `LinkInference.loss`); empty persons are left out."""
         x = self.aim.sampled(x)
         return self.aim.loss(x[x.flatten(1).any(dim=1)] if x.any() else x)
 
     def pretraining_parameters(self) -> list[nn.Parameter]:
-        """What `pretraining_loss` trains."""
+        """The link inference."""
         return [p for p in self.aim.parameters() if p.requires_grad]
 
     def frozen_parameters(self) -> list[nn.Parameter]:
-        """What the second phase leaves alone."""
+        """The link inference, unless `finetune_aim`."""
         return [] if self.finetune_aim else list(self.aim.parameters())
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features of all but the last `horizon` frames, and the weighted mean square error of the
-        forecast of those, first person. Too short a clip is seen whole and costs nothing."""
+        """The features of all but the last `horizon` frames, and the weighted mean squared error
+        of the forecast of those for the first person. A clip of `horizon` frames or less has no
+        auxiliary loss, and all its frames are used."""
         if x.shape[2] <= self.horizon:
             return self(x), None
-        seen, future = x[:, :, : -self.horizon], x[:, :, -self.horizon :]
-        actional = self.links(seen)
-        features = self._features(seen, actional)
-        foretold = self._foretold(seen, features, actional)
-        return features, self.forecast_weight * F.mse_loss(foretold[:, 0].float(), future[:, 0])
+        past, future = x[:, :, : -self.horizon], x[:, :, -self.horizon :]
+        actional = self.links(past)
+        features = self._features(past, actional)
+        forecast = self._forecast(past, features, actional)
+        return features, self.forecast_weight * F.mse_loss(forecast[:, 0].float(), future[:, 0])
 
 
 SPECS = (
@@ -252,7 +254,14 @@ SPECS = (
         paper="Li et al. 2019, Actional-Structural Graph Convolutional Networks",
         accuracy="NTU60: 86.8 xsub, 94.2 xview",
         source="the paper",
+        reference="the authors' code",
         clip_shape=(2, 290, 3),
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 32, "tcn_dropout": 0.2},
+                "train": {"pretrain_epochs": 2},
+            }
+        ),
         benchmark_batch=2,
     ),
 )

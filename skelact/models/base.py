@@ -61,7 +61,7 @@ class Backbone(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class BlockSpec:
     """One block of a backbone: input and output channels, temporal stride, with or without a
     residual connection."""
 
@@ -78,19 +78,19 @@ def stage_plan(
     num_stages: int = 10,
     inflate_stages: Sequence[int] = (5, 8),
     down_stages: Sequence[int] = (5, 8),
-) -> Iterator[Stage]:
+) -> Iterator[BlockSpec]:
     """PYSKL's blocks: the first one widens the input and has no residual connection. The width is
     multiplied by `ch_ratio` at `inflate_stages` and the frame rate halves at `down_stages` (both
     counted from 1)."""
     width, inflated = in_channels, 0
     if in_channels != base_channels:
-        yield Stage(channels=in_channels, out=base_channels, stride=1, residual=False)
+        yield BlockSpec(channels=in_channels, out=base_channels, stride=1, residual=False)
         width = base_channels
     for number in range(2, num_stages + 1):
         inflated += number in inflate_stages
         out = int(base_channels * ch_ratio**inflated + 1e-4)
         stride = 2 if number in down_stages else 1
-        yield Stage(channels=width, out=out, stride=stride, residual=True)
+        yield BlockSpec(channels=width, out=out, stride=stride, residual=True)
         width = out
 
 

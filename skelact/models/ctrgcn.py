@@ -1,4 +1,4 @@
-"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, in PYSKL's form."""
+"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, as in PYSKL."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import StagedBackbone, stage_plan
+from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, Residual
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -69,11 +69,12 @@ class UnitCTRGCN(nn.Module):
 class CTRGCNBlock(Residual):
     """State-dict names as in PYSKL: `gcn1`, `tcn1`, `residual`."""
 
-    def __init__(self, channels: int, out: int, a: Any, stride: int, residual: bool) -> None:
+    def __init__(self, stage: BlockSpec, a: Any) -> None:
         super().__init__()
-        self.gcn1 = UnitCTRGCN(channels, out, a)
+        out, stride = stage.out, stage.stride
+        self.gcn1 = UnitCTRGCN(stage.channels, out, a)
         self.tcn1 = MultiScaleTCN(out, out, stride, kernel=5, dilations=(1, 2), residual=False)
-        self.add_residual(channels, out, stride, residual)
+        self.add_residual(stage.channels, out, stride, stage.residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
@@ -100,9 +101,7 @@ class CTRGCN(StagedBackbone):
         plan = list(
             stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
         )
-        blocks: list[nn.Module] = [
-            CTRGCNBlock(s.channels, s.out, a, s.stride, s.residual) for s in plan
-        ]
+        blocks: list[nn.Module] = [CTRGCNBlock(s, a) for s in plan]
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
         super().__init__(data_bn, blocks, plan[-1].out, blocks_name="net")
 
@@ -123,6 +122,8 @@ SPECS = (
         paper="Chen et al. 2021, Channel-wise Topology Refinement",
         accuracy="4 streams: NTU60 92.4 xsub, 96.8 xview; NW-UCLA 96.5",
         source="the paper",
+        reference="PYSKL",
+        small=SmallVariant(sections={"model": HALF_WIDTH, "train": {"epochs": 16, "lr": 0.2}}),
         foreign=ForeignFormat(key="net.0.gcn1.convs.", read=_read),
     ),
 )

@@ -1,8 +1,8 @@
 """DD-Net (Yang et al. 2019, "Make Skeleton-based Action Recognition Model Smaller, Faster and
-Better"): distances between joints, which no shift, turn or mirror changes, and motion at two
-speeds, through convolutions over time alone.
+Better"): convolutions over time of the distances between joints, which do not change if the body is
+moved, turned or mirrored, and of motion at two speeds.
 
-`features` may add what the paper leaves out: the positions themselves, and the score."""
+`features` can add what the paper does not use: the positions and the scores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from skelact.models.base import Backbone
-from skelact.models.kinematic_features import MotionFeatures
-from skelact.models.specs import ModelSpec
+from skelact.models.kinematic_features import KinematicFeatures
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
@@ -28,7 +28,7 @@ class ConvBlock(nn.Sequential):
 class DDNet(Backbone):
     """The backbone. The first `dims` channels are coordinates; `width` is the paper's number of
     filters (16, 32 or 64), `hidden` the size of the two fully connected layers before the head.
-    ValueError for an unknown feature, or for several streams in one input."""
+    Raises ValueError as `KinematicFeatures` does."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class DDNet(Backbone):
         features: Sequence[str] = ("distances", "slow", "fast"),
     ) -> None:
         super().__init__()
-        self.features = MotionFeatures(skeleton, in_channels, dims, features)
+        self.features = KinematicFeatures(skeleton, in_channels, dims, features)
         self.out_channels = hidden
         f = width
-        # the fast motion has half the frames already
+        # the fast motion is not pooled: it already has half the frames
         self.branches = nn.ModuleDict(
             {
                 name: nn.Sequential(
@@ -83,8 +83,8 @@ class DDNet(Backbone):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> (N, M, C', 1, 1): the time is pooled by its maximum. The last frame
-        stands still where there are fewer than eight, or an odd number."""
+        """(N, M, T, V, C) -> (N, M, C', 1, 1), the maximum over time. The last frame is repeated if
+        there are fewer than eight frames or an odd number of them."""
         n, m, t = x.shape[:3]
         length = max(8, t + t % 2)
         x = x[:, :, torch.arange(length, device=x.device).clamp(max=t - 1)].flatten(0, 1)
@@ -102,6 +102,18 @@ SPECS = (
         accuracy="JHMDB, annotated joints: 78.0",
         source="the authors' repository, 0.50 M parameters (32 filters)",
         clip_shape=(1, 32, 3),
+        small=SmallVariant(
+            training="modern",
+            sections={
+                "sampling": {"length": 64},
+                "train": {
+                    "optimiser": "adamw",
+                    "lr": 2e-3,
+                    "base_batch_size": 0,
+                    "weight_decay": 1e-2,
+                },
+            },
+        ),
         data_arguments=frozenset({"dims"}),
     ),
 )

@@ -1,8 +1,8 @@
 """The efficient self-attention network: joints and bones as one input, their velocities, joint and
 frame semantics, then blocks of self-attention over joints, frames or both.
 
-The paper gives neither widths nor strides; the defaults are the plan that meets its counts (0.89 M
-parameters, 1.00 M directed, 0.32 GMACs for 20 frames of 25 joints and 60 classes)."""
+The paper does not state widths and strides. The defaults reproduce its numbers: 0.89 M parameters,
+1.00 M if directed, 0.32 GMACs for 20 frames of 25 joints and 60 classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, FrameConv
 from skelact.models.sgn import Embed, one_hot_positions
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Kind = Literal["ST", "S1", "S2", "T1", "T2", "V"]
@@ -24,19 +24,19 @@ KINDS = ("ST", "S1", "S2", "T1", "T2", "V")
 
 
 class AttentionBlock(nn.Module):
-    """y = ReLU(BN(h(f(x) g(x))) + BN(residual(x))), f = softmax(theta(x)^T phi(x)); undirected:
-    phi is theta. The kind says what attends to what:
+    """y = ReLU(BN(h(f(x) g(x))) + BN(residual(x))), f = softmax(theta(x)^T phi(x)); phi is
+    theta if the graph is undirected. `kind` is one of
 
     ST  every joint of every frame to every other
     S1  joint to joint, a graph for each frame;     S2  one graph for the whole clip
     T1  frame to frame, a graph for each joint;     T2  one graph for all joints
-    V   S1 without h, as in the final network
+    V   S1 without h, as in the paper's final network
 
     The residual is a temporal convolution (3 x 1) in spatial blocks, one over joints (1 x 3) in
     temporal blocks, 1 x 1 in ST."""
 
     def __init__(
-        self, channels: int, out: int, embed: int, kind: Kind, directed: bool, stride: int
+        self, channels: int, out: int, *, embed: int, kind: Kind, directed: bool, stride: int
     ) -> None:
         super().__init__()
         self.kind, self.stride = kind, stride
@@ -74,7 +74,7 @@ class AttentionBlock(nn.Module):
         theta, g = self.theta(x), self.g(x)
         phi = self.phi(x) if hasattr(self, "phi") else theta
         n, c, t, v = g.shape
-        to_rows, rows = {
+        permutation, rows = {
             "ST": ((0, 2, 3, 1), (n, t * v)),
             "S1": ((0, 2, 3, 1), (n, t, v)),
             "V": ((0, 2, 3, 1), (n, t, v)),
@@ -82,17 +82,17 @@ class AttentionBlock(nn.Module):
             "T1": ((0, 3, 2, 1), (n, v, t)),
             "T2": ((0, 2, 3, 1), (n, t)),
         }[self.kind]
-        a, b, values = (z.permute(to_rows).reshape(*rows, -1) for z in (theta, phi, g))
+        a, b, values = (z.permute(permutation).reshape(*rows, -1) for z in (theta, phi, g))
         y = torch.softmax(a @ b.transpose(-1, -2), dim=-1).to(values.dtype) @ values
-        first, second = (v, t) if to_rows[1] == 3 else (t, v)
+        first, second = (v, t) if permutation[1] == 3 else (t, v)
         y = y.reshape(n, first, second, c)
-        return y.permute(0, 3, 2, 1) if to_rows[1] == 3 else y.permute(0, 3, 1, 2)
+        return y.permute(0, 3, 2, 1) if permutation[1] == 3 else y.permute(0, 3, 1, 2)
 
 
 class ESAN(Backbone):
-    """The backbone. `bones` appends the bones to the joints; leave it off for an input that has
-    them already. `frames` is the number of frame embeddings; a clip of another length is read as
-    the same span of time."""
+    """The backbone. `bones` appends the bones to the joints; switch it off for an input that has
+    them already. `frames` is the number of frame embeddings, see `sgn.one_hot_positions`. Raises
+    ValueError for an unknown `kind`, or if widths and strides have different lengths."""
 
     parents: Tensor
 
@@ -114,7 +114,7 @@ class ESAN(Backbone):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
         if len(widths) != len(strides):
-            raise ValueError(f"{len(widths)} widths but {len(strides)} strides")
+            raise ValueError(f"got {len(widths)} widths but {len(strides)} strides")
         self.joints, self.frames, self.bones = len(skeleton.joints), frames, bones
         self.register_buffer("parents", torch.from_numpy(skeleton.parent_indices), False)
         channels = in_channels * (2 if bones else 1)
@@ -126,7 +126,7 @@ class ESAN(Backbone):
         self.frame_code = nn.Sequential(Embed(frames, 2 * embed), Embed(2 * embed, 2 * embed))
         ins = (2 * embed, *widths[:-1])
         self.blocks = nn.ModuleList(
-            AttentionBlock(i, o, theta, kind, directed, s)
+            AttentionBlock(i, o, embed=theta, kind=kind, directed=directed, stride=s)
             for i, o, s in zip(ins, widths, strides, strict=True)
         )
         self.out_channels = widths[-1]
@@ -158,6 +158,13 @@ SPECS = (
         accuracy="NTU60: 90.5 xsub, 96.1 xview; NTU120: 85.7, 86.8; Kinetics 37.6",
         source="the paper",
         clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
         benchmark_batch=64,
     ),
 )

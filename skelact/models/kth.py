@@ -13,24 +13,25 @@ from torch.nn import functional as F
 from skelact.models.base import StagedBackbone
 from skelact.models.graph import Matrix, kth_normalise, kth_partition
 from skelact.models.layers import FlattenPersons, FrameConv, GraphConvolution
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
-# widths of the layers; the rate halves wherever the width doubles
-PLANS = {
+# widths of the layers by depth; the frame rate halves where the width doubles
+_WIDTHS = {
     9: (64, 64, 64, 64, 128, 128, 128, 256, 256, 256),
     12: (64, 64, 64, 64, 64, 128, 128, 128, 128, 256, 256),
 }
 
 
 class KTHLayer(nn.Module):
-    """Plain: BN, graph convolution, temporal convolution, BN, ReLU, dropout. Residual: BN, ReLU,
-    graph convolution, BN, ReLU, temporal convolution, plus the input (through a 1x1 convolution
-    where its shape changes), ReLU, dropout.
+    """Plain layer: BN, graph convolution, temporal convolution, BN, ReLU, dropout. Residual layer:
+    BN, ReLU, graph convolution, BN, ReLU, temporal convolution, plus the input (through a 1x1
+    convolution where the shape changes), ReLU, dropout.
 
-    `bn` places the plain layer's: both, first (only before the graph convolution), or swapped (the
-    second after the ReLU). The mask `M` multiplies the fixed `A` in every forward pass; in the
-    published code A was itself the parameter and M never learnt: `learn_adjacency`."""
+    `bn` selects the batch norms of the plain layer: both, only the first, or swapped (the second
+    one after the ReLU). `edge_importance` multiplies the fixed `A` by a learnt mask `M`. With
+    `learn_adjacency`, as in the published code, `A` itself is learnt. Raises ValueError for an
+    unknown `bn`."""
 
     A: Tensor
 
@@ -38,6 +39,7 @@ class KTHLayer(nn.Module):
         self,
         channels: int,
         out: int,
+        *,
         a: Matrix,
         stride: int,
         residual: bool,
@@ -91,10 +93,12 @@ class KTHLayer(nn.Module):
 
 
 class KTHNet(StagedBackbone):
-    """The backbone: an input layer and nine more (depth 9), or the deeper plan (depth 12).
+    """The backbone: an input layer and nine more (depth 9), or the report's deeper network
+    (depth 12). Raises ValueError for another depth, and ConfigError as `kth_partition` and
+    `kth_normalise` do.
 
-    `distances` (V,), for partition `spatial`, is each joint's mean distance to the middle of the
-    body over the training set; training fills it in."""
+    `distances` (V,), for partition `spatial`, is each joint's mean distance to the centre of the
+    body over the training set; training computes it."""
 
     def __init__(
         self,
@@ -114,27 +118,27 @@ class KTHNet(StagedBackbone):
         kernel: int = 9,
         distances: Sequence[float] | None = None,
     ) -> None:
-        if depth not in PLANS:
-            raise ValueError(f"depth must be one of {', '.join(map(str, PLANS))}, got {depth}")
+        if depth not in _WIDTHS:
+            raise ValueError(f"depth must be one of {', '.join(map(str, _WIDTHS))}, got {depth}")
         a = kth_normalise(kth_partition(skeleton, partition, distances), norm)
         blocks: list[nn.Module] = []
         channels = in_channels
-        for number, width in enumerate(PLANS[depth]):
+        for number, width in enumerate(_WIDTHS[depth]):
             out = width * base_channels // 64
             stride = 2 if number and out != channels else 1
             blocks.append(
                 KTHLayer(
                     channels,
                     out,
-                    a,
-                    stride,
-                    residual,
-                    layer_dropout,
-                    bn,
-                    edge_importance,
-                    learn_adjacency,
-                    final_relu,
-                    kernel,
+                    a=a,
+                    stride=stride,
+                    residual=residual,
+                    dropout=layer_dropout,
+                    bn=bn,
+                    edge_importance=edge_importance,
+                    learn_adjacency=learn_adjacency,
+                    final_relu=final_relu,
+                    kernel=kernel,
                 )
             )
             channels = out
@@ -149,7 +153,9 @@ SPECS = (
         paper="KTH report: ST-GCN with four partitions, residual layers, edge importance",
         accuracy="KTH, 6 actions: 77.34 plain with augmentation, 80.47 residual",
         source="the report's final table, spatial partition",
+        reference="the report's code",
         clip_shape=(1, 100, 2),
+        small=SmallVariant(sections={"model": {"base_channels": 32, "dropout": 0.2}}),
         data_arguments=frozenset({"distances"}),
     ),
 )

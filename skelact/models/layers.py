@@ -72,6 +72,7 @@ class UnitGCN(nn.Module):
         channels: int,
         out: int,
         adjacency: npt.NDArray[np.float32],
+        *,
         adaptive: Adaptive = "importance",
         conv_pos: Literal["pre", "post"] = "pre",
         with_res: bool = False,
@@ -154,7 +155,7 @@ class FrameConv(nn.Conv2d):
 
 
 class UnitTCN(nn.Module):
-    """Temporal convolution (kernel x 1), BN, dropout. Names as in PYSKL: `conv`, `bn`."""
+    """Temporal convolution, BN, dropout. State-dict names as in PYSKL: `conv`, `bn`."""
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class UnitTCN(nn.Module):
         kernel: int = 9,
         stride: int = 1,
         dropout: float = 0.0,
+        *,
         dilation: int = 1,
     ) -> None:
         super().__init__()

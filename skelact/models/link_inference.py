@@ -1,9 +1,9 @@
-"""AS-GCN's A-link inference module: an encoder that guesses, for every pair of joints, which of
-several kinds of link ties them, and a decoder that is good at foretelling motion only if the guess
-is (Li et al. 2019, sec. 4.1; after Kipf et al. 2018). Trained alone, before the recogniser.
+"""AS-GCN's A-link inference module (AIM): an encoder that infers the type of the link between every
+pair of joints, and a decoder that forecasts the motion from these links (Li et al. 2019, sec. 4.1;
+after Kipf et al. 2018, "Neural Relational Inference"). It is trained alone, before the classifier.
 
-Pairs are a (V, V) grid, row the sender, column the receiver, the diagonal unused: nothing is
-indexed by edge, so that a layer on [receiver, sender] is two small layers on joints and a sum."""
+Pairs of joints are a (V, V) grid with senders as rows, receivers as columns, and an unused
+diagonal. A linear layer on [receiver, sender] is then the sum of two small layers on joints."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-PRIOR_NO_LINK = 0.95
-VARIANCE = 5e-4
-EPS = 1e-10
+_PRIOR_NO_LINK = 0.95
+_VARIANCE = 5e-4
+_EPS = 1e-10
 
 
 def off_diagonal(size: int, device: torch.device) -> Tensor:
-    """Positions of a flattened (size, size) grid that are not on its diagonal."""
+    """Indices of the elements of a flattened (size, size) grid that are not on its diagonal."""
     return torch.arange(size * size, device=device)[1:].view(size - 1, size + 1)[:, :-1].flatten()
 
 
 class MLP(nn.Module):
-    """Linear, ELU, dropout, linear, ELU, BN over everything but the features. Published names."""
+    """Linear, ELU, dropout, linear, ELU, BN of the features. State-dict names as published."""
 
     def __init__(self, channels: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class MLP(nn.Module):
             nn.init.constant_(fc.bias, 0.1)
 
     def forward(self, *parts: Tensor) -> Tensor:
-        """Parts (..., C_i) of the concatenated input, which broadcast -> (..., H)."""
+        """(..., C_i), the parts of the concatenated input, which are broadcast -> (..., H)."""
         widths = [p.shape[-1] for p in parts]
         weights = self.fc1.weight.split(widths, dim=1)
         x = self.fc1.bias + sum(F.linear(p, w) for p, w in zip(parts, weights, strict=True))
         x = F.dropout(F.elu(x), self.dropout, self.training)
         x = F.elu(self.fc2(x))
-        if x.dim() == 4:  # pairs: the diagonal must not count in the statistics
+        if x.dim() == 4:  # pairs: leave the diagonal out of the statistics
             pairs = off_diagonal(x.shape[1], x.device)
             normed = self.bn(x.flatten(1, 2)[:, pairs].flatten(0, 1)).to(x.dtype)
             out = torch.zeros_like(x).flatten(1, 2)
@@ -53,7 +53,7 @@ class MLP(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Motion of every joint -> logits of the kind of link of every pair."""
+    """Motion of the joints -> logits of the type of link between each pair."""
 
     def __init__(self, channels: int, hidden: int, kinds: int, dropout: float) -> None:
         super().__init__()
@@ -74,8 +74,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Foretells every frame from the one before it: messages along the links, a recurrent cell
-    shared by the joints."""
+    """Forecasts every frame from the one before it, with messages along the links and a recurrent
+    cell that the joints share."""
 
     def __init__(self, dims: int, hidden: int, kinds: int, dropout: float) -> None:
         super().__init__()
@@ -88,16 +88,17 @@ class Decoder(nn.Module):
         self.out_fc2 = nn.Linear(hidden, hidden)
         self.out_fc3 = nn.Linear(hidden, dims)
         self.hidden, self.dropout = hidden, dropout
-        # kind 0 is 'no link' and sends nothing
+        # type 0 is 'no link', which sends no message
         for unused in (self.msg_fc1[0], self.msg_fc2[0]):
             unused.requires_grad_(False)
 
     def forward(self, x: Tensor, links: Tensor) -> Tensor:
-        """x (B, V, T, C), links (B, V, V, kinds) -> frames 1 to T - 1 foretold (B, V, T - 1, C)."""
+        """x (B, V, T, C), links (B, V, V, kinds) -> forecasts of frames 1 to T - 1,
+        (B, V, T - 1, C)."""
         state = x.new_zeros(*x.shape[:2], self.hidden)
         out = []
         for t in range(x.shape[2] - 1):
-            if torch.is_grad_enabled():  # recomputed in the backward pass: memory of one step
+            if torch.is_grad_enabled():  # recomputed in the backward pass, to save memory
                 now, state = cast(
                     tuple[Tensor, Tensor],
                     checkpoint(self.step, x[:, :, t], state, links, use_reentrant=False),
@@ -114,27 +115,28 @@ class Decoder(nn.Module):
         for kind in kinds:
             first, second = self.msg_fc1[kind], self.msg_fc2[kind]
             assert isinstance(first, nn.Linear)
-            to, of = first.weight.split(self.hidden, dim=1)
-            pairs = F.linear(state, to, first.bias)[:, None] + F.linear(state, of)[:, :, None]
+            receiver, sender = first.weight.split(self.hidden, dim=1)
+            receivers, senders = F.linear(state, receiver, first.bias), F.linear(state, sender)
+            pairs = receivers[:, None] + senders[:, :, None]
             message = torch.tanh(second(self._drop(torch.tanh(pairs))))
             sent = torch.einsum("bijh,bij->bjh", message, links[..., kind])
             total = sent if total is None else total + sent
         assert total is not None
-        # divided by the number of coordinates, as published, not by that of joints
-        heard = total / len(kinds) / x.shape[-1]
-        reset = torch.sigmoid(self._gate("r", x, heard))
-        update = torch.sigmoid(self._gate("i", x, heard))
+        # divided by the number of coordinates as in the published code, not by that of joints
+        received = total / len(kinds) / x.shape[-1]
+        reset = torch.sigmoid(self._gate("r", x, received))
+        update = torch.sigmoid(self._gate("i", x, received))
         new = self.get_submodule("input_n")(x)
-        new = torch.tanh(new + reset * self.get_submodule("hidden_n")(heard))
+        new = torch.tanh(new + reset * self.get_submodule("hidden_n")(received))
         state = (1 - update) * new + update * state
         y = self._drop(F.relu(self.out_fc1(state)))
         y = self._drop(F.relu(self.out_fc2(y)))
         return x + self.out_fc3(y), state
 
-    def _gate(self, gate: str, x: Tensor, heard: Tensor) -> Tensor:
+    def _gate(self, gate: str, x: Tensor, received: Tensor) -> Tensor:
         return cast(
             Tensor,
-            self.get_submodule(f"input_{gate}")(x) + self.get_submodule(f"hidden_{gate}")(heard),
+            self.get_submodule(f"input_{gate}")(x) + self.get_submodule(f"hidden_{gate}")(received),
         )
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -142,7 +144,8 @@ class Decoder(nn.Module):
 
 
 class LinkInference(nn.Module):
-    """Encoder and decoder. `kinds` counts 'no link' too. The defaults are the published sizes."""
+    """Encoder and decoder. `kinds` is the number of types of links, including 'no link'. The
+    defaults are the published sizes."""
 
     def __init__(
         self,
@@ -167,44 +170,47 @@ class LinkInference(nn.Module):
         return x[:, :, at].flatten(0, 1).transpose(1, 2)
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, V, frames, C) -> logits and links, both (B, V, V, kinds). Links are one-hot (none
-        from a joint to itself), drawn by Gumbel noise in training (straight through), the likeliest
-        in evaluation; the published code draws there too: `noise_in_eval`. `noise`
-        (B, V, V, kinds) are uniform draws."""
+        """(B, V, frames, C) -> logits and links, both (B, V, V, kinds).
+
+        Links are one-hot, and zero from a joint to itself. In training, and in evaluation with
+        `noise_in_eval`, they are sampled with Gumbel noise and a straight-through gradient;
+        otherwise they are the most probable ones. `noise` (B, V, V, kinds), uniform in [0, 1),
+        replaces the random numbers."""
         logits = self.encoder(x.flatten(2))
         y = logits
         if self.training or self.noise_in_eval or noise is not None:
             u = torch.rand_like(logits) if noise is None else noise
-            y = logits - torch.log(EPS - torch.log(u + EPS))
+            y = logits - torch.log(_EPS - torch.log(u + _EPS))
         soft = torch.softmax(y / self.tau, dim=-1)
         hard = F.one_hot(soft.argmax(dim=-1), self.kinds).to(soft.dtype)
-        apart = 1 - torch.eye(logits.shape[1], device=x.device, dtype=soft.dtype)[..., None]
-        return logits, (hard - soft.detach() + soft) * apart
+        not_self = 1 - torch.eye(logits.shape[1], device=x.device, dtype=soft.dtype)[..., None]
+        return logits, (hard - soft.detach() + soft) * not_self
 
     def graph(self, links: Tensor, strength: float = 0.1) -> Tensor:
-        """(B, V, V, kinds) -> (B, kinds - 1, V, V) actional adjacency: self and links, columns
-        normalised, times `strength` (0.1 as published)."""
+        """(B, V, V, kinds) -> actional adjacency (B, kinds - 1, V, V): self and links, columns
+        normalised, times `strength` (published: 0.1)."""
         eye = torch.eye(links.shape[1], device=links.device, dtype=links.dtype)
         a = links.permute(0, 3, 1, 2)[:, 1:] + eye
-        return a * (1 / a.sum(dim=2, keepdim=True) + EPS) * strength
+        return a * (1 / a.sum(dim=2, keepdim=True) + _EPS) * strength
 
     def loss(self, x: Tensor) -> Tensor:
-        """Scalar for (B, V, frames, C): Gaussian negative log-likelihood of the decoder's frames,
-        and divergence of the links from a prior of few."""
+        """The scalar loss of (B, V, frames, C): the Gaussian negative log-likelihood of the
+        decoder's forecast, plus the divergence of the links from a sparse prior."""
         logits, links = self(x)
         return self.likelihood(x, self.decoder(x, links)) + self.divergence(logits)
 
     @staticmethod
-    def likelihood(x: Tensor, foretold: Tensor) -> Tensor:
-        """Squared error over twice the variance, a joint of a sequence."""
-        error = (foretold - x[:, :, 1:]).square().sum()
-        return error / (2 * VARIANCE) / (x.shape[0] * x.shape[1])
+    def likelihood(x: Tensor, forecast: Tensor) -> Tensor:
+        """Squared error divided by twice the variance, per joint of a sequence."""
+        error = (forecast - x[:, :, 1:]).square().sum()
+        return error / (2 * _VARIANCE) / (x.shape[0] * x.shape[1])
 
     def divergence(self, logits: Tensor) -> Tensor:
-        """KL from the prior 0.95 for 'no link', the rest shared; a joint of a sequence."""
+        """KL divergence from a prior of 0.95 for 'no link', the rest shared equally by the other
+        types, per joint of a sequence."""
         batch, joints = logits.shape[:2]
         p = torch.softmax(logits, dim=-1)
-        prior = p.new_full((self.kinds,), (1 - PRIOR_NO_LINK) / (self.kinds - 1))
-        prior[0] = PRIOR_NO_LINK
+        prior = p.new_full((self.kinds,), (1 - _PRIOR_NO_LINK) / (self.kinds - 1))
+        prior[0] = _PRIOR_NO_LINK
         terms = (p * (torch.log(p + 1e-16) - torch.log(prior))).sum(dim=-1)
         return terms.flatten(1)[:, off_diagonal(joints, p.device)].sum() / (joints * batch)

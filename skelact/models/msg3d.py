@@ -1,5 +1,5 @@
-"""MS-G3D (Liu et al. 2020): disentangled multi-scale aggregation, in PYSKL's form; `norm="sym"` is
-the original's normalisation."""
+"""MS-G3D (Liu et al. 2020): disentangled multi-scale aggregation, as in PYSKL; `norm="sym"` is the
+normalisation of the authors' code."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from skelact.models.foreign import (
 from skelact.models.graph import Matrix, adjacency, k_adjacency, window_graph
 from skelact.models.layers import DataBN, GraphConvolution
 from skelact.models.multiscale import MultiScaleTCN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 Norm = Literal["col", "sym"]
 
 
 class _Layers(nn.Module):
-    """Convolution, BN, ReLU under the names that PYSKL's checkpoints give them."""
+    """Convolution, BN, ReLU with the state-dict name that they have in PYSKL: `layers`."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out), nn.ReLU())
 
     def finish(self, y: Tensor) -> Tensor:
-        """BN and ReLU of what the convolution gave."""
+        """BN and ReLU of the convolution's result."""
         return self.layers[2](self.layers[1](y))
 
 
 class MultiScaleGCN(nn.Module):
-    """ReLU(BN(W [ (A_k + PA_k) x ]_k)) over shells of exactly k hops (eq. 6). Names as in PYSKL:
-    `A`, `PA`, `mlp.layers`."""
+    """ReLU(BN(W [ (A_k + PA_k) x ]_k)) over joints exactly k hops apart (eq. 6). State-dict
+    names as in PYSKL: `A`, `PA`, `mlp.layers`."""
 
     A: Tensor
 
-    def __init__(self, channels: int, out: int, links: Matrix, scales: int, norm: Norm) -> None:
+    def __init__(self, channels: int, out: int, edges: Matrix, scales: int, norm: Norm) -> None:
         super().__init__()
-        a = torch.from_numpy(k_adjacency(links, scales, norm)).float()
+        a = torch.from_numpy(k_adjacency(edges, scales, norm)).float()
         self.register_buffer("A", a)
         self.PA = nn.Parameter(torch.empty_like(a).uniform_(-1e-6, 1e-6))
         self.mlp = _Layers(channels * scales, out)
@@ -68,15 +68,16 @@ class MultiScaleGCN(nn.Module):
 
 class WindowGCN(nn.Module):
     """One G3D path (sec. 3.2): a multi-scale graph convolution over all joints of a window of
-    frames at once, then a convolution that collapses the window, BN. Names as in PYSKL: `gcn3d.1`,
-    `out_conv`, `out_bn`."""
+    frames, then a convolution that reduces the window to one frame, BN. State-dict names as in
+    PYSKL: `gcn3d.1`, `out_conv`, `out_bn`."""
 
     def __init__(
         self,
         channels: int,
         middle: int,
         out: int,
-        links: Matrix,
+        *,
+        edges: Matrix,
         window: int,
         stride: int,
         scales: int,
@@ -84,7 +85,7 @@ class WindowGCN(nn.Module):
     ) -> None:
         super().__init__()
         self.window, self.stride = window, stride
-        graph = MultiScaleGCN(channels, middle, window_graph(links, window), scales, norm)
+        graph = MultiScaleGCN(channels, middle, window_graph(edges, window), scales, norm)
         self.gcn3d = nn.Sequential(nn.Identity(), graph)
         self.out_conv = nn.Conv3d(middle, out, (1, window, 1))
         self.out_bn = nn.BatchNorm2d(out)
@@ -137,7 +138,7 @@ class WindowGCN(nn.Module):
 
 
 class G3D(nn.Module):
-    """The sum of several windows' paths. Name as in PYSKL: `gcn3d`."""
+    """The sum of the paths of several windows. State-dict name as in PYSKL: `gcn3d`."""
 
     def __init__(self, paths: Iterable[WindowGCN]) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class G3D(nn.Module):
 
 class MSG3D(Backbone):
     """The backbone: three blocks of ReLU(factorised path + G3D paths) and a temporal convolution.
-    Names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
+    State-dict names as in PYSKL: `gcn3d1`, `sgcn1`, `tcn1` and so on."""
 
     A: Tensor
 
@@ -166,22 +167,31 @@ class MSG3D(Backbone):
         norm: Norm = "col",
     ) -> None:
         super().__init__()
-        links = adjacency(skeleton, "binary_adj")[0].astype(float)
-        self.register_buffer("A", torch.from_numpy(links).float())
-        self.data_bn = DataBN("MVC", persons, len(links), in_channels)
+        edges = adjacency(skeleton, "binary_adj")[0].astype(float)
+        self.register_buffer("A", torch.from_numpy(edges).float())
+        self.data_bn = DataBN("MVC", persons, len(edges), in_channels)
         self.out_channels = 4 * base_channels
         channels = in_channels
         for block, stride in enumerate((1, 2, 2), start=1):
             out = base_channels * 2 ** (block - 1)
             middle = base_channels if block == 1 else channels
             sgcn = nn.Sequential(
-                MultiScaleGCN(channels, middle, links, gcn_scales, norm),
+                MultiScaleGCN(channels, middle, edges, gcn_scales, norm),
                 MultiScaleTCN(middle, out, stride),
                 MultiScaleTCN(out, out, activate=False),
             )
             paths = (
-                WindowGCN(channels, middle, out, links, w, stride, g3d_scales, norm)
-                for w in windows
+                WindowGCN(
+                    channels,
+                    middle,
+                    out,
+                    edges=edges,
+                    window=window,
+                    stride=stride,
+                    scales=g3d_scales,
+                    norm=norm,
+                )
+                for window in windows
             )
             self.add_module(f"gcn3d{block}", G3D(paths))
             self.add_module(f"sgcn{block}", sgcn)
@@ -226,6 +236,12 @@ SPECS = (
         paper="Liu et al. 2020, Disentangling and Unifying Graph Convolutions",
         accuracy="joint: 2D 92.3, 3D 89.6",
         source="mmaction2 project: NTU60 xsub",
+        reference="PYSKL, and the authors' code",
+        small=SmallVariant(
+            sections={
+                "model": {"base_channels": 24, "gcn_scales": 8, "g3d_scales": 4, "dropout": 0.2}
+            }
+        ),
         foreign=ForeignFormat(key="gcn3d1.", read=_read),
     ),
 )

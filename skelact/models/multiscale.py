@@ -1,4 +1,4 @@
-"""Temporal convolutions with several branches: ST-GCN++'s, and the one of MS-G3D and CTR-GCN."""
+"""Temporal convolutions with several branches: that of ST-GCN++, and that of MS-G3D and CTR-GCN."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from skelact.models.layers import FrameConv, Residual, UnitTCN
 
 
 class DilatedTCN(nn.Module):
-    """ST-GCN++'s (Duan et al. 2022, sec. 3.2): four dilated branches, a pooled and a plain one,
-    then BN, ReLU, a 1x1 convolution, BN, dropout. State-dict names as in PYSKL: `branches`,
-    `transform`, `bn`. The channels that six does not divide go to the first branch."""
+    """ST-GCN++ (Duan et al. 2022, sec. 3.2): four dilated branches, a pooled and a plain one, then
+    BN, ReLU, a 1x1 convolution, BN, dropout. The first branch gets the remainder of the division of
+    the channels by six. State-dict names as in PYSKL: `branches`, `transform`, `bn`."""
 
     def __init__(self, channels: int, stride: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
@@ -42,15 +42,16 @@ class DilatedTCN(nn.Module):
 
 
 class MultiScaleTCN(Residual):
-    """MS-G3D's (Liu et al. 2020, sec. 3.3), BN in every branch, then its own residual and ReLU;
-    with kernel 5, two dilations and no residual it is CTR-GCN's. The channels that the branches do
-    not divide go to the last, plain one."""
+    """MS-G3D (Liu et al. 2020, sec. 3.3): branches with BN, a residual connection, ReLU. CTR-GCN
+    has kernel 5, two dilations and no residual. The last, plain branch gets the remainder of the
+    division of the channels by the number of branches."""
 
     def __init__(
         self,
         channels: int,
         out: int,
         stride: int = 1,
+        *,
         kernel: int = 3,
         dilations: Sequence[int] = (1, 2, 3, 4),
         residual: bool = True,
@@ -85,7 +86,7 @@ def _squeeze(channels: int, out: int) -> list[nn.Module]:
 
 
 class _Named(nn.Module):
-    """A convolution under the name that PYSKL's checkpoints give it."""
+    """A convolution with the state-dict name that it has in PYSKL: `conv`."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()

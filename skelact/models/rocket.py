@@ -1,6 +1,6 @@
-"""Random convolutions over time of DD-Net's rows (Dempster et al. 2020, "ROCKET"; several poolings
-after Tan et al. 2022, "MultiRocket"). No kernel is trained: the linear layer behind them has a
-closed solution (engine/ridge.py), so training takes seconds."""
+"""Random convolutions over time of DD-Net's features (Dempster et al. 2020, "ROCKET"; with several
+poolings, as in Tan et al. 2022, "MultiRocket"). The kernels are not trained, and the linear layer
+has a closed-form solution (`skelact.training.closed_form`), so that training takes seconds."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.models.base import Backbone
-from skelact.models.kinematic_features import MotionFeatures
-from skelact.models.specs import ModelSpec
+from skelact.models.kinematic_features import KinematicFeatures
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 _SHAPES = ((1, 9), (2, 9), (3, 7), (4, 7))  # dilation, length
-_MOST_ROWS = 24  # a kernel looks at so many rows at most
-_BIAS = 3.0
-_SLOPE = 4.0  # of the sigmoid that stands for "positive"
+_MAX_ROWS = 24  # inputs of one kernel
+_BIAS = 3.0  # largest absolute bias
+_SLOPE = 4.0  # of the sigmoid that replaces the step function in the share of positive values
 POOLINGS = 5
 
 
 class Rocket(Backbone):
-    """The backbone: `kernels` random convolutions, each over a few random rows, pooled over time
-    into the share of positive values, maximum, minimum, mean and deviation. `seed` draws them; they
-    are kept in the checkpoint. ValueError as MotionFeatures, or if `kernels` is no multiple of
-    four."""
+    """The backbone: `kernels` random convolutions, each of a few randomly chosen time series
+    (rows), pooled over time into the share of positive values, maximum, minimum, mean and standard
+    deviation. The kernels are drawn from `seed` and are part of the state dict. Raises ValueError
+    as `KinematicFeatures` does, or if `kernels` is not a multiple of four."""
 
     closed_form = True
 
@@ -43,18 +43,20 @@ class Rocket(Backbone):
     ) -> None:
         super().__init__()
         if kernels < 1 or kernels % len(_SHAPES):
-            raise ValueError(f"kernels come in fours, got {kernels}")
+            raise ValueError(
+                f"kernels must be a positive multiple of {len(_SHAPES)}, got {kernels}"
+            )
         if "fast" in features:
-            raise ValueError("fast motion has a rhythm of its own; dilated kernels see to it")
-        self.features = MotionFeatures(skeleton, in_channels, dims, features)
+            raise ValueError("the feature 'fast' has another frame rate and cannot be used here")
+        self.features = KinematicFeatures(skeleton, in_channels, dims, features)
         self.rows = sum(self.features.sizes.values())
         self.register_buffer("mean", torch.zeros(self.rows))
         self.register_buffer("deviation", torch.ones(self.rows))
         each = kernels // len(_SHAPES)
         self.each, self.out_channels = each, POOLINGS * each * len(_SHAPES)
         rng = np.random.default_rng(seed)
-        # how many rows the kernels look at is fixed, few for most: the draws only fill tables
-        counts = np.geomspace(1, min(_MOST_ROWS, self.rows), each).round().astype(int)
+        # the numbers of rows do not depend on the seed, so that buffers have the same shapes
+        counts = np.geomspace(1, min(_MAX_ROWS, self.rows), each).round().astype(int)
         self.register_buffer("kernel", torch.from_numpy(np.repeat(np.arange(each), counts)))
         for n, (_, length) in enumerate(_SHAPES):
             rows = np.concatenate([rng.choice(self.rows, c, replace=False) for c in counts])
@@ -69,7 +71,7 @@ class Rocket(Backbone):
             )
 
     def fit_scaler(self, clips: Iterable[Tensor]) -> None:
-        """Take the mean and deviation of every row from training clips (N, M, T, V, C)."""
+        """Estimate the mean and standard deviation of every row from clips (N, M, T, V, C)."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for x in clips:
             rows = self._rows(x.flatten(0, 1)).double()
@@ -112,5 +114,12 @@ SPECS = (
         clip_shape=(1, 32, 3),
         data_arguments=frozenset({"dims", "seed"}),
         train={"epochs": 1, "repeat": 4},
+        small=SmallVariant(
+            training="modern",
+            sections={
+                "sampling": {"length": 64, "method": "linspace", "test_flip": True},
+                "augment": {"rotate_rad": 0.1, "scale": 0.1, "noise": 0.005},
+            },
+        ),
     ),
 )

@@ -1,5 +1,5 @@
-"""SGN (Zhang et al. 2020): joint and frame semantics, adaptive graphs, in PYSKL's form;
-`original=True` is Microsoft's. Made for 20 sampled frames."""
+"""SGN (Zhang et al. 2020): joint and frame semantics, adaptive graphs, as in PYSKL; `original=True`
+is the authors' code. Designed for clips of 20 sampled frames."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch.nn import functional as F
 from skelact.models.base import Backbone
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State
 from skelact.models.layers import DataBN
-from skelact.models.specs import ModelSpec
+from skelact.models.specs import ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
 class Embed(nn.Module):
-    """1x1 convolution and ReLU, optionally BN between. Names as in PYSKL: `conv`, `bn`."""
+    """1x1 convolution and ReLU, optionally with BN in between. State-dict names as in PYSKL:
+    `conv`, `bn`."""
 
     def __init__(
         self, channels: int, out: int, kernel: int = 1, bn: bool = False, relu: bool = True
@@ -34,7 +35,7 @@ class Embed(nn.Module):
 
 
 class AdaptiveGCN(nn.Module):
-    """ReLU(BN(W (G x) + R x)) with a graph for every frame. Names as in PYSKL."""
+    """ReLU(BN(W (G x) + R x)) with a graph for every frame. State-dict names as in PYSKL."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -48,11 +49,11 @@ class AdaptiveGCN(nn.Module):
         return F.relu(self.bn(self.conv(gathered) + self.residual(x)))
 
 
-def one_hot_positions(count: int, known: int, like: Tensor) -> Tensor:
-    """(1, known, count, 1) one-hot code of `count` positions among `known`: position i is code
-    floor(i known / count), so that a clip of another length is read as the same span of time."""
-    at = torch.arange(count, device=like.device) * known // count
-    return F.one_hot(at, known).to(like.dtype).t()[None, :, :, None]
+def one_hot_positions(count: int, codes: int, like: Tensor) -> Tensor:
+    """(1, codes, count, 1) one-hot codes of `count` positions, with the dtype and device of `like`.
+    Position i has code floor(i codes / count), so that clips of any length use all codes."""
+    index = torch.arange(count, device=like.device) * codes // count
+    return F.one_hot(index, codes).to(like.dtype).t()[None, :, :, None]
 
 
 class SGN(Backbone):
@@ -99,8 +100,8 @@ class SGN(Backbone):
         return [[self.compute_A1, self.gcn1], [self.compute_A2, self.gcn2], [self.gcn3]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) -> (N, M, C', T, 1); with `original` the time is pooled by its maximum
-        and T' is 1."""
+        """(N, M, T, V, C) -> (N, M, C', T, 1); with `original` the maximum over time,
+        (N, M, C', 1, 1)."""
         n, m, t = x.shape[:3]
         motion = self.motion(x)
         x = self.joint_embed(self.joint_bn(x)) + self.motion_embed(self.motion_bn(motion))
@@ -123,8 +124,9 @@ class SGN(Backbone):
         return joints, one_hot_positions(x.shape[2], self.frames, x)
 
     def motion(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C): x_t - x_(t - 1), first 0, in the original; PYSKL has x_(t + 1) - x_t
-        with a frame of zeros after the last."""
+        """Differences of consecutive frames, (N, M, T, V, C). The authors' code has
+        x_t - x_(t - 1), the first one 0; PYSKL has x_(t + 1) - x_t, with a frame of zeros after the
+        last."""
         empty = torch.zeros_like(x[:, :, :1])
         if self.original:
             return torch.cat([empty, x[:, :, 1:] - x[:, :, :-1]], dim=2)
@@ -147,7 +149,15 @@ SPECS = (
         paper="Zhang et al. 2020, Semantics-Guided Neural Networks",
         accuracy="NTU60: 89.0 xsub, 94.5 xview",
         source="the paper",
+        reference="PYSKL",
         clip_shape=(1, 20, 3),
+        small=SmallVariant(
+            training="frames20",
+            sections={
+                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+            },
+        ),
         foreign=ForeignFormat(key="t_embed.", read=_read),
         benchmark_batch=64,
     ),

@@ -10,7 +10,23 @@ from skelact.models.base import Backbone
 from skelact.models.foreign import ForeignFormat
 
 PYSKL_ZOO = "PYSKL model zoo: NTU60 xsub, 100 frames, 10 clips"
+HALF_WIDTH = {
+    "base_channels": 32,
+    "num_stages": 6,
+    "inflate_stages": [3, 5],
+    "down_stages": [3, 5],
+    "dropout": 0.2,
+}
 DataArgument = Literal["dims", "seed", "distances"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallVariant:
+    """How a network is built and trained on a small dataset: a file of configs/training, and what
+    overrides it, as sections of a recipe."""
+
+    training: str = "small"
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +60,14 @@ class ModelSpec:
     train: Mapping[str, Any] = field(default_factory=dict)
     """Defaults of the `train` section of a recipe."""
 
+    small: SmallVariant | None = None
+    """For small datasets such as mads; None if the network has no variant for them."""
+
     foreign: ForeignFormat | None = None
     """How checkpoints of PYSKL and mmaction2 are read; None if they have no such network."""
+
+    reference: str = ""
+    """The implementation whose numbers `tests/parity` holds; empty if none was available."""
 
     benchmark_batch: int = 8
     """Clips per batch in `benchmarks/networks.py`."""

@@ -1,5 +1,5 @@
-"""ST-GCN (Yan, Xiong, Lin 2018) and ST-GCN++ (Duan et al. 2022) in the form of PYSKL and mmaction2,
-whose published weights they load."""
+"""ST-GCN (Yan, Xiong, Lin 2018) and ST-GCN++ (Duan et al. 2022), compatible with the published
+weights of PYSKL and mmaction2."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import StagedBackbone, stage_plan
+from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
 from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
-from skelact.models.specs import PYSKL_ZOO, ModelSpec
+from skelact.models.specs import HALF_WIDTH, PYSKL_ZOO, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
 
 
 class STGCNBlock(Residual):
-    """Graph convolution, temporal convolution, residual, ReLU. Names as in PYSKL: `gcn`, `tcn`,
-    `residual`."""
+    """Graph convolution, temporal convolution, residual, ReLU. State-dict names as in PYSKL: `gcn`,
+    `tcn`, `residual`."""
 
-    def __init__(
-        self, channels: int, out: int, gcn: nn.Module, tcn: nn.Module, stride: int, residual: bool
-    ) -> None:
+    def __init__(self, gcn: nn.Module, tcn: nn.Module, *, stage: BlockSpec) -> None:
         super().__init__()
         self.gcn = gcn
         self.tcn = tcn
-        self.add_residual(channels, out, stride, residual)
+        self.add_residual(stage.channels, stage.out, stage.stride, stage.residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
@@ -66,14 +64,16 @@ class STGCN(StagedBackbone):
         )
         blocks: list[nn.Module] = []
         for n, s in enumerate(plan):
-            gcn = UnitGCN(s.channels, s.out, a, adaptive, conv_pos, with_res)
+            gcn = UnitGCN(
+                s.channels, s.out, a, adaptive=adaptive, conv_pos=conv_pos, with_res=with_res
+            )
             dropout = tcn_dropout if n else 0.0
             tcn = (
                 UnitTCN(s.out, s.out, tcn_kernel, s.stride, dropout)
                 if tcn_type == "unit"
                 else DilatedTCN(s.out, s.stride, dropout)
             )
-            blocks.append(STGCNBlock(s.channels, s.out, gcn, tcn, s.stride, s.residual))
+            blocks.append(STGCNBlock(gcn, tcn, stage=s))
         data_bn: nn.Module = FlattenPersons()
         if data_bn_type != "none":
             data_bn = DataBN(data_bn_type, persons, len(skeleton.joints), in_channels)
@@ -115,6 +115,7 @@ _STGCN = ModelSpec(
     paper="Yan et al. 2018, Spatial Temporal Graph Convolutional Networks",
     accuracy="2D: joint 88.95, 4 streams 92.34; 3D: joint 88.11, 4 streams 90.39",
     source=PYSKL_ZOO,
+    reference="PYSKL, and the authors' code",
     foreign=ForeignFormat(key="gcn.0.tcn.conv.", absent=("gcn.0.gcn.conv_a.",), read=_read_stgcn),
 )
 SPECS = (
@@ -125,13 +126,8 @@ SPECS = (
         summary="ST-GCN with half the channels and 6 blocks, for small datasets and machines",
         accuracy="none",
         source="not published",
-        kwargs={
-            "base_channels": 32,
-            "num_stages": 6,
-            "inflate_stages": (3, 5),
-            "down_stages": (3, 5),
-            "dropout": 0.2,
-        },
+        reference="",
+        kwargs=HALF_WIDTH,
         foreign=None,
     ),
     ModelSpec(
@@ -141,12 +137,14 @@ SPECS = (
         paper="Duan et al. 2022, PYSKL (ST-GCN++)",
         accuracy="2D: joint 89.29, 4 streams 92.77; 3D: joint 89.14, 4 streams 91.87",
         source=PYSKL_ZOO,
+        reference="PYSKL",
         kwargs={
             "graph_mode": "spatial",
             "adaptive": "init",
             "with_res": True,
             "tcn_type": "dilated",
         },
+        small=SmallVariant(sections={"model": HALF_WIDTH}),
         foreign=ForeignFormat(key="gcn.0.tcn.branches.", read=_read),
     ),
 )

@@ -7,14 +7,14 @@ the functions that use them.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from typing import Literal, Protocol
 
 import skelact.pose
+from skelact.config import check_ranges, option
+from skelact.discovery import declared
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
 from skelact.types import PersonPose, nearest
@@ -26,76 +26,66 @@ IMPORT = "import"  # poses that another program estimated
 
 @dataclass(frozen=True, kw_only=True)
 class PoseOptions:
-    """Options of pose estimation, for every estimator."""
+    """Pose estimation, for all estimators."""
 
-    estimator: str = field(
-        default="auto",
-        metadata={"help": "auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config"},
+    estimator: str = option(
+        "auto",
+        "Pose estimator: auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config.",
+        flag="pose",
     )
-    max_persons: int = field(default=4, metadata={"help": "most people in one frame"})
-    min_confidence: float = field(
-        default=0.5, metadata={"help": "how sure the detector must be of a person, 0 to 1"}
+    max_persons: int = option(4, "Maximum number of persons per frame.", min=1, max=32)
+    min_confidence: float = option(
+        0.5, "Minimum confidence of a person detection.", above=0, below=1
     )
-    tracking_confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "how sure the estimator must be to go on following a person, 0 to 1 "
-            "[default: as min_confidence] (blazepose)"
-        },
+    tracking_confidence: float | None = option(
+        None,
+        "Minimum confidence for tracking a person into the next frame (blazepose).",
+        above=0,
+        below=1,
+        default_text="min_confidence",
     )
-    backfill_s: float = field(
-        default=0.0,
-        metadata={
-            "help": "frames without anybody before one with somebody are tried again, backwards "
-            "from there, up to this far [s] (blazepose)"
-        },
+    backfill_s: float = option(
+        0.0,
+        "After the first detection of a person, search the preceding empty frames again, "
+        "backwards for up to this many seconds (blazepose).",
+        min=0,
     )
-    fallback_confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "a video up to backfill_s long in which nobody was found is searched again "
-            "with this instead of min_confidence (blazepose) [default: it is not]"
-        },
+    fallback_confidence: float | None = option(
+        None,
+        "Process a video of up to backfill_s again with this min_confidence if no person was "
+        "found (blazepose).",
+        above=0,
+        below=1,
+        default_text="disabled",
     )
-    mirrored: bool = field(
-        default=False,
-        metadata={
-            "help": "the estimator sees mirrored pictures, and what it finds is turned back: other "
-            "errors for the same people"
-        },
+    mirrored: bool = option(
+        False,
+        "Estimate poses on horizontally mirrored frames and mirror the result back, which gives "
+        "poses with different errors.",
     )
-    config: str | None = field(
-        default=None, metadata={"help": "with --pose custom: an mmpose config file"}
+    config: str | None = option(
+        None, "An mmpose config file, for --pose custom.", flag="pose-config"
     )
-    checkpoint: str | None = field(
-        default=None, metadata={"help": "a local checkpoint for an mmpose estimator"}
+    checkpoint: str | None = option(
+        None, "A local checkpoint for an mmpose estimator.", flag="pose-checkpoint"
     )
-    poses_from: str | None = field(
-        default=None,
-        metadata={
-            "help": "folder of OpenPose, AlphaPose or COCO JSON to import instead of estimating"
-        },
+    poses_from: str | None = option(
+        None,
+        "Import OpenPose, AlphaPose or COCO JSON from this folder instead of estimating poses.",
     )
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         tracks = self.estimator in (AUTO, IMPORT) or get_spec(self.estimator).tracks
-        if not 1 <= self.max_persons <= 32:
-            raise ConfigError(f"max_persons must lie between 1 and 32, got {self.max_persons}")
-        for name in ("min_confidence", "tracking_confidence", "fallback_confidence"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {value:g}")
-        if self.backfill_s < 0:
-            raise ConfigError(f"backfill_s cannot be negative, got {self.backfill_s:g}")
         if self.needs_tracking and not tracks:
             raise ConfigError(
                 f"{self.estimator} processes every frame on its own and does not support "
                 "tracking_confidence and backfill_s",
-                "leave them out, or use --pose blazepose",
+                "remove these options or use --pose blazepose",
             )
         if self.fallback_confidence is not None and not self.backfill_s:
             raise ConfigError(
-                "fallback_confidence is for videos no longer than backfill_s, which is 0",
+                "fallback_confidence applies to videos of up to backfill_s, which is 0",
                 "set backfill_s as well",
             )
 
@@ -183,10 +173,7 @@ class EstimatorSpec:
 @cache
 def estimator_specs() -> dict[str, EstimatorSpec]:
     """The estimators that the modules of this package declare, by name."""
-    modules = [
-        import_module(f"skelact.pose.{m.name}") for m in pkgutil.iter_modules(skelact.pose.__path__)
-    ]
-    return {spec.name: spec for m in modules for spec in getattr(m, "ESTIMATORS", ())}
+    return {spec.name: spec for spec in declared(skelact.pose, "ESTIMATORS")}
 
 
 def get_spec(name: str) -> EstimatorSpec:

@@ -1,8 +1,8 @@
-"""Poses that another program estimated: OpenPose's folders, AlphaPose's and COCO's result files,
-through the same door as our own.
+"""Import poses that another program estimated: OpenPose's folders, result files of AlphaPose and
+COCO.
 
-    <stem>_000000000000_keypoints.json …   OpenPose, one file a frame (BODY_25, COCO-18, MPI-15,
-                                           or a hand's 21), loose in the folder or in <stem>/
+    <stem>_000000000000_keypoints.json …   OpenPose, one file per frame (BODY_25, COCO-18, MPI-15,
+                                           or a hand's 21), in the folder itself or in <stem>/
     <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
     <stem>/alphapose-results.json          optional "idx"}
 """
@@ -21,16 +21,15 @@ import numpy as np
 from skelact.errors import InputError, PathMissing
 from skelact.pose.store import parse_frame
 from skelact.pose.track import Tracker, TrackOptions
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import Skeleton, layout_for
 from skelact.types import PersonPose
 
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
-_LAYOUTS = {15: "openpose-mpi-15", 17: "coco-17", 18: "openpose-18", 21: "hand-21", 25: "body-25"}
 
 
 @dataclass(frozen=True)
 class PoseFiles:
-    """The files that hold one video's poses: OpenPose's, in frame order, or one results file."""
+    """The files with the poses of one video: OpenPose's in frame order, or one result file."""
 
     name: str
     files: tuple[Path, ...]
@@ -38,16 +37,16 @@ class PoseFiles:
 
     @property
     def content(self) -> str:
-        """Hash of everything in them."""
-        whole = hashlib.blake2b(digest_size=16)
+        """Hash of the content of the files."""
+        digest = hashlib.blake2b(digest_size=16)
         for file in self.files:
-            whole.update(file.read_bytes())
-        return whole.hexdigest()
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Frames of people with ids, and what they are."""
+    """The persons of every frame, their layout, and the program that estimated them."""
 
     frames: list[list[PersonPose]]
     skeleton: Skeleton
@@ -55,12 +54,12 @@ class Imported:
 
 
 def sources(folder: Path) -> dict[str, PoseFiles]:
-    """Everything importable below `folder`, by the video's stem. PathMissing if the folder is not
-    there, InputError if it holds nothing."""
+    """The importable poses below `folder`, by the stem of their video. Raises PathMissing if there
+    is no such folder, InputError if it holds no poses."""
     if not folder.is_dir():
         raise PathMissing(f"{folder}: no such folder")
     frames: dict[str, list[tuple[int, Path]]] = {}
-    found: dict[str, PoseFiles] = {}
+    by_stem: dict[str, PoseFiles] = {}
     for path in sorted(folder.rglob("*.json")):
         match = _OPENPOSE.match(path.name)
         if match:
@@ -72,22 +71,22 @@ def sources(folder: Path) -> dict[str, PoseFiles]:
                 if path.stem == "alphapose-results"
                 else path.stem.removeprefix("AlphaPose_")
             )
-            found[stem] = PoseFiles(stem, (path,), per_frame=False)
+            by_stem[stem] = PoseFiles(stem, (path,), per_frame=False)
     for stem, numbered in frames.items():
-        found[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
-    if not found:
+        by_stem[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
+    if not by_stem:
         raise InputError(
             f"{folder} holds no pose JSON",
-            "looked for OpenPose *_keypoints.json, AlphaPose and COCO result files",
+            "expected OpenPose *_keypoints.json, or result files of AlphaPose or COCO",
         )
-    return found
+    return by_stem
 
 
 def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions) -> Imported:
-    """The people of every frame; `frames` is the video's length where it is known. Ids are kept if
-    everyone has one, else given here.
+    """The persons of every frame; `frames` is the length of the video if it is known. Person ids
+    are kept if every person has one; otherwise all persons are tracked.
 
-    InputError if a file is not of its program's shape."""
+    Raises InputError if a file does not have the format of its program."""
     try:
         imported = _openpose(source) if source.per_frame else _results(source, frames)
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -101,15 +100,6 @@ def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions)
     )
 
 
-def _layout(joints: int) -> Skeleton:
-    if joints not in _LAYOUTS:
-        raise ValueError(
-            f"{joints} joints; only "
-            f"{', '.join(f'{n} ({name})' for n, name in _LAYOUTS.items())} are known"
-        )
-    return SKELETONS[_LAYOUTS[joints]]
-
-
 def _openpose(source: PoseFiles) -> Imported:
     texts = [path.read_bytes() for path in source.files]
     sizes = {
@@ -120,7 +110,7 @@ def _openpose(source: PoseFiles) -> Imported:
     }
     if len(sizes) > 1:
         raise ValueError(f"frames with different numbers of joints: {sorted(sizes)}")
-    skeleton = _layout(sizes.pop() if sizes else 25)
+    skeleton = layout_for(sizes.pop() if sizes else 25, "openpose")
     numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
     frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
     for number, text in zip(numbers, texts, strict=True):
@@ -137,7 +127,7 @@ def _results(source: PoseFiles, length: int | None) -> Imported:
     ):
         raise ValueError("expected a list of records with image_id and keypoints")
     program = "alphapose" if any(isinstance(r["image_id"], str) for r in records) else "coco"
-    skeleton = _layout(len(records[0]["keypoints"]) // 3 if records else 17)
+    skeleton = layout_for(len(records[0]["keypoints"]) // 3 if records else 17, "openpose")
     numbers = [_frame_number(r["image_id"]) for r in records]
     last, first = max(numbers, default=0), min(numbers, default=0)
     shift = 1 if first > 0 and length is not None and last >= length else 0  # numbered from 1
@@ -160,7 +150,7 @@ def _frame_number(image_id: Any) -> int:
 def _record(record: dict[str, Any], joints: int) -> PersonPose:
     flat = np.asarray(record["keypoints"], np.float32)
     if flat.size != joints * 3:
-        raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
+        raise ValueError(f"{flat.size} values, but {joints} joints need {joints * 3}")
     values = flat.reshape(joints, 3)
     missing = values[:, 2] <= 0
     xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])

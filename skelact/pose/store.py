@@ -1,11 +1,12 @@
-"""People as JSON, one file a frame in OpenPose's shape (or one line a frame), and back.
+"""Write and read the persons of every frame as JSON in the format of OpenPose, one file or one line
+per frame.
 
     {"version": 1.3, "people": [{"person_id": [0], "pose_keypoints_2d": [x, y, score, …],
     "pose_keypoints_3d": [x, y, z, score, …]}]}
 
-2-D in pixels, 3-D in metres where the estimator gives it, joints in the estimator's own order (the
-manifest names the layout). A missing joint is written as OpenPose does, 0, 0, 0, and read back as
-NaN with score 0. An empty frame is an empty list.
+Coordinates are in pixels, 3-D ones in metres if the estimator provides them. The joints are in the
+order of the estimator's layout, which the manifest names. A missing joint is written as 0, 0, 0, as
+OpenPose does, and read as NaN with score 0. A frame without persons is an empty list.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LINES = "frames.jsonl"
 
 
 def frame_json(people: list[PersonPose]) -> str:
-    """One frame's people as JSON text."""
+    """The persons of one frame as JSON text."""
     out = []
     for p in people:
         record: dict[str, Any] = {
@@ -41,39 +42,39 @@ def frame_json(people: list[PersonPose]) -> str:
 
 
 def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
-    whole = np.concatenate([values, score[:, None]], axis=1).astype(np.float64)
-    whole[np.isnan(whole).any(axis=1)] = 0
-    whole[:, :-1], whole[:, -1] = whole[:, :-1].round(digits), whole[:, -1].round(4)
-    return whole.ravel().tolist()  # type: ignore[no-any-return]
+    table = np.concatenate([values, score[:, None]], axis=1).astype(np.float64)
+    table[np.isnan(table).any(axis=1)] = 0
+    table[:, :-1], table[:, -1] = table[:, :-1].round(digits), table[:, -1].round(4)
+    return table.ravel().tolist()  # type: ignore[no-any-return]
 
 
 def parse_frame(text: str | bytes, joints: int) -> list[PersonPose]:
-    """The people of one frame's JSON; ValueError if it is not of that shape."""
+    """The persons of the JSON of one frame. Raises ValueError if it has another structure."""
     content = json.loads(text)
     if not isinstance(content, dict) or not isinstance(content.get("people"), list):
-        raise ValueError("no list of people")
+        raise ValueError("it has no list of people")
     return [_person(record, joints) for record in content["people"]]
 
 
 def _person(record: dict[str, Any], joints: int) -> PersonPose:
     flat = np.asarray(record.get("pose_keypoints_2d", ()), np.float32)
     if flat.size != joints * 3:
-        raise ValueError(f"{flat.size} values where {joints} joints need {joints * 3}")
+        raise ValueError(f"{flat.size} values, but {joints} joints need {joints * 3}")
     xys = flat.reshape(joints, 3)
     missing = (xys[:, 2] <= 0) & (xys[:, :2] == 0).all(axis=1)
     xy, score = xys[:, :2].copy(), np.clip(xys[:, 2], 0, 1)
     xy[missing] = np.nan
     xyz = None
-    solid = np.asarray(record.get("pose_keypoints_3d") or (), np.float32)
-    if solid.size == joints * 4:
-        xyz = solid.reshape(joints, 4)[:, :3].copy()
+    spatial = np.asarray(record.get("pose_keypoints_3d") or (), np.float32)
+    if spatial.size == joints * 4:
+        xyz = spatial.reshape(joints, 4)[:, :3].copy()
         xyz[missing] = np.nan
     ids = record.get("person_id", [-1])
     return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
 
 
 def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames") -> int:
-    """Write the frames into `folder`; how many there were."""
+    """Write the frames to files in `folder`. Returns the number of frames."""
     count = 0
     if form == "lines":
         with (folder / LINES).open("w", encoding="utf-8") as file:
@@ -97,5 +98,6 @@ def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
         return [parse_frame(entry.read(name), joints) for name in names]
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(
-            f"{entry.path} holds no poses: {error}", "run the command again: it is made anew"
+            f"{entry.path} holds no poses: {error}",
+            "delete that folder and run the command again",
         ) from error

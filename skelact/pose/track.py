@@ -1,22 +1,22 @@
-"""Person ids: which person of this frame is which of the last ones. Object Keypoint Similarity,
-Hungarian assignment, an age limit.
+"""Person tracking: assign ids to the persons of successive frames by Object Keypoint Similarity and
+Hungarian assignment.
 
-OKS as in COCO: the mean over joints of exp(-d² / (2 s² k²)), d the distance, s² the person's area,
-k the joint's tolerance.
+OKS as in COCO: the mean over the joints of exp(-d² / (2 s² k²)), where d is the distance, s² the
+area of the person and k the tolerance of the joint.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from skelact.config import check_ranges, option
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PersonPose
 
-# twice COCO's sigmas, by the last word of a joint's name; a joint of another layout gets the middle
-# of them
+# twice the sigmas of COCO, by the last word of a joint's name; other joints get a medium value
 _TOLERANCE = {
     "nose": 0.052,
     "eye": 0.05,
@@ -33,14 +33,17 @@ _OTHER = 0.13
 
 @dataclass(frozen=True, kw_only=True)
 class TrackOptions:
-    """When a person of this frame is one seen before."""
+    """Matching the persons of a frame to the persons of earlier frames."""
 
-    min_similarity: float = field(
-        default=0.12, metadata={"help": "least OKS between a track and a person of the next frame"}
+    min_similarity: float = option(
+        0.12, "Minimum OKS between a track and a person in the next frame.", min=0, max=1
     )
-    max_age_s: float = field(
-        default=2.0, metadata={"help": "how long a lost person is waited for [s]"}
+    max_age_s: float = option(
+        2.0, "How long a track is kept while its person is not detected, in seconds.", min=0
     )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def tolerances(skeleton: Skeleton) -> Floats:
@@ -51,24 +54,24 @@ def tolerances(skeleton: Skeleton) -> Floats:
 
 
 def area(xy: Floats) -> float:
-    """Bounding-box area of the joints that are there, px²; never below 1."""
+    """Area of the bounding box of the known joints [px²], at least 1."""
     if np.isnan(xy).all():
         return 1.0
     size = np.nanmax(xy, axis=0) - np.nanmin(xy, axis=0)
-    return float(
-        max(size[0] * size[1], 0.1 * size.max() ** 2, 1.0)
-    )  # a person seen from the side still has a width
+    # a person seen from the side still has a width
+    return float(max(size[0] * size[1], 0.1 * size.max() ** 2, 1.0))
 
 
 def similarity(a: Floats, b: Floats, scale: float, k: Floats) -> float:
-    """OKS of two persons (V, 2) at the area `scale` [px²], over the joints both have; 0 if there
-    are none."""
+    """OKS of two persons (V, 2) for the area `scale` [px²], over the joints that both have; 0 if
+    they have none in common."""
     squared = ((a - b) ** 2).sum(-1) / (2 * scale * k**2)
     return float(np.nanmean(np.exp(-squared))) if not np.isnan(squared).all() else 0.0
 
 
 def suppress(people: list[PersonPose], skeleton: Skeleton, same: float = 0.7) -> list[PersonPose]:
-    """Of persons that lie on each other (OKS above `same`) keep the surest."""
+    """Drop duplicate detections: of persons with an OKS above `same`, keep the one with the highest
+    score."""
     if len(people) < 2:
         return people
     k = tolerances(skeleton)
@@ -79,17 +82,17 @@ def suppress(people: list[PersonPose], skeleton: Skeleton, same: float = 0.7) ->
     return kept
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Track:
     person_id: int
     xy: Floats
-    velocity: npt.NDArray[np.float32]  # of the whole body, px a frame
-    seen: int
+    velocity: npt.NDArray[np.float32]  # of the body [px/frame]
+    last_seen: int
 
 
 class Tracker:
-    """Gives ids to the people of successive frames of one video. Ids count from 0 and are never
-    given twice."""
+    """Assigns ids to the persons of successive frames of one video. Ids count from 0 and are not
+    reused."""
 
     def __init__(self, skeleton: Skeleton, fps: float, options: TrackOptions | None = None) -> None:
         self.options = options or TrackOptions()
@@ -100,15 +103,20 @@ class Tracker:
         self.next_id = 0
 
     def update(self, people: list[PersonPose]) -> list[PersonPose]:
-        """The people of the next frame, in the order given, with ids."""
+        """The persons of the next frame, in the same order, with ids."""
         self.frame += 1
-        self.tracks = [t for t in self.tracks if self.frame - t.seen <= self.max_age]
+        self.tracks = [t for t in self.tracks if self.frame - t.last_seen <= self.max_age]
         pairs = dict(self._match(people))
         out = []
         for i, person in enumerate(people):
             track = pairs.get(i)
             if track is None:
-                track = _Track(self.next_id, person.xy, np.zeros(2, np.float32), self.frame)
+                track = _Track(
+                    person_id=self.next_id,
+                    xy=person.xy,
+                    velocity=np.zeros(2, np.float32),
+                    last_seen=self.frame,
+                )
                 self.next_id += 1
                 self.tracks.append(track)
             else:
@@ -118,23 +126,22 @@ class Tracker:
                     if not np.isnan(moved).all()
                     else np.zeros(2, np.float32)
                 )
-                track.velocity = 0.6 * track.velocity + 0.4 * step / (self.frame - track.seen)
-                track.xy, track.seen = person.xy, self.frame
+                track.velocity = 0.6 * track.velocity + 0.4 * step / (self.frame - track.last_seen)
+                track.xy, track.last_seen = person.xy, self.frame
             out.append(replace(person, person_id=track.person_id))
         return out
 
     def _match(self, people: list[PersonPose]) -> list[tuple[int, _Track]]:
-        """(person, track) pairs that maximise the summed similarity. A track is looked for where it
-        was heading."""
+        """(person, track) pairs that maximise the total similarity."""
         if not people or not self.tracks:
             return []
         if len(people) == len(self.tracks) == 1:
-            table = np.array([[self._likeness(people[0], self.tracks[0])]])
+            table = np.array([[self._similarity(people[0], self.tracks[0])]])
             rows, columns = np.array([0]), np.array([0])
         else:
             from scipy.optimize import linear_sum_assignment
 
-            table = np.array([[self._likeness(p, t) for t in self.tracks] for p in people])
+            table = np.array([[self._similarity(p, t) for t in self.tracks] for p in people])
             rows, columns = linear_sum_assignment(-table)
         chosen = zip(rows, columns, strict=True)
         return [
@@ -143,12 +150,12 @@ class Tracker:
             if table[r, c] >= self.options.min_similarity
         ]
 
-    def _likeness(self, person: PersonPose, track: _Track) -> float:
-        gone = self.frame - track.seen
-        ahead = track.xy + track.velocity * min(gone, self.max_age / 2)
-        scale = max(area(track.xy), area(person.xy)) * (1 + 0.1 * (gone - 1))
-        # the second opinion, without the prediction, is for sudden stops
+    def _similarity(self, person: PersonPose, track: _Track) -> float:
+        """OKS to the predicted position of the track, or to its last one if it stopped suddenly."""
+        age = self.frame - track.last_seen
+        predicted = track.xy + track.velocity * min(age, self.max_age / 2)
+        scale = max(area(track.xy), area(person.xy)) * (1 + 0.1 * (age - 1))
         return max(
-            similarity(person.xy, ahead, scale, self.k),
+            similarity(person.xy, predicted, scale, self.k),
             0.95 * similarity(person.xy, track.xy, scale, self.k),
         )

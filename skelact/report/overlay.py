@@ -1,4 +1,4 @@
-"""The video again, with skeletons, person ids, labels, and a timeline below."""
+"""Draw skeletons, person ids, labels and a timeline onto a video."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skelact.video.decode import Frame, read_frames
 from skelact.video.ffmpeg import ffmpeg
 
 Colour = tuple[int, int, int]  # BGR
-PEOPLE: tuple[Colour, ...] = (
+PERSON_COLOURS: tuple[Colour, ...] = (
     (80, 200, 255),
     (255, 170, 60),
     (120, 230, 120),
@@ -25,7 +25,7 @@ PEOPLE: tuple[Colour, ...] = (
     (90, 120, 255),
     (230, 220, 90),
 )
-CLASSES: tuple[Colour, ...] = (
+CLASS_COLOURS: tuple[Colour, ...] = (
     (119, 68, 51),
     (51, 119, 238),
     (0, 136, 102),
@@ -37,8 +37,8 @@ CLASSES: tuple[Colour, ...] = (
     (60, 60, 190),
     (150, 100, 60),
 )
-NOBODY: Colour = (60, 60, 60)  # without a label, or unknown
-ROWS = 4  # people on the timeline
+UNLABELLED: Colour = (60, 60, 60)  # no label, or unknown
+ROWS = 4  # persons on the timeline
 _MIN_SCORE = 0.3
 
 
@@ -49,7 +49,9 @@ def write_overlay(
     predictions: Sequence[Prediction],
     out: Path,
 ) -> Path:
-    """Draw one frame after the other into `out` (H.264). FfmpegError if it cannot be written."""
+    """Write the video with everything drawn on it as H.264. `frames` are the persons of each frame.
+
+    Raises FfmpegError if `out` cannot be written."""
     painter = _Painter(info, skeleton, predictions, len(frames))
     command = [
         ffmpeg(),
@@ -82,26 +84,26 @@ def write_overlay(
     assert process.stdin is not None and process.stderr is not None
     try:
         for n, image in enumerate(read_frames(info)):
-            people = frames[n] if n < len(frames) else []
-            process.stdin.write(painter.paint(image, people, n / info.fps).tobytes())
+            persons = frames[n] if n < len(frames) else []
+            process.stdin.write(painter.paint(image, persons, n / info.fps).tobytes())
         process.stdin.close()
     except BrokenPipeError:
-        pass  # ffmpeg says why below
+        pass  # the message of ffmpeg is read below
     finally:
-        complaint = process.stderr.read().decode(errors="replace").strip()
+        message = process.stderr.read().decode(errors="replace").strip()
         process.stderr.close()
         code = process.wait()
     if code:
         raise FfmpegError(
-            f"cannot write {out}: {complaint.splitlines()[-1] if complaint else 'ffmpeg failed'}",
-            "does the folder exist? is the disk full?",
+            f"cannot write {out}: {message.splitlines()[-1] if message else 'ffmpeg failed'}",
+            "check that the folder exists and that the disk is not full",
         )
     return out
 
 
 @lru_cache(maxsize=512)
 def _text(content: str, size: int) -> npt.NDArray[np.float32]:
-    """Alpha (h, w, 1) in [0, 1] of a line of text, any script of DejaVu Sans."""
+    """A line of text in DejaVu Sans as an alpha mask (h, w, 1) float32 in [0, 1]."""
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
@@ -134,7 +136,11 @@ class _Painter:
         self.timeline = self._draw_timeline()
 
     def class_colour(self, label: str, classes: tuple[str, ...]) -> Colour:
-        return CLASSES[classes.index(label) % len(CLASSES)] if label in classes else NOBODY
+        return (
+            CLASS_COLOURS[classes.index(label) % len(CLASS_COLOURS)]
+            if label in classes
+            else UNLABELLED
+        )
 
     def _x(self, time_s: float) -> int:
         return self.left + round(
@@ -149,13 +155,13 @@ class _Painter:
         y: int,
         colour: Colour,
         size: int,
-        room: int | None = None,
+        max_width: int | None = None,
     ) -> int:
-        """Write at the top left corner; the width taken. Nothing if it does not fit into `room`
-        pixels."""
+        """Draw text with its top left corner at (x, y) and return its width. Text that is wider
+        than `max_width` pixels is not drawn."""
         alpha = _text(content, size)
         h, w = alpha.shape[:2]
-        if room is not None and w > room:
+        if max_width is not None and w > max_width:
             return 0
         x, y = max(0, min(x, image.shape[1] - w)), max(0, min(y, image.shape[0] - h))
         part = image[y : y + h, x : x + w]
@@ -174,7 +180,7 @@ class _Painter:
                 name,
                 self.size // 2,
                 top + self.size // 5,
-                PEOPLE[prediction.person_id % len(PEOPLE)],
+                PERSON_COLOURS[prediction.person_id % len(PERSON_COLOURS)],
                 self.size,
             )
             strip[top:bottom, self._x(0) : self._x(self.duration)] = (58, 52, 50)
@@ -195,16 +201,16 @@ class _Painter:
         return strip
 
     def paint(
-        self, image: Frame, people: Sequence[PersonPose], time_s: float
+        self, image: Frame, persons: Sequence[PersonPose], time_s: float
     ) -> npt.NDArray[np.uint8]:
-        """One frame (H', W', 3) with everything on it."""
+        """The frame with everything drawn on it and the timeline below, (H', W', 3) uint8 BGR."""
         out = np.zeros((self.height, self.width, 3), np.uint8)
         out[: self.video_height, : image.shape[1]] = image[: self.video_height, : self.width]
-        picture = out[: self.video_height]
-        for person in people:
-            self._bones(picture, person)
-        for person in people:
-            self._label(picture, person, time_s)
+        frame = out[: self.video_height]
+        for person in persons:
+            self._bones(frame, person)
+        for person in persons:
+            self._label(frame, person, time_s)
         out[self.video_height :] = self.timeline
         x = self._x(time_s)
         out[self.video_height + 2 : self.height - 2, x : x + max(2, self.thickness)] = (
@@ -214,10 +220,10 @@ class _Painter:
         )
         return out
 
-    def _bones(self, picture: npt.NDArray[np.uint8], person: PersonPose) -> None:
+    def _bones(self, frame: npt.NDArray[np.uint8], person: PersonPose) -> None:
         import cv2
 
-        colour = PEOPLE[person.person_id % len(PEOPLE)]
+        colour = PERSON_COLOURS[person.person_id % len(PERSON_COLOURS)]
         visible = (person.score >= _MIN_SCORE) & ~np.isnan(person.xy).any(axis=1)
         points = [
             (round(float(x) * 8), round(float(y) * 8)) if ok else None
@@ -227,17 +233,17 @@ class _Painter:
             for a, b in self.edges:
                 pa, pb = points[a], points[b]
                 if pa is not None and pb is not None:
-                    cv2.line(picture, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
+                    cv2.line(frame, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
         for point in points:
             if point is not None:
-                cv2.circle(picture, point, self.thickness * 8, (255, 255, 255), -1, cv2.LINE_AA, 3)
+                cv2.circle(frame, point, self.thickness * 8, (255, 255, 255), -1, cv2.LINE_AA, 3)
 
-    def _label(self, picture: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
+    def _label(self, frame: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
         if np.isnan(person.xy).all():
             return
         prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)
         segment = _segment_at(prediction.segments, time_s) if prediction else None
-        content, fill = f"#{person.person_id}", NOBODY
+        content, fill = f"#{person.person_id}", UNLABELLED
         if segment and prediction:
             content += f"  {segment.label}"
             if segment.label != UNKNOWN:
@@ -246,17 +252,15 @@ class _Painter:
         alpha = _text(content, self.size)
         h, w = alpha.shape[0] + self.size // 2, alpha.shape[1] + self.size
         centre = float(np.nanmean(person.xy[:, 0]))
-        x = max(0, min(round(centre - w / 2), picture.shape[1] - w))
+        x = max(0, min(round(centre - w / 2), frame.shape[1] - w))
         y = max(
             0,
-            min(
-                round(float(np.nanmin(person.xy[:, 1])) - h - self.size * 1.2), picture.shape[0] - h
-            ),
+            min(round(float(np.nanmin(person.xy[:, 1])) - h - self.size * 1.2), frame.shape[0] - h),
         )
-        box = picture[y : y + h, x : x + w]
+        box = frame[y : y + h, x : x + w]
         box[:] = (box * 0.15 + np.array(fill, np.float32) * 0.85).astype(np.uint8)
         self._put(
-            picture, content, x + self.size // 2, y + self.size // 4, (255, 255, 255), self.size
+            frame, content, x + self.size // 2, y + self.size // 4, (255, 255, 255), self.size
         )
 
 

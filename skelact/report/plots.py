@@ -1,17 +1,21 @@
-"""Pictures of a run. matplotlib is imported here only, without a display."""
+"""Plots of a run. Only this module imports matplotlib for plots; it needs no display."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skelact.schemas import EpochLog
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def _figure(width: float, height: float, columns: int = 1):  # type: ignore[no-untyped-def]
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure with a row of axes; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -21,7 +25,7 @@ def _figure(width: float, height: float, columns: int = 1):  # type: ignore[no-u
 
 
 def curves(history: Sequence[EpochLog], path: Path) -> None:
-    """Loss and accuracy over the epochs."""
+    """Plot loss and accuracy over the epochs."""
     figure, (left, right) = _figure(9, 3.4, 2)
     epochs = [row.epoch for row in history]
     for axis, metric, name in ((left, "loss", "loss"), (right, "top1", "accuracy")):
@@ -38,7 +42,7 @@ def curves(history: Sequence[EpochLog], path: Path) -> None:
                 )
         best = next((row.epoch for row in reversed(history) if row.best), None)
         if best is not None:
-            axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="kept")
+            axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="best")
         axis.set(xlabel="epoch", ylabel=name)
         axis.spines[["top", "right"]].set_visible(False)
     right.set_ylim(0, 1.02)
@@ -47,7 +51,8 @@ def curves(history: Sequence[EpochLog], path: Path) -> None:
 
 
 def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> None:
-    """Rows true, columns predicted; colour is the share of the row, numbers are clips."""
+    """Plot a confusion matrix: rows are true classes, columns are predicted ones. Colours are
+    fractions of a row, numbers are clips."""
     counts = np.array(matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.2 + 0.55 * len(classes)
@@ -70,25 +75,26 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
 
 
 def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
-    """What a threshold does. Columns: thresholds, how many known samples keep a label, how many of
-    those labels are right (None: there are none), how many of the background's samples get one."""
+    """Plot the effect of the threshold. `columns` are the thresholds, and for each the fraction of
+    known samples that get a label, the accuracy of these labels (None without labels) and the
+    fraction of negative samples that get a label."""
     thresholds, coverage, accuracy, negatives = columns
     figure, (axis,) = _figure(6, 3.4)
     for values, name, colour in (
-        (accuracy, "right, of those labelled", "#228833"),
-        (coverage, "labelled, of the known", "#4477aa"),
-        (negatives, "accepted negatives (false positive rate)", "#ee6677"),
+        (accuracy, "accuracy of labelled clips", "#228833"),
+        (coverage, "labelled known clips", "#4477aa"),
+        (negatives, "labelled negatives (false positive rate)", "#ee6677"),
     ):
         axis.plot(thresholds, values, color=colour, marker="o", markersize=3, label=name)
     axis.axvline(chosen, color="#bbbbbb", linewidth=1, linestyle="--", label="chosen")
-    axis.set(xlabel="unknown below", ylabel="share", ylim=(0, 1.02))
+    axis.set(xlabel="threshold", ylabel="fraction", ylim=(0, 1.02))
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
 
 def bars(names: list[str], values: list[float], path: Path) -> None:
-    """One horizontal bar for each value from 0 to 1."""
+    """Plot one horizontal bar for each value from 0 to 1."""
     figure, (axis,) = _figure(8, 1 + 0.35 * len(names))
     axis.barh(range(len(names)), values, color="#4477aa")
     for n, value in enumerate(values):

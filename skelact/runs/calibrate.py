@@ -70,7 +70,7 @@ def calibrate(
     Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
     used."""
     if not 0 <= target_fpr < 1:
-        raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}.")
+        raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
     model = load_model(run / BEST)
     file = VALIDATION if _has_samples(run / VALIDATION) else PREDICTIONS
     probs, labels = _read(run / file, model.classes)
@@ -78,7 +78,7 @@ def calibrate(
     uncalibrated = Predictor(structs.replace(model, calibration=None))
     by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress)
     if not by_video:
-        raise InputError("No person was found in the negatives videos.", failed[0].reason)
+        raise InputError("No person was found in the negatives videos", failed[0].reason)
     rows = [by_video[path] for path in sorted(by_video)]
     chosen_on = apply_temperature(np.concatenate(rows[::2]), temperature)
     measured_on = (

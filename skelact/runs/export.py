@@ -23,8 +23,8 @@ def export_pyskl(
     cache: Cache,
     on_progress: ProgressCallback = no_progress,
 ) -> tuple[int, list[Failure]]:
-    """Write a dataset as PYSKL's pickle: complete sequences in its own joint layout, and every split
-    as <split>_train and <split>_val. Returns the number of samples, and the files that could
+    """Write a dataset as PYSKL's pickle: complete sequences in its own joint layout, and every
+    split as <split>_train and <split>_val. Returns the number of samples, and the files that could
     not be used."""
     recipe = Recipe.from_dict(
         config.merge(config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}})

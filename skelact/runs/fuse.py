@@ -52,7 +52,7 @@ class FusionResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Samples:
+class _MemberScores:
     """Samples that several runs have in common: names (N), probabilities (R, N, K), labels (N,)."""
 
     names: tuple[str, ...]
@@ -75,7 +75,7 @@ def fuse(
     Raises InputError if they were tested on different samples or cannot be combined, ConfigError
     for bad weights."""
     if len(runs) < 2:
-        raise ConfigError("Fusion needs at least two runs.", "Name two or more run folders.")
+        raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
     checkpoints = [load_checkpoint(run / BEST) for run in runs]
     check_members(checkpoints, [str(run) for run in runs])
     if search:
@@ -87,7 +87,7 @@ def fuse(
     if len(weights) != len(runs) or min(weights) < 0 or sum(weights) <= 0:
         raise ConfigError(
             f"{len(runs)} runs need {len(runs)} weights of 0 or more, not all 0; got "
-            f"{list(weights)}."
+            f"{list(weights)}"
         )
     samples = _read(runs, PREDICTIONS, checkpoints)
     classes = checkpoints[0].classes
@@ -112,7 +112,7 @@ def fuse(
     return FusionResult(folder=folder, scores=scores, alone=alone, weights=weights)
 
 
-def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _Samples:
+def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _MemberScores:
     """The predictions of all runs. Raises InputError if their samples differ."""
     classes = checkpoints[0].classes
     predictions = [load_json(run / file, Predictions).samples for run in runs]
@@ -123,11 +123,11 @@ def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) ->
             example = min(rows.keys() ^ first.keys())
             raise InputError(
                 f"{run} and {runs[0]} were tested on different samples: only one of them has "
-                f"{example}.",
+                f"{example}",
                 "Train them with the same split and clips.",
             )
     values = [[rows[name].probabilities for name in names] for rows in predictions]
-    return _Samples(
+    return _MemberScores(
         names=names,
         probabilities=np.array(values, np.float32),
         labels=np.array([classes.index(first[name].label) for name in names]),
@@ -140,7 +140,7 @@ def _weighted_mean(probabilities: Probabilities, weights: Sequence[float]) -> Pr
     return np.asarray(np.tensordot(shares, probabilities, axes=1), np.float32)
 
 
-def _search_weights(samples: _Samples) -> tuple[float, ...]:
+def _search_weights(samples: _MemberScores) -> tuple[float, ...]:
     """The weights of a coarse grid with the highest accuracy; of several, those with the smallest
     log loss."""
     labels = samples.labels
@@ -157,7 +157,7 @@ def _search_weights(samples: _Samples) -> tuple[float, ...]:
 def _preset_weights(preset: str, streams: Sequence[str]) -> tuple[float, ...]:
     if preset not in PRESETS:
         raise ConfigError(
-            f"Unknown preset {preset!r}{nearest(preset, PRESETS)}.",
+            f"Unknown preset {preset!r}{nearest(preset, PRESETS)}",
             f"Use one of {', '.join(PRESETS)}.",
         )
     if preset == "equal":
@@ -165,6 +165,6 @@ def _preset_weights(preset: str, streams: Sequence[str]) -> tuple[float, ...]:
     missing = [s for s in streams if s not in PRESETS[preset]]
     if missing:
         raise ConfigError(
-            f"The preset {preset} has no weight for the stream {missing[0]}.", "Use --weights."
+            f"The preset {preset} has no weight for the stream {missing[0]}", "Use --weights."
         )
     return tuple(PRESETS[preset][s] for s in streams)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from skelact.errors import ConfigError
+from skelact.config import check_ranges, option
 from skelact.types import Floats, PoseSequence
 
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceOptions:
-    """From merged people to clean sequences."""
+    """Selection of persons and cleaning of sequences."""
 
-    persons: int | None = field(
-        default=1, metadata={"help": "persons that are kept per clip: a number, or None for all"}
+    persons: int | None = option(
+        1, "Persons kept per clip, most prominent first: a number or all.", min=1, none="all"
     )
-    min_score: float = field(
-        default=0.0, metadata={"help": "joints less sure than this count as missing"}
+    min_score: float = option(
+        0.0, "Joints with a lower score are treated as missing.", min=0, below=1
     )
-    max_gap_s: float = field(
-        default=0.5, metadata={"help": "longest gap that is bridged by interpolation [s]"}
-    )
+    max_gap_s: float = option(0.5, "Longest gap filled by interpolation, in seconds.", min=0)
 
     def __post_init__(self) -> None:
-        if self.persons is not None and self.persons < 1:
-            raise ConfigError(f"persons must be 1 or more, or None for all, got {self.persons}")
-        if not 0 <= self.min_score < 1:
-            raise ConfigError(f"min_score must lie between 0 and 1, got {self.min_score:g}")
-        if self.max_gap_s < 0:
-            raise ConfigError(f"max_gap_s cannot be negative, got {self.max_gap_s:g}")
+        check_ranges(self)
 
 
 def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:

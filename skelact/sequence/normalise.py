@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
@@ -18,57 +19,44 @@ PER_FRAME_MODES = ("image", "unit", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class NormaliseOptions:
-    """What the network sees of a sequence."""
+    """Normalisation of coordinates, and the channels of the network input."""
 
-    mode: str = field(
-        default="body",
-        metadata={
-            "help": "body (centre and scale by the person), image (PYSKL's PreNormalize2D), unit "
-            "(0 to 1 across the picture), kinect (PYSKL's PreNormalize3D, dims=3), kinect-frame "
-            "(AS-GCN's: centred in every frame) or none"
-        },
+    mode: str = option(
+        "body",
+        "Normalisation: body (centred and scaled by the person), image (PYSKL's PreNormalize2D), "
+        "unit (0 to 1 across the frame), kinect (PYSKL's PreNormalize3D, dims=3), kinect-frame "
+        "(as in AS-GCN, centred in every frame) or none.",
+        choices=MODES,
     )
-    dims: int = field(
-        default=2,
-        metadata={
-            "help": "2: x, y and score; 3: x, y, z in metres from the estimator's world landmarks"
-        },
+    dims: int = option(
+        2,
+        "2 for x, y and score; 3 for x, y, z in metres from the estimator's world landmarks.",
+        min=2,
+        max=3,
     )
-    score: bool = field(
-        default=True, metadata={"help": "the joints' score as a third channel (dims=2)"}
+    score: bool = option(True, "Use the joint score as third channel (dims=2).")
+    minmax: bool = option(
+        False,
+        "Scale each axis of the sampled frames to -1..1 after augmentation (as in CTR-GCN for "
+        "NW-UCLA).",
     )
-    minmax: bool = field(
-        default=False,
-        metadata={
-            "help": "each axis of the frames shown scaled to -1..1, after augmentation "
-            "(CTR-GCN's for NW-UCLA)"
-        },
+    flatten_persons: bool = option(
+        False, "Convert the persons of each frame to consecutive frames of one person (SGN)."
     )
-    flatten_persons: bool = field(
-        default=False,
-        metadata={
-            "help": "people of one frame become frames of their own, one after another (SGN)"
-        },
-    )
-    threshold: float | None = field(
-        default=None,
-        metadata={"help": "joints with a score up to this count as missing (dims=2; PYSKL: 0.01)"},
+    threshold: float | None = option(
+        None,
+        "Joints with a score up to this value are treated as missing (dims=2; PYSKL uses 0.01).",
     )
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ConfigError(
-                f"normalise mode must be one of {', '.join(MODES)}, got {self.mode!r}"
-            )
-        if self.dims not in (2, 3):
-            raise ConfigError(f"dims must be 2 or 3, got {self.dims}")
+        check_ranges(self)
         if self.dims == 3 and self.mode in ("image", "unit"):
             raise ConfigError(
-                f"{self.mode} normalisation needs pixels, and dims = 3 has none",
+                f"{self.mode} normalisation needs pixel coordinates, which dims=3 does not have",
                 "normalise.mode=body",
             )
         if self.dims == 2 and self.mode.startswith("kinect"):
-            raise ConfigError(f"{self.mode} normalisation needs dims = 3", "normalise.dims=3")
+            raise ConfigError(f"{self.mode} normalisation needs dims=3", "normalise.dims=3")
 
 
 def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
@@ -79,7 +67,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     if options.dims == 3:
         if sequence.xyz is None:
             raise ConfigError(
-                "These poses have no 3-D coordinates.",
+                "These poses have no 3-D coordinates",
                 "The blazepose estimator provides them; or use --dims 2.",
             )
         if options.mode.startswith("kinect"):
@@ -88,7 +76,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
     if sequence.xyz is not None and xy.size and np.isnan(xy).all():
-        raise ConfigError("These poses are 3-D and have no image coordinates.", "Use --dims 3.")
+        raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
     if options.mode == "body":

@@ -8,12 +8,12 @@ random skips.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import ConfigError
+from skelact.config import check_ranges, option
 from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
@@ -25,42 +25,31 @@ SEED = 255  # for test-time draws, as in mmaction2
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How a clip becomes the network's window."""
+    """Selection of frames from a clip, and the streams computed from them."""
 
-    length: int = field(default=100, metadata={"help": "frames the network sees"})
-    method: str = field(
-        default="uniform",
-        metadata={
-            "help": "uniform (random frames of equal parts), linspace (evenly spaced over the "
-            "clip, interpolating where needed), random (in training any frames in their order, "
-            "with repetition; CTR-GCN's for NW-UCLA), or keep the frame rate and pad by wrap, "
-            "edge or zero"
-        },
+    length: int = option(100, "Number of frames in the network input.", min=1)
+    method: str = option(
+        "uniform",
+        "Frame sampling: uniform (one random frame from each of equal segments), linspace (evenly "
+        "spaced, interpolating between frames), random (random frames in temporal order, as in "
+        "CTR-GCN for NW-UCLA), or the original frame rate padded by wrap, edge or zero.",
+        choices=METHODS,
     )
-    test_clips: int = field(
-        default=1, metadata={"help": "draws averaged at test time (uniform, linspace and random)"}
+    test_clips: int = option(
+        1,
+        "Draws per clip that are averaged in testing (uniform, linspace and random).",
+        flag="clips",
+        min=1,
     )
-    test_flip: bool = field(
-        default=False, metadata={"help": "at test time every draw is shown mirrored as well"}
-    )
-    streams: str = field(
-        default="joint",
-        metadata={
-            "help": "joint, bone, joint-motion or bone-motion; several joined by + are put side by "
-            "side as channels"
-        },
+    test_flip: bool = option(False, "In testing, also average over the mirrored clip.")
+    streams: str = option(
+        "joint",
+        "Input stream: joint, bone, joint-motion or bone-motion; joint+bone concatenates the "
+        "channels of both.",
     )
 
     def __post_init__(self) -> None:
-        if self.length < 1 or self.test_clips < 1:
-            raise ConfigError(
-                f"sampling needs at least one frame and one clip, got {self.length} and "
-                f"{self.test_clips}"
-            )
-        if self.method not in METHODS:
-            raise ConfigError(
-                f"sampling method must be one of {', '.join(METHODS)}, got {self.method!r}"
-            )
+        check_ranges(self)
         parse(self.streams)
 
 

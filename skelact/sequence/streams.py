@@ -25,11 +25,11 @@ def parse(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in STREAMS:
             raise ConfigError(
-                f"Unknown stream {name!r}{nearest(name, STREAMS)}.",
+                f"Unknown stream {name!r}{nearest(name, STREAMS)}",
                 f"Use one of {', '.join(STREAMS)}, or several joined by +.",
             )
     if len(set(names)) < len(names):
-        raise ConfigError(f"The streams {text!r} contain one stream twice.")
+        raise ConfigError(f"The streams {text!r} contain one stream twice")
     return names
 
 

@@ -88,7 +88,7 @@ class _Reader:
 
 
 @dataclass(kw_only=True)
-class _Samples:
+class _PackedSamples:
     """Iterates over the samples of a collection. Items that cannot be used are added to
     `failed`."""
 
@@ -160,7 +160,7 @@ def pack(
     if entry is None:
 
         def fill(folder: Path) -> PackedManifest:
-            samples = _Samples(
+            samples = _PackedSamples(
                 collection=collection,
                 rows=rows,
                 reader=reader,
@@ -189,7 +189,7 @@ def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dic
     return settings
 
 
-def _write(folder: Path, samples: _Samples, recipe: Recipe) -> PackedManifest:
+def _write(folder: Path, samples: _PackedSamples, recipe: Recipe) -> PackedManifest:
     stream: Any = samples
     persons = recipe.sequence.persons
     if recipe.normalise.flatten_persons:

@@ -44,6 +44,7 @@ class ClosedFormTrainer(BaseTrainer):
     is_trained = False
 
     def resume(self) -> bool:
+        """Load best.pt, so that nothing is left to train; returns False if there is none."""
         path = self.folder / BEST
         if not path.is_file():
             return False
@@ -54,6 +55,7 @@ class ClosedFormTrainer(BaseTrainer):
         return True
 
     def fit(self) -> None:
+        """Solve for the head, unless a resumed run has already done so."""
         steps = self.batches.steps
         done = steps if self.is_trained else 0
         self.on_progress(Event("train", "start", done, steps, f"training on {self.device}"))

@@ -76,6 +76,7 @@ class Trainer(BaseTrainer):
     # --- state ---
 
     def resume(self) -> bool:
+        """Continue from last.pt; returns False if there is none."""
         path = self.folder / LAST
         if not path.is_file():
             return False
@@ -117,6 +118,7 @@ class Trainer(BaseTrainer):
     # --- training ---
 
     def fit(self) -> None:
+        """Pretrain if the network needs it, then train until the last epoch or the early stop."""
         o, steps = self.plan.options, self.batches.steps
         total = o.epochs * steps
         text = f"training on {self.device}"

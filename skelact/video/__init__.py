@@ -1,1 +1,1 @@
-"""Video files: what they are (probe), their pictures (frames), cutting them (split). No torch."""
+"""Video files: their properties (probe), their frames (decode), cutting them into clips (cut)."""

@@ -1,11 +1,12 @@
-"""Cutting a video into clips: the plan (which frames), and the cutting itself (FFmpeg, exact frame
-counts)."""
+"""Cut a video into clips: plan the spans of frames, and write them with FFmpeg, frame by frame
+exact."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 from skelact.types import ClipSpan, VideoInfo
 from skelact.video.ffmpeg import run
@@ -13,43 +14,36 @@ from skelact.video.ffmpeg import run
 
 @dataclass(frozen=True, kw_only=True)
 class ClipOptions:
-    """How to cut. Seconds."""
+    """Division of videos into clips."""
 
-    length_s: float = field(
-        default=5.0, metadata={"help": "clip length [s]; 0 keeps each video whole"}
-    )
-    overlap_s: float = field(
-        default=0.0, metadata={"help": "how much of a clip the next one repeats [s]"}
-    )
+    length_s: float = option(5.0, "Clip length in seconds; 0 keeps each video as one clip.", min=0)
+    overlap_s: float = option(0.0, "Overlap of successive clips in seconds.", min=0)
 
     def __post_init__(self) -> None:
-        if self.length_s < 0 or self.overlap_s < 0:
-            raise ConfigError(
-                f"clip length and overlap cannot be negative, got {self.length_s:g} s and "
-                f"{self.overlap_s:g} s"
-            )
+        check_ranges(self)
         if self.length_s and self.overlap_s >= self.length_s:
             raise ConfigError(
-                f"an overlap of {self.overlap_s:g} s does not move on through clips of "
-                f"{self.length_s:g} s",
-                "choose an overlap below the length",
+                f"an overlap of {self.overlap_s:g} s must be less than the clip length of "
+                f"{self.length_s:g} s"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodingOptions:
-    """What the pictures become on the way; None keeps them."""
+    """Re-encoding of videos; None keeps the original value."""
 
-    height: int | None = field(
-        default=None, metadata={"help": "picture height [px]; the width follows"}
+    height: int | None = option(
+        None,
+        "Frame height in pixels; the width is scaled to match.",
+        min=16,
+        default_text="unchanged",
     )
-    fps: float | None = field(default=None, metadata={"help": "frame rate [1/s]"})
+    fps: float | None = option(
+        None, "Frame rate in frames per second.", above=0, max=480, default_text="unchanged"
+    )
 
     def __post_init__(self) -> None:
-        if self.height is not None and self.height < 16:
-            raise ConfigError(f"a picture height of {self.height} px is too small", "16 or more")
-        if self.fps is not None and not 0 < self.fps <= 480:
-            raise ConfigError(f"a frame rate of {self.fps:g} is not possible", "between 0 and 480")
+        check_ranges(self)
 
     @property
     def changes(self) -> bool:
@@ -57,8 +51,8 @@ class CodingOptions:
 
 
 def plan(frames: int, fps: float, options: ClipOptions) -> list[ClipSpan]:
-    """The clips of a video of `frames` frames. The remainder is kept if it is at least half a clip,
-    and a video shorter than that is one clip."""
+    """The spans of the clips of a video of `frames` frames. The remainder becomes a clip if it has
+    at least half the length; a video that is shorter than one clip is kept as one."""
     length = round(options.length_s * fps)
     if length <= 0 or frames <= length:
         return [ClipSpan(0, frames)]
@@ -71,10 +65,8 @@ def plan(frames: int, fps: float, options: ClipOptions) -> list[ClipSpan]:
 
 
 def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> None:
-    """Write the frames of `span` to `out` as H.264, counted on the constant grid of info.fps (so a
-    variable-rate video keeps its timing).
-
-    FfmpegError if ffmpeg fails."""
+    """Write the frames of `span` to `out` as H.264. Frames are counted at the constant rate
+    info.fps, so a video of variable rate keeps its timing. Raises FfmpegError if ffmpeg fails."""
     import ffmpeg
 
     stream = ffmpeg.input(str(info.path)).video.filter("fps", fps=info.fps)
@@ -86,10 +78,9 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
     if coding.height is not None:
         stream = stream.filter("scale", -2, coding.height - coding.height % 2)
     else:
-        stream = stream.filter(
-            "crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0
-        )  # yuv420p has no odd sizes
-    made = stream.output(
+        # yuv420p requires even sizes
+        stream = stream.filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
+    output = stream.output(
         str(out),
         vcodec="libx264",
         crf=18,
@@ -97,4 +88,4 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
         pix_fmt="yuv420p",
         movflags="+faststart",
     )
-    run(made.get_args(), info.path)
+    run(output.get_args(), info.path)

@@ -1,11 +1,11 @@
-"""The pictures of a video, upright, colour, at a constant rate."""
+"""Decode the frames of a video: upright, in colour, at a constant rate."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,16 @@ import numpy.typing as npt
 from skelact.errors import NotAVideo, PathMissing, TruncatedVideo
 from skelact.types import VideoInfo
 
+if TYPE_CHECKING:
+    import cv2
+
 Frame = npt.NDArray[np.uint8]  # (H, W, 3) BGR
-_COMPLETE = 0.95  # share of the promised frames below which a file counts as cut off
+_COMPLETE = 0.95  # a file with a smaller fraction of its announced frames counts as truncated
 
 
-# cv2.VideoCapture; cv2 is imported late
-def open_video(path: Path):  # type: ignore[no-untyped-def]
-    """An opened cv2.VideoCapture; NotAVideo or PathMissing otherwise. FFmpeg's own complaints stay
-    off the terminal."""
+def open_video(path: Path) -> cv2.VideoCapture:
+    """An opened video. Messages of FFmpeg are switched off. Raises PathMissing, NotAVideo or
+    TruncatedVideo if it cannot be opened."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
@@ -34,22 +36,22 @@ def open_video(path: Path):  # type: ignore[no-untyped-def]
     except OSError as error:
         raise NotAVideo(f"{path} cannot be read: {error.strerror}") from error
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # pictures upright, as players show them
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # upright frames, as players show them
     if not capture.isOpened():
         capture.release()
         if _lacks_index(path):
             raise TruncatedVideo(
-                f"{path} is cut off: its index is missing",
-                "copy or record it again; an interrupted copy looks like this",
+                f"{path} is truncated: its index is missing",
+                "copy or record it again; the copy or the recording was probably interrupted",
             )
         raise NotAVideo(
-            f"{path} holds no video that can be decoded", "is it really a video? try to play it"
+            f"{path} holds no video that can be decoded", "check that a player can play it"
         )
     return capture
 
 
 def _lacks_index(path: Path) -> bool:
-    """Whether an MP4 starts well but has no 'moov' box, as a broken-off copy or recording does."""
+    """Whether a file is an MP4 without a 'moov' box, as after an interrupted copy or recording."""
     size, at = path.stat().st_size, 0
     with path.open("rb") as file:
         if file.read(8)[4:8] != b"ftyp":
@@ -69,27 +71,27 @@ def _lacks_index(path: Path) -> bool:
 
 
 def read_frames(info: VideoInfo) -> Iterator[Frame]:
-    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps. A variable-rate video is laid on
-    that grid by its time stamps: a long-lasting picture is repeated, a crowded one dropped.
-    TruncatedVideo if the file ends well before its promised end."""
+    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps. A video of variable rate is
+    resampled by its time stamps: frames are repeated or dropped. Raises TruncatedVideo after the
+    last frame if the file has much fewer frames than it announces."""
     import cv2
 
     capture = open_video(info.path)
-    with contextlib.closing(_Release(capture)):
+    try:
         decoded, written, first, last_time = 0, 0, 0.0, -1.0
         previous: Frame | None = None
         stamped = True
         while True:
-            ok, picture = capture.read()
+            ok, image = capture.read()
             if not ok:
                 break
             time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if decoded == 0:
                 first = time_s
             elif time_s <= last_time or time_s - last_time > 60:
-                stamped = False  # the container's clock is of no use: count instead
+                stamped = False  # unusable time stamps: count frames instead
             last_time = time_s
-            frame = colour(picture)
+            frame = to_bgr(image)
             slot = round((time_s - first) * info.fps) if stamped else written
             decoded += 1
             while previous is not None and written < slot:
@@ -103,22 +105,19 @@ def read_frames(info: VideoInfo) -> Iterator[Frame]:
             raise NotAVideo(f"{info.path}: no frame can be decoded")
         if written < _COMPLETE * info.frames - 2:
             raise TruncatedVideo(
-                f"{info.path} is cut off: {written} of {info.frames} frames can be decoded",
-                "copy it again, or re-encode it to keep what is there",
+                f"{info.path} is truncated: {written} of {info.frames} frames can be decoded",
+                "copy it again, or re-encode it to keep the existing frames",
             )
+    finally:
+        capture.release()
 
 
-def colour(picture: npt.NDArray[np.uint8]) -> Frame:
-    """Grey and BGRA pictures as BGR."""
+def to_bgr(image: npt.NDArray[Any]) -> Frame:
+    """A grey, BGR or BGRA image as BGR."""
     import cv2
 
-    if picture.ndim == 2 or picture.shape[2] == 1:
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR))
-    return (
-        picture if picture.shape[2] == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR))
-    )
-
-
-class _Release:
-    def __init__(self, capture) -> None:  # type: ignore[no-untyped-def]
-        self.close = capture.release
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    if image.shape[2] == 4:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
+    return np.asarray(image, np.uint8)

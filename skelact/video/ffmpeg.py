@@ -1,4 +1,4 @@
-"""The FFmpeg program: where it is, and running it with its complaints folded into one error."""
+"""Find and run the FFmpeg program."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from skelact.errors import FfmpegError
 
 @cache
 def ffmpeg() -> str:
-    """The system's ffmpeg, else the one inside imageio-ffmpeg."""
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
+    """The path of the system's ffmpeg, else of the one inside imageio-ffmpeg. Raises FfmpegError if
+    there is neither."""
+    path = shutil.which("ffmpeg")
+    if path:
+        return path
     try:
         import imageio_ffmpeg
 
@@ -35,7 +36,8 @@ def version() -> str:
 
 
 def run(arguments: list[str], about: Path) -> None:
-    """Run ffmpeg with `arguments`; FfmpegError with the last lines it wrote if it fails."""
+    """Run ffmpeg with `arguments` to process the file `about`. Raises FfmpegError with the last
+    lines of its output if it fails."""
     command = [ffmpeg(), "-nostdin", "-y", "-loglevel", "error", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:

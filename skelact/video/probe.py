@@ -1,14 +1,18 @@
-"""What a video says of itself, and finding videos in folders."""
+"""Read the properties of videos, and find videos in folders."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skelact.errors import InputError, NotAVideo, PathMissing
 from skelact.types import VideoInfo
-from skelact.video.decode import colour, open_video
+from skelact.video.decode import open_video
+
+if TYPE_CHECKING:
+    import cv2
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -33,27 +37,29 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size, rate and length, checked by decoding the first frame. NotAVideo, TruncatedVideo or
-    PathMissing otherwise."""
+    """Size, frame rate and length of a video, checked by decoding its first frame. Raises
+    PathMissing, NotAVideo or TruncatedVideo if that fails."""
     import cv2
 
     capture = open_video(path)
     try:
-        ok, picture = capture.read()
+        ok, image = capture.read()
         if not ok:
-            raise NotAVideo(f"{path} holds no picture (audio only?)", "a video stream is needed")
-        height, width = colour(picture).shape[:2]  # as decoded: upright, whatever the metadata say
+            raise NotAVideo(f"{path} holds no frames (audio only?)", "a video stream is required")
+        height, width = image.shape[:2]  # as decoded: upright, unlike the metadata
         fps, frames = capture.get(cv2.CAP_PROP_FPS), round(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if frames <= 0 or not 0.5 <= fps <= 480:
-            fps, frames = _measure(capture, cv2)
+            fps, frames = _measure(capture)
     finally:
         capture.release()
     return VideoInfo(path=path, width=width, height=height, fps=float(fps), frames=frames)
 
 
-def _measure(capture, cv2) -> tuple[float, int]:  # type: ignore[no-untyped-def]
-    """Rate and frame count by decoding all of it, for containers that do not know (raw streams,
-    some recordings). One frame is read already."""
+def _measure(capture: cv2.VideoCapture) -> tuple[float, int]:
+    """Frame rate and count by reading all frames, for containers without them (raw streams, some
+    recordings). One frame has been read already."""
+    import cv2
+
     count, first, last = 1, capture.get(cv2.CAP_PROP_POS_MSEC), 0.0
     while capture.grab():
         count += 1
@@ -66,22 +72,22 @@ def _measure(capture, cv2) -> tuple[float, int]:  # type: ignore[no-untyped-def]
 def find_videos(
     paths: Iterable[Path | str], suffixes: frozenset[str] = VIDEO_SUFFIXES
 ) -> list[Path]:
-    """Videos named by `paths`: a file is taken as it is, a folder is searched through, a glob is
-    expanded. In order, each once.
+    """The videos that `paths` name, in order and without duplicates: a file is taken as it is, a
+    folder is searched, including its subfolders, and a glob pattern is expanded.
 
-    PathMissing if a path is not there; InputError if nothing is found at all."""
+    Raises PathMissing if a path does not exist, InputError if there is no video."""
     found: dict[Path, None] = {}
-    given = list(paths)
-    for item in given:
+    requested = list(paths)
+    for item in requested:
         path = Path(item)
         if path.is_dir():
             inside = (p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-            hidden = (
+            visible = (
                 p
                 for p in inside
                 if not any(part.startswith(".") for part in p.relative_to(path).parts)
             )
-            found.update(dict.fromkeys(sorted(hidden)))
+            found.update(dict.fromkeys(sorted(visible)))
         elif path.exists():
             found[path] = None
         else:
@@ -93,6 +99,7 @@ def find_videos(
                     found.update(dict.fromkeys(find_videos([match], suffixes)))
     if not found:
         raise InputError(
-            f"no video in {', '.join(map(str, given))}", f"looked for {' '.join(sorted(suffixes))}"
+            f"no video in {', '.join(map(str, requested))}",
+            f"expected files with the suffix {' '.join(sorted(suffixes))}",
         )
     return list(found)

@@ -180,12 +180,12 @@ def test_predict_one_clip_every_form(
     assert overlay.frames == 30 and overlay.width == 512 and overlay.height > 384
 
 
-def test_predict_many_with_the_newest_run(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
-    newest = ("--model", "latest", "--cache-dir", cache_dir)
-    done = run("predict", mini_mads / "HipHop", *newest, cwd=trained.parents[1])
+def test_predict_many_with_the_latest_run(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
+    latest = ("--model", "latest", "--cache-dir", cache_dir)
+    done = run("predict", mini_mads / "HipHop", *latest, cwd=trained.parents[1])
     assert done.returncode == 0, done.stderr
-    assert "using the newest run" in done.stderr and done.stdout.count(".avi") == 8
-    assert run("predict", mini_mads / "HipHop", *newest).returncode == 2
+    assert "using the latest run" in done.stderr and done.stdout.count(".avi") == 8
+    assert run("predict", mini_mads / "HipHop", *latest).returncode == 2
 
 
 def test_several_results_do_not_fit_one_file(
@@ -201,7 +201,7 @@ def test_several_results_do_not_fit_one_file(
         "--srt",
         "a.srt",
     )
-    assert done.returncode == 2 and "name a folder" in done.stderr
+    assert done.returncode == 2 and "use a folder" in done.stderr
 
 
 def test_the_three_lines_of_python(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
@@ -278,11 +278,11 @@ def test_doctor(tmp_path: Path) -> None:
     assert done.returncode == 0 and content["ok"]
     states = {f["what"]: f for f in content["findings"]}
     assert states["blazepose"]["ok"] and states["ffmpeg"]["ok"]
-    assert states["rtmo-s"]["mend"] and not states["rtmo-s"]["needed"]
+    assert states["rtmo-s"]["fix"] and not states["rtmo-s"]["needed"]
 
 
-def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
-    """A mediapipe that does not load: exit 1, and the command that mends it."""
+def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
+    """A mediapipe that cannot be imported: exit code 1 and the command that fixes it."""
     (tmp_path / "broken" / "mediapipe").mkdir(parents=True)
     (tmp_path / "broken" / "mediapipe" / "__init__.py").write_text("raise ImportError('broken')")
     done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
@@ -293,12 +293,12 @@ def test_doctor_finds_a_broken_road(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (("train", "--dataset", "mds"), "did you mean 'mads'"),
-        (("train", "--data", "nowhere"), "no MADS video"),
+        (("train", "--data", "nowhere"), "mads is not in nowhere"),
         (("train", "--split", "xcam"), "no split 'xcam'"),
         (("train", "--set", "train.epoch=3"), "did you mean 'epochs'"),
         (("train", "--classes", "Kata,Judo"), "no class 'Judo'"),
         (("train", "--device", "tpu"), "no device 'tpu'"),
-        (("predict", "x.mp4", "--model", "nowhere.pt"), "no such checkpoint"),
+        (("predict", "x.mp4", "--model", "nowhere.pt"), "no checkpoint nowhere.pt"),
         (("predict", "x.mp4", "--model", "latest"), "no trained run"),
         (("extract", "nowhere"), "no such file or folder"),
         (("extract", ".", "--pose", "blazpose"), "no estimator is called 'blazpose' (did you"),
@@ -329,8 +329,8 @@ def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
 def test_calibrate_then_pack_then_predict(
     trained: Path, mini_mads: Path, cache_dir: Path, tmp_path: Path
 ) -> None:
-    """With the sample set's own videos for background: what the threshold lets through is counted
-    on windows of actions that it knows."""
+    """The negative videos are of the sample set itself, so the threshold is measured on windows of
+    known actions."""
     mine = shutil.copytree(trained, tmp_path / "runs" / "mine")
     options = ("--cache-dir", cache_dir)
     done = run("calibrate", mine, mini_mads / "HipHop", "--target-fpr", 0, *options, "--json")
@@ -340,7 +340,7 @@ def test_calibrate_then_pack_then_predict(
     assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
     assert len(found["negatives"]) == 2 and found["known"] == "validation.json"
     assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
-    assert "unknown below" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
+    assert "negatives labelled" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
 
     packed = tmp_path / "out" / "mine.pt"
     done = run("models", "export", mine, "--out", packed, "--calibration", mine)
@@ -362,8 +362,10 @@ def test_calibrate_then_pack_then_predict(
     some = run("calibrate", mine, mini_mads / "HipHop", tmp_path / "broken.avi", *options)
     assert some.returncode == 1 and "broken.avi" in some.stderr
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
-    assert nobody.returncode == 2 and "max_persons" in nobody.stderr
+    assert nobody.returncode == 2 and "--max-persons" in nobody.stderr
     nowhere = run("models", "export", mine, "--out", packed, "--calibration", tmp_path)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)
-    assert unheard.returncode == 2 and "no recogniser" in unheard.stderr
+    assert (
+        unheard.returncode == 2 and "not a run folder, a file or a shipped model" in unheard.stderr
+    )

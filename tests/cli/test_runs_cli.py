@@ -117,9 +117,11 @@ def test_models_table(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
     found = told(capsys, "models", "--runs", runs, "--skeleton", "ntu-25")
     networks = found["networks"]
     assert isinstance(networks, list)
-    row = {n["name"]: n for n in networks}["stgcn"]
+    rows = {n["name"]: n for n in networks}
+    row = rows["stgcn"]
     assert (row["parameters"], row["gmacs"]) == (3_098_832, 5.713)
-    assert row["checkpoint"].endswith("best.pt") and "PYSKL" in row["source"]
+    assert rows["stgcn_small"]["checkpoint"].endswith("best.pt") and row["checkpoint"] is None
+    assert "PYSKL" in row["source"]
 
 
 def test_a_sweep_over_lists() -> None:

@@ -83,7 +83,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
         "empty": "is empty (0 bytes)",
         "text": "holds no video that can be decoded",
         "sound": "holds no video that can be decoded",
-        "cut": "is cut off: its index is missing",
+        "cut": "is truncated: its index is missing",
         "nobody": "no person found in any of 10 frames",
     }
     for name, words in says.items():

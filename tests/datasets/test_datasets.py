@@ -9,6 +9,7 @@ from skelact.cache import Cache
 from skelact.config import shipped
 from skelact.datasets import mads, packed, splits
 from skelact.datasets.base import Item
+from skelact.datasets.registry import find
 from skelact.errors import CacheError, ConfigError, DatasetError, LeakingSplit, MissingDataset
 from skelact.skeletons import SKELETONS
 from tests.helpers import pack_samples
@@ -23,7 +24,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def mads_like(root: Path) -> Path:
-    """The real layout's names, with Sports and files that are none of ours."""
+    """The file names of MADS, with Sports and with files that do not belong to the dataset."""
     names = [
         f"MADS_multiview/MADS/multi_view_data/{a}/{a}_{s}_C{c}.avi"
         for a, takes in (
@@ -47,17 +48,17 @@ def test_mads_is_found_by_name_anywhere_below_the_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mads_like(tmp_path / "mads")
-    found = mads.find(tmp_path / "mads", None)
+    found = find("mads", tmp_path / "mads", None)
     assert (found.name, found.classes, len(found.items)) == ("mads", ("HipHop", "Kata"), 36)
     monkeypatch.setenv("SKELACT_DATA", str(tmp_path))
-    assert len(mads.find(None, None).items) == 36
+    assert len(find("mads", None, None).items) == 36
     monkeypatch.delenv("SKELACT_DATA")
     mads_like(tmp_path / "data" / "mads")
-    assert mads.find(None, ("Kata", "Sports")).classes == ("Kata", "Sports")
+    assert find("mads", None, ("Kata", "Sports")).classes == ("Kata", "Sports")
 
 
 def test_without_mads_the_sample_set_is_used_and_said() -> None:
-    found = mads.find(None, None)
+    found = find("mads", None, None)
     assert found.name == "mads-sample" and "was not found" in found.notice
     assert found.classes == ("HipHop", "Jazz", "Kata", "Taichi") and len(found.items) == 72
     assert {i.groups["performer"] for i in found.items} == set("ABCD")
@@ -65,16 +66,16 @@ def test_without_mads_the_sample_set_is_used_and_said() -> None:
 
 def test_a_given_folder_without_mads_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MissingDataset):
-        mads.find(tmp_path, None)
+        find("mads", tmp_path, None)
     with pytest.raises(ConfigError, match="did you mean 'Kata'"):
-        mads.find(mads_like(tmp_path), ("Katta", "HipHop"))
+        find("mads", mads_like(tmp_path), ("Katta", "HipHop"))
     with pytest.raises(DatasetError, match="only the class Kata"):
-        mads.find(tmp_path, ("Kata",))
+        find("mads", tmp_path, ("Kata",))
 
 
 @pytest.mark.parametrize("protocol", ["xseq", "xview", "xsub"])
 def test_protocols_on_the_sample_set(protocol: str) -> None:
-    found = mads.find(None, None)
+    found = find("mads", None, None)
     subsets = splits.apply(found, protocol)
     by = {"xseq": "take", "xview": "camera", "xsub": "performer"}[protocol]
     groups = {
@@ -95,13 +96,13 @@ def test_protocols_on_the_sample_set(protocol: str) -> None:
 
 
 def test_cross_subject_needs_performers(tmp_path: Path) -> None:
-    found = mads.find(mads_like(tmp_path), None)
-    with pytest.raises(DatasetError, match="who performs") as caught:
+    found = find("mads", mads_like(tmp_path), None)
+    with pytest.raises(DatasetError, match=r"the performer of \w+ is unknown") as caught:
         splits.apply(found, "xsub")
     assert "performers.json" in caught.value.hint
     (tmp_path / "performers.json").write_text("{")
     with pytest.raises(DatasetError, match="not JSON"):
-        mads.find(tmp_path, None)
+        find("mads", tmp_path, None)
 
 
 def test_one_performer_per_class_is_ill_posed_and_said(tmp_path: Path) -> None:
@@ -110,11 +111,11 @@ def test_one_performer_per_class_is_ill_posed_and_said(tmp_path: Path) -> None:
     takes = {i.groups["take"]: i.label for i in mads.scan(tmp_path)}
     (tmp_path / "performers.json").write_text(__import__("json").dumps(takes))
     with pytest.raises(LeakingSplit, match="no train clip of"):
-        splits.apply(mads.find(tmp_path, None), "xsub")
+        splits.apply(find("mads", tmp_path, None), "xsub")
 
 
 def test_a_leak_names_the_files() -> None:
-    items = [Item(Path(f"{n}.avi"), "a", {"take": "one"}) for n in "xy"]
+    items = [Item(Path(f"{n}.avi"), "a", groups={"take": "one"}) for n in "xy"]
     with pytest.raises(LeakingSplit, match=r"take one .* x.avi .* y.avi|y.avi .* x.avi"):
         splits.check_leaks(items, ["train", "test"], ("take",))
     splits.check_leaks(items, ["train", "train"], ("take",))
@@ -122,14 +123,14 @@ def test_a_leak_names_the_files() -> None:
 
 def test_unknown_protocol() -> None:
     with pytest.raises(ConfigError, match="did you mean 'xview'"):
-        splits.apply(mads.find(None, None), "xviev")
+        splits.apply(find("mads", None, None), "xviev")
 
 
 def test_an_only_take_is_never_held_out() -> None:
     items = [
-        Item(Path("a"), "a", {"take": "1"}),
-        Item(Path("b"), "b", {"take": "2"}),
-        Item(Path("c"), "b", {"take": "3"}),
+        Item(Path("a"), "a", groups={"take": "1"}),
+        Item(Path("b"), "b", groups={"take": "2"}),
+        Item(Path("c"), "b", groups={"take": "3"}),
     ]
     assert splits.hold_out(items, ["train"] * 3, 0.9, 0).count("val") == 1
 

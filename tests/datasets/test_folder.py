@@ -1,4 +1,4 @@
-"""One's own footage, JHMDB, MADS's ground truth, and the look before the work."""
+"""Own videos, JHMDB, the ground truth of MADS, and the check of a dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 
 from skelact import config
 from skelact.config import shipped
-from skelact.datasets import check, folder, mads_truth, registry, splits
+from skelact.datasets import check, folder, jhmdb, mads_truth, registry, splits
 from skelact.errors import ConfigError, InputError, LeakingSplit, MissingDataset
 from skelact.recipe import Recipe
 from skelact.sequence.normalise import normalise
@@ -37,7 +37,9 @@ def test_a_folder_for_every_class(tmp_path: Path) -> None:
         zip((i.path.name for i in found.items), splits.apply(found, "takes"), strict=True)
     )
     assert list(subsets.values()).count("test") == 4
-    assert subsets["run0 copy.mp4"] == subsets["run0.mp4"]  # a copy stays with what it copies
+    assert (
+        subsets["run0 copy.mp4"] == subsets["run0.mp4"]
+    )  # a copy stays in the subset of the original
     with pytest.raises(MissingDataset, match="no class folder"):
         folder.folder(touch(tmp_path / "flat", "a.mp4"))
 
@@ -64,9 +66,9 @@ def test_a_table_of_labels(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("file,label\nx,a\n", "path and label"),
-        ("path,label\n", "no row"),
+        ("path,label\n", "no rows"),
         ("path,label\nx.mp4,\n", "line 2"),
-        ("path,label,start,end\nx.mp4,a,5,3\n", "does not run forward"),
+        ("path,label,start,end\nx.mp4,a,5,3\n", "must be after"),
         ("path,label,start\nx.mp4,a,soon\n", "line 2"),
         ("path,label,subset\nx.mp4,a,middle\n", "subset 'middle'"),
     ],
@@ -85,7 +87,7 @@ def test_a_leaking_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_jhmdb_as_it_is() -> None:
-    found = folder.jhmdb(need(SHARED / "data" / "jhmdb"))
+    found = jhmdb.find(need(SHARED / "data" / "jhmdb"))
     assert len(found.items) == 928 and len(found.classes) == 21
     counts = [splits.apply(found, f"split{n}") for n in (1, 2, 3)]
     assert [(c.count("train"), c.count("test")) for c in counts] == [
@@ -140,7 +142,7 @@ def test_fifteen_joints_and_damage(tmp_path: Path) -> None:
 # --- the table, the check ---
 
 
-@pytest.mark.parametrize("name", registry.DATASETS)
+@pytest.mark.parametrize("name", registry.dataset_specs())
 def test_every_dataset_has_a_config(name: str) -> None:
     recipe = Recipe.from_dict(config.load(f"datasets/{name}"))
     assert recipe.dataset.name == name
@@ -165,7 +167,7 @@ def footage(root: Path) -> Path:
     return root
 
 
-def test_check_tells_before_an_hour_of_work(tmp_path: Path) -> None:
+def test_check_reports_problems(tmp_path: Path) -> None:
     found = check.inspect("folder", footage(tmp_path / "mine"))
     assert {c.label: c.items for c in found.classes} == {"jazz": 4, "kata": 3}
     text = "\n".join(found.warnings)
@@ -179,7 +181,7 @@ def test_check_tells_before_an_hour_of_work(tmp_path: Path) -> None:
 
 def test_datasets_are_listed() -> None:
     done = run("datasets", "--json")
-    assert {row["name"] for row in json.loads(done.stdout)} == set(registry.DATASETS)
+    assert {row["name"] for row in json.loads(done.stdout)} == set(registry.dataset_specs())
 
 
 def test_3d_only_sequences_say_so() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from skelact.datasets import kth, ntu, pyskl, skeleton_files, splits
+from skelact.datasets import kinetics, kth, ntu, nw_ucla, pyskl, splits, utd_mhad
 from skelact.datasets.base import Item
 from skelact.errors import DatasetError, InputError, LeakingSplit, MissingDataset
 from skelact.skeletons import SKELETONS
@@ -82,7 +82,7 @@ def test_a_third_body_and_flickering_ids(tmp_path: Path) -> None:
     [
         (lambda t: t[: len(t) // 2], "in frame"),
         (lambda t: "", "first line"),
-        (lambda t: "RIFF" + t, "no whole"),
+        (lambda t: "RIFF" + t, "not a complete"),
         (lambda t: t.replace("\n25\n", "\n20\n", 1), "20 joints"),
         (lambda t: t.replace(" 0.1 0.2 0.3 0.4 2", " 0.1", 1), "values"),
         (lambda t: "1\n0\n", "no body"),
@@ -98,7 +98,7 @@ def test_damaged_skeleton_files(tmp_path: Path, damage, says: str) -> None:  # t
 
 
 def test_ntu_protocols_and_the_missing_list(tmp_path: Path) -> None:
-    gone = sorted(ntu.missing())
+    gone = sorted(ntu.missing_samples())
     assert len(gone) == 535 and sum(int(n[-3:]) <= 60 for n in gone) == 302
     names = [f"S001C00{c}P00{p}R001A0{a:02d}" for c in (1, 2, 3) for p in (1, 3) for a in (1, 2)]
     for name in (*names, gone[0], "S018C001P008R001A061"):
@@ -120,7 +120,7 @@ def test_ntu_protocols_and_the_missing_list(tmp_path: Path) -> None:
 def test_the_official_missing_list() -> None:
     file = need(SHARED / "data" / "ntu" / "NTU_RGBD120_samples_with_missing_skeletons.txt")
     official = {line.strip() for line in file.read_text().splitlines() if line.startswith("S0")}
-    assert official == ntu.missing()
+    assert official == ntu.missing_samples()
 
 
 # --- PYSKL's pickles ---
@@ -178,7 +178,7 @@ def test_damaged_pickles(tmp_path: Path) -> None:
     (tmp_path / "half.pkl").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="damaged"):
         pyskl.find(tmp_path / "half.pkl")
-    with pytest.raises(InputError, match="no annotation file"):
+    with pytest.raises(InputError, match="not an annotation file"):
         pyskl.find(write_pickle(tmp_path / "odd.pkl", annotations="none"))
     twice = [annotation("same", 0), annotation("same", 1)]
     with pytest.raises(DatasetError, match="two samples called 'same'"):
@@ -195,7 +195,7 @@ def test_damaged_pickles(tmp_path: Path) -> None:
     [
         ({"keypoint": np.zeros((1, 5, 19, 2))}, "19 joints"),
         ({"keypoint": np.zeros((1, 0, 17, 2))}, "no frame"),
-        ({"keypoint": np.full((1, 5, 17, 2), np.nan)}, "not numbers"),
+        ({"keypoint": np.full((1, 5, 17, 2), np.nan)}, "not finite"),
         ({"keypoint": np.zeros((5, 17))}, "no keypoint array"),
         ({"keypoint_score": np.zeros((1, 5, 17))}, "scores of shape"),
     ],
@@ -215,7 +215,7 @@ def test_nw_ucla_as_it_is() -> None:
     archive = need(SHARED / "data" / "nw-ucla" / "all_sqe.tar.gz")
     with tempfile.TemporaryDirectory() as folder, tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
-        found = skeleton_files.nw_ucla(Path(folder))
+        found = nw_ucla.find(Path(folder))
         assert len(found.items) == 1484 and len(found.classes) == 10
         subsets = splits.apply(found, "xview")
         assert (subsets.count("train"), subsets.count("test")) == (1020, 464)
@@ -233,13 +233,13 @@ def test_nw_ucla_as_it_is() -> None:
         ('{"label": 1}', "no skeletons"),
         ('{"skeletons": []}', "shape"),
         ('{"skeletons": [[[0, 0, 0]]]}', "shape"),
-        (json.dumps({"skeletons": [[[float("nan")] * 3] * 20]}), "not numbers"),
+        (json.dumps({"skeletons": [[[float("nan")] * 3] * 20]}), "not finite"),
     ],
 )
 def test_damaged_ucla_files(tmp_path: Path, content: str, says: str) -> None:
     path = tmp_path / "a01_s01_e00_v01.json"
     path.write_text(content)
-    found = skeleton_files.nw_ucla(tmp_path)
+    found = nw_ucla.find(tmp_path)
     assert found.read is not None
     with pytest.raises(InputError, match=says):
         found.read(found.items[0])
@@ -251,7 +251,7 @@ def test_utd_mhad(tmp_path: Path) -> None:
     for subject in (1, 2):
         savemat(tmp_path / f"a1_s{subject}_t1_skeleton.mat", {"d_skel": stored})
         savemat(tmp_path / f"a2_s{subject}_t1_skeleton.mat", {"d_skel": stored})
-    found = skeleton_files.utd_mhad(tmp_path)
+    found = utd_mhad.find(tmp_path)
     assert splits.apply(found, "xsub") == ["train", "test", "train", "test"]
     assert found.read is not None
     sequence = found.read(found.items[0])
@@ -283,7 +283,7 @@ def test_kinetics(tmp_path: Path) -> None:
                 "label_index": n,
             }
         (tmp_path / f"kinetics_{subset}_label.json").write_text(json.dumps(labels))
-    found = skeleton_files.kinetics(tmp_path)
+    found = kinetics.find(tmp_path)
     assert len(found.items) == 4 and "2 samples" in found.notice
     assert splits.apply(found, "official") == ["train", "train", "test", "test"]
     assert found.read is not None
@@ -291,7 +291,7 @@ def test_kinetics(tmp_path: Path) -> None:
     assert sequence.xy.shape == (2, 4, 18, 2)
     np.testing.assert_allclose(sequence.score[:, 0, 0], [0.6, 0.4], rtol=1e-6)
     found.items[0].path.write_text('{"data": [{"frame_index": 1}]}')
-    with pytest.raises(InputError, match="no Kinetics"):
+    with pytest.raises(InputError, match="not a Kinetics"):
         found.read(found.items[0])
 
 
@@ -343,12 +343,13 @@ def test_kth_from_openpose() -> None:
 
 
 def test_a_split_that_leaks_names_files() -> None:
-    items = [Item(Path(f"{n}.mp4"), "ab"[n % 2], {"take": "same"}) for n in range(4)]
+    items = [Item(Path(f"{n}.mp4"), "ab"[n % 2], groups={"take": "same"}) for n in range(4)]
     with pytest.raises(LeakingSplit, match=r"0\.mp4 .* and 1\.mp4|1\.mp4 .* and 0\.mp4"):
         splits.check_leaks(items, ["train", "test", "train", "test"], ("take",))
 
 
 def test_sequences_of_every_layout_fit() -> None:
-    for joints, layout in pyskl.LAYOUTS.items():
+    layouts = {17: "coco-17", 18: "openpose-18", 20: "kinect-20", 21: "hand-21", 25: "ntu-25"}
+    for joints, layout in layouts.items():
         made = pyskl.sequence_of(annotation("x", 0, joints=joints))
         assert isinstance(made, PoseSequence) and made.skeleton == SKELETONS[layout]

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skelact.inference.segments import label_of, per_frame, segments
+from skelact.inference.segments import (
+    WindowProbabilities,
+    combine_per_frame,
+    label_of,
+    per_frame,
+    segments,
+)
 
 
 def test_segments_follow_the_windows() -> None:
@@ -49,3 +57,61 @@ def test_unsure_frames_are_unknown() -> None:
     assert [s.label for s in short] == ["a"]
     assert label_of(probs[0], ("a", "b"), 0.9) == ("unknown", 0.8)
     assert label_of(probs[0], ("a", "b"), 0.8) == ("a", 0.8)
+
+
+def test_different_window_lengths_are_averaged_frame_by_frame() -> None:
+    short = WindowProbabilities(
+        windows=[(0, 10), (10, 20)],
+        probabilities=np.array([[0.9, 0.1], [0.2, 0.8]], np.float32),
+        weight=0.25,
+    )
+    long = WindowProbabilities(
+        windows=[(5, 25)], probabilities=np.array([[0.5, 0.5]], np.float32), weight=0.75
+    )
+    frames = combine_per_frame([short, long], 30)
+    np.testing.assert_allclose(frames[:5, 0], 0.9)  # only the short windows
+    np.testing.assert_allclose(frames[5:10, 0], 0.25 * 0.9 + 0.75 * 0.5)
+    np.testing.assert_allclose(frames[10:20, 0], 0.25 * 0.2 + 0.75 * 0.5)
+    np.testing.assert_allclose(frames[20:25, 0], 0.5)
+    assert np.isnan(frames[25:]).all()
+
+
+@st.composite
+def frame_probabilities(draw: st.DrawFn) -> np.ndarray:
+    """(frames, 3), piecewise constant; some stretches have no probabilities."""
+    parts = []
+    for _ in range(draw(st.integers(1, 8))):
+        row = [draw(st.floats(0.01, 1)) for _ in range(3)]
+        values = np.array(row) / sum(row) if draw(st.booleans()) else np.full(3, np.nan)
+        parts.append(np.tile(values, (draw(st.integers(1, 25)), 1)))
+    return np.concatenate(parts)
+
+
+@given(
+    probs=frame_probabilities(),
+    shortest=st.floats(0, 3),
+    threshold=st.sampled_from([0.0, 0.4, 0.6]),
+)
+def test_segments_are_ordered_and_long_enough(
+    probs: np.ndarray, shortest: float, threshold: float
+) -> None:
+    fps, classes = 10.0, ("a", "b", "c")
+    found = segments(probs, fps, classes, shortest, threshold)
+    known = ~np.isnan(probs[:, 0])
+    spans = [(round(s.start_s * fps), round(s.end_s * fps)) for s in found]
+    covered = np.zeros(len(probs), int)
+    for start, end in spans:
+        assert start < end
+        covered[start:end] += 1
+    assert spans == sorted(spans)
+    np.testing.assert_array_equal(covered, known.astype(int))  # each known frame once, no other
+    for n, (segment, (start, end)) in enumerate(zip(found, spans, strict=True)):
+        adjacent = [k for k in (n - 1, n + 1) if 0 <= k < len(spans)]
+        touching = [k for k in adjacent if end == spans[k][0] or spans[k][1] == start]
+        assert end - start >= shortest * fps or not touching
+        assert all(found[k].label != segment.label for k in touching)
+        assert segment.probability == pytest.approx(
+            max(segment.probabilities)
+            if segment.label == "unknown"
+            else segment.probabilities[classes.index(segment.label)]
+        )

@@ -44,7 +44,7 @@ def test_true_centre_splits_towards_and_away() -> None:
 
 @pytest.mark.parametrize("skeleton", SKELETONS)
 @pytest.mark.parametrize("mode", MODES)
-def test_every_joint_hears_something(skeleton: str, mode: str) -> None:
+def test_every_joint_receives_something(skeleton: str, mode: str) -> None:
     a = adjacency(SKELETONS[skeleton], mode)
     assert np.isfinite(a).all() and (a.sum(axis=(0, 1)) > 0).all()
 
@@ -61,7 +61,7 @@ def test_unknown_names() -> None:
     skeleton = SKELETONS["coco-17"]
     with pytest.raises(ConfigError, match="partition"):
         kth_partition(skeleton, "ring")
-    with pytest.raises(ConfigError, match="17 mean distances"):
+    with pytest.raises(ConfigError, match="expected 17 mean distances"):
         kth_partition(skeleton, "spatial", [1.0])
     with pytest.raises(ConfigError, match="normalisation"):
         kth_normalise(kth_partition(skeleton, "uni"), "max")  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from skelact.models.reference import published_order
 from skelact.skeletons import SKELETONS, Skeleton
 
 STAGES = {"base_channels": 16, "num_stages": 4, "inflate_stages": (3,), "down_stages": (3,)}
-SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
+SMALL: dict[str, dict[str, object]] = {  # arguments of a smaller network
     **dict.fromkeys(
         ("stgcn", "stgcn_small", "stgcnpp", "aagcn", "2s-agcn", "agcn", "ctrgcn"), STAGES
     ),
@@ -34,7 +34,7 @@ SMALL: dict[str, dict[str, object]] = {  # the same network, quick to compute
 
 def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> ActionClassifier:
     torch.manual_seed(0)
-    return build(name, 5, SKELETONS[skeleton], **{**SMALL[name], **kwargs})  # type: ignore[arg-type]
+    return build(name, 5, SKELETONS[skeleton], **{**SMALL.get(name, {}), **kwargs})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -80,7 +80,7 @@ def test_clips_of_any_length(name: str, frames: int) -> None:
 def test_gradient_reaches_every_parameter(name: str) -> None:
     model = net(name)
     for parameter in model.parameters():
-        if not parameter.any():  # what starts switched off lets nothing through
+        if not parameter.any():  # a zero weight stops the gradient
             torch.nn.init.normal_(parameter, std=0.5)
     x = torch.randn(4, 1, 20, 17, 3)
     logits, extra = model.training_output(x)
@@ -88,8 +88,8 @@ def test_gradient_reaches_every_parameter(name: str) -> None:
     if model.backbone.has_pretraining:
         loss = loss + model.backbone.pretraining_loss(x)
     loss.backward()
-    wanted = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    assert not [n for n, p in wanted.items() if p.grad is None or not p.grad.abs().sum() > 0]
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert not [n for n, p in trained.items() if p.grad is None or not p.grad.abs().sum() > 0]
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -99,6 +99,22 @@ def test_the_order_of_samples_and_persons_does_not_matter(name: str) -> None:
     with torch.no_grad():
         torch.testing.assert_close(model(x.flip(0)), model(x).flip(0), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(model(x.flip(1)), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_stages_are_disjoint_parts_of_the_backbone(name: str) -> None:
+    backbone = net(name).backbone
+    parts = [p for stage in backbone.stages() for module in stage for p in module.parameters()]
+    assert len(set(parts)) == len(parts) and set(parts) <= set(backbone.parameters())
+    assert bool(parts) == (name not in ("ddnet", "rocket"))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_state_dict_matches_no_other_network(name: str) -> None:
+    state = {k.removeprefix("backbone."): v for k, v in net(name).state_dict().items()}
+    matches = {s.name for s in SPECS.values() if s.foreign and s.foreign.matches(state)}
+    architecture = {"stgcn_small": "stgcn"}.get(name, name)
+    assert matches == ({architecture} if SPECS[architecture].foreign else set())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +130,7 @@ def test_the_order_of_samples_and_persons_does_not_matter(name: str) -> None:
     ],
 )
 def test_published_size(name: str, coco: int | None, ntu: int) -> None:
-    """Parameters with 17 and 25 joints, two persons, 60 classes: MODELS.md 10."""
+    """Parameters for 17 and 25 joints, two persons, 60 classes."""
     for skeleton, count in (("coco-17", coco), ("ntu-25", ntu)):
         if count is not None:
             assert size(build(name, 60, SKELETONS[skeleton], persons=2)) == count
@@ -183,7 +199,7 @@ def test_edge_importance_of_the_kth_network_learns() -> None:
     assert layer.M.grad.abs().sum() > 0 and not layer.A.requires_grad  # type: ignore[union-attr]
 
 
-def test_links_are_drawn_in_training_and_fixed_in_evaluation() -> None:
+def test_links_are_sampled_in_training_and_fixed_in_evaluation() -> None:
     x = torch.randn(2, 1, 20, 17, 3)
     model = net("asgcn").backbone
     assert isinstance(model, ASGCN)
@@ -207,7 +223,7 @@ def test_forecast() -> None:
     "flag", ["finetune_aim", "active_aim", "repeat_block", "mixed_layout", "noise_in_eval"]
 )
 def test_flags_of_the_published_asgcn_do_something(flag: str) -> None:
-    x, outcome = torch.randn(2, 1, 30, 17, 3), []
+    x, outputs = torch.randn(2, 1, 30, 17, 3), []
     for on in (False, True):
         model = net("asgcn", **{flag: on})
         model.eval() if flag in ("mixed_layout", "noise_in_eval") else model.train()
@@ -218,8 +234,8 @@ def test_flags_of_the_published_asgcn_do_something(flag: str) -> None:
         (y.sum() + extra).backward()
         state = [b.clone() for _, b in model.named_buffers()]
         grads = [p.grad for p in backbone.aim.parameters()]
-        outcome.append((y.detach(), extra.detach(), state, any(g is not None for g in grads)))
-    (y0, e0, s0, g0), (y1, e1, s1, g1) = outcome
+        outputs.append((y.detach(), extra.detach(), state, any(g is not None for g in grads)))
+    (y0, e0, s0, g0), (y1, e1, s1, g1) = outputs
     same_state = all(torch.equal(a, b) for a, b in zip(s0, s1, strict=True))
     assert not (torch.equal(y0, y1) and torch.equal(e0, e1) and same_state and g0 == g1)
 
@@ -269,7 +285,7 @@ def test_published_cost(name: str, skeleton: str, shape: tuple[int, int], gmacs:
 
 
 def test_cost_of_esan() -> None:
-    """0.335 in the table, which leaves batch norm out."""
+    """The paper's table has 0.335, without batch norm."""
     model = build("esan", 60, SKELETONS["ntu-25"])
     normed = sum(m.num_features for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d))
     assert multiply_adds(model, (1, 1, 20, 25, 3)) / 1e9 == pytest.approx(0.335, abs=2e-3)
@@ -277,7 +293,7 @@ def test_cost_of_esan() -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_folded_batch_norm_changes_nothing(name: str) -> None:
+def test_fused_batch_norm_changes_nothing(name: str) -> None:
     model = net(name, persons=2)
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
@@ -290,12 +306,12 @@ def test_folded_batch_norm_changes_nothing(name: str) -> None:
     model.eval()
     with torch.no_grad():
         torch.testing.assert_close(fuse_conv_bn(model)(x), model(x), rtol=1e-4, atol=1e-4)
-    if name != "rocket":  # which has none; the others are themselves untouched
+    if name != "rocket":  # which has no batch norm; the original network is unchanged
         assert any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 
 
 @pytest.mark.parametrize("form", [{"with_res": True, "adaptive": "init"}, {"conv_pos": "post"}])
-def test_folding_the_forms_of_stgcn(form: dict[str, object]) -> None:
+def test_fusing_the_forms_of_stgcn(form: dict[str, object]) -> None:
     model = net("stgcn", **form).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -306,30 +322,30 @@ def test_folding_the_forms_of_stgcn(form: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("name", ["stgcn", "aagcn", "ctrgcn", "stgcn-kth"])
-def test_empty_people_are_computed_once_with_the_same_result(name: str) -> None:
+def test_empty_persons_are_computed_once_with_the_same_result(name: str) -> None:
     model = net(name, persons=3).eval()
     x = torch.randn(4, 3, 20, 17, 3)
     x[1, 1:] = x[2, 2] = x[3] = 0
-    seen = []
+    rows: list[int] = []
     block = model.backbone.stages()[0][0]
-    block.register_forward_hook(lambda m, i, y: seen.append(len(y)))
+    block.register_forward_hook(lambda m, i, y: rows.append(len(y)))
     with torch.no_grad():
-        quick = model(x)
-        torch.testing.assert_close(quick, published_order(model)(x), rtol=1e-4, atol=1e-5)
-    assert seen == [3 * 4 - 6 + 3, 12]  # six are empty, in three places
+        skipping = model(x)
+        torch.testing.assert_close(skipping, published_order(model)(x), rtol=1e-4, atol=1e-5)
+    assert rows == [3 * 4 - 6 + 3, 12]  # six are empty, with three person indices
 
 
 @pytest.mark.parametrize("name", ["stgcn", "stgcnpp", "2s-agcn", "ctrgcn", "msg3d", "stgcn-kth"])
 def test_the_order_of_the_joints_does_not_matter(name: str) -> None:
-    """A fresh network knows joints by their links alone: another numbering gives the same."""
+    """A fresh network distinguishes joints only by their edges, so their order has no effect."""
     skeleton = SKELETONS["coco-17"]
     order = torch.randperm(17, generator=torch.Generator().manual_seed(3)).tolist()
-    given = skeleton.as_dict()
+    description = skeleton.as_dict()
     parents = dict(zip(skeleton.joints, skeleton.parents, strict=True))
     joints = [skeleton.joints[i] for i in order]
-    shuffled = Skeleton.from_dict(given | {"joints": joints, "parents": parents})
+    shuffled = Skeleton.from_dict(description | {"joints": joints, "parents": parents})
     x = torch.randn(2, 1, 20, 17, 3)
-    outcome = []
+    outputs = []
     for layout, values in ((skeleton, x), (shuffled, x[:, :, :, order])):
         torch.manual_seed(0)
         model = build(name, 5, layout, **SMALL[name])  # type: ignore[arg-type]
@@ -339,5 +355,5 @@ def test_the_order_of_the_joints_does_not_matter(name: str) -> None:
             if key.endswith("PA") and name == "msg3d":
                 torch.nn.init.zeros_(parameter)
         with torch.no_grad():
-            outcome.append(model.train()(values))
-    torch.testing.assert_close(*outcome, rtol=1e-3, atol=1e-4)
+            outputs.append(model.train()(values))
+    torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)

@@ -1,5 +1,5 @@
-"""Our networks with the reference implementations' weights against what those computed, whole: on
-the large fixtures, which are no part of the project. `test_parity_small.py` needs only this
+"""The networks with the weights of the reference implementations, compared to all their outputs in
+the large fixtures, which are not part of the project. `test_parity_small.py` requires only this
 repository."""
 
 from __future__ import annotations

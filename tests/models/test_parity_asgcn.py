@@ -1,4 +1,4 @@
-"""AS-GCN against the numbers of its published code, on the large fixtures."""
+"""AS-GCN compared to its published code, on the large fixtures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_asgcn_full_size() -> None:
     need(LARGE / f"{FULL}.npz")
     _, fixture = large(FULL)
     net = asgcn_with_weights(FULL, fixture)
-    # two masks of the published code are never used, and are not here
+    # two masks of the published code are never used, and skelact has none
     unused = 2 * 9 * 25 * 25
     own = sum(p.numel() for n, p in net.named_parameters() if ".aim." not in n)
     assert own == 6_987_478 - unused

@@ -1,4 +1,4 @@
-"""Random convolutions: what is drawn, what is kept, what is refused."""
+"""Random convolutions: their draws, their state dict, the scaler, refused options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skelact.skeletons import SKELETONS
 COCO = SKELETONS["coco-17"]
 
 
-def test_seed_draws_the_kernels_and_the_checkpoint_keeps_them() -> None:
+def test_the_seed_draws_the_kernels_and_the_state_dict_has_them() -> None:
     x = torch.randn(2, 1, 20, 17, 3)
     one, same, other = (Rocket(COCO, kernels=16, seed=s)(x) for s in (0, 0, 1))
     torch.testing.assert_close(one, same)
@@ -24,7 +24,7 @@ def test_seed_draws_the_kernels_and_the_checkpoint_keeps_them() -> None:
     torch.testing.assert_close(loaded(x), one)
 
 
-def test_rows_are_settled_to_mean_0_and_deviation_1() -> None:
+def test_the_scaler_gives_mean_0_and_deviation_1() -> None:
     net = Rocket(COCO, kernels=8)
     clips = [torch.randn(3, 2, 12, 17, 3) * 4 + 7 for _ in range(3)]
     net.fit_scaler(clips)
@@ -51,11 +51,11 @@ def test_a_kernel_is_the_sum_of_its_rows_convolutions() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kernels": 6}, "in fours"),
-        ({"kernels": 0}, "in fours"),
-        ({"features": ("distances", "fast")}, "rhythm"),
-        ({"features": ("angles",)}, "features are of"),
-        ({"features": ()}, "features are of"),
+        ({"kernels": 6}, "multiple of 4"),
+        ({"kernels": 0}, "multiple of 4"),
+        ({"features": ("distances", "fast")}, "frame rate"),
+        ({"features": ("angles",)}, "features must be among"),
+        ({"features": ()}, "features must be among"),
     ],
 )
 def test_refused(options: dict[str, object], says: str) -> None:

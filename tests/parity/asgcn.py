@@ -1,5 +1,5 @@
-"""AS-GCN's cases: the same for its backbone, its forecast and its link inference, which the
-published code keeps apart."""
+"""AS-GCN's cases: its backbone, its forecast and its link inference are separate programs in the
+published code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = {SMALL: (8, 12), FULL: (64, 60)}  # base channels, classes
 
 
 def published_name(ours: str) -> str:
-    """Our names -> AS-GCN's; a mask and a block are two things there."""
+    """The name in AS-GCN's code, which keeps masks separate from the blocks."""
     parts = bare(ours).split(".")
     if parts[0] == "fc":
         return f"fcn.{parts[1]}"
@@ -46,14 +46,15 @@ def published_name(ours: str) -> str:
 
 
 def as_ours(theirs: str, value: Tensor, shape: torch.Size | None = None) -> Tensor:
-    """A transposed convolution's weight is stored the other way round."""
+    """A tensor in skelact's form: the weight of a transposed convolution has its axes swapped."""
     if theirs.endswith(("deconv.weight", "tcn_recon.2.weight")):
         value = value.transpose(0, 1)
     return value if shape is None else value.reshape(shape)
 
 
 def asgcn(case: str) -> tuple[ActionClassifier, dict[str, str]]:
-    """A case's network, and our names -> the published ones, without the link inference's."""
+    """The network of a case, and the mapping from skelact's names to the published ones, except
+    those of the link inference."""
     width, classes = SIZE[case]
     skeleton = SKELETONS["ntu-25-thumb"]
     net = build(
@@ -63,33 +64,33 @@ def asgcn(case: str) -> tuple[ActionClassifier, dict[str, str]]:
 
 
 def asgcn_with_weights(case: str, fixture: Fixture) -> ActionClassifier:
-    """With the published network's weights, from the fixture or by the fill rule."""
+    """The network with the published weights, from the fixture or by the fill rule."""
     net, names = asgcn(case)
     state = net.state_dict()
     for ours, theirs in names.items():
         value = state[ours]
         if f"sd/{theirs}" in fixture:
-            given = torch.from_numpy(fixture[f"sd/{theirs}"])
+            stored = torch.from_numpy(fixture[f"sd/{theirs}"])
         else:
-            given = fill(case, theirs, as_ours(theirs, value))
-        state[ours] = as_ours(theirs, given, value.shape)
+            stored = fill(case, theirs, as_ours(theirs, value))
+        state[ours] = as_ours(theirs, stored, value.shape)
     net.load_state_dict(state)
     return net.eval()
 
 
 def aim_with_weights(fixture: Fixture) -> LinkInference:
-    """The link inference with the published one's weights."""
+    """The link inference with the published weights."""
     aim = LinkInference(3).eval()
     state = aim.state_dict()
     for name, value in state.items():
-        given = fixture.get(f"sd/{name}")
-        state[name] = fill(AIM, name, value) if given is None else torch.from_numpy(given)
+        stored = fixture.get(f"sd/{name}")
+        state[name] = fill(AIM, name, value) if stored is None else torch.from_numpy(stored)
     aim.load_state_dict(state)
     return aim
 
 
 def actional_by_rule() -> np.ndarray:
-    """The actional links that the backbone's cases are given."""
+    """The actional links that are an input of the backbone's cases."""
     return draw("A_act").uniform(0, 0.1, (4, 2, 25, 25)).astype(np.float32)
 
 
@@ -103,12 +104,12 @@ def compare_aim(aim: LinkInference, fixture: Fixture) -> None:
     noise[:, off] = tensor["in/gumbel_uniform"]
     with torch.no_grad():
         logits, links = aim(x, noise)
-        foretold = aim.decoder(x, links)
+        forecast = aim.decoder(x, links)
     torch.testing.assert_close(logits[:, off], tensor["out/logits"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(links[:, off], tensor["out/edges_onehot"])
     torch.testing.assert_close(aim.graph(links), tensor["out/A_batch"])
-    torch.testing.assert_close(foretold, tensor["out/decoder"], rtol=1e-4, atol=1e-5)
-    likelihood, divergence = aim.likelihood(x, foretold), aim.divergence(logits)
+    torch.testing.assert_close(forecast, tensor["out/decoder"], rtol=1e-4, atol=1e-5)
+    likelihood, divergence = aim.likelihood(x, forecast), aim.divergence(logits)
     np.testing.assert_allclose(likelihood, fixture["out/nll"], rtol=1e-5)
     np.testing.assert_allclose(divergence, fixture["out/kl"], rtol=1e-5)
 

@@ -1,5 +1,5 @@
-"""Reading the reference implementations' numbers: those in this folder, and the large fixtures from
-which they were taken. No test needs the large ones."""
+"""Reads the numbers of the reference implementations: those in this folder, and the large fixtures
+from which they were taken. No test requires the large ones."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ from tests.parity.networks import (
 FOLDER = Path(__file__).parent
 LARGE = FOLDER.parent.parent.parent / "shared" / "parity"
 ALL = [*CASES, *FULL_SIZE, SMALL, FULL, AIM]
-SAMPLE = 48  # values kept of a stage's output
+SAMPLE = 48  # stored values of a stage's output
 
 
 def large(case: str) -> tuple[dict[str, Any], Fixture]:
-    """What is known about a case, and its large fixture."""
+    """The description of a case, and its large fixture."""
     about = json.loads((LARGE / f"{case}.json").read_text())
     with np.load(LARGE / f"{case}.npz") as content:
         return about, dict(content)
@@ -58,14 +58,14 @@ def _small() -> tuple[dict[str, dict[str, Any]], Fixture]:
 
 
 def small(case: str) -> tuple[dict[str, Any], Fixture]:
-    """The same from this folder: `stages` and `gradients` stand for `stage/…` and `grad/…`; what
-    the fill rule gives is not stored."""
+    """The same from this folder: `stages` and `gradients` replace `stage/…` and `grad/…`; values
+    that the fill rule produces are not stored."""
     abouts, content = _small()
     return abouts[case], unpacked(case, abouts[case], content)
 
 
 def unpacked(case: str, about: dict[str, Any], content: Fixture) -> Fixture:
-    """A case's fixture out of what the folder's file holds."""
+    """The fixture of a case from the content of this folder's file."""
     found = {k.removeprefix(f"{case}:"): v for k, v in content.items() if k.startswith(f"{case}:")}
     if "in/x" not in found:
         found["in/x"] = input_by_rule(about["input"])
@@ -89,7 +89,7 @@ def _split(found: Fixture, packed: str, prefix: str, shapes: dict[str, tuple[int
         size = int(np.prod(shape))
         found[f"{prefix}/{name}"] = row[at : at + size].reshape(shape)
         at += size
-    assert at == len(row), f"{packed} of a network of another form"
+    assert at == len(row), f"{packed} has another size than expected"
 
 
 def statistics(case: str, about: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -116,19 +116,19 @@ def sampled(value: np.ndarray) -> np.ndarray:
 
 
 def digest(values: dict[str, np.ndarray]) -> np.ndarray:
-    """Of every gradient, by sorted names, its norm and its product with a random unit vector: at
-    most as far apart as the gradients themselves."""
+    """The norm of every gradient, by sorted names, and its product with a random unit vector. They
+    differ at most as much as the gradients."""
     rows = []
     for name, value in sorted(values.items()):
         flat = np.asarray(value, np.float64).ravel()
-        way = draw(f"direction:{name}").standard_normal(flat.size)
-        rows.append((np.linalg.norm(flat), flat @ way / np.linalg.norm(way)))
+        direction = draw(f"direction:{name}").standard_normal(flat.size)
+        rows.append((np.linalg.norm(flat), flat @ direction / np.linalg.norm(direction)))
     return np.array(rows)
 
 
 def compare(case: str, about: dict[str, Any], fixture: Fixture) -> None:
-    """Our network, its weights by the fill rule, with what this folder keeps of the reference's
-    numbers. AssertionError where they differ."""
+    """Compare the network, with weights by the fill rule, to the reference's numbers in this
+    folder. Raises AssertionError if they differ."""
     if case == AIM:
         compare_aim(aim_with_weights(fixture), fixture)
         return
@@ -144,9 +144,9 @@ def compare(case: str, about: dict[str, Any], fixture: Fixture) -> None:
     if case in FULL_SIZE:
         compare_full_size(net, fixture, x, theirs)
         return
-    seen = stages(net, x, about["stages"])
+    outputs = stages(net, x, about["stages"])
     for name, expected in zip(about["stages"], fixture["stages"], strict=True):
-        _close(sampled(seen[name].numpy()), expected, name)
+        _close(sampled(outputs[name].numpy()), expected, name)
     compare_outputs(net, fixture, x, theirs)
     if "gradients" not in fixture:
         return

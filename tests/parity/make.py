@@ -1,7 +1,8 @@
-"""Writes this folder's fixtures anew out of the large ones: `python -m tests.parity.make`.
+"""Regenerate this folder's fixtures from the large ones: `python -m tests.parity.make`.
 
 Nothing is written unless every network's weights by the fill rule are the reference's, bit by bit,
-our network passes the whole comparison with the large fixture, and then the one with what is kept.
+the network passes the complete comparison with the large fixture, and then the comparison with the
+stored values.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tests.parity.networks import (
     with_weights,
 )
 
-# kept of the large graphs.npz: all but these; and of transforms.npz: what the tests read
+# stored: of the large graphs.npz all but these, of transforms.npz what the tests read
 UNREAD = ("/inward", "/center", "/hop_dis_maxhop1", "/k_adjacency_with_self", "/edge", "/edges")
 UNREAD += ("/opposite",)
 TRANSFORMS = ("ann2d/", "ann2d_openpose18/", "ann3d/", "ann3d_1p/")
@@ -59,11 +60,11 @@ def state_of(case: str, about: dict[str, Any], fixture: Fixture) -> dict[str, to
     return with_weights(case, about, fixture)[0].state_dict()
 
 
-def compare_weights(case: str, about: dict[str, Any], whole: Fixture, kept: Fixture) -> None:
-    """The fill rule and what is kept give the reference's weights."""
-    theirs, ours = (state_of(case, about, f) for f in (whole, kept))
+def compare_weights(case: str, about: dict[str, Any], full: Fixture, stored: Fixture) -> None:
+    """Check that the fill rule and the stored values reproduce the reference's weights."""
+    theirs, ours = (state_of(case, about, f) for f in (full, stored))
     for name, value in theirs.items():
-        graph = name.rsplit(".", 1)[-1] == "A"  # computed, not drawn: equal but for rounding
+        graph = name.rsplit(".", 1)[-1] == "A"  # computed, not drawn: equal up to rounding
         if "num_batches_tracked" not in name:
             near = 1e-6 if graph else 0
             np.testing.assert_allclose(
@@ -71,89 +72,89 @@ def compare_weights(case: str, about: dict[str, Any], whole: Fixture, kept: Fixt
             )
 
 
-def compare_whole(case: str, about: dict[str, Any], whole: Fixture) -> None:
+def compare_full(case: str, about: dict[str, Any], full: Fixture) -> None:
     """The comparison of the tests that need the large fixtures."""
     if case == AIM:
-        return asgcn.compare_aim(asgcn.aim_with_weights(whole), whole)
+        return asgcn.compare_aim(asgcn.aim_with_weights(full), full)
     if case in (SMALL, FULL):
-        net = asgcn.asgcn_with_weights(case, whole)
+        net = asgcn.asgcn_with_weights(case, full)
         if case == FULL:
-            return asgcn.compare_full_size(net, whole)
-        features = asgcn.compare_backbone_and_forecast(net, whole)
-        expected = whole["stage/class_layer_8"]
+            return asgcn.compare_full_size(net, full)
+        features = asgcn.compare_backbone_and_forecast(net, full)
+        expected = full["stage/class_layer_8"]
         return np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
-    net, theirs = with_weights(case, about, whole)
-    x = network_input(whole, case)
+    net, theirs = with_weights(case, about, full)
+    x = network_input(full, case)
     if case in FULL_SIZE:
-        return compare_full_size(net, whole, x, theirs)
-    compare_outputs(net, whole, x, theirs)
-    if "train/label" in whole:
-        compare_gradients(case, gradients(net, whole, x, theirs), whole)
-    net, _ = with_weights(case, about, whole)
-    names = stage_names(case, [k[6:] for k in whole if k.startswith("stage/")])
+        return compare_full_size(net, full, x, theirs)
+    compare_outputs(net, full, x, theirs)
+    if "train/label" in full:
+        compare_gradients(case, gradients(net, full, x, theirs), full)
+    net, _ = with_weights(case, about, full)
+    names = stage_names(case, [k[6:] for k in full if k.startswith("stage/")])
     for name, value in stages(net, x, names).items():
-        np.testing.assert_allclose(value, whole[f"stage/{name}"], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(value, full[f"stage/{name}"], rtol=1e-3, atol=1e-4)
     return None
 
 
-def packed(case: str, about: dict[str, Any], whole: Fixture) -> tuple[dict[str, Any], Fixture]:
-    """What is kept of a case: the reference's numbers alone."""
-    kept_about = {k: about[k] for k in ABOUT if k in about}
+def packed(case: str, about: dict[str, Any], full: Fixture) -> tuple[dict[str, Any], Fixture]:
+    """The values of a case that are stored: only the reference's numbers."""
+    stored_about = {k: about[k] for k in ABOUT if k in about}
     if case.startswith("kth_spatial"):
         with np.load(LARGE / "graphs.npz") as graphs:
-            kept_about["distances"] = graphs["kth/example_mean_distances"].tolist()
-    kept = {k: v for k, v in whole.items() if k.startswith(("out/", "train/"))}
+            stored_about["distances"] = graphs["kth/example_mean_distances"].tolist()
+    stored = {k: v for k, v in full.items() if k.startswith(("out/", "train/"))}
     if case == AIM:
-        kept |= {k: whole[k] for k in ("in/x", "in/gumbel_uniform")}
-        kept["out/edges_onehot"] = whole["out/edges_onehot"].astype(np.uint8)
+        stored |= {k: full[k] for k in ("in/x", "in/gumbel_uniform")}
+        stored["out/edges_onehot"] = full["out/edges_onehot"].astype(np.uint8)
         for key in ("out/prob", "out/x_nodes"):  # the latter is in/x in another order
-            kept.pop(key)
+            stored.pop(key)
     if case == SMALL:
-        kept["in/x_last"] = whole["in/x_last"]
-        kept.pop("out/target")
-        kept["stages"] = sampled(whole["stage/class_layer_8"])[None]
-    names = statistics(case, kept_about)
-    kept["statistics"] = np.concatenate([whole[f"sd/{n}"].ravel() for n in names])
-    if "train/label" in whole:
+        stored["in/x_last"] = full["in/x_last"]
+        stored.pop("out/target")
+        stored["stages"] = sampled(full["stage/class_layer_8"])[None]
+    names = statistics(case, stored_about)
+    stored["statistics"] = np.concatenate([full[f"sd/{n}"].ravel() for n in names])
+    if "train/label" in full:
         if case in FULL_SIZE:
-            norms = [whole[f"gradnorm/{n}"] for n in parameters(case, kept_about)]
-            kept["gradnorms"] = np.array(norms, np.float32)
+            norms = [full[f"gradnorm/{n}"] for n in parameters(case, stored_about)]
+            stored["gradnorms"] = np.array(norms, np.float32)
         else:
-            after = [whole[f"after_train_step_bn/{n}"].ravel() for n in names]
-            kept["statistics_after"] = np.concatenate(after)
-            given = {k[5:]: v for k, v in whole.items() if k.startswith("grad/")}
-            wanted = parameters(case, kept_about)
-            assert set(wanted) <= given.keys(), f"{case}: gradients are missing"
-            kept["gradients"] = digest({n: given[n] for n in wanted}).astype(np.float32)
+            after = [full[f"after_train_step_bn/{n}"].ravel() for n in names]
+            stored["statistics_after"] = np.concatenate(after)
+            expected = {k[5:]: v for k, v in full.items() if k.startswith("grad/")}
+            names = parameters(case, stored_about)
+            assert set(names) <= expected.keys(), f"{case}: gradients are missing"
+            stored["gradients"] = digest({n: expected[n] for n in names}).astype(np.float32)
     if "asgcn" not in case and case not in FULL_SIZE:
-        found = stage_names(case, [k[6:] for k in whole if k.startswith("stage/")])
-        kept_about["stages"] = found
-        kept["stages"] = np.stack([sampled(whole[f"stage/{n}"]) for n in found])
-    return kept_about, {f"{case}:{k}": v for k, v in kept.items()}
+        shared = stage_names(case, [k[6:] for k in full if k.startswith("stage/")])
+        stored_about["stages"] = shared
+        stored["stages"] = np.stack([sampled(full[f"stage/{n}"]) for n in shared])
+    return stored_about, {f"{case}:{k}": v for k, v in stored.items()}
 
 
 def networks() -> tuple[dict[str, Any], Fixture]:
     abouts, content = {}, {}
     for case in ALL:
-        about, whole = large(case)
-        kept_about, kept = packed(case, about, whole)
-        abouts[case] = json.loads(json.dumps(kept_about))
-        found = unpacked(case, abouts[case], kept)
-        np.testing.assert_array_equal(found["in/x"], whole["in/x"])
+        about, full = large(case)
+        stored_about, stored = packed(case, about, full)
+        abouts[case] = json.loads(json.dumps(stored_about))
+        read = unpacked(case, abouts[case], stored)
+        np.testing.assert_array_equal(read["in/x"], full["in/x"])
         if case == SMALL:
-            np.testing.assert_array_equal(found["in/A_act"], whole["in/A_act"])
-        compare_weights(case, abouts[case], whole, found)
-        compare_whole(case, about, whole)
-        spread = whole["out/logits"].std(axis=0).mean()
+            np.testing.assert_array_equal(read["in/A_act"], full["in/A_act"])
+        compare_weights(case, abouts[case], full, read)
+        compare_full(case, about, full)
+        spread = full["out/logits"].std(axis=0).mean()
         assert spread > 0.01, f"{case}: all samples have the same logits"
-        compare(case, abouts[case], found)
-        content |= kept
-        print(f"{case:36} {sum(v.nbytes for v in kept.values()):8} bytes, logits {spread:.2f}")
+        compare(case, abouts[case], read)
+        content |= stored
+        print(f"{case:36} {sum(v.nbytes for v in stored.values()):8} bytes, logits {spread:.2f}")
     return abouts, content
 
 
 def lean(value: np.ndarray) -> np.ndarray:
-    """The same numbers in fewer bytes; coordinates keep float32."""
+    """The same values in smaller types; coordinates stay float32."""
     if value.dtype.kind == "i":
         return value.astype(np.int16)
     return value.astype(np.float32) if value.dtype == np.float64 else value

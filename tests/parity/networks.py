@@ -1,7 +1,8 @@
-"""Our networks as the reference implementations' cases, and the comparison with their numbers.
+"""The cases of the reference implementations, built with skelact's networks, and the comparison
+with the reference's numbers.
 
 A fixture is a dict of arrays with the keys of the large fixtures (`in/x`, `out/logits`, `sd/…`,
-`train/…`, …): whole, or as `tests.parity.fixtures` reads it from this folder.
+`train/…`, …): the complete one, or what `tests.parity.fixtures` reads from this folder.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ CASES = [*STGCN, *OTHERS, "pyskl_sgn_V25", "orig_agcn_V25", "orig_msg3d_V18", *O
 
 FULL_SIZE = ["fullsize_stgcn_V17", "fullsize_msg3d_V17"]
 
-# How a case's learnt graphs start, beside the importances about 1 that are usual.
+# How the learnt graphs of a case are initialised, if not as importances of about 1.
 INIT = [f"pyskl_{n}_coco" for n in ("stgcn_init", "stgcnpp", "aagcn", "ctrgcn")] + KTH
 OFFSET = ["pyskl_stgcn_offset_coco", "orig_agcn_V25", "pyskl_msg3d_coco", "orig_msg3d_V18"]
 OFFSET += ["fullsize_msg3d_V17"]
 
-# Norm-relative. Compared in float64, where most agree to 1e-6. In these some ReLU inputs lie within
-# rounding of 0 and fell on the other side in the reference's float32; outputs and losses agree all
-# the same.
+# Relative to the norm. Compared in float64, where most cases agree to 1e-6. In these cases some
+# inputs of ReLU are within rounding of 0 and had the other sign in the reference's float32; outputs
+# and losses agree nevertheless.
 GRADIENT_TOLERANCE = {
     "pyskl_stgcn_offset_coco": 1e-2,
     "pyskl_stgcnpp_coco": 3e-2,
@@ -71,7 +72,7 @@ Fixture = dict[str, np.ndarray]
 
 
 def pyskl(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callable[[str], str]]:
-    """The network of a PYSKL case, and our names -> its names."""
+    """The network of a PYSKL case, and the mapping from skelact's names to PYSKL's."""
     name, args = case.split("_")[1], about["args"]
     if case in FULL_SIZE:
         return build(name, 60, SKELETONS["coco-17"], persons=2), without_head
@@ -95,7 +96,7 @@ def without_head(ours: str) -> str:
 
 
 def original(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callable[[str], str]]:
-    """The network of another repository's case, and our names -> its names."""
+    """The network of another repository's case, and the mapping from skelact's names to its own."""
     args = about["args"]
     if case.startswith("kth"):
         kwargs = {"partition": args["partitioning"], "residual": args["residual"]}
@@ -116,10 +117,10 @@ def original(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callab
 
 
 def as_ours(theirs: str, value: Tensor, shape: torch.Size) -> Tensor:
-    """Their tensor in our form, or ours in theirs."""
+    """A tensor of the reference in skelact's form, or the other way round."""
     value = value.reshape(shape)
     graph = theirs.endswith((".A_res", "spatialConv.A"))
-    return value.transpose(-1, -2) if graph else value  # rows are receivers there
+    return value.transpose(-1, -2) if graph else value  # the reference has receivers as rows
 
 
 def bare(ours: str) -> str:
@@ -163,7 +164,7 @@ def _stgcn_name(ours: str) -> str:
 
 
 def network_of(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, dict[str, str]]:
-    """A case's network, and our names -> the reference's."""
+    """The network of a case, and the mapping from skelact's names to the reference's."""
     own = case.startswith(("pyskl", "fullsize"))
     net, rename = (pyskl if own else original)(case, about)
     return net, {k: rename(k) for k in net.state_dict()}
@@ -175,14 +176,14 @@ def draw(name: str) -> np.random.RandomState:
 
 
 def fill(case: str, name: str, value: Tensor) -> Tensor:
-    """The reference's value by the fill rule (README.md) of a state-dict entry that is called
-    `name` there; `value` is our network's, fresh."""
+    """The reference's value, by the fill rule (README.md), of the state-dict entry that it calls
+    `name`; `value` is that of a freshly built network of skelact."""
     shape, r = tuple(value.shape), draw(name)
     last = name.rsplit(".", 1)[-1]
     if (last == "A" and case not in INIT) or last == "num_batches_tracked":
         return value
     if last == "A":
-        if case in KTH:  # its layers once had one in common, which was filled last by this name
+        if case in KTH:  # the layers share one graph there, which was filled last under this name
             r = draw("conv.9.spatialConv.A")
         new = value.numpy() + 0.02 * r.standard_normal(shape)
     elif last == "alpha":
@@ -203,15 +204,15 @@ def fill(case: str, name: str, value: Tensor) -> Tensor:
 def with_weights(
     case: str, about: dict[str, Any], fixture: Fixture
 ) -> tuple[ActionClassifier, dict[str, str]]:
-    """Our network with the reference's weights, from the fixture or, what it lacks, by the fill
-    rule; and our names -> the reference's."""
+    """The network with the reference's weights, from the fixture or, where it has none, by the fill
+    rule; and the mapping from skelact's names to the reference's."""
     net, theirs = network_of(case, about)
     state = net.state_dict()
     for ours, value in state.items():
         name = theirs[ours]
         if f"sd/{name}" in fixture:
-            given = torch.from_numpy(fixture[f"sd/{name}"])
-            state[ours] = as_ours(name, given, value.shape)
+            stored = torch.from_numpy(fixture[f"sd/{name}"])
+            state[ours] = as_ours(name, stored, value.shape)
         else:
             own = as_ours(name, value, value.shape).clone()
             state[ours] = as_ours(name, fill(case, name, own), value.shape)
@@ -268,8 +269,8 @@ def compare_outputs(
 def gradients(
     net: ActionClassifier, fixture: Fixture, x: Tensor, theirs: dict[str, str]
 ) -> dict[str, np.ndarray]:
-    """The loss's gradients in training, computed in float64, under the reference's names and in its
-    form."""
+    """The gradients of the loss in training, computed in float64, with the reference's names and
+    in its form."""
     train_without_dropout(net)
     net.double()
     F.cross_entropy(net(x.double()), torch.from_numpy(fixture["train/label"])).backward()
@@ -293,7 +294,8 @@ def compare_gradients(case: str, ours: dict[str, np.ndarray], fixture: Fixture) 
 
 
 def stage_names(case: str, reference: Iterable[str]) -> dict[str, str]:
-    """The reference's stages (names of its sub-modules) that the backbone has too -> our names."""
+    """The reference's stages (names of its sub-modules) that the backbone has too, mapped to
+    skelact's names."""
     out = {}
     for theirs in reference:
         name = theirs.removeprefix("backbone.")
@@ -305,7 +307,7 @@ def stage_names(case: str, reference: Iterable[str]) -> dict[str, str]:
             ours = name.replace("conv.", "layers.")
         elif case == "orig_agcn_V25":
             ours = f"gcn.{int(name[1:]) - 1}"
-        else:  # PYSKL's names are ours; inputs of MS-G3D's stages and data_bn have another form
+        else:  # PYSKL's names; inputs of MS-G3D's stages and data_bn have another form
             ours = None if name == "data_bn" or name.startswith("sgcn1.") else name
         if ours is not None:
             out[theirs] = ours
@@ -313,16 +315,16 @@ def stage_names(case: str, reference: Iterable[str]) -> dict[str, str]:
 
 
 def stages(net: ActionClassifier, x: Tensor, names: dict[str, str]) -> dict[str, Tensor]:
-    """Outputs of the backbone's sub-modules in evaluation, under the reference's names."""
-    seen: dict[str, Tensor] = {}
+    """Outputs of the backbone's sub-modules in evaluation, by the reference's names."""
+    outputs: dict[str, Tensor] = {}
     for theirs, ours in names.items():
         net.backbone.get_submodule(ours).register_forward_hook(
-            lambda _m, _i, y, name=theirs: seen.update({name: y})
+            lambda _m, _i, y, name=theirs: outputs.update({name: y})
         )
     with torch.no_grad():
         net.eval()(x)
-    assert seen.keys() == names.keys()
-    return seen
+    assert outputs.keys() == names.keys()
+    return outputs
 
 
 def compare_full_size(

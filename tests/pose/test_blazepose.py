@@ -100,7 +100,7 @@ def test_tracking_options_need_an_estimator_that_tracks() -> None:
         PoseOptions(tracking_confidence=1.5)
     with pytest.raises(ConfigError, match=r"which is 0"):
         PoseOptions(fallback_confidence=0.1)
-    with pytest.raises(ConfigError, match="cannot be negative"):
+    with pytest.raises(ConfigError, match="at least 0"):
         PoseOptions(backfill_s=-1)
 
 

@@ -1,5 +1,5 @@
-"""The mmpose road on real configs and frames, with checkpoints of the real architectures that the
-tests save themselves (random weights)."""
+"""The mmpose estimators with real configs and frames, and checkpoints of the real architectures
+with random weights that the tests save themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NETWORKS = ("rtmo-s", "rtmpose-t", "rtmdet-nano")
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `models pull` leaves it: random weights, the metadata official files carry."""
+    """A folder as `models pull` creates it: random weights, with the metadata of official files."""
     from mmengine.logging.history_buffer import HistoryBuffer
     from mmengine.registry import DefaultScope
 
@@ -72,7 +72,7 @@ def frames_of(name: str, count: int) -> list[Frame]:
     return list(islice(read_frames(probe(sample(name))), count))
 
 
-def pictures(frames: list[Frame], video: int = 0) -> list[FrameRef]:
+def frame_refs(frames: list[Frame], video: int = 0) -> list[FrameRef]:
     return [FrameRef(video=video, frame=n, fps=15.0, image=f) for n, f in enumerate(frames)]
 
 
@@ -85,7 +85,7 @@ def test_one_stage_batches_equal_mmpose_frame_by_frame(pulled: Path) -> None:
     estimator = MMPose(PoseOptions(estimator="rtmo-s", min_confidence=0.001, max_persons=3), "cpu")
     assert estimator.skeleton == SKELETONS["coco-17"]
     frames = frames_of("crossing.avi", 5) + frames_of("Kata_A1_C0.avi", 2)
-    ours = list(estimator.run(pictures(frames)))
+    ours = list(estimator.run(frame_refs(frames)))
     assert [p.frame for p, _ in ours] == list(range(7))
     checked = 0
     for (_, people), frame in zip(ours, frames, strict=True):
@@ -93,7 +93,7 @@ def test_one_stage_batches_equal_mmpose_frame_by_frame(pulled: Path) -> None:
         with torch.inference_mode():
             theirs = estimator.model.test_step(data)[0].pred_instances
         for person in people:
-            # random weights throw some joints far out, where float32 has no thousandths
+            # random weights put some joints far away, where float32 cannot represent thousandths
             known = (np.abs(person.xy) < 1e4).all(axis=1)
             if not known.any():
                 continue
@@ -121,7 +121,7 @@ def test_top_down_batches_equal_mmpose_frame_by_frame(
     monkeypatch.setattr(
         estimator, "boxes", lambda images: [boxes[_index(frames, i)] for i in images]
     )
-    ours = [people for _, people in estimator.run(pictures(frames))]
+    ours = [people for _, people in estimator.run(frame_refs(frames))]
     for frame, found, people in zip(frames, boxes, ours, strict=True):
         items = [
             estimator.pipeline(
@@ -169,7 +169,7 @@ def test_nms_keeps_the_best_of_overlapping_boxes() -> None:
 
 
 def test_extract_through_the_command_line(pulled: Path, tmp_path: Path) -> None:
-    """Same cache, JSON and ids as blazepose's; two videos, one bad file."""
+    """The same cache, JSON and ids as with blazepose; two videos and a damaged one."""
     folder = tmp_path / "videos"
     for n in range(2):
         short_clip(sample("crossing.avi"), folder / f"{n}.mp4", 3, start=20 * n)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import skelact
 from skelact.errors import ConfigError
 from skelact.pose import registry, weights
 from skelact.pose.base import IMPORT, PoseOptions, estimator_specs
 from skelact.pose.registry import resolve
+from tests.conftest import run
+from tests.helpers import add_module
 
 TOY = """
 import numpy as np
@@ -50,18 +47,8 @@ ESTIMATORS = (
 
 @pytest.mark.parametrize("parallel", ["processes", "batches"])
 def test_an_estimator_is_one_file(parallel: str, clip: Path, tmp_path: Path) -> None:
-    package = Path(skelact.__file__).parent
-    ignore = shutil.ignore_patterns("__pycache__", "*.pt")
-    shutil.copytree(package, tmp_path / "skelact", ignore=ignore)
-    toy = tmp_path / "skelact" / "pose" / "toy.py"
-    toy.write_text(TOY.replace("PARALLEL", parallel))
-    done = subprocess.run(
-        [sys.executable, "-m", "skelact", "extract", clip, "--pose", "toy", "--json"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = add_module(tmp_path, "pose/toy.py", TOY.replace("PARALLEL", parallel))
+    done = run("extract", clip, "--pose", "toy", "--json", **env)
     assert done.returncode == 0, done.stderr
     (video,) = json.loads(done.stdout)["videos"]
     assert (video["estimator"], video["frames"], video["persons"]) == ("toy", 20, 1)
@@ -98,12 +85,3 @@ def test_auto_prefers_the_best_network_that_is_ready(
     monkeypatch.setattr(registry, "_has_gpu", lambda: False)
     assert resolve(PoseOptions()).estimator == "blazepose"
     assert registry.fallback().name == "blazepose"
-
-
-def test_discovery_imports_no_heavy_package() -> None:
-    code = (
-        "from skelact.pose.base import estimator_specs; estimator_specs(); import sys; "
-        "print([m for m in ('torch', 'mediapipe', 'mmpose', 'cv2', 'scipy') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

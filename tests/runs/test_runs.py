@@ -87,6 +87,12 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     save_tensors(bone / "best.pt", other)
     with pytest.raises(InputError, match="different estimators"):
         fuse([joint, bone], tmp_path / "f")
+    several = structs.replace(
+        original, persons=2, recipe={**original.recipe, "sequence": {"persons": 2}}
+    )
+    save_tensors(bone / "best.pt", several)
+    with pytest.raises(InputError, match=r"j predicts for one person at a time, .*b for several"):
+        fuse([joint, bone], tmp_path / "f")
     save_tensors(bone / "best.pt", original)
     samples = dict(load_json(bone / "predictions.json", Predictions).samples)
     samples.pop(next(iter(samples)))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from skelact.options import AugmentOptions
-from skelact.sequence.input import interpolate_frames, minmax_scale
+from skelact.sequence.input import flip_input, interpolate_frames, minmax_scale
 from skelact.sequence.sampling import SamplingOptions
 from skelact.training.augment import AugmentParams, mixup
 from skelact.training.batches import DeviceClips
@@ -65,6 +65,19 @@ def test_augmentation_does_what_it_says() -> None:
     missing = x.clone()
     missing[0, 0, 0, 0, :2] = float("nan")
     assert torch.isnan(augmented(missing, AugmentOptions(), mirror, 2, rng)).sum() == 2
+
+
+def test_flipping_twice_changes_nothing() -> None:
+    x = torch.randn(3, 2, 5, 17, 3)
+    x[0, 0, 2, 3] = torch.nan
+    mirror, rng = torch.from_numpy(COCO.flip_index), np.random.default_rng(0)
+    flip = AugmentParams.draw(
+        AugmentOptions(flip=1, rotate_rad=0, scale=0, noise=0), len(x), 17, 2, rng
+    )
+    once = flip.apply(x, mirror, 2)
+    assert not torch.equal(once.nan_to_num(), x.nan_to_num())
+    torch.testing.assert_close(flip.apply(once, mirror, 2), x, equal_nan=True, rtol=0, atol=0)
+    torch.testing.assert_close(once, flip_input(x, mirror, 1), equal_nan=True, rtol=0, atol=0)
 
 
 def test_a_dropped_joint_is_missing_for_the_whole_clip() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from skelact import config
 from skelact.datasets.packed import Sample
-from skelact.recipe import Recipe
+from skelact.models import SPECS
+from skelact.recipe import Recipe, compose
 from skelact.schemas import EstimatorInfo
 from skelact.sequence.input import clip_values
 from skelact.skeletons import load_skeleton
@@ -44,9 +45,15 @@ def synthetic_sequence(recipe: Recipe, rng: np.random.Generator, frames: int) ->
     )
 
 
-@pytest.mark.parametrize("name", config.recipes())
-def test_one_step(name: str, tmp_path: Path) -> None:
-    recipe = Recipe.from_dict(config.load(name))
+SMALL = [name for name, spec in SPECS.items() if spec.small]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [*((None, name) for name in config.recipes()), *((model, None) for model in SMALL)],
+)
+def test_one_step(model: str | None, name: str | None, tmp_path: Path) -> None:
+    recipe = compose("mads", model, name, {})
     rng = np.random.default_rng(0)
     samples = []
     for n in range(4):

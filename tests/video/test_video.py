@@ -1,4 +1,4 @@
-"""Probing, decoding and cutting, on real files of every awkward kind."""
+"""Probe, decode and cut real files of many kinds."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_rotation_in_metadata(tmp_path: Path) -> None:
 
 
 def test_variable_frame_rate_keeps_its_timing(tmp_path: Path) -> None:
-    """Ten frames at 25/s, a picture that stays for 0.6 s, ten more: the grid has all of it."""
+    """Ten frames at 25/s, a frame that lasts 0.6 s, ten more: all at the constant rate."""
     for n in range(21):
         cv2.imwrite(str(tmp_path / f"{n:02d}.png"), np.full((48, 64, 3), n * 10, np.uint8))
     lines = []
@@ -200,7 +200,7 @@ def test_bad_split_options(options: tuple[float, float]) -> None:
 
 
 def test_cut_has_exactly_the_frames(tmp_path: Path) -> None:
-    """The clip's pictures are those of the source, not one earlier or later, deep inside it."""
+    """The frames of a clip from the middle of a video are exactly those of the source."""
     info = probe(pattern(tmp_path / "a.mp4", "160x120", "25", "8"))
     source = list(read_frames(info))
     for start, end in ((0, 25), (77, 140), (180, 200)):

@@ -1,5 +1,0 @@
-# the efficient self-attention network on the sample set
-_base_ = ["datasets/mads.py", "training/frames20.py"]
-model = dict(name="esan")
-augment = dict(flip=0.5, scale=0.15, noise=0.01)
-train = dict(epochs=60, batch_size=16, milestones=[40, 52])

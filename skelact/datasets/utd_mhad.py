@@ -1,0 +1,67 @@
+"""UTD-MHAD (Chen et al. 2015): aA_sS_tT_skeleton.mat with d_skel (20, 3, T). Cross-subject: train
+on the odd subjects, test on the even ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group, spatial
+from skelact.datasets.kinect import check_joints
+from skelact.errors import InputError, MissingDataset
+from skelact.skeletons import SKELETONS
+from skelact.types import PoseSequence
+
+LAYOUT = "aA_sS_tT_skeleton.mat, in any folders below it"
+_NAME = re.compile(r"a(?P<action>\d+)_s(?P<performer>\d+)_t(?P<take>\d+)_skeleton$")
+# the order of the joints in the files
+_STORED_JOINTS = (
+    "head spine_shoulder spine_mid pelvis left_shoulder left_elbow left_wrist left_hand "
+    "right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot "
+    "right_hip right_knee right_ankle right_foot"
+)
+
+
+def find(root: Path) -> Collection:
+    """The sequences below a folder. Raises MissingDataset if there are none."""
+    items = []
+    for path in sorted(root.rglob("a*_s*_t*_skeleton.mat")):
+        match = _NAME.match(path.stem)
+        if match:
+            groups = {"performer": match["performer"], "take": path.stem}
+            items.append(Item(path, f"a{int(match['action']):02d}", groups=groups))
+    if not items:
+        raise MissingDataset(f"no sample of UTD-MHAD in {root}", f"expected {LAYOUT}")
+    even = [str(n) for n in range(2, 10, 2)]
+    protocols: dict[str, Protocol] = {"xsub": (by_group("performer", even), ("performer",))}
+    return Collection(
+        name="utd-mhad", root=root, items=tuple(items), protocols=protocols, read=read
+    )
+
+
+def read(item: Item) -> PoseSequence:
+    """A sequence in metres. Raises InputError if the file is damaged."""
+    from scipy.io import loadmat
+
+    try:
+        stored = np.asarray(loadmat(item.path)["d_skel"], np.float32)
+        points = stored.transpose(2, 0, 1)
+    except Exception as error:  # scipy raises anything for a damaged file
+        raise InputError(f"{item.path} holds no d_skel: {error}") from error
+    skeleton = SKELETONS["kinect-20"]
+    points = check_joints(points, item.path)
+    order = [_STORED_JOINTS.split().index(joint) for joint in skeleton.joints]
+    return spatial(points[None, :, order], skeleton, 30.0)
+
+
+DATASETS = (
+    DatasetSpec(
+        name="utd-mhad",
+        title="UTD-MHAD: 27 actions, eight performers, Kinect v1",
+        origin="https://personal.utdallas.edu/~kehtar/UTD-MHAD.html",
+        layout=LAYOUT,
+        find=find,
+    ),
+)

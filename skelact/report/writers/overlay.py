@@ -1,0 +1,32 @@
+"""The video with skeletons, labels and a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from skelact.pose.store import read_poses
+from skelact.report.writers.base import Result, Writer
+from skelact.video.probe import probe
+
+
+def write(results: Sequence[Result], path: Path) -> None:
+    """An H.264 video with the frame rate of the original."""
+    from skelact.report.overlay import write_overlay
+
+    (result,) = results
+    poses = result.extracted.poses
+    write_overlay(
+        probe(result.path), read_poses(poses), poses.manifest.skeleton, result.predictions, path
+    )
+
+
+WRITERS = (
+    Writer(
+        name="overlay",
+        suffix="mp4",
+        help="Write the video with skeletons, labels and a timeline: a file for one video, a "
+        "folder for several.",
+        write=write,
+    ),
+)

@@ -1,0 +1,135 @@
+"""Output formats of predictions."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skelact import cli
+from skelact.errors import InputError
+from skelact.inference.predictor import Predictor
+from skelact.report import writers
+from skelact.types import BatchResult, Prediction, Segment
+
+TOY = '''"""Labels as text."""
+
+from skelact.report.writers.base import Writer
+
+
+def write(results, path):
+    """One line per prediction."""
+    labels = [p.label for result in results for p in result.predictions]
+    path.write_text("\\n".join(labels))
+
+
+WRITERS = (Writer(name="txt", suffix="txt", help="Write labels as text.", write=write),)
+'''
+
+
+@dataclass(frozen=True)
+class Video:
+    """A result without poses."""
+
+    path: Path
+    predictions: list[Prediction]
+    extracted: Any = None
+
+
+def video(name: str, *persons: int) -> Video:
+    segments = (
+        Segment(0.0, 1.5, "wave", 0.75, (0.75, 0.25)),
+        Segment(1.5, 3661.25, "jump", 0.5, (0.5, 0.5)),
+    )
+    predictions = [
+        Prediction(Path(name), person, "wave", 0.75, ("wave", "jump"), segments)
+        for person in persons
+    ]
+    return Video(Path(name), predictions)
+
+
+def names(*videos: Video) -> dict[Path, Path]:
+    return {v.path: Path(v.path.stem) for v in videos}
+
+
+def write(name: str, target: Path, *videos: Video) -> list[Path]:
+    return writers.write(writers.load_writers()[name], videos, names(*videos), target)
+
+
+def test_csv_has_one_file_for_all_videos(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "segments.csv"
+    assert write("csv", target, video("a.mp4", 0), video("b.mp4", 0, 1)) == [target]
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["path"], r["person_id"]) for r in rows[::2]] == [
+        ("a.mp4", "0"),
+        ("b.mp4", "0"),
+        ("b.mp4", "1"),
+    ]
+    assert rows[1] == {
+        "path": "a.mp4",
+        "person_id": "0",
+        "start_s": "1.500",
+        "end_s": "3661.250",
+        "label": "jump",
+        "probability": "0.5000",
+    }
+
+
+def test_subtitles_of_one_video_and_of_several(tmp_path: Path) -> None:
+    (file,) = write("srt", tmp_path / "one.srt", video("a.mp4", 0))
+    assert file.read_text() == (
+        "1\n00:00:00,000 --> 00:00:01,500\nwave\n\n2\n00:00:01,500 --> 01:01:01,250\njump\n\n"
+    )
+    files = write("srt", tmp_path / "folder", video("a.mp4", 0), video("b.mp4", 0, 1))
+    assert files == [tmp_path / "folder" / "a.srt", tmp_path / "folder" / "b.srt"]
+    assert "\n#1 wave\n" in files[1].read_text()
+
+
+def test_several_videos_need_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are 2 videos"):
+        write("srt", tmp_path / "one.srt", video("a.mp4", 0), video("b.mp4", 0))
+
+
+def test_a_format_never_replaces_an_input(tmp_path: Path) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"video")
+    with pytest.raises(InputError, match="is an input video"):
+        write("overlay", source, video(str(source), 0))
+    assert source.read_bytes() == b"video"
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    def fail(results: Any, path: Path) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    old = tmp_path / "x.txt"
+    old.write_text("old")
+    writer = writers.Writer(name="txt", suffix="txt", help="", write=fail)
+    with pytest.raises(InputError, match=r"cannot write .*x\.txt: No space left"):
+        writers.write(writer, [video("a.mp4", 0)], {}, old)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"] and old.read_text() == "old"
+
+
+def test_a_new_format_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module in the package becomes an option of `skelact predict`."""
+    package = tmp_path / "writers"
+    package.mkdir()
+    (package / "toy.py").write_text(TOY)
+    monkeypatch.setattr(writers, "__path__", [*writers.__path__, str(package)])
+    monkeypatch.delitem(sys.modules, "skelact.cli.predict", raising=False)
+    batch = BatchResult(done=[video("a.mp4", 0), video("b.mp4", 0)])
+    monkeypatch.setattr(Predictor, "predict_many", lambda *_: batch)
+    assert cli.main(["predict", "--help"]) == 0 and "--txt" in capsys.readouterr().out
+    assert cli.main(["predict", "a.mp4", "b.mp4", "--txt", "labels"]) == 0
+    assert (tmp_path / "labels" / "a.txt").read_text() == "wave"
+    assert (tmp_path / "labels" / "b.txt").read_text() == "wave"
+    assert "txt: labels" in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "skelact.report.writers.toy")
