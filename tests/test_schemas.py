@@ -36,6 +36,7 @@ from skelact.schemas import (
     SequenceClip,
     SequencesManifest,
     SplitDocument,
+    SubsetVideos,
     ThresholdPoint,
     load_json,
     load_log,
@@ -111,12 +112,18 @@ DOCUMENTS: list[Document] = [
         known="validation.json",
         curve=(ThresholdPoint(threshold=0.5, coverage=0.0, accuracy=None, negatives=0.0),),
     ),
-    RunConfig(recipe={"model": {"name": "stgcn"}, "train": {"milestones": [1, 2]}}),
+    RunConfig(
+        recipe={
+            "model": {"name": "stgcn"},
+            "dataset": {"name": "mads"},
+            "train": {"milestones": [1, 2]},
+        }
+    ),
     SplitDocument(
         fingerprint="0d",
         protocol="xsub",
         disjoint_groups=("take",),
-        videos={"train": ("a.mp4",), "val": (), "test": ("b.mp4",)},
+        videos=SubsetVideos(train=("a.mp4",), val=(), test=("b.mp4",)),
     ),
     RunResult(scores=SCORES, classes=("a", "b"), clips={"train": 2}, changes={"clips": {"n": 1}}),
     Predictions(samples={"x": PredictedSample(label="a", probabilities=(0.25, 0.75))}),
@@ -179,6 +186,27 @@ def test_columns_of_different_length_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps(content))
     with pytest.raises(CacheError, match="differ in length"):
         load_json(tmp_path / "x.json", PackedMeta)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (RunConfig, {"recipe": {"model": {}}}, "model of the recipe has no name"),
+        (RunResult, {"classes": ["a"]}, "confusion matrix is not 1 x 1"),
+        (
+            Predictions,
+            {"samples": {n: {"label": "a", "probabilities": [1.0] * n} for n in (1, 2)}},
+            "differ in their number",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_together(
+    kind: type[Document], change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    document = next(d for d in DOCUMENTS if isinstance(d, kind))
+    (tmp_path / "x.json").write_text(json.dumps(msgspec.to_builtins(document) | change))
+    with pytest.raises(InputError, match=message):
+        load_json(tmp_path / "x.json", kind)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

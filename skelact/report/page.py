@@ -81,7 +81,7 @@ class Mistake:
 def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
     """The page of a finished run. Raises InputError if a file of the run is missing or damaged."""
     result = load_json(run / RESULT, RunResult)
-    recipe = load_json(run / CONFIG, RunConfig).recipe
+    config = load_json(run / CONFIG, RunConfig)
     split = load_json(run / SPLIT, SplitDocument)
     scores = result.scores
     parts = [
@@ -100,9 +100,9 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         _image(run / "confusion.png"),
         _mistakes(mistakes),
         "<h2>Settings</h2>",
-        _settings(recipe),
+        _settings(config.recipe),
     ]
-    return _page(f"{run.name}: {recipe['model']['name']} on {_data_name(recipe)}", parts)
+    return _page(f"{run.name}: {config.model} on {config.data}", parts)
 
 
 def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
@@ -112,12 +112,6 @@ def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
         return f"<p>Trained in closed form, without epochs; {cost}.</p>"
     epochs = f"Best epoch {result.best_epoch} of {result.epochs}"
     return f"<p>{epochs}; {cost}; last learning rate {log[-1].lr:.2g}.</p>"
-
-
-def _data_name(recipe: Sections) -> str:
-    """The dataset and the streams of a run."""
-    streams = recipe.get("sampling", {}).get("streams", "joint")
-    return f"{recipe['dataset']['name']}, {streams}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,11 +128,11 @@ class ComparedRun:
 
     @property
     def model(self) -> str:
-        return "fusion" if self.config is None else str(self.config.recipe["model"]["name"])
+        return "fusion" if self.config is None else self.config.model
 
     @property
     def data(self) -> str:
-        return "" if self.config is None else _data_name(self.config.recipe)
+        return "" if self.config is None else self.config.data
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `seconds` and `memory_mb` are None for a fusion."""
@@ -238,10 +232,11 @@ def _numbers(*pairs: tuple[str, str]) -> str:
 
 
 def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
+    train, val, test = (counts.get(subset, 0) for subset in ("train", "val", "test"))
     groups = " and no ".join(split.disjoint_groups) or "item"
     return (
-        f"<p>Split {_text(split.protocol)}: trained on {counts['train']} clips, validated on "
-        f"{counts['val']}, tested on {counts['test']}. Checked: no {_text(groups)} is in two "
+        f"<p>Split {_text(split.protocol)}: trained on {train} clips, validated on "
+        f"{val}, tested on {test}. Checked: no {_text(groups)} is in two "
         f"subsets (fingerprint {_text(split.fingerprint)}).</p>"
     )
 

@@ -1,10 +1,10 @@
-"""Many runs of one recipe: over splits, streams, seeds, or any settings; with their mean."""
+"""Many runs of one recipe, over splits, streams, seeds or any settings, and their mean scores."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import registry
+from skelact.files import replacing
 from skelact.recipe import Recipe
 from skelact.runs.test import test
 from skelact.runs.train import Run, Start, train
@@ -23,15 +24,15 @@ from skelact.types import ProgressCallback, no_progress
 
 @dataclass(frozen=True)
 class Variant:
-    """One run of a series: what it is called, and what it changes."""
+    """A label, and changes of a recipe."""
 
     label: str
     changes: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Mean and standard deviation (of a sample) of several runs' scores."""
+    """Mean and sample standard deviation of the scores of several runs."""
 
     top1: float
     top1_sd: float
@@ -41,28 +42,27 @@ class Spread:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> Spread:
-        """Of at least one run."""
+        """The spread of one or more runs."""
         top1 = np.array([r.scores.top1 for r in runs])
         mean = np.array([r.scores.mean_class for r in runs])
         ddof = int(len(runs) > 1)
         return cls(
-            float(top1.mean()),
-            float(top1.std(ddof=ddof)),
-            float(mean.mean()),
-            float(mean.std(ddof=ddof)),
-            len(runs),
+            top1=float(top1.mean()),
+            top1_sd=float(top1.std(ddof=ddof)),
+            mean_class=float(mean.mean()),
+            mean_class_sd=float(mean.std(ddof=ddof)),
+            runs=len(runs),
         )
 
 
 def variants(
     recipe: Recipe, data: Path | None, streams: Sequence[str], seeds: int, all_splits: bool
 ) -> list[Variant]:
-    """The product of splits, streams and seeds; one variant without a label if there is one of
-    each."""
+    """The product of splits, streams and seeds. With one of each, the only variant has no label."""
     protocols: list[str] = [recipe.dataset.protocol]
     if all_splits:
-        found = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
-        protocols = found.official
+        collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
+        protocols = collection.official
     out = []
     for protocol, stream, n in product(protocols, streams or [""], range(seeds)):
         seed = recipe.train.seed + n
@@ -87,7 +87,7 @@ def train_all(
     on_progress: ProgressCallback = no_progress,
     start: Start | None = None,
 ) -> Iterator[tuple[Variant, Run]]:
-    """Every variant, one after the other. Where there are several, the run folders are called
+    """Train the variants one after another. The run folder of a variant with a label is
     <name>_<label>."""
     for variant in chosen:
         changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
@@ -98,8 +98,8 @@ def train_all(
 
 
 def grid(assignments: Sequence[str]) -> list[Variant]:
-    """['train.lr=0.1,0.05', …] -> the product of all values, as variants. Commas within brackets
-    belong to a value."""
+    """Variants for all combinations of values; an assignment is "train.lr=0.1,0.05". Commas in
+    brackets are part of a value."""
     axes = []
     for text in assignments:
         key, _, values = text.partition("=")
@@ -107,9 +107,10 @@ def grid(assignments: Sequence[str]) -> list[Variant]:
     return [Variant(",".join(choice), config.overrides(choice)) for choice in product(*axes)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a sweep: a trained variant, tested as it is or otherwise."""
+    """One result of a sweep: the label of the trained variant and that of the test, which is empty
+    for a test without changes."""
 
     trained: str
     tested: str
@@ -127,26 +128,32 @@ def sweep(
     runs: Path,
     name: str,
     on_progress: ProgressCallback = no_progress,
-    note: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Train every variant of `over`; test each as it is, and with every change of `tests`."""
+    """Train every variant of `over`, and test it without changes and with those of `tests`."""
     rows = []
     for n, variant in enumerate(over):
         changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
         run = train(changed, cache, data, runs, f"{name}_{n}", False, on_progress)
-        rows.append(Row(variant.label, "", run.scores.top1, run.scores.mean_class, run.folder))
-        note(rows[-1])
+        scores = {"": run.scores}
         for k, other in enumerate(tests):
-            found = test(run.folder, cache, data, other.changes, f"test_{k}", on_progress)
-            s = found.scores
-            rows.append(Row(variant.label, other.label, s.top1, s.mean_class, run.folder))
-            note(rows[-1])
+            tested = test(run.folder, cache, data, other.changes, f"test_{k}", on_progress)
+            scores[other.label] = tested.scores
+        rows += [
+            Row(
+                trained=variant.label,
+                tested=label,
+                top1=s.top1,
+                mean_class=s.mean_class,
+                run=run.folder,
+            )
+            for label, s in scores.items()
+        ]
     return rows
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
-    """As CSV."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """Write the rows as CSV."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("trained", "tested", "top1", "mean_class", "run"))
         for r in rows:

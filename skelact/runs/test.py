@@ -1,4 +1,4 @@
-"""A trained run measured again: with more clips, on another split, with clips of another length."""
+"""Testing a trained run again: with more draws per clip, another split, clips of another length."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skelact import config
 from skelact.cache import Cache
+from skelact.config import merge
 from skelact.device import resolve_device
 from skelact.errors import CheckpointError, LeakingSplit
 from skelact.metrics import Scores
@@ -23,9 +23,9 @@ from skelact.training.results import majority_class, measure, write_predictions
 from skelact.types import ProgressCallback, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tested:
-    """What `test` found; `files` are what it wrote into the run folder."""
+    """The result of `test`; `files` were written into the run folder."""
 
     run: Path
     protocol: str
@@ -42,12 +42,13 @@ def test(
     name: str = "test",
     on_progress: ProgressCallback = no_progress,
 ) -> Tested:
-    """Measure the best checkpoint of a run on the test subset. `changes` override its recipe (the
-    split, the clips' length, the number of test clips …). LeakingSplit, naming files, if another
-    split tests on what the run was trained on."""
+    """Test the best checkpoint of a run on the test subset of its dataset and write <name>.json and
+    <name>_predictions.json. `changes` override its recipe, for example the split or the clip
+    length. Raises LeakingSplit if the test subset contains videos that the run was trained on, and
+    CheckpointError if the classes differ."""
     checkpoint = load_checkpoint(run / BEST)
-    looks = {"dataset": {"mirrored_poses": False}}  # of training
-    recipe = Recipe.from_dict(config.merge(checkpoint.recipe, looks, changes or {}))
+    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
+    recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))
     ready = load_dataset(recipe, cache, data, on_progress)
     if ready.packed.classes != checkpoint.classes:
         raise CheckpointError(
@@ -56,40 +57,42 @@ def test(
             f"{', '.join(checkpoint.classes[:5])} …",
         )
     check_not_trained_on(run, ready)
-    rows = np.flatnonzero(np.array(ready.subsets) == "test")
+    subsets = np.array(ready.subsets)
+    rows, train_rows = np.flatnonzero(subsets == "test"), np.flatnonzero(subsets == "train")
     device = resolve_device(recipe.train.device)
     clips = DeviceClips(ready.packed, device)
-    majority = majority_class(ready.packed, np.flatnonzero(np.array(ready.subsets) == "train"))
     net = fuse_conv_bn(build_network(checkpoint)).to(device)
-    found = measure(
+    measured = measure(
         net,
         clips,
         ready.packed,
         rows,
         sampling=recipe.sampling,
         batch_size=recipe.train.batch_size,
-        majority=majority,
+        majority=majority_class(ready.packed, train_rows),
     )
     files = (run / f"{name}.json", run / f"{name}_predictions.json")
     result = RunResult(
-        scores=found.scores,
+        scores=measured.scores,
         classes=ready.packed.classes,
         protocol=ready.protocol,
         changes=changes or {},
     )
     save_json(files[0], result)
-    write_predictions(files[1], ready.packed, rows, found.probabilities)
-    return Tested(run, ready.protocol, found.scores, ready, files)
+    write_predictions(files[1], ready.packed, rows, measured.probabilities)
+    return Tested(
+        run=run, protocol=ready.protocol, scores=measured.scores, ready=ready, files=files
+    )
 
 
 def check_not_trained_on(run: Path, ready: ReadyDataset) -> None:
     """Raises LeakingSplit if a test item of `ready` was used to train or validate the run."""
     videos = load_json(run / SPLIT, SplitDocument).videos
-    trained = {*videos["train"], *videos["val"]}
-    both = sorted(trained & set(ready.split_document().videos["test"]))
-    if both:
-        more = f" and {len(both) - 3} more" if len(both) > 3 else ""
+    trained = {*videos.train, *videos.val}
+    leaked = sorted(trained & set(ready.split_document().videos.test))
+    if leaked:
+        more = f" and {len(leaked) - 3} more" if len(leaked) > 3 else ""
         raise LeakingSplit(
-            f"{run} was trained on what this split tests on: {', '.join(both[:3])}{more}",
-            "train on that split, or test on the run's own",
+            f"{run} was trained on what this split tests on: {', '.join(leaked[:3])}{more}",
+            "Train on that split, or test on the split of the run.",
         )

@@ -1,4 +1,4 @@
-"""A dataset on disk -> a trained, measured run folder."""
+"""From a dataset to a run folder with a trained and tested network."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ from skelact.types import Event, Failure, ProgressCallback, no_progress
 
 @dataclass(frozen=True)
 class Start:
-    """Weights to begin with, and what of them is not trained: none, backbone or stage:n."""
+    """Initial weights, and the part of the network that is not trained: none, backbone or
+    stage:n."""
 
     checkpoint: Path
     freeze: str = "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """What `train` made."""
+    """The result of `train`. `clips` counts the clips of each subset."""
 
     folder: Path
     collection: Collection
     scores: Scores
-    clips: dict[str, int]  # a subset -> how many
+    clips: dict[str, int]
     estimator: str
     failed: tuple[Failure, ...]
     resumed: bool = False
@@ -60,10 +61,11 @@ def train(
     on_progress: ProgressCallback = no_progress,
     start: Start | None = None,
 ) -> Run:
-    """Find, split, extract, pack, train, test. The run folder is runs/<name>, by default
-    <model>_<dataset>_<split>; an older one of that name is kept and the new one gets a number,
-    unless `resume` takes it up."""
-    device = resolve_device(recipe.train.device)  # before an hour of extraction
+    """Find the dataset, split it, extract poses, pack, train and test. The run folder is
+    runs/<name>, by default <model>_<dataset>_<split>. If it exists, a number is added to the name;
+    with `resume`, an unfinished run is continued instead. Raises DatasetError, ConfigError and
+    CheckpointError."""
+    device = resolve_device(recipe.train.device)  # fails before the extraction, not after it
     if spec(recipe.model["name"]).backbone.closed_form:
         closed_form.check_options(recipe.train)
     rank, _ = distributed.init_distributed(device)
@@ -74,7 +76,7 @@ def train(
     plain = recipe.as_dict()
     plan = Plan(
         packed=ready.packed,
-        subsets=tuple(ready.subsets),
+        subsets=ready.subsets,
         model=recipe.model["name"],
         model_kwargs={k: v for k, v in recipe.model.items() if k != "name"},
         sampling=recipe.sampling,
@@ -82,7 +84,7 @@ def train(
         options=recipe.train,
         recipe=plain,
         estimator=ready.estimator,
-        clip_s=recipe.clips.length_s or _usual_length(ready),
+        clip_s=recipe.clips.length_s or _window_length(ready),
         split=ready.fingerprint,
         dataset=ready.collection.name,
         initialise=_initial(start, ready.packed, on_progress) if start else None,
@@ -99,45 +101,47 @@ def train(
         write_report(folder, ready.packed)
     counts = {subset: ready.subsets.count(subset) for subset in ("train", "val", "test")}
     return Run(
-        folder,
-        ready.collection,
-        scores,
-        counts,
-        ready.estimator.name,
-        ready.failed,
-        resumed,
-        ready.protocol,
+        folder=folder,
+        collection=ready.collection,
+        scores=scores,
+        clips=counts,
+        estimator=ready.estimator.name,
+        failed=ready.failed,
+        resumed=resumed,
+        protocol=ready.protocol,
     )
 
 
-def _usual_length(ready: ReadyDataset) -> float:
-    """What nine of ten training clips do not exceed [s]: longer videos are walked in windows of
-    it."""
+def _window_length(ready: ReadyDataset) -> float:
+    """The 0.9 quantile of the lengths of the training clips in seconds, which becomes the window
+    length of prediction."""
     rows = np.array(ready.subsets) == "train"
     lengths = ready.packed.lengths[rows] / ready.packed.fps[rows]
     return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
 
 
 def _initial(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
-    """Loads the weights of a run or checkpoint and freezes."""
+    """A function that loads the weights of a run or checkpoint into a network and freezes a part
+    of it."""
     path = start.checkpoint
     checkpoint = load_checkpoint(path / BEST if path.is_dir() else path)
 
     def load(net: ActionClassifier) -> list[nn.Module]:
-        found = transfer(net, data.skeleton, data.classes, checkpoint)
-        on_progress(Event("train", "notice", text=f"{path}: {found.summary()}"))
+        result = transfer(net, data.skeleton, data.classes, checkpoint)
+        on_progress(Event("train", "notice", text=f"{path}: {result.summary()}"))
         return freeze(net, start.freeze)
 
     return load
 
 
 def run_folder(runs: Path, name: str, resume: bool) -> Path:
-    """The folder of a run, made; with `resume` the newest unfinished one of that name."""
+    """Make the folder of a new run; with `resume`, the latest unfinished run of that name. Raises
+    ConfigError if the folder cannot be created."""
     numbered = [runs / name, *sorted(runs.glob(f"{name}-*"), key=lambda p: p.stat().st_mtime)]
     existing = [f for f in numbered if f.is_dir()]
     if resume:
-        open_runs = [f for f in existing if not (f / RESULT).is_file()]
-        folder = (open_runs or existing or [runs / name])[-1]
+        unfinished = [f for f in existing if not (f / RESULT).is_file()]
+        folder = (unfinished or existing or [runs / name])[-1]
     else:
         folder, n = runs / name, 2
         while folder.exists():
@@ -146,7 +150,8 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot make the run folder {folder}: {error.strerror}", "choose another with --runs"
+            f"Cannot create the run folder {folder}: {error.strerror}",
+            "Choose another folder with --runs.",
         ) from error
     return folder
 

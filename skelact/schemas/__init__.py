@@ -65,6 +65,7 @@ from skelact.schemas.runs import (
     RunDocument,
     RunResult,
     SplitDocument,
+    SubsetVideos,
     load_log,
     save_log,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "SequenceClip",
     "SequencesManifest",
     "SplitDocument",
+    "SubsetVideos",
     "Tensors",
     "ThresholdPoint",
     "TrainingState",

@@ -29,6 +29,30 @@ class RunConfig(RunDocument, tag="config", frozen=True, kw_only=True):
 
     recipe: Sections
 
+    def __post_init__(self) -> None:
+        for section in ("model", "dataset"):
+            if not isinstance(self.recipe.get(section, {}).get("name"), str):
+                raise ValueError(f"the section {section} of the recipe has no name")
+
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        return str(self.recipe["model"]["name"])
+
+    @property
+    def data(self) -> str:
+        """The names of the dataset and of the streams."""
+        streams = self.recipe.get("sampling", {}).get("streams", "joint")
+        return f"{self.recipe['dataset']['name']}, {streams}"
+
+
+class SubsetVideos(Record, frozen=True, kw_only=True):
+    """The videos of each subset, by path below the dataset's folder."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
 
 class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
     """Which videos are in which subset, and the groups that were checked to be disjoint."""
@@ -36,7 +60,7 @@ class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
     fingerprint: str
     protocol: str
     disjoint_groups: tuple[str, ...]
-    videos: dict[str, tuple[str, ...]]
+    videos: SubsetVideos
 
 
 class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
@@ -56,6 +80,11 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
     runs: tuple[str, ...] = ()  # of a fusion
     weights: tuple[float, ...] = ()  # of a fusion
 
+    def __post_init__(self) -> None:
+        matrix, size = self.scores.confusion, len(self.classes)
+        if len(matrix) != size or any(len(row) != size for row in matrix):
+            raise ValueError(f"the confusion matrix is not {size} x {size}")
+
 
 class PredictedSample(Record, frozen=True, kw_only=True):
     """The true label of one sample, and the probabilities of all classes."""
@@ -73,6 +102,10 @@ class Predictions(RunDocument, tag="predictions", frozen=True, kw_only=True):
     """Probabilities of the samples of one subset, by sample id."""
 
     samples: dict[str, PredictedSample]
+
+    def __post_init__(self) -> None:
+        if len({len(sample.probabilities) for sample in self.samples.values()}) > 1:
+            raise ValueError("samples differ in their number of probabilities")
 
 
 class EpochLog(Record, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
-from skelact.schemas import EstimatorInfo, SplitDocument
+from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
 from skelact.skeletons import load_skeleton
 from skelact.stages.pack import ByVideo, pack
 from skelact.stages.sequences import ExtractedSequences, extract
@@ -40,16 +40,16 @@ class ReadyDataset:
 
     def split_document(self) -> SplitDocument:
         """The split, for split.json."""
-        names = [i.name(self.collection.root) for i in self.collection.items]
-        items = list(zip(names, self.item_subsets, strict=True))
+        names: dict[str, list[str]] = {"train": [], "val": [], "test": [], "none": []}
+        for item, subset in zip(self.collection.items, self.item_subsets, strict=True):
+            names[subset].append(item.name(self.collection.root))
         return SplitDocument(
             fingerprint=self.fingerprint,
             protocol=self.protocol,
             disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
-            videos={
-                subset: tuple(name for name, s in items if s == subset)
-                for subset in ("train", "val", "test")
-            },
+            videos=SubsetVideos(
+                train=tuple(names["train"]), val=tuple(names["val"]), test=tuple(names["test"])
+            ),
         )
 
 

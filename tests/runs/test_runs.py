@@ -23,6 +23,7 @@ from skelact.schemas import (
     RunConfig,
     RunResult,
     SplitDocument,
+    SubsetVideos,
     load_json,
     save_json,
     save_tensors,
@@ -41,7 +42,12 @@ def finished(root: Path, name: str, streams: str = "joint", **options: object) -
     run.finish()
     recipe = {"model": {"name": "stgcn"}, "dataset": {"name": "waves"}}
     save_json(root / name / "config.json", RunConfig(recipe=recipe))
-    split = SplitDocument(fingerprint="abc", protocol="xsub", disjoint_groups=(), videos={})
+    split = SplitDocument(
+        fingerprint="abc",
+        protocol="xsub",
+        disjoint_groups=(),
+        videos=SubsetVideos(train=(), val=(), test=()),
+    )
     save_json(root / name / "split.json", split)
     return root / name
 
