@@ -18,7 +18,6 @@ from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, Split
 from skelact.datasets.ntu_names import item_of
 from skelact.errors import DatasetError, InputError, MissingDataset
 from skelact.files import load_pickle, replacing
-from skelact.files import replacing
 from skelact.skeletons import layout_for
 from skelact.types import PoseSequence
 
