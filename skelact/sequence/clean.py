@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.config import check_ranges, option
 from skelact.types import Floats, PoseSequence
@@ -29,14 +30,8 @@ class SequenceOptions:
 
 def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
     """Choose the most prominent persons, then clean their joints."""
-    return clean_joints(choose_persons(sequence, options.persons), options)
-
-
-def clean_joints(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
-    """Remove joints with a low score, then fill short gaps; all persons are kept."""
-    if options.min_score > 0:
-        sequence = drop_low_scores(sequence, options.min_score)
-    return fill_gaps(sequence, options.max_gap_s)
+    sequence = choose_persons(sequence, options.persons)
+    return fill_gaps(drop_low_scores(sequence, options.min_score), options.max_gap_s)
 
 
 def prominence(sequence: PoseSequence) -> Floats:
@@ -76,12 +71,23 @@ def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
 
 def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
     """Joints with a score below `min_score` become missing: NaN, score 0."""
+    if min_score <= 0:
+        return sequence
     low = sequence.score < min_score
     xyz = (
         None if sequence.xyz is None else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
     )
     xy = np.where(low[..., None], np.float32(np.nan), sequence.xy)
     return replace(sequence, xy=xy, score=np.where(low, np.float32(0), sequence.score), xyz=xyz)
+
+
+def between_detections(sequence: PoseSequence) -> npt.NDArray[np.bool_]:
+    """(M, T, V) whether a joint is detected in this or an earlier frame, and in this or a later
+    one: the only places where `fill_gaps` may fill it."""
+    known = ~np.isnan(sequence.xy[..., 0])
+    since = np.logical_or.accumulate(known, axis=1)
+    until = np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(since & until)
 
 
 def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:

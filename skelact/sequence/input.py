@@ -15,9 +15,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact.sequence import streams
-from skelact.sequence.clean import SequenceOptions, clean_joints, rank_persons, take_persons
+from skelact.sequence.clean import (
+    SequenceOptions,
+    between_detections,
+    drop_low_scores,
+    fill_gaps,
+    rank_persons,
+    take_persons,
+)
 from skelact.sequence.normalise import (
     NormaliseOptions,
     flatten_person_frames,
@@ -63,27 +71,49 @@ def window_values(
     sequence: PoseSequence, windows: Sequence[tuple[int, int]], spec: InputSpec
 ) -> list[Floats]:
     """The `clip_values` (M, T', V, C) of windows [start, end) of a sequence that was stacked but
-    not cleaned, with the most prominent persons of each window.
+    not cleaned, with the most prominent persons of each window. Equal to cleaning and normalising
+    every window by itself, as training does with clips, but most of the work is done once.
 
-    Joints with low scores are removed and gaps are filled once for the sequence, so a gap is filled
-    even where it crosses the border of a window; persons that are not visible in a window are not
-    part of it. Modes that normalise every frame by itself (image, unit, none) are applied once, and
-    windows are slices of the result. Modes that depend on the clip (body, kinect, kinect-frame),
-    `flatten_persons` and `minmax` are applied to every window."""
+    Once for the sequence: removing low scores, filling gaps, converting joints, and normalisation
+    in the modes that treat every frame by itself (image, unit, none). For every window: the choice
+    of persons, leaving gaps open that reach beyond the window, normalisation in modes that depend
+    on the clip (body, kinect, kinect-frame), `flatten_persons` and `minmax`."""
     options = spec.normalise
-    cleaned = to_skeleton(clean_joints(sequence, spec.sequence), spec.skeleton)
-    values = normalise(cleaned, options) if is_per_frame(options) else None
+    detected = drop_low_scores(sequence, spec.sequence.min_score)
+    sources = [detected, fill_gaps(detected, spec.sequence.max_gap_s)]
+    detected, filled = (to_skeleton(s, spec.skeleton) for s in sources)
+    per_frame = is_per_frame(options)
+    values = [normalise(s, options) for s in (detected, filled)] if per_frame else []
     clips = []
     for start, end in windows:
         raw = take_frames(sequence, start, end)
         visible = visible_frames(raw).any(axis=1)
         rows = [i for i in rank_persons(raw) if visible[i]][: spec.sequence.persons]
-        if values is None:
-            clip = normalise(take_persons(take_frames(cleaned, start, end), rows), options)
+        window = take_persons(take_frames(detected, start, end), rows)
+        inside = between_detections(window)
+        if per_frame:
+            before, after = (v[rows, start:end] for v in values)
+            clip = np.where(inside[..., None], after, before)
         else:
-            clip = values[rows, start:end]
+            window_filled = take_persons(take_frames(filled, start, end), rows)
+            clip = normalise(_merged(inside, window_filled, window), options)
         clips.append(_flattened(clip, options))
     return clips
+
+
+def _merged(
+    where: npt.NDArray[np.bool_], first: PoseSequence, second: PoseSequence
+) -> PoseSequence:
+    """The joints of `first` under the mask (M, T, V), those of `second` elsewhere."""
+    xyz = None
+    if first.xyz is not None and second.xyz is not None:
+        xyz = np.where(where[..., None], first.xyz, second.xyz)
+    return replace(
+        first,
+        xy=np.where(where[..., None], first.xy, second.xy),
+        score=np.where(where, first.score, second.score),
+        xyz=xyz,
+    )
 
 
 def _flattened(values: Floats, options: NormaliseOptions) -> Floats:

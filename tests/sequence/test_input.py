@@ -39,9 +39,10 @@ NTU, COCO = SKELETONS["ntu-25"], SKELETONS["coco-17"]
 def test_windows_of_a_cleaned_track_equal_cleaned_windows(
     mode: str, dims: int, flatten: bool, persons: int
 ) -> None:
-    """Where no gap crosses the border of a window."""
+    """Gaps inside the windows, and gaps that reach beyond a window."""
     sequence = poses()
-    for frame, joint in ((6, 3), (11, 4), (12, 4), (23, 9)):  # gaps inside the windows
+    gaps = ((6, 3), (11, 4), (12, 4), (23, 9), (4, 5), (5, 5), (19, 6), (20, 6), (39, 7))
+    for frame, joint in gaps:
         sequence.xy[:, frame, joint], sequence.xyz[:, frame, joint] = np.nan, np.nan  # type: ignore[index]
         sequence.score[:, frame, joint] = 0
     np.maximum(sequence.score, 0.3, out=sequence.score, where=sequence.score > 0)
@@ -52,14 +53,14 @@ def test_windows_of_a_cleaned_track_equal_cleaned_windows(
         np.testing.assert_array_equal(values, clip_values(window, NTU, spec.normalise))
 
 
-def test_a_gap_across_the_border_of_a_window_is_filled() -> None:
+def test_a_gap_that_reaches_beyond_a_window_stays_open() -> None:
+    """As in training, where clips are cleaned one by one."""
     sequence = poses(1)
     sequence.xy[0, 9:11, 5], sequence.score[0, 9:11, 5] = np.nan, 0
     spec = input_spec(mode="image")
-    first, second = window_values(sequence, [(0, 10), (10, 20)], spec)
-    assert not np.isnan(first[0, 9, 5]).any() and not np.isnan(second[0, 0, 5]).any()
-    alone = clean(take_frames(sequence, 10, 20), spec.sequence)
-    assert np.isnan(clip_values(alone, NTU, spec.normalise)[0, 0, 5, :2]).all()
+    first, second, whole = window_values(sequence, [(0, 10), (10, 20), (0, 20)], spec)
+    assert np.isnan(first[0, 9, 5, :2]).all() and np.isnan(second[0, 0, 5, :2]).all()
+    assert not np.isnan(whole[0, 9:11, 5]).any()
 
 
 def test_persons_are_chosen_window_by_window() -> None:
