@@ -202,7 +202,7 @@ def test_a_full_disk(clip: Path, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 2 and "cannot write" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Cannot write" in done.stderr and "Traceback" not in done.stderr
     assert entries(tmp_path / ".skelact") == set()
     assert run("extract", clip).returncode == 0
 

@@ -18,7 +18,15 @@ from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import compose
 from skelact.report.page import comparison, run_page
 from skelact.runs.train import train
-from skelact.schemas import Predictions, RunConfig, RunResult, SplitDocument, load_json, save_json
+from skelact.schemas import (
+    Predictions,
+    RunConfig,
+    RunResult,
+    SplitDocument,
+    SubsetVideos,
+    load_json,
+    save_json,
+)
 from skelact.skeletons import SKELETONS
 from skelact.training.base import BaseTrainer
 from skelact.training.closed_form import ClosedFormTrainer, solve
@@ -99,7 +107,12 @@ def test_a_run_leaves_a_complete_folder_without_epochs(tmp_path: Path) -> None:
     )
     save_json(
         folder / "split.json",
-        SplitDocument(fingerprint="abc", protocol="p", disjoint_groups=(), videos={}),
+        SplitDocument(
+            fingerprint="abc",
+            protocol="p",
+            disjoint_groups=(),
+            videos=SubsetVideos(train=(), val=(), test=()),
+        ),
     )
     assert "closed form" in run_page(folder)
     assert comparison([folder])[0]
