@@ -97,12 +97,13 @@ def test_protocols_on_the_sample_set(protocol: str) -> None:
 
 def test_cross_subject_needs_performers(tmp_path: Path) -> None:
     found = find("mads", mads_like(tmp_path), None)
-    with pytest.raises(DatasetError, match=r"the performer of \w+ is unknown") as caught:
+    with pytest.raises(DatasetError, match=r"The performer of \w+ is unknown") as caught:
         splits.apply(found, "xsub")
     assert "performers.json" in caught.value.hint
-    (tmp_path / "performers.json").write_text("{")
-    with pytest.raises(DatasetError, match="not JSON"):
-        find("mads", tmp_path, None)
+    for text, says in (("{", "not JSON"), ("[]", "not a JSON object")):
+        (tmp_path / "performers.json").write_text(text)
+        with pytest.raises(InputError, match=says):
+            find("mads", tmp_path, None)
 
 
 def test_one_performer_per_class_is_ill_posed_and_said(tmp_path: Path) -> None:

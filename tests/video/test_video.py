@@ -165,7 +165,7 @@ def test_find_videos(tmp_path: Path) -> None:
     with pytest.raises(PathMissing):
         find_videos([tmp_path / "c"])
     (tmp_path / "void").mkdir()
-    with pytest.raises(InputError, match="no video in"):
+    with pytest.raises(InputError, match="No video in"):
         find_videos([tmp_path / "void"])
 
 
