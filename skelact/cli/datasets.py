@@ -85,5 +85,4 @@ def export(
     with console.Bars() as on_progress:
         count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
     console.say(f"{count} samples: {out}")
-    console.failures(failed)
-    console.exit_code(count, len(failed))
+    console.finish(count, failed)

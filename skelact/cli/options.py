@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Videos = Annotated[
     list[str],
     typer.Argument(
-        help="Video files, folders (searched recursively) or globs.", show_default=False
+        help="Video files, folders (searched recursively) or glob patterns.", show_default=False
     ),
 ]
 Settings = Annotated[

@@ -65,6 +65,7 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.2 + 0.55 * len(classes)
     with _axes(path, size + 0.8, size) as (axis,):
+        axis.spines[:].set_visible(True)
         axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for i, j in np.argwhere(counts):
             colour = "white" if share[i, j] > 0.55 else "black"

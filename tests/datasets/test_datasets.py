@@ -10,7 +10,14 @@ from skelact.config import shipped
 from skelact.datasets import mads, packed, splits
 from skelact.datasets.base import Item
 from skelact.datasets.registry import find
-from skelact.errors import CacheError, ConfigError, DatasetError, LeakingSplit, MissingDataset
+from skelact.errors import (
+    CacheError,
+    ConfigError,
+    DatasetError,
+    InputError,
+    LeakingSplit,
+    MissingDataset,
+)
 from skelact.skeletons import SKELETONS
 from tests.helpers import pack_samples
 
