@@ -1,4 +1,4 @@
-"""A packed dataset of the size of NTU60 (56,880 random sequences of two persons, 17 joints and 30 to
+"""A packed dataset of the size of NTU60 (56,880 random sequences of two persons, 17 joints, 30 to
 200 frames): the time to open it, compared with a pickle of the same arrays, and the rate at which
 batches are built, for comparison with the rate of the networks."""
 

@@ -52,8 +52,8 @@ class PoseOptions:
     )
     fallback_confidence: float | None = option(
         None,
-        "Process a video of up to backfill_s again with this min_confidence if no person was "
-        "found (blazepose).",
+        "Minimum confidence of a second pass over videos in which no person was found and that "
+        "are not longer than the backfill time (blazepose).",
         above=0,
         below=1,
         default_text="disabled",
