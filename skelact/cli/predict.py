@@ -37,8 +37,8 @@ class _OutputOptions(OptionGroup):
             for writer in writers.load_writers().values()
         }
 
-    def value(self, given: Mapping[str, Any]) -> Outputs:
-        return {name: target for name, target in given.items() if target is not None}
+    def value(self, values: Mapping[str, Any]) -> Outputs:
+        return {name: target for name, target in values.items() if target is not None}
 
 
 @with_options
