@@ -1,2 +1,2 @@
-"""Ratios between two things measured in one run. Not part of the tests; `python -m benchmarks
-NAME`."""
+"""Benchmarks, which compare two implementations in one run. They are not part of the tests; see
+`python -m benchmarks`."""

@@ -1,6 +1,6 @@
-"""python -m benchmarks [extraction] [cached] [startup] [packed] [training] [networks] [pck]
+"""Run benchmarks: python -m benchmarks [NAME]...
 
-Without a name: all of them."""
+Without a name, all benchmarks run: extraction, cached, startup, packed, training, networks, pck."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ import sys
 
 from benchmarks import cached, extraction, networks, packed, pck, startup, training
 
-ALL = {
-    "extraction": extraction.main,
-    "cached": cached.main,
-    "startup": startup.main,
-    "packed": packed.main,
-    "training": training.main,
-    "networks": networks.main,
-    "pck": pck.main,
-}
+MODULES = (extraction, cached, startup, packed, training, networks, pck)
+ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or list(ALL):

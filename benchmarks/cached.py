@@ -1,4 +1,5 @@
-"""A second `skelact extract` over 1,000 clips of 75 frames: process start to exit."""
+"""The time of `skelact extract` for 1,000 videos of 75 frames that were extracted before, from the
+start of the process to its end."""
 
 from __future__ import annotations
 
@@ -39,11 +40,11 @@ def main() -> None:
             done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
             times.append(time.monotonic() - started)
             assert "nothing to do" in done.stderr, done.stderr
-        print(f"{CLIPS} cached clips: median {statistics.median(times[1:]):.2f} s (budget 1.5 s)")
+        print(f"{CLIPS} cached videos: median {statistics.median(times[1:]):.2f} s (budget 1.5 s)")
 
 
 def fill(root: Path) -> None:
-    """The videos, and the cache as a first run would leave it, with made-up people."""
+    """Write the videos, and the cache that a first run would write, with random poses."""
     (root / "videos").mkdir()
     first = root / "videos" / "0000.avi"
     writer = cv2.VideoWriter(str(first), cv2.VideoWriter.fourcc(*"MJPG"), 15, (64, 48))
@@ -51,7 +52,7 @@ def fill(root: Path) -> None:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
     content = first.read_bytes()
-    for n in range(1, CLIPS):  # bytes after the end make it another file to the cache
+    for n in range(1, CLIPS):  # bytes after the end change the hash of the file
         (root / "videos" / f"{n:04d}.avi").write_bytes(content + n.to_bytes(4, "big"))
     cache, pose = Cache(root / "cache"), PoseOptions(estimator="blazepose")
     skeleton, rng = SKELETONS["blazepose-33"], np.random.default_rng(0)

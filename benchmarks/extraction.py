@@ -1,5 +1,5 @@
-"""`skelact extract` with an empty cache against a plain loop of PoseLandmarker over the same
-videos. Both times include the start of the process."""
+"""`skelact extract` with an empty cache, compared with a loop over the same videos that calls
+MediaPipe's PoseLandmarker. Both times include the start of the process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every network at its published size: clips/s of evaluation and training, skelact's layers against
-the published order of operations in float32. Every measurement is a separate process; the forms
-alternate. `eval1` evaluates clips of which one in six has a second person, about as in NTU60."""
+"""Clips per second of every network at its published size, in evaluation and training: skelact's
+layers compared with the published order of operations in float32. Every measurement is a separate
+process; the forms alternate. In `eval1`, one clip in six has a second person, about as in NTU60."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ def _rate(step: Callable[[], None], samples: int, device: torch.device) -> float
 
 def main(names: list[str] | None = None, rounds: int = 2) -> None:
     forms = [*FORMS, *(ON_GPU if torch.cuda.is_available() else ())]
-    print("median clips/s; in brackets the median ratio to the plain form")
+    print("median clips/s, and in parentheses the median ratio to the plain form")
     for name in names or list(SPECS):
-        found: dict[tuple[str, str], list[float]] = {}
+        rates_of: dict[tuple[str, str], list[float]] = {}
         for _ in range(rounds):
             for form in forms:
                 code = f"from benchmarks.networks import measure; measure({name!r}, {form!r})"
@@ -94,10 +94,10 @@ def main(names: list[str] | None = None, rounds: int = 2) -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 for line in done.stdout.splitlines():
                     what, value = line.split()
-                    found.setdefault((what, form), []).append(float(value))
+                    rates_of.setdefault((what, form), []).append(float(value))
         parts = []
-        for what, form in found:
-            rates, plain = found[what, form], found[what, "plain"]
+        for what, form in rates_of:
+            rates, plain = rates_of[what, form], rates_of[what, "plain"]
             ratio = statistics.median(b / a for a, b in zip(plain, rates, strict=True))
             parts.append(f"{what} {form} {statistics.median(rates):.1f} ({ratio:.2f})")
         print(f"{name}: " + ", ".join(sorted(parts)), flush=True)

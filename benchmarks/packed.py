@@ -1,6 +1,6 @@
-"""A packed dataset of NTU60's size (56,880 made-up sequences of two people, 17 joints, 30 to 200
-frames): opening it, beside a pickle of the same arrays; and whether batches come faster than a
-network takes them."""
+"""A packed dataset of the size of NTU60 (56,880 random sequences of two persons, 17 joints, 30 to
+200 frames): the time to open it, compared with a pickle of the same arrays, and the rate at which
+batches are built, for comparison with the rate of the networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skelact.datasets import packed
 from skelact.skeletons import SKELETONS
 
 SEQUENCES, CLASSES = 56_880, 60
-# MB now; the peak that the system reports counts the parent's too
+# the current size in MB; the peak that the system reports includes that of the parent process
 RESIDENT = """
 def resident():
     with open("/proc/self/status") as status:
@@ -93,7 +93,7 @@ def main() -> None:
         print(f"{SEQUENCES} sequences, {size / 1e9:.1f} GB: opened in {seconds:.2f} s", end="")
         print(f" (budget 1 s), {memory:.0f} MB resident (budget 500)")
         (rate,) = _run(EPOCH, folder)
-        print(f"batches: {rate:.0f} samples/s (compare with `networks`: what a network takes)")
+        print(f"batches: {rate:.0f} samples/s (compare with the rates that `networks` prints)")
         part = SEQUENCES // 10
         file = Path(folder) / "part.pkl"
         with file.open("wb") as out:
@@ -101,7 +101,7 @@ def main() -> None:
                 [s.values.copy() for _, s in zip(range(part), samples(), strict=False)], out
             )
         slow, heavy = _run(RESIDENT + PICKLE, str(file))
-        print(f"a pickle of a tenth of it: {slow:.2f} s, {heavy:.0f} MB")
+        print(f"a pickle of a tenth of the dataset: {slow:.2f} s, {heavy:.0f} MB")
 
 
 def _run(code: str, argument: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""`skelact --help` against an empty Python program."""
+"""The time of `skelact --help`, compared with an empty Python program."""
 
 from __future__ import annotations
 

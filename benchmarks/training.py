@@ -1,6 +1,6 @@
-"""Training and evaluation steps of ST-GCN, including data loading: skelact's loop (float32, and
-bfloat16 where the device has it) against plain float32 in the published order of operations. Every
-measurement is a separate process; the forms alternate."""
+"""Training and evaluation steps of ST-GCN, including data loading: skelact's loop (in float32, and
+in bfloat16 on devices that support it) compared with plain float32 in the published order of
+operations. Every measurement is a separate process; the forms alternate."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def clips() -> Packed:
 
 
 def plain_batch(data: Packed, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A batch as the workers of a data loader make it: clip by clip in NumPy, then stacked."""
+    """A batch as the workers of a data loader build it: clip by clip in NumPy, then stacked."""
     chosen = rng.integers(0, len(data), BATCH)
     out = []
     for i in chosen:
@@ -106,7 +106,7 @@ def measure(kind: str) -> None:
 
 
 def main(rounds: int = 3) -> None:
-    found: dict[tuple[str, str], list[float]] = {}
+    rates: dict[tuple[str, str], list[float]] = {}
     for _ in range(rounds):
         for kind in ("plain", "ours-fp32", "ours"):
             code = f"from benchmarks.training import measure; measure({kind!r})"
@@ -115,11 +115,11 @@ def main(rounds: int = 3) -> None:
             )
             for line in done.stdout.splitlines():
                 name, value = line.split()
-                found.setdefault((name, kind), []).append(float(value))
+                rates.setdefault((name, kind), []).append(float(value))
     for name in ("train", "eval"):
         for kind in ("ours-fp32", "ours"):
-            plain_rate, our_rate = (statistics.median(found[name, k]) for k in ("plain", kind))
-            ratios = [b / a for a, b in zip(found[name, "plain"], found[name, kind], strict=True)]
+            plain_rate, our_rate = (statistics.median(rates[name, k]) for k in ("plain", kind))
+            ratios = [b / a for a, b in zip(rates[name, "plain"], rates[name, kind], strict=True)]
             print(
                 f"{name}: plain {plain_rate:.1f} clips/s, {kind} {our_rate:.1f} clips/s, "
                 f"ratio {statistics.median(ratios):.2f}"

@@ -1,4 +1,4 @@
-# AS-GCN on MADS as in its thesis: BODY_25 joints, 5-second clips repeated to 300 frames
+# AS-GCN on MADS as in its thesis: BODY_25 joints, 5-second clips repeated to 300 frames.
 _base_ = ["datasets/mads.py", "training/asgcn.py"]
 model = dict(name="asgcn")
 dataset = dict(skeleton="body-25")

@@ -1,10 +1,3 @@
-# CTR-GCN with half the channels and six stages on NW-UCLA
-_base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py"]
-model = dict(
-    name="ctrgcn",
-    base_channels=32,
-    num_stages=6,
-    inflate_stages=[3, 5],
-    down_stages=[3, 5],
-    dropout=0.2,
-)
+# CTR-GCN with half the channels and six stages on NW-UCLA.
+_base_ = ["datasets/nw-ucla.py", "training/nw-ucla.py", "training/half-width.py"]
+model = dict(name="ctrgcn")

@@ -1,4 +1,4 @@
-# The efficient self-attention network on Kinetics-skeleton: no rotation, one draw in testing
+# The efficient self-attention network on Kinetics-skeleton: no rotation, one draw in testing.
 _base_ = ["datasets/kinetics.py", "training/frames20.py"]
 model = dict(name="esan")
 normalise = dict(flatten_persons=True)

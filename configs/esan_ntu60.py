@@ -1,4 +1,4 @@
-# The efficient self-attention network on NTU60: joints and bones, rotation up to 17 degrees
+# The efficient self-attention network on NTU60: joints and bones, rotation up to 17 degrees.
 _base_ = ["datasets/ntu60.py", "training/frames20.py"]
 model = dict(name="esan")
 normalise = dict(flatten_persons=True)

@@ -1,4 +1,4 @@
-# Random convolutions on NW-UCLA
+# Random convolutions on NW-UCLA.
 _base_ = ["datasets/nw-ucla.py"]
 model = dict(name="rocket")
 normalise = dict(mode="kinect", minmax=False)

@@ -1,4 +1,4 @@
-# KTH report, table 1: symmetrical partition, plain layers, dropout 0.5, no mask, no augmentation
+# KTH report, table 1: symmetrical partition, plain layers, dropout 0.5, no mask, no augmentation.
 _base_ = ["datasets/kth.py", "training/kth.py"]
 model = dict(
     name="stgcn-kth",

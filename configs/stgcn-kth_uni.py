@@ -1,4 +1,4 @@
-# KTH report, table 1: uni partition, plain layers, dropout 0.5, no mask, no augmentation
+# KTH report, table 1: uni partition, plain layers, dropout 0.5, no mask, no augmentation.
 _base_ = ["datasets/kth.py", "training/kth.py"]
 model = dict(
     name="stgcn-kth", partition="uni", residual=False, edge_importance=False, layer_dropout=0.5

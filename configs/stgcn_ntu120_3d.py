@@ -1,3 +1,3 @@
-# ST-GCN on NTU120, 3-D, as in PYSKL and mmaction2; --streams selects another stream
+# ST-GCN on NTU120, 3-D, as in PYSKL and mmaction2; --streams selects another stream.
 _base_ = ["datasets/ntu120.py", "training/pyskl.py"]
 model = dict(name="stgcn")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Demonstrates the main commands on the sample videos: extract, train, predict a new video, draw the result.
+# Demonstrates the main commands on the sample videos: extract, train, predict. Usage: demo.sh [OUTPUT_FOLDER]
 set -euo pipefail
 out=${1:-demo}
 mkdir -p "$out"
@@ -14,7 +14,7 @@ step() {
     echo "  \$ $2"
 }
 
-echo "${bold}skelact: from a folder of videos to a label${plain}"
+echo "${bold}skelact: from a folder of videos to predictions${plain}"
 echo "Four actions (HipHop, Jazz, Kata, Taichi), four performers, three cameras: 74 short videos,"
 echo "rendered by this project. About six minutes on two cores, most of it for pose estimation."
 

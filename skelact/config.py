@@ -19,8 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from skelact.errors import ConfigError
-from skelact.types import nearest
+from skelact.errors import ConfigError, nearest
 
 T = TypeVar("T")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 
-def declared(package: ModuleType, name: str) -> list[Any]:
-    """The elements of the tuples that modules of `package` define under `name`, in the order of the
-    module names. Imports all modules of the package."""
-    modules = [
-        import_module(f"{package.__name__}.{m.name}")
-        for m in pkgutil.iter_modules(package.__path__)
-    ]
-    return [element for module in modules for element in getattr(module, name, ())]
+def declared(package: str, path: Iterable[str], name: str) -> dict[str, Any]:
+    """The elements of the tuples that modules of a package define under `name`, by their own names
+    and in the order of the modules. Imports all modules of the package, which are found in the
+    folders `path`. Raises ValueError if two elements have the same name."""
+    elements: dict[str, Any] = {}
+    for info in pkgutil.iter_modules(path, f"{package}."):
+        for element in getattr(import_module(info.name), name, ()):
+            if element.name in elements:
+                raise ValueError(f"{package}: two elements of {name} are called {element.name!r}")
+            elements[element.name] = element
+    return elements

@@ -24,6 +24,11 @@ and a traceback only with --debug.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class SkelactError(Exception):
     """An error that the user can act on; `hint` is one sentence or command."""
@@ -99,3 +104,22 @@ class CacheError(SkelactError):
 
 class FfmpegError(SkelactError):
     """FFmpeg is missing or failed; the message includes the last lines of its output."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' (did you mean …?)' with the most similar known word, or '' if none is similar."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T], choices: Iterable[str] = ()) -> T:
+    """The entry of `table` with that name. Raises ConfigError if there is none, with the names that
+    the user can choose (default: all of the table); `kind` is the noun for an entry."""
+    if name not in table:
+        raise ConfigError(
+            f"No {kind} is called {name!r}{nearest(name, table)}",
+            f"Choose one of {', '.join(choices or table)}.",
+        )
+    return table[name]

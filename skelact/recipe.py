@@ -10,13 +10,12 @@ from typing import Any
 
 from skelact import config
 from skelact.datasets.base import DatasetOptions
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, nearest
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
-from skelact.types import nearest
 from skelact.video.cut import ClipOptions
 
 SMALL_DATASETS = ("mads",)  # networks use their small variant by default

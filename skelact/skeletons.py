@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, lookup, nearest
 
 # different names of the same joint
 _SAME = {
@@ -58,29 +58,21 @@ class Skeleton:
     def __post_init__(self) -> None:
         known = set(self.joints)
         if len(known) != len(self.joints) or not self.joints:
-            raise ConfigError(f"skeleton {self.name!r}: joint names must be unique")
+            raise ConfigError(f"Skeleton {self.name!r}: joint names must be unique")
         if len(self.parents) != len(self.joints):
             raise ConfigError(
-                f"skeleton {self.name!r}: {len(self.joints)} joints but {len(self.parents)} parents"
+                f"Skeleton {self.name!r}: {len(self.joints)} joints but {len(self.parents)} parents"
             )
-        used = [
-            *self.parents,
-            self.centre,
-            *(j for edge in (*self.edges, *self.flip_pairs) for j in edge),
-        ]
-        for joint in used:
-            if joint not in known:
-                raise ConfigError(
-                    f"skeleton {self.name!r}: no joint is called {joint!r}",
-                    f"its joints are {', '.join(self.joints)}",
-                )
+        pairs = (joint for pair in (*self.edges, *self.flip_pairs) for joint in pair)
+        for joint in (*self.parents, self.centre, *pairs):
+            lookup(f"joint of skeleton {self.name!r}", joint, dict.fromkeys(self.joints))
 
     def index(self, joint: str) -> int:
         """The index of a joint. Raises ConfigError if the layout lacks it."""
         try:
             return self.joints.index(joint)
         except ValueError:
-            raise ConfigError(f"skeleton {self.name!r} has no joint {joint!r}") from None
+            raise ConfigError(f"Skeleton {self.name!r} has no joint {joint!r}") from None
 
     def find(self, *names: str) -> list[int]:
         """The indices of those `names` that the layout has."""
@@ -107,14 +99,7 @@ class Skeleton:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for checkpoints and manifests."""
-        return {
-            "name": self.name,
-            "joints": list(self.joints),
-            "parents": list(self.parents),
-            "edges": [list(e) for e in self.edges],
-            "flip_pairs": [list(e) for e in self.flip_pairs],
-            "centre": self.centre,
-        }
+        return {name: _as_list(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Skeleton:
@@ -124,7 +109,7 @@ class Skeleton:
         missing = {"name", "joints", "parents", "centre"} - content.keys()
         if missing:
             raise ConfigError(
-                f"a skeleton needs {', '.join(sorted(missing))}",
+                f"A skeleton needs {', '.join(sorted(missing))}",
                 "name, joints, parents = {child = 'parent'}, centre",
             )
         joints = tuple(map(str, content["joints"]))
@@ -133,7 +118,7 @@ class Skeleton:
             unknown = [j for j in parent_names if j not in joints]
             if unknown:
                 raise ConfigError(
-                    f"skeleton {content['name']!r}: parents of unknown joint {unknown[0]!r}"
+                    f"Skeleton {content['name']!r}: parents of unknown joint {unknown[0]!r}"
                 )
             parents = tuple(str(parent_names.get(j, j)) for j in joints)
         else:
@@ -147,6 +132,10 @@ class Skeleton:
         edges = tuple((str(a), str(b)) for a, b in content.get("edges", bones))
         flip_pairs = tuple((str(a), str(b)) for a, b in content.get("flip_pairs", twins))
         return cls(str(content["name"]), joints, parents, edges, flip_pairs, str(content["centre"]))
+
+
+def _as_list(value: Any) -> Any:
+    return [_as_list(v) for v in value] if isinstance(value, tuple) else value
 
 
 def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt.NDArray[Any]:
@@ -169,8 +158,8 @@ def load_skeleton(name_or_file: str | Path) -> Skeleton:
     path = Path(name_or_file)
     if path.suffix != ".toml" or not path.is_file():
         raise ConfigError(
-            f"no skeleton is called {str(name_or_file)!r}",
-            f"choose one of {', '.join(SKELETONS)}, or a .toml file",
+            f"No skeleton is called {str(name_or_file)!r}{nearest(str(name_or_file), SKELETONS)}",
+            f"Choose one of {', '.join(SKELETONS)}, or a .toml file.",
         )
     try:
         return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -5,8 +5,8 @@ Axes: M persons, T frames, V joints, C channels. Missing joints are NaN with sco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -35,7 +35,7 @@ class VideoInfo:
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0 or self.fps <= 0 or self.frames <= 0:
-            raise ValueError(f"a video needs a positive size, rate and length, got {self}")
+            raise ValueError(f"A video needs a positive size, rate and length, got {self}")
 
     @property
     def duration_s(self) -> float:
@@ -51,7 +51,7 @@ class ClipSpan:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end:
-            raise BadSpan(f"a clip needs 0 <= start < end, got frames {self.start} to {self.end}")
+            raise BadSpan(f"A clip needs 0 <= start < end, got frames {self.start} to {self.end}")
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -72,10 +72,10 @@ class PersonPose:
         v = len(self.score)
         if self.xy.shape != (v, 2) or self.score.shape != (v,):
             raise ValueError(
-                f"expected xy (V, 2) and score (V,), got {self.xy.shape} and {self.score.shape}"
+                f"Expected xy (V, 2) and score (V,), got {self.xy.shape} and {self.score.shape}"
             )
         if self.xyz is not None and self.xyz.shape != (v, 3):
-            raise ValueError(f"expected xyz ({v}, 3), got {self.xyz.shape}")
+            raise ValueError(f"Expected xyz ({v}, 3), got {self.xyz.shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +100,17 @@ class PoseSequence:
         )
         if self.xy.shape != (*expected, 2) or self.score.shape != expected:
             raise ValueError(
-                f"expected xy {(*expected, 2)} and score {expected}, got {self.xy.shape} "
+                f"Expected xy {(*expected, 2)} and score {expected}, got {self.xy.shape} "
                 f"and {self.score.shape}"
             )
         if self.xyz is not None and self.xyz.shape != (*expected, 3):
-            raise ValueError(f"expected xyz {(*expected, 3)}, got {self.xyz.shape}")
+            raise ValueError(f"Expected xyz {(*expected, 3)}, got {self.xyz.shape}")
+
+    def with_points(self, function: Callable[[Floats], Floats], **changes: Any) -> PoseSequence:
+        """A copy with `function` applied to `xy` and, if there is one, `xyz`, and with other
+        `changes`."""
+        xyz = None if self.xyz is None else function(self.xyz)
+        return replace(self, xy=function(self.xy), xyz=xyz, **changes)
 
     @property
     def persons(self) -> int:
@@ -213,11 +219,3 @@ ProgressCallback = Callable[[Event], None]
 
 def no_progress(event: Event) -> None:
     """A progress callback that does nothing."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean …?)' with the most similar known word, or '' if none is similar."""
-    import difflib
-
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

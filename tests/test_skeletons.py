@@ -101,7 +101,7 @@ def test_bad_skeleton_files(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_unknown_skeleton_and_joint() -> None:
-    with pytest.raises(ConfigError, match="no skeleton"):
+    with pytest.raises(ConfigError, match="No skeleton"):
         load_skeleton("coco-18")
     with pytest.raises(ConfigError, match="'tail'"):
         SKELETONS["coco-17"].index("tail")

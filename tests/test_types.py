@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skelact import errors
-from skelact.errors import BadSpan, NotAVideo, SkelactError
-from skelact.types import ClipSpan, Failure, PersonPose, VideoInfo, nearest
+from skelact.errors import BadSpan, NotAVideo, SkelactError, nearest
+from skelact.types import ClipSpan, Failure, PersonPose, VideoInfo
 from tests.conftest import sequence_of
 
 
@@ -29,7 +29,7 @@ def test_a_video_needs_positive_numbers(field: str) -> None:
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"\(3, 2\)"):
         PersonPose(np.zeros((3, 2), np.float32), np.zeros(4, np.float32))
-    with pytest.raises(ValueError, match="expected xy"):
+    with pytest.raises(ValueError, match="Expected xy"):
         sequence_of(np.zeros((1, 5, 16, 2)))
 
 

@@ -1,3 +1,3 @@
-# NTU RGB+D 120: as NTU60, 2-D
+# NTU RGB+D 120: as NTU60, 2-D.
 _base_ = ["ntu60_2d.py"]
 dataset = dict(name="ntu120")

@@ -1,4 +1,4 @@
-# An annotation pickle of PYSKL or mmaction2 with 2-D poses: --data FILE.pkl
+# An annotation pickle of PYSKL or mmaction2 with 2-D poses: --data FILE.pkl.
 dataset = dict(name="pyskl", skeleton="coco-17")
 clips = dict(length_s=0.0)
 sequence = dict(persons=2)

@@ -1,4 +1,4 @@
-# SGN and the efficient self-attention network: 20 frames, Adam, label smoothing, five draws at test
+# SGN and the efficient self-attention network: 20 frames, Adam, label smoothing, five test draws.
 sampling = dict(length=20, method="uniform", test_clips=5)
 augment = dict(flip=0.0, rotate_rad=0.3, scale=0.0, noise=0.0)
 train = dict(

@@ -1,4 +1,4 @@
-# The KTH report: complete sequences repeated to one length, Adam 1e-4, batches of 16
+# The KTH report: complete sequences repeated to one length, Adam 1e-4, batches of 16.
 sampling = dict(length=300, method="wrap")
 augment = dict(flip=0.0, rotate_rad=0.0, scale=0.0, noise=0.0)
 train = dict(

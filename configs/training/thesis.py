@@ -1,5 +1,5 @@
 # The MADS thesis: all frames, clips repeated to 300 frames, score as third channel, no
-# augmentation
+# augmentation.
 sampling = dict(length=300, method="wrap")
 augment = dict(flip=0.0, rotate_rad=0.0, scale=0.0, noise=0.0)
 train = dict(

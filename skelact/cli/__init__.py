@@ -24,13 +24,12 @@ ORDER = (  # in the help; other commands follow in alphabetical order
 )
 
 
-def commands() -> list[str]:
-    """The names of all commands, found by their modules."""
-    names = {path.stem for folder in __path__ for path in Path(folder).glob("[a-z]*.py")}
-    return sorted(
-        names - set(HELPERS),
-        key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name),
-    )
+def commands() -> dict[str, Path]:
+    """The modules of all commands by name, in the order of the help."""
+    modules = {path.stem: path for folder in __path__ for path in Path(folder).glob("[a-z]*.py")}
+    names = sorted(modules.keys() - set(HELPERS))
+    names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    return {name: modules[name] for name in names}
 
 
 class _LazyGroup(TyperGroup):
@@ -41,14 +40,14 @@ class _LazyGroup(TyperGroup):
         self.commands = dict.fromkeys(commands(), TyperCommand(name=None))  # for suggestions
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return commands()
+        return list(commands())
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in commands():
+        module = commands().get(cmd_name)
+        if module is None:
             return None
-        paths = (Path(folder) / f"{cmd_name}.py" for folder in __path__)
-        source = next(p for p in paths if p.is_file()).read_text(encoding="utf-8")
-        return TyperCommand(name=cmd_name, help=ast.get_docstring(ast.parse(source)))
+        source = ast.parse(module.read_text(encoding="utf-8"))
+        return TyperCommand(name=cmd_name, help=ast.get_docstring(source))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
@@ -117,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end_of_command:
         return end_of_command.code if isinstance(end_of_command.code, int) else 2
     except KeyboardInterrupt:
-        console.error("interrupted", "run the same command again to continue")
+        console.error("Interrupted", "Run the same command again to continue.")
         return 130
     except BrokenPipeError:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # the reader of the pipe has ended
@@ -131,8 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         console.error(
-            f"unexpected {type(failure).__name__}: {failure}",
-            "this is a bug in skelact; --debug shows the traceback",
+            f"Unexpected {type(failure).__name__}: {failure}",
+            "This is a bug in skelact. --debug shows the traceback.",
         )
         return 2
     return 0

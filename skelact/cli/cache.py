@@ -28,9 +28,7 @@ def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
     for stage, folder in cache.entries():
         stages[stage].append(_size(folder))
     if json:
-        console.as_json(
-            {stage: {"entries": len(sizes), "bytes": sum(sizes)} for stage, sizes in stages.items()}
-        )
+        console.as_json({s: {"entries": len(v), "bytes": sum(v)} for s, v in stages.items()})
         return
     rows = [(stage, len(sizes), f"{sum(sizes) / 1e6:.1f}") for stage, sizes in stages.items()]
     console.table(f"{cache.root}", ("stage", ">entries", ">MB"), rows)

@@ -19,7 +19,9 @@ def command(
     negatives: Videos,
     target_fpr: Annotated[
         float,
-        typer.Option(help="Fraction of the windows of negative videos that may get a label."),
+        typer.Option(
+            help="Fraction of the windows of negative videos that may get a label.", min=0, max=1
+        ),
     ] = 0.1,
     cache_dir: CacheDir = None,
     json: Json = False,
@@ -34,12 +36,9 @@ def command(
 
     with console.Bars() as on_progress:
         result = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
-    if json:
-        console.as_json(to_plain(result) | {"failed": console.failed_json(result.failed)})
-    else:
+    if not json:
         _table(run, result)
-        console.failures(result.failed)
-    console.exit_code(sum(result.negatives), len(result.failed))
+    console.finish(sum(result.negatives), result.failed, to_plain(result) if json else None)
 
 
 def _table(run: Path, result: CalibrationResult) -> None:
@@ -55,11 +54,9 @@ def _table(run: Path, result: CalibrationResult) -> None:
     heads = (">threshold", ">known labelled", ">accuracy of these", ">negatives labelled")
     console.table(str(run), heads, rows)
     chosen_on, measured_on = result.negatives
-    measured = (
-        f"measured on {measured_on} windows of the other videos"
-        if measured_on
-        else "measured on the same windows, as there is only one video"
-    )
+    measured = "measured on the same windows, as there is only one video"
+    if measured_on:
+        measured = f"measured on {measured_on} windows of the other videos"
     console.say(
         f"temperature {result.temperature:.2f} from {result.known}; threshold chosen on "
         f"{chosen_on} windows of every second negative video, {measured}"

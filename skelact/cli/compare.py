@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skelact.cli import console
 from skelact.cli.options import Json
+from skelact.errors import InputError
+
+if TYPE_CHECKING:
+    from skelact.report.page import ComparedRun
 
 
 def command(
@@ -17,34 +21,30 @@ def command(
     json: Json = False,
 ) -> None:
     """Compare finished runs: accuracy, cost, and whether they were tested on the same clips."""
+    from skelact.files import write_bytes
     from skelact.report.page import comparison, comparison_page
 
     folders = [run for run in runs if run.is_dir()] or runs
     rows = comparison(folders)
     if out is not None:
-        out.write_text(comparison_page(rows), encoding="utf-8")
+        try:
+            write_bytes(out, comparison_page(rows).encode())
+        except OSError as error:
+            raise InputError(f"Cannot write {out}: {error.strerror}") from error
     if json:
         console.as_json([row.as_dict() for row in rows])
         return
-    console.table(
-        "",
-        ("run", "network", "data", "split", ">top-1", ">mean class", ">clips", ">time [s]", ">MB"),
-        [
-            (
-                r["run"],
-                r["model"],
-                r["data"],
-                r["split"],
-                f"{r['top1']:.1%}",
-                f"{r['mean_class']:.1%}",
-                r["samples"],
-                "" if r["seconds"] is None else f"{r['seconds']:.0f}",
-                "" if r["memory_mb"] is None else r["memory_mb"],
-            )
-            for r in (row.as_dict() for row in rows)
-        ],
-    )
+    heads = ("run", "network", "data", "split", ">top-1", ">mean class", ">clips", ">time [s]")
+    console.table("", (*heads, ">MB"), [_cells(row) for row in rows])
     if not all(row.same_split for row in rows):
         console.say("these runs were not all tested on the same clips")
     if out is not None:
         console.say(f"page: {out}")
+
+
+def _cells(row: ComparedRun) -> tuple[object, ...]:
+    scores, cost = row.result.scores, ("", "")
+    if row.config is not None:  # a fusion has no cost of its own
+        cost = (f"{row.result.seconds:.0f}", f"{row.result.memory_mb}")
+    accuracy = (f"{scores.top1:.1%}", f"{scores.mean_class:.1%}")
+    return (row.run, row.model, row.data, row.protocol, *accuracy, scores.samples, *cost)

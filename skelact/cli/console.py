@@ -6,8 +6,8 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -68,9 +68,9 @@ def _plain(text: object) -> str:
 
 
 def as_json(content: Any) -> None:
-    """Print a result as JSON on stdout."""
+    """Print a result as JSON on stdout. Paths become strings."""
     if not SILENT:
-        typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
 
 def table(
@@ -106,33 +106,20 @@ def table(
     rich_console().print(out)
 
 
-def failures(failed: Sequence[Failure]) -> None:
-    """Print the failed inputs with their reasons on stderr, also with --quiet."""
-    if not failed or SILENT:
-        return
-    out = rich_console(stderr=True)
-    out.print(f"[bold red]{len(failed)} failed:[/]")
-    for f in failed:
-        out.print(f"  {_plain(_reason(f))}")
-        if f.hint:
-            out.print(f"    [dim]{_plain(f.hint)}[/]")
-
-
-def _reason(failure: Failure) -> str:
-    return (
-        failure.reason
-        if str(failure.path) in failure.reason
-        else f"{failure.path}: {failure.reason}"
-    )
-
-
-def failed_json(failed: Sequence[Failure]) -> list[dict[str, str]]:
-    """Failures as plain values for JSON."""
-    return [{"path": str(f.path), "reason": f.reason, "hint": f.hint} for f in failed]
-
-
-def exit_code(results: int, failed: int) -> None:
-    """End the command if inputs failed, with exit code 1 if there are results and 2 if not."""
+def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | None = None) -> None:
+    """Report the failed inputs and end the command: with exit code 1 if inputs failed, or 2 if
+    there are no results either. If there is a result as JSON `content`, it is printed with the
+    failures; otherwise the failures are printed on stderr, also with --quiet."""
+    if content is not None:
+        as_json(content | {"failed": [asdict(f) for f in failed]})
+    elif failed and not SILENT:
+        out = rich_console(stderr=True)
+        out.print(f"[bold red]{len(failed)} failed:[/]")
+        for f in failed:
+            where = "" if str(f.path) in f.reason else f"{f.path}: "
+            out.print(f"  {_plain(where + f.reason)}")
+            if f.hint:
+                out.print(f"    [dim]{_plain(f.hint)}[/]")
     if failed:
         raise typer.Exit(1 if results else 2)
 
@@ -163,26 +150,21 @@ class Bars:
             TimeRemainingColumn,
         )
 
-        bar = [
+        out = rich_console(stderr=True)
+        self.progress = Progress(
             TextColumn("{task.description:>8}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-        ]
-        out = rich_console(stderr=True)
-        self.progress = Progress(
-            *bar, console=out, disable=quiet or not out.is_terminal, transient=True
+            console=out,
+            disable=quiet or not out.is_terminal,
+            transient=True,
         )
         self.progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self.progress is not None:
             self.progress.stop()
 
@@ -199,9 +181,8 @@ class Bars:
                 task = self.tasks[event.stage]
                 self.progress.advance(task, event.done)
                 speed = self.progress.tasks[self.progress.task_ids.index(task)].speed
-                self.progress.update(
-                    task, rate=f"{speed:.0f} {_UNITS.get(event.stage, '')}/s" if speed else ""
-                )
+                rate = f"{speed:.0f} {_UNITS.get(event.stage, '')}/s" if speed else ""
+                self.progress.update(task, rate=rate)
             elif event.kind == "end" and event.stage in self.tasks:
                 self.progress.remove_task(self.tasks.pop(event.stage))
 

@@ -31,15 +31,9 @@ def command(
     with console.Bars() as on_progress:
         batch = cut_videos(videos, clips, coding, Cache(cache_dir), out, on_progress)
     results = [(video, entry.manifest.clips) for video, entry in batch.results]
+    content = None
     if json:
-        console.as_json(
-            {
-                "videos": [
-                    {"path": str(video), "clips": to_plain(spans)} for video, spans in results
-                ],
-                "failed": console.failed_json(batch.failed),
-            }
-        )
+        content = {"videos": [{"path": v, "clips": to_plain(spans)} for v, spans in results]}
     else:
         rows = [
             (video, len(spans), sum(s.frames for s in spans), f"{spans[-1].end_s:.1f}")
@@ -49,5 +43,4 @@ def command(
         console.table("", ("video", ">clips", ">frames", ">seconds"), rows, footer)
         done = "" if batch.done else " (nothing to do: all videos were cut before)"
         console.say(f"clips are in {out}/{done}")
-        console.failures(batch.failed)
-    console.exit_code(len(results), len(batch.failed))
+    console.finish(len(results), batch.failed, content)

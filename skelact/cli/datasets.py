@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,7 +31,7 @@ def table(context: typer.Context, json: Json = False) -> None:
     else:
         heads = ("name", "content", "source", "expected layout", "found in")
         console.table("", heads, rows)
-        console.say("searched in --data, $SKELACT_DATA/<name> and ./data/<name>")
+        console.say("searched in $SKELACT_DATA/<name> and ./data/<name>")
 
 
 @app.command("check")
@@ -50,7 +51,7 @@ def check(
 
     findings = inspect(dataset or kind_of(path), path)
     if json:
-        console.as_json(findings.as_dict())
+        console.as_json(asdict(findings))
     else:
         rows = [
             (c.label, c.items, f"{c.seconds:.0f}", f"{c.shortest_s:.1f}", f"{c.longest_s:.1f}")
@@ -71,7 +72,7 @@ def export(
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     form: Annotated[
-        str, typer.Option("--format", help="Format: pyskl (also read by mmaction2).")
+        Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
     ] = "pyskl",
     data: Data = None,
     cache_dir: CacheDir = None,
@@ -79,13 +80,9 @@ def export(
     """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
     Missing poses are extracted first."""
     from skelact.cache import Cache
-    from skelact.errors import ConfigError
     from skelact.runs.export import export_pyskl
 
-    if form != "pyskl":
-        raise ConfigError(f"no format {form!r}", "pyskl")
     with console.Bars() as on_progress:
         count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
     console.say(f"{count} samples: {out}")
-    console.failures(failed)
-    console.exit_code(count, len(failed))
+    console.finish(count, failed)

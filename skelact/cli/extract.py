@@ -48,41 +48,28 @@ def command(
 
     started = time.monotonic()
     with console.Bars() as on_progress:
-        batch = extract(
-            find_videos(videos),
-            Cache(cache_dir),
-            pose,
-            clips,
-            sequence,
-            coding,
-            json_form,
-            on_progress,
-        )
-    names = output_names([e.path for e in batch.results])
+        paths, cache = find_videos(videos), Cache(cache_dir)
+        batch = extract(paths, cache, pose, clips, sequence, coding, json_form, on_progress)
     if out is not None:
+        names = output_names([e.path for e in batch.results])
         for extracted in batch.results:
             export_poses(extracted.poses, out / names[extracted.path], json_form)
+    content = None
     if json:
-        console.as_json(
-            {
-                "videos": [_as_dict(e) for e in batch.results],
-                "failed": console.failed_json(batch.failed),
-            }
-        )
+        content = {"videos": [_as_dict(e) for e in batch.results]}
     else:
         _summary(batch, time.monotonic() - started)
         if out is not None:
             console.say(f"JSON files are in {out}/")
-        console.failures(batch.failed)
-    console.exit_code(len(batch.results), len(batch.failed))
+    console.finish(len(batch.results), batch.failed, content)
 
 
 def _as_dict(extracted: ExtractedSequences) -> dict[str, Any]:
     poses = extracted.poses.manifest
     return {
-        "path": str(extracted.path),
-        "poses": str(extracted.poses.path),
-        "sequences": str(extracted.sequences.path),
+        "path": extracted.path,
+        "poses": extracted.poses.path,
+        "sequences": extracted.sequences.path,
         "estimator": poses.estimator,
         "clips": len(extracted.sequences.manifest.clips),
         "frames": poses.frames,

@@ -37,7 +37,7 @@ def command(
         values = [float(w) for w in weights.replace(":", ",").split(",")] if weights else None
     except ValueError as error:
         raise ConfigError(
-            f"weights must be numbers, got {weights!r}", "--weights 2,1,2,1"
+            f"--weights must be numbers, got {weights!r}", "--weights 2,1,2,1"
         ) from error
     if sum((values is not None, preset is not None, search)) > 1:
         raise ConfigError("--weights, --preset and --search cannot be combined")
@@ -47,7 +47,7 @@ def command(
     if json:
         console.as_json(
             {
-                "run": str(fused.folder),
+                "run": fused.folder,
                 "weights": list(fused.weights),
                 "alone": [s.top1 for s in fused.alone],
                 **fused.scores.as_dict(),

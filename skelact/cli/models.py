@@ -22,7 +22,7 @@ def table(
         str, typer.Option(help="Joint layout for which parameters and GMACs are counted.")
     ] = "coco-17",
     classes: Annotated[
-        int, typer.Option(help="Number of classes for which parameters are counted.")
+        int, typer.Option(help="Number of classes for which parameters are counted.", min=1)
     ] = 60,
     runs: Runs = Path("runs"),
     json: Json = False,
@@ -37,19 +37,13 @@ def table(
 
     networks = _networks(skeleton, classes, _trained(runs))
     shipped: list[dict[str, Any]] = [
-        {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": str(m.card)}
+        {"name": m.name, "bytes": m.path.stat().st_size, "what": m.title, "card": m.card}
         for m in zoo.shipped_models()
     ]
     estimators = [{"name": s.name, "state": s.status().text} for s in estimator_specs().values()]
     if json:
-        console.as_json(
-            {
-                "models": shipped,
-                "networks": networks,
-                "streams": list(STREAMS),
-                "estimators": estimators,
-            }
-        )
+        content = {"models": shipped, "networks": networks, "streams": STREAMS}
+        console.as_json(content | {"estimators": estimators})
         return
     rows = [
         (

@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Videos = Annotated[
     list[str],
     typer.Argument(
-        help="Video files, folders (searched recursively) or globs.", show_default=False
+        help="Video files, folders (searched recursively) or glob patterns.", show_default=False
     ),
 ]
 Settings = Annotated[
@@ -75,7 +75,7 @@ class OptionGroup(ABC):
         """The options by their names in the group."""
 
     @abstractmethod
-    def value(self, given: Mapping[str, Any]) -> Any:
+    def value(self, values: Mapping[str, Any]) -> Any:
         """The argument of the command, from the values of the options."""
 
 
@@ -83,7 +83,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command generated options: a parameter annotated with an option dataclass becomes one
     option for each field, and a parameter annotated with an OptionGroup becomes its options."""
     parameters: list[inspect.Parameter] = []
-    groups: dict[str, OptionGroup] = {}
+    groups: dict[str, tuple[OptionGroup, list[str]]] = {}
     hints = typing.get_type_hints(command, include_extras=True)
     for parameter in inspect.signature(command).parameters.values():
         group = _group_of(hints[parameter.name])
@@ -91,14 +91,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
             own = parameter.replace(annotation=hints[parameter.name])
             parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
-        groups[parameter.name] = group
-        for name, generated in group.parameters().items():
-            parameters.append(generated.replace(name=f"{parameter.name}__{name}"))
+        generated = group.parameters()
+        groups[parameter.name] = (group, list(generated))
+        parameters += [p.replace(name=f"{parameter.name}__{k}") for k, p in generated.items()]
 
     def wrapper(**arguments: Any) -> None:
-        for name, group in groups.items():
-            given = {key: arguments.pop(f"{name}__{key}") for key in group.parameters()}
-            arguments[name] = group.value(given)
+        for name, (group, keys) in groups.items():
+            arguments[name] = group.value({k: arguments.pop(f"{name}__{k}") for k in keys})
         command(**arguments)
 
     wrapper.__doc__ = command.__doc__
@@ -129,18 +128,18 @@ class _Fields(OptionGroup):
             for f in fields(self.cls)
         }
 
-    def value(self, given: Mapping[str, Any]) -> Any:
+    def value(self, values: Mapping[str, Any]) -> Any:
         return self.cls(
             **{
                 name: parse(value, self.hints[name], info_of(self.cls, name))
-                for name, value in given.items()
+                for name, value in values.items()
                 if value is not None
             }
         )
 
 
 class RecipeOptions(OptionGroup):
-    """Options of a recipe, named as 'section.option'. The command gets only the given ones, as
+    """Options of a recipe, named as 'section.option'. The command gets those that the user sets, as
     nested sections."""
 
     def __init__(self, *paths: str) -> None:
@@ -163,10 +162,10 @@ class RecipeOptions(OptionGroup):
             )
         return out
 
-    def value(self, given: Mapping[str, Any]) -> Changes:
+    def value(self, values: Mapping[str, Any]) -> Changes:
         changes: Changes = {}
         for path in self.paths:
-            value = given[path.replace(".", "__")]
+            value = values[path.replace(".", "__")]
             if value is not None:
                 section, name = path.split(".")
                 hint, info, _ = self._field(path)

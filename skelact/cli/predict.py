@@ -37,8 +37,8 @@ class _OutputOptions(OptionGroup):
             for writer in writers.load_writers().values()
         }
 
-    def value(self, given: Mapping[str, Any]) -> Outputs:
-        return {name: target for name, target in given.items() if target is not None}
+    def value(self, values: Mapping[str, Any]) -> Outputs:
+        return {name: target for name, target in values.items() if target is not None}
 
 
 @with_options
@@ -76,15 +76,15 @@ def command(
         formats = writers.load_writers()
         for name, target in outputs.items():
             writers.write(formats[name], batch.results, names, target)
+    content = None
     if json:
         predictions = [p.as_dict() for result in batch.results for p in result.predictions]
-        console.as_json({"predictions": predictions, "failed": console.failed_json(batch.failed)})
+        content = {"predictions": predictions}
     else:
         _table(batch.results)
         for name, target in outputs.items():
             console.say(f"{name}: {target}")
-        console.failures(batch.failed)
-    console.exit_code(len(batch.results), len(batch.failed))
+    console.finish(len(batch.results), batch.failed, content)
 
 
 def _notice(classes: tuple[str, ...]) -> str:

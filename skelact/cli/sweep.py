@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -62,22 +63,11 @@ def command(
     labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]
     bars(labels, [r.top1 for r in rows], plot)
     if json:
-        console.as_json(
-            [
-                {
-                    "trained": r.trained,
-                    "tested": r.tested,
-                    "top1": r.top1,
-                    "mean_class": r.mean_class,
-                    "run": str(r.run),
-                }
-                for r in rows
-            ]
-        )
+        console.as_json([asdict(r) for r in rows])
         return
-    console.table(
-        "",
-        ("trained with", "tested with", ">top-1", ">mean class"),
-        [(r.trained, r.tested or "the same", f"{r.top1:.1%}", f"{r.mean_class:.1%}") for r in rows],
-    )
+    heads = ("trained with", "tested with", ">top-1", ">mean class")
+    cells = [
+        (r.trained, r.tested or "the same", f"{r.top1:.1%}", f"{r.mean_class:.1%}") for r in rows
+    ]
+    console.table("", heads, cells)
     console.say(f"written: {table}, {plot}")

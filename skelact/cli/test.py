@@ -45,11 +45,10 @@ def command(
 
     with console.Bars() as on_progress:
         result = test(run, Cache(cache_dir), data, changes, name, on_progress)
-    files = [str(file) for file in result.files]
+    files = list(map(str, result.files))
     if json:
-        console.as_json(
-            {"run": str(run), "split": result.protocol, "files": files, **result.scores.as_dict()}
-        )
+        content = {"run": run, "split": result.protocol, "files": files}
+        console.as_json(content | result.scores.as_dict())
         return
     title = f"{run}, split {result.protocol}, {result.scores.samples} clips"
     console.table(title, ("", ">"), console.score_rows(result.scores))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,10 @@ from skelact.cli.options import (
     with_options,
 )
 from skelact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from skelact.runs.sweep import Spread
+    from skelact.runs.train import Run
 
 OPTIONS = RecipeOptions(
     *("dataset.classes", "pose.estimator", "pose.poses_from", "normalise.dims"),
@@ -93,9 +97,9 @@ def command(
         from skelact.datasets.registry import kind_of
 
         data, dataset = Path(dataset), kind_of(Path(dataset))
-    every = [s.strip() for s in streams.split(",")] if streams else []
-    if len(every) == 1:
-        changes["sampling"] = {"streams": every[0]}
+    every_stream = [s.strip() for s in streams.split(",")] if streams else []
+    if len(every_stream) == 1:
+        changes["sampling"] = {"streams": every_stream[0]}
     if split not in (None, "all"):
         changes.setdefault("dataset", {})["protocol"] = split
     recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
@@ -104,7 +108,9 @@ def command(
     from skelact.runs import sweep
     from skelact.runs.train import Start
 
-    variants = sweep.variants(recipe, data, every[1:] and every, seeds, split == "all")
+    variants = sweep.variants(
+        recipe, data, every_stream[1:] and every_stream, seeds, split == "all"
+    )
     start = Start(init_from, freeze) if init_from else None
     with console.Bars() as on_progress:
         trained = [
@@ -113,32 +119,30 @@ def command(
                 recipe, variants, Cache(cache_dir), data, runs, name, resume, on_progress, start
             )
         ]
-    failed = trained[0][1].failed
     spread = sweep.Spread.of([run for _, run in trained])
+    content = None
     if json:
         rows = [_as_dict(run) for _, run in trained]
-        console.as_json(rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)})
+        content = rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)}
+    elif len(trained) == 1:
+        _summary(trained[0][1], time.monotonic() - started)
     else:
-        if len(trained) == 1:
-            _summary(trained[0][1], time.monotonic() - started)
-        else:
-            _table(trained, spread)
-        console.failures(failed)
-    console.exit_code(1, len(failed))
+        _table(trained, spread)
+    console.finish(1, trained[0][1].failed, content)
 
 
-def _as_dict(run: Any) -> dict[str, Any]:
+def _as_dict(run: Run) -> dict[str, Any]:
     return {
-        "run": str(run.folder),
+        "run": run.folder,
         "dataset": run.collection.name,
         "split": run.protocol,
         "clips": run.clips,
         **run.scores.as_dict(),
-        "failed": console.failed_json(run.failed),
+        "failed": [asdict(failure) for failure in run.failed],
     }
 
 
-def _table(trained: list[tuple[str, Any]], spread: Any) -> None:
+def _table(trained: list[tuple[str, Run]], spread: Spread) -> None:
     rows = [
         (label, f"{run.scores.top1:.1%}", f"{run.scores.mean_class:.1%}", str(run.folder))
         for label, run in trained
@@ -152,7 +156,7 @@ def _table(trained: list[tuple[str, Any]], spread: Any) -> None:
     console.table("", ("run", ">top-1", ">mean class", "folder"), rows, mean)
 
 
-def _summary(run: Any, seconds: float) -> None:
+def _summary(run: Run, seconds: float) -> None:
     c = run.clips
     title = (
         f"{run.collection.name}, split {run.protocol}: trained on {c['train']} clips, validated on "

@@ -4,7 +4,7 @@ declares itself."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from skelact.config import check_ranges, option
-from skelact.errors import ConfigError, DatasetError
+from skelact.errors import DatasetError, lookup
 from skelact.skeletons import Skeleton
-from skelact.types import Floats, PoseSequence, nearest
+from skelact.types import Floats, PoseSequence
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,13 @@ class Collection:
         items = self.items if classes is None else (*self.items, *self.optional)
         known = sorted({item.label for item in items})
         for label in classes or ():
-            if label not in known:
-                raise ConfigError(
-                    f"{self.name} has no class {label!r}{nearest(label, known)}",
-                    f"it has {', '.join(known)}",
-                )
+            lookup(f"class of {self.name}", label, dict.fromkeys(known))
         selected = tuple(classes or known)
         kept = tuple(i for i in items if i.label in selected)
         if len({i.label for i in kept}) < 2:
             raise DatasetError(
                 f"{self.root} has only the class {', '.join(selected)}",
-                "a classifier needs two or more classes",
+                "A classifier needs two or more classes.",
             )
         return replace(self, items=kept, optional=())
 
@@ -140,24 +136,26 @@ def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
     missing; scores are 1 where it is not."""
     points: Floats = np.asarray(xyz, np.float32)
     known = ~np.isnan(points).any(axis=-1)
-    xy = np.full((*points.shape[:3], 2), np.nan, np.float32)
-    ids = tuple(range(len(points)))
     return PoseSequence(
-        xy=xy,
+        xy=np.full((*points.shape[:3], 2), np.nan, np.float32),
         score=known.astype(np.float32),
         skeleton=skeleton,
         fps=fps,
         width=1,
         height=1,
-        ids=ids,
+        ids=tuple(range(len(points))),
         xyz=points,
     )
 
 
+def by_value(group: str, subsets: Mapping[str, str], other: str = "none") -> SplitRule:
+    """The subset of each value of a group; items with another value are in the subset `other`."""
+    return lambda items: [subsets.get(i.groups[group], other) for i in items]
+
+
 def by_group(group: str, test: Sequence[str]) -> SplitRule:
     """Test on these values of a group, train on the others."""
-    names = set(test)
-    return lambda items: ["test" if i.groups[group] in names else "train" for i in items]
+    return by_value(group, dict.fromkeys(test, "test"), other="train")
 
 
 def every_third(group: str) -> SplitRule:
@@ -195,7 +193,7 @@ def split_half(group: str) -> SplitRule:
     def rule(items: Sequence[Item]) -> list[str]:
         names = sorted({i.groups[group] for i in items})
         if len(names) < 2:
-            raise DatasetError(f"there is only one {group}, {names[0]}", "choose another --split")
+            raise DatasetError(f"There is only one {group}, {names[0]}", "Choose another --split.")
         test = set(names[(len(names) + 1) // 2 :])
         return ["test" if i.groups[group] in test else "train" for i in items]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from skelact.datasets import registry
+from skelact.datasets import registry, splits
 from skelact.datasets.base import Collection, Item
 from skelact.errors import SkelactError
 from skelact.video.probe import probe
@@ -16,7 +15,7 @@ from skelact.video.probe import probe
 _MIN_ITEMS, _MAX_IMBALANCE = 10, 5.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassSummary:
     """The number of items of a class, and their total, shortest and longest duration [s]."""
 
@@ -27,7 +26,7 @@ class ClassSummary:
     longest_s: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """The result of `inspect`. The `warnings` require attention."""
 
@@ -36,9 +35,6 @@ class Findings:
     splits: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def inspect(name: str, place: Path) -> Findings:
@@ -57,19 +53,20 @@ def inspect(name: str, place: Path) -> Findings:
         length = file_lengths[item.path]
         if length is not None:
             lengths[item.label].append(_part(item, length, warnings))
-    warnings += _duplicates(contents)
-    warnings += _imbalance(lengths)
-    notes = []
-    if collection.notice:
-        notes.append(collection.notice)
-    notes.append(f"splits: {', '.join(_usable(collection, warnings)) or 'none'}")
-    groups = sorted({g for i in collection.items for g in i.groups})
-    notes.append(f"groups: {', '.join(groups)}")
+    warnings += [*_duplicates(contents), *_imbalance(lengths)]
+    usable = ", ".join(_usable(collection, warnings)) or "none"
+    groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
+    notice = [collection.notice] if collection.notice else []
     classes = tuple(
-        ClassSummary(k, len(v), sum(v), min(v), max(v)) for k, v in sorted(lengths.items())
+        ClassSummary(label=label, items=len(s), seconds=sum(s), shortest_s=min(s), longest_s=max(s))
+        for label, s in sorted(lengths.items())
     )
     return Findings(
-        len(collection.items), classes, tuple(collection.protocols), tuple(notes), tuple(warnings)
+        items=len(collection.items),
+        classes=classes,
+        splits=tuple(collection.protocols),
+        notes=(*notice, f"splits: {usable}", f"groups: {groups}"),
+        warnings=tuple(warnings),
     )
 
 
@@ -93,7 +90,7 @@ def _part(item: Item, length: float, warnings: list[str]) -> float:
     start, end = item.span_s
     if start >= length or (end or 0) > length + 0.1:
         warnings.append(
-            f"{item.path}: the span {start:g} to {end} s exceeds the video of {length:.1f} s"
+            f"{item.path}: the span from {start:g} to {end} s exceeds the video of {length:.1f} s"
         )
     return max(0.0, min(end or length, length) - start)
 
@@ -113,7 +110,7 @@ def _duplicates(contents: dict[str, list[Item]]) -> list[str]:
 
 def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
     counts = {k: len(v) for k, v in lengths.items()}
-    out = [f"class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _MIN_ITEMS]
+    out = [f"Class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _MIN_ITEMS]
     if counts and max(counts.values()) > _MAX_IMBALANCE * min(counts.values()):
         most, least = max(counts, key=lambda k: counts[k]), min(counts, key=lambda k: counts[k])
         out.append(
@@ -125,8 +122,6 @@ def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
 
 def _usable(collection: Collection, warnings: list[str]) -> list[str]:
     """The splits that do not leak and leave no class empty; the others add a warning."""
-    from skelact.datasets import splits
-
     usable = []
     for name in collection.protocols:
         try:

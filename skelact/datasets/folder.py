@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ def folder(root: Path) -> Collection:
     """Videos in <root>/<class>/…: the first folder is the label. Copies of a video belong to the
     take of the original. Raises MissingDataset if there is no such video."""
     if not root.is_dir():
-        raise MissingDataset(f"{root}: no such folder", "one folder for each class is expected")
+        raise MissingDataset(f"{root}: no such folder", "One folder for each class is expected.")
     items = []
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES):
         parts = path.relative_to(root).parts
@@ -27,7 +29,7 @@ def folder(root: Path) -> Collection:
             items.append(Item(path, parts[0], groups={"take": _COPY.sub("", path.stem)}))
     if not items:
         raise MissingDataset(
-            f"no class folder with videos in {root}", f"{root}/<class>/<video>.mp4"
+            f"{root} holds no class folder with videos", f"{root}/<class>/<video>.mp4"
         )
     return Collection(name=root.name, root=root, items=tuple(items), protocols=protocols(items))
 
@@ -38,18 +40,20 @@ def table(file: Path) -> Collection:
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
     if not file.is_file():
-        raise MissingDataset(f"{file}: no such file", f"its columns are {', '.join(COLUMNS)}")
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.DictReader(stream)
-        names = [n.strip() for n in rows.fieldnames or ()]
-        unknown = [n for n in names if n not in COLUMNS]
-        if unknown or not {"path", "label"} <= set(names):
-            raise InputError(
-                f"{file}: columns {', '.join(names) or '(none)'}",
-                f"path and label are required; the known columns are {', '.join(COLUMNS)}",
-            )
-        rows.fieldnames = names
-        items = [_row(file, rows.line_num, row) for row in rows]
+        raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
+    rows = csv.DictReader(io.StringIO(text))
+    names = [n.strip() for n in rows.fieldnames or ()]
+    if not set(names) <= set(COLUMNS) or not {"path", "label"} <= set(names):
+        raise InputError(
+            f"{file} has the columns {', '.join(names) or '(none)'}",
+            f"path and label are required; the known columns are {', '.join(COLUMNS)}.",
+        )
+    rows.fieldnames = names
+    items = [_row(file, rows.line_num, row) for row in rows]
     if not items:
         raise InputError(f"{file} has no rows")
     return Collection(
@@ -67,7 +71,7 @@ def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
     groups["take"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
         raise InputError(
-            f"{file}, line {line}: subset {groups['subset']!r}", "use train, val or test"
+            f"{file}, line {line}: subset {groups['subset']!r}", "Use train, val or test."
         )
     return Item(path, values["label"], groups=groups, span_s=_span(file, line, values))
 
@@ -79,10 +83,11 @@ def _span(file: Path, line: int, values: dict[str, str]) -> tuple[float, float |
         start = float(values.get("start") or 0)
         end = float(values["end"]) if values.get("end") else None
     except ValueError as error:
-        raise InputError(f"{file}, line {line}: {error}", "write seconds, such as 12.5") from error
-    if start < 0 or (end is not None and end <= start):
+        raise InputError(f"{file}, line {line}: {error}", "Write seconds, such as 12.5.") from error
+    if not 0 <= start < (math.inf if end is None else end):
         raise InputError(
-            f"{file}, line {line}: start {start:g} s, end {end} s: the end must be after the start"
+            f"{file}, line {line}: start {start:g} s, end {end} s",
+            "The end must be after the start, which must not be negative.",
         )
     return start, end
 

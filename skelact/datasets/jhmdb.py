@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, smallest_group
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_value, smallest_group
 from skelact.errors import MissingDataset
 from skelact.video.probe import VIDEO_SUFFIXES
 
@@ -35,16 +35,12 @@ def find(root: Path) -> Collection:
             items.append(Item(path, path.parent.name, groups={"take": take, "clip": key}))
     if not items:
         raise MissingDataset(
-            f"no clip of JHMDB in {root}",
-            f"expected {LAYOUT}, in any folders below it",
+            f"{root} holds no clip of JHMDB", f"Expected {LAYOUT}, in any folders below it."
         )
-
-    def split(number: str) -> SplitRule:
-        known = subsets[number]
-        return lambda items: [known.get(i.groups["clip"], "none") for i in items]
-
     # the official splits are kept, even where clips of one film are in both subsets
-    protocols: dict[str, Protocol] = {f"split{n}": (split(n), ("clip",)) for n in sorted(subsets)}
+    protocols: dict[str, Protocol] = {
+        f"split{n}": (by_value("clip", subsets[n]), ("clip",)) for n in sorted(subsets)
+    }
     protocols["most"] = (smallest_group("take"), ("take",))
     return Collection(
         name="jhmdb", root=root, items=tuple(items), protocols=protocols, dev_protocols=("most",)

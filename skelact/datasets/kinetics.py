@@ -25,15 +25,19 @@ def find(root: Path) -> Collection:
         listing = next(iter(sorted(root.rglob(f"kinetics_{subset}_label.json"))), None)
         if listing is None:
             continue
-        for name, about in read_json(listing).items():
+        try:
+            labels = {k: (v.get("has_skeleton"), v["label"]) for k, v in read_json(listing).items()}
+        except (AttributeError, KeyError) as error:
+            raise InputError(f"{listing} is not a label file of Kinetics-skeleton") from error
+        for name, (has_skeleton, label) in labels.items():
             path = listing.parent / f"kinetics_{subset}" / f"{name}.json"
-            if about.get("has_skeleton") and path.is_file():
+            if has_skeleton and path.is_file():
                 groups = {"take": name, "subset": "train" if subset == "train" else "test"}
-                items.append(Item(path, str(about["label"]), groups=groups))
+                items.append(Item(path, str(label), groups=groups))
             else:
                 dropped += 1
     if not items:
-        raise MissingDataset(f"no sample of Kinetics-skeleton in {root}", f"expected {LAYOUT}")
+        raise MissingDataset(f"{root} holds no sample of Kinetics-skeleton", f"Expected {LAYOUT}.")
     protocols: dict[str, Protocol] = {"official": (by_group("subset", ["test"]), ("take",))}
     notice = f"{dropped} samples without a skeleton left out" if dropped else ""
     return Collection(

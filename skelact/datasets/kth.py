@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, by_value
 from skelact.errors import InputError, MissingDataset
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
@@ -42,13 +42,13 @@ def find(root: Path) -> Collection:
         sources = importers.sources(root)
     except InputError as error:
         raise MissingDataset(
-            f"no video or OpenPose output of KTH in {root}",
-            "expected personXX_<action>_dY_uncomp.avi, or …_000000000000_keypoints.json",
+            f"{root} holds no video or OpenPose output of KTH",
+            "Expected personXX_<action>_dY_uncomp.avi or …_000000000000_keypoints.json.",
         ) from error
     items = [i for name, s in sources.items() for i in _items(s.files[0], name, spans, name)]
     if not items:
         raise MissingDataset(
-            f"{root} holds poses, but none of KTH", "expected personXX_<action>_dY…"
+            f"{root} holds poses, but none of KTH", "Expected personXX_<action>_dY…"
         )
 
     def read(item: Item) -> PoseSequence:
@@ -60,7 +60,7 @@ def find(root: Path) -> Collection:
         # as in the report: one person per frame, frames without a person are dropped
         first = [[replace(people[0], person_id=0)] for people in frames if people]
         if not first:
-            raise InputError(f"no person in {item.name(root)}")
+            raise InputError(f"{item.name(root)} holds no person")
         return stack_frames(first, imported.skeleton, FPS, WIDTH, HEIGHT)
 
     return Collection(name="kth", root=root, items=tuple(items), protocols=protocols(), read=read)
@@ -103,15 +103,9 @@ def protocols() -> dict[str, Protocol]:
 
 def _rule(name: str) -> SplitRule:
     val, test = SPLITS[name]
-    last = 20 if name == "report-text" else 25
-
-    def subset(item: Item) -> str:
-        person = int(item.groups["performer"])
-        if person > last:
-            return "none"
-        return "test" if person in test else "val" if person in val else "train"
-
-    return lambda items: [subset(i) for i in items]
+    performers = range(1, 21 if name == "report-text" else 26)
+    subset = {n: "test" if n in test else "val" if n in val else "train" for n in performers}
+    return by_value("performer", {f"{n:02d}": subset[n] for n in performers})
 
 
 DATASETS = (

@@ -8,15 +8,22 @@ split.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from skelact.config import shipped
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol
-from skelact.errors import DatasetError, MissingDataset
+from skelact.datasets.base import (
+    Collection,
+    DatasetSpec,
+    Item,
+    Protocol,
+    by_group,
+    every_third,
+    split_half,
+)
+from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.files import read_json
 
 VIDEO = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_C(?P<camera>[0-2])\.avi$")
 OPTIONAL = ("Sports",)  # left out by the thesis, because its actions have little in common
@@ -29,7 +36,7 @@ def find(root: Path) -> Collection:
     items = scan(root)
     if not items:
         raise MissingDataset(
-            f"no MADS video in {root}", "expected files <Action>_<Sequence>_C<0|1|2>.avi"
+            f"{root} holds no video of MADS", "Expected <Action>_<Sequence>_C<0|1|2>.avi."
         )
     is_sample = root.resolve() == shipped("sample_videos").resolve()
     return Collection(
@@ -42,44 +49,31 @@ def find(root: Path) -> Collection:
 
 
 def performers(root: Path) -> dict[str, str]:
-    """The performer of each take, from performers.json; empty if there is none. Raises DatasetError
-    if it is not JSON."""
+    """The performer of each take, from performers.json; empty if there is none. Raises InputError
+    if it is not a JSON object."""
     file = next(iter(sorted(root.rglob(PERFORMERS))), None)
-    try:
-        content = json.loads(file.read_bytes()) if file else {}
-    except ValueError as error:
-        raise DatasetError(f"{file} is not JSON: {error}") from error
+    content = read_json(file) if file else {}
+    if not isinstance(content, dict):
+        raise InputError(f"{file} is not a JSON object", '{"<Action>_<Sequence>": "<name>", …}')
     return {str(k): str(v) for k, v in content.items()}
 
 
 def scan(root: Path) -> list[Item]:
     """Every multi-view video below the root."""
     known = performers(root)
-    items = []
-    for path in sorted(root.rglob("*.avi")):
-        match = VIDEO.match(path.name)
-        if match:
-            take = f"{match['action']}_{match['seq']}"
-            groups = {"take": take, "camera": match["camera"]}
-            if take in known:
-                groups["performer"] = known[take]
-            items.append(Item(path, match["action"], groups=groups))
-    return items
+    matches = ((path, VIDEO.match(path.name)) for path in sorted(root.rglob("*.avi")))
+    return [
+        Item(path, match["action"], groups=groups_of(match, match["camera"], known))
+        for path, match in matches
+        if match
+    ]
 
 
-def by_camera(items: Sequence[Item]) -> list[str]:
-    """Cross-view: train on cameras 1 and 2, test on camera 0."""
-    return ["test" if i.groups["camera"] == "0" else "train" for i in items]
-
-
-def by_sequence(items: Sequence[Item]) -> list[str]:
-    """Cross-sequence: test on every third sequence of each action, from the second on in
-    alphabetical order, with all cameras."""
-    takes: dict[str, set[str]] = defaultdict(set)
-    for i in items:
-        takes[i.label].add(i.groups["take"])
-    test = {take for names in takes.values() for n, take in enumerate(sorted(names)) if n % 3 == 1}
-    return ["test" if i.groups["take"] in test else "train" for i in items]
+def groups_of(name: re.Match[str], camera: str, performers: dict[str, str]) -> dict[str, str]:
+    """The groups of a file, from the action and the sequence in its name."""
+    take = f"{name['action']}_{name['seq']}"
+    groups = {"take": take, "camera": camera}
+    return groups | {"performer": performers[take]} if take in performers else groups
 
 
 def by_performer(items: Sequence[Item]) -> list[str]:
@@ -87,19 +81,17 @@ def by_performer(items: Sequence[Item]) -> list[str]:
     unknown = [i for i in items if "performer" not in i.groups]
     if unknown:
         raise DatasetError(
-            f"the performer of {unknown[0].groups['take']} is unknown, so there is no "
+            f"The performer of {unknown[0].groups['take']} is unknown, so there is no "
             "cross-subject split",
-            f"add {PERFORMERS} to the data folder: "
-            f'{{"{unknown[0].groups["take"]}": "name", …}}; or use --split xseq',
+            f"Add {PERFORMERS} to the data folder: "
+            f'{{"{unknown[0].groups["take"]}": "name", …}}; or use --split xseq.',
         )
-    names = sorted({i.groups["performer"] for i in items})
-    test = set(names[(len(names) + 1) // 2 :])
-    return ["test" if i.groups["performer"] in test else "train" for i in items]
+    return split_half("performer")(items)
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "xseq": (by_sequence, ("take",)),
-    "xview": (by_camera, ("camera",)),
+    "xseq": (every_third("take"), ("take",)),
+    "xview": (by_group("camera", ["0"]), ("camera",)),  # train on cameras 1 and 2
     "xsub": (by_performer, ("performer", "take")),
 }
 

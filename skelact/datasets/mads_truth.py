@@ -4,6 +4,7 @@ projected into each camera by its calibration."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +30,16 @@ def find(root: Path, projected: bool) -> Collection:
         match = FILE.match(path.name)
         if match is None:
             continue
-        take = f"{match['action']}_{match['seq']}"
-        groups = {"take": take, "camera": "none"}
-        if take in performers:
-            groups["performer"] = performers[take]
-        if not projected:
-            items.append(Item(path, match["action"], groups=groups))
-            continue
-        for calibration in sorted(path.parent.glob("Calib_Cam[0-2].mat")):
-            camera = calibration.stem[-1]
-            seen_by = groups | {"camera": camera}
-            items.append(Item(path, match["action"], groups=seen_by, key=camera))
+        cameras = [""]
+        if projected:
+            cameras = sorted(f.stem[-1] for f in path.parent.glob("Calib_Cam[0-2].mat"))
+        for camera in cameras:
+            groups = mads.groups_of(match, camera or "none", performers)
+            items.append(Item(path, match["action"], groups=groups, key=camera))
     if not items:
         raise MissingDataset(
-            f"no ground truth of MADS in {root}",
-            "expected <Action>_<Sequence>_GT.mat" + (" and Calib_Cam0.mat" if projected else ""),
+            f"{root} holds no ground truth of MADS",
+            "Expected <Action>_<Sequence>_GT.mat" + (" and Calib_Cam0.mat" if projected else ""),
         )
     rules = {k: v for k, v in mads.PROTOCOLS.items() if projected or k != "xview"}
     name = "mads-projected" if projected else "mads-3d"
@@ -62,7 +58,7 @@ def poses(path: Path) -> npt.NDArray[np.float64]:
         layout = layout_for(joints, "mads")
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(
-            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "use the original file of MADS"
+            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "Use the original file of MADS."
         ) from error
     return np.asarray(convert(stacked, layout, SKELETONS["mads-19"]))
 
@@ -77,21 +73,16 @@ def read(item: Item) -> PoseSequence:
 def read_projected(item: Item) -> PoseSequence:
     """The take in the pixels of camera `item.key`, and in metres as `read` returns it."""
     calibration = _mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
-    world = poses(item.path)
-    xy, depth = project(world, calibration)
+    xy, depth = project(poses(item.path), calibration)
     xy[depth <= 0] = np.nan
-    width, height = (round(2 * float(v)) for v in np.ravel(calibration["cc"])[:2])
+    centre = np.ravel(calibration["KK"])[[2, 5]]  # the middle of the frame
     known = ~np.isnan(xy).any(axis=-1)
-    spatial_sequence = read(item)
-    return PoseSequence(
+    return replace(
+        read(item),
         xy=xy[None].astype(np.float32),
         score=known[None].astype(np.float32),
-        skeleton=spatial_sequence.skeleton,
-        fps=FPS,
-        width=width,
-        height=height,
-        ids=(0,),
-        xyz=spatial_sequence.xyz,
+        width=round(2 * float(centre[0])),
+        height=round(2 * float(centre[1])),
     )
 
 
@@ -112,7 +103,7 @@ def project(
         kc[: len(coefficients)] = coefficients
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"the calibration lacks {error}", "KK, om_ext and T_ext are required"
+            f"The calibration of a camera lacks {error}", "KK, om_ext and T_ext are required."
         ) from error
     camera = world @ turn.T + shift
     depth = camera[..., 2]

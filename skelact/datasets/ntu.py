@@ -4,7 +4,7 @@ PYSKL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.datasets import pyskl
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group, by_value
 from skelact.datasets.ntu_names import item_of
 from skelact.errors import InputError, MissingDataset
 from skelact.skeletons import SKELETONS
@@ -36,11 +36,10 @@ _MAX_BODIES = 4
 
 @dataclass(frozen=True)
 class Body:
-    """One body in one frame: Kinect's number for it (too large for a float), its nine state values,
-    and joints (25, 12) float64, columns as FIELDS."""
+    """One body in one frame: Kinect's number for it (too large for a float), and its joints
+    (25, 12) float64, columns as FIELDS."""
 
     id: str
-    state: tuple[float, ...]
     joints: npt.NDArray[np.float64]
 
 
@@ -61,13 +60,13 @@ def read_bodies(path: Path) -> list[list[Body]]:
         at = f"in frame {len(frames)}" if count >= 0 else "in its first line"
         what = "it ends" if isinstance(error, StopIteration) or "''" in str(error) else str(error)
         raise InputError(
-            f"{path} is not a complete .skeleton file: {what} {at}", "download it again"
+            f"{path} is not a complete .skeleton file: {what} {at}", "Download it again."
         ) from error
     return frames
 
 
 def _body(lines: Iterator[str]) -> Body:
-    number, *state = next(lines).split()
+    number = next(lines).split()[0]
     count = int(next(lines))
     if count != JOINTS:
         raise ValueError(f"{count} joints instead of {JOINTS}")
@@ -77,7 +76,7 @@ def _body(lines: Iterator[str]) -> Body:
         if len(values) != len(FIELDS):
             raise ValueError(f"a joint has {len(values)} values instead of {len(FIELDS)}")
         row[:] = [float(v) for v in values]
-    return Body(number, tuple(float(v) for v in state), joints)
+    return Body(number, joints)
 
 
 def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
@@ -173,19 +172,15 @@ def missing_samples() -> frozenset[str]:
 def protocols(actions: int) -> dict[str, Protocol]:
     """The official splits of NTU60 (60 actions) or NTU120."""
     train = TRAIN_60 if actions == 60 else TRAIN_120
-
-    def subjects(items: Sequence[Item]) -> list[str]:
-        return ["train" if int(i.groups["performer"]) in train else "test" for i in items]
-
-    def setups(items: Sequence[Item]) -> list[str]:
-        return ["test" if int(i.groups["setup"]) % 2 else "train" for i in items]
-
+    subjects = by_value("performer", {f"{n:03d}": "train" for n in train}, other="test")
     if actions == 60:
-        return {
-            "xsub": (subjects, ("performer",)),
-            "xview": (by_group("camera", ["001"]), ("camera",)),
-        }
-    return {"xsub": (subjects, ("performer",)), "xset": (setups, ("setup",))}
+        second, rule = "xview", (by_group("camera", ["001"]), ("camera",))
+    else:  # odd setups test
+        second, rule = (
+            "xset",
+            (by_group("setup", [f"{n:03d}" for n in range(1, 33, 2)]), ("setup",)),
+        )
+    return {"xsub": (subjects, ("performer",)), second: rule}
 
 
 def find(root: Path, actions: int, denoise: bool = False) -> Collection:
@@ -201,8 +196,8 @@ def find(root: Path, actions: int, denoise: bool = False) -> Collection:
     items = [i for i in listed if is_video or i.path.stem not in missing_samples()]
     if not items:
         raise MissingDataset(
-            f"no sample of NTU{actions} in {root}",
-            "expected SsssCcccPpppRrrrAaaa.skeleton or …_rgb.avi, in any folders below it",
+            f"{root} holds no sample of NTU{actions}",
+            "Expected SsssCcccPpppRrrrAaaa.skeleton or …_rgb.avi, in any folders below it.",
         )
     dropped = len(listed) - len(items)
     notice = f"{dropped} samples with missing skeletons left out" if dropped else ""

@@ -14,8 +14,8 @@ from skelact.datasets.base import (
     DatasetSpec,
     Item,
     Protocol,
-    SplitRule,
     by_group,
+    by_value,
     spatial,
 )
 from skelact.datasets.kinect import check_joints
@@ -43,13 +43,13 @@ def find(root: Path) -> Collection:
             groups["take"] = path.stem.rsplit("_", 1)[0]
             items.append(Item(path, _label(int(named["action"])), groups=groups))
     if not items:
-        raise MissingDataset(f"no sample of NW-UCLA in {root}", f"expected {LAYOUT}")
+        raise MissingDataset(f"{root} holds no sample of NW-UCLA", f"Expected {LAYOUT}.")
     protocols: dict[str, Protocol] = {
         "xview": (by_group("camera", ["03"]), ("camera",)),
         "xsub": (by_group("performer", ["02", "04", "06", "08", "10"]), ("performer", "take")),
         # between the training cameras of xview, to choose settings without its test camera
-        "view1to2": (_from_to("01", "02"), ("camera",)),
-        "view2to1": (_from_to("02", "01"), ("camera",)),
+        "view1to2": (by_value("camera", {"01": "train", "02": "test"}), ("camera",)),
+        "view2to1": (by_value("camera", {"02": "train", "01": "test"}), ("camera",)),
     }
     return Collection(
         name="nw-ucla",
@@ -59,12 +59,6 @@ def find(root: Path) -> Collection:
         read=read,
         dev_protocols=("view1to2", "view2to1"),
     )
-
-
-def _from_to(train: str, test: str) -> SplitRule:
-    """Train on one camera, test on another, leave the rest out."""
-    subsets = {train: "train", test: "test"}
-    return lambda items: [subsets.get(i.groups["camera"], "none") for i in items]
 
 
 def _label(action: int) -> str:

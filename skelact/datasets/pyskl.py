@@ -30,12 +30,13 @@ def load(path: Path) -> dict[str, Any]:
     structure, or holds objects other than arrays and plain values."""
     content = load_pickle(path)
     if isinstance(content, list):
-        content = {"split": {}, "annotations": content}
-    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        content = {"annotations": content}
+    annotations = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         raise InputError(
-            f"{path} is not an annotation file", "expected a dict of split and annotations"
+            f"{path} is not an annotation file", "Expected a dict of split and annotations."
         )
-    return content
+    return {"split": content.get("split") or {}, "annotations": annotations}
 
 
 def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
@@ -50,7 +51,8 @@ def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
         ) from error
     try:
         skeleton = layout_for(v, "pyskl")
-    except ValueError as error:
+        height, width = map(int, annotation.get("img_shape", (1080, 1920)))
+    except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {error}") from error
     if t == 0 or m == 0:
         raise InputError(f"{where}: no frames")
@@ -63,15 +65,14 @@ def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
     score = np.asarray(annotation.get("keypoint_score", known), np.float32)
     if score.shape != (m, t, v):
         raise InputError(f"{where}: scores of shape {score.shape}, keypoints of {keypoints.shape}")
-    height, width = annotation.get("img_shape", (1080, 1920))
     score = np.where(known, score, np.float32(0))
     return PoseSequence(
         xy=points[..., :2],
         score=score,
         skeleton=skeleton,
         fps=FPS,
-        width=int(width),
-        height=int(height),
+        width=width,
+        height=height,
         ids=tuple(range(m)),
     )
 
@@ -81,14 +82,14 @@ def find(path: Path, name: str = "pyskl") -> Collection:
     train1 and test1 are 1, train and val are official. Raises MissingDataset if there is no such
     file, DatasetError if two samples have the same name."""
     if not path.is_file():
-        raise MissingDataset(f"{path}: no such file", "expected a pickle of PYSKL or mmaction2")
+        raise MissingDataset(f"{path}: no such file", "Expected a pickle of PYSKL or mmaction2.")
     content = load(path)
     by_name: dict[str, dict[str, Any]] = {}
     for a in content["annotations"]:
         key = str(a.get("frame_dir", a.get("filename", "")))
         if key in by_name:
             raise DatasetError(
-                f"{path} holds two samples called {key!r}", "give every sample its own name"
+                f"{path} holds two samples called {key!r}", "Give every sample its own name."
             )
         by_name[key] = a
     items = []

@@ -11,8 +11,7 @@ import skelact.datasets
 from skelact.datasets.base import Collection, DatasetSpec
 from skelact.datasets.pyskl import SUFFIXES
 from skelact.discovery import declared
-from skelact.errors import ConfigError, MissingDataset
-from skelact.types import nearest
+from skelact.errors import MissingDataset, lookup
 
 DATA_VARIABLE = "SKELACT_DATA"
 
@@ -20,18 +19,12 @@ DATA_VARIABLE = "SKELACT_DATA"
 @cache
 def dataset_specs() -> dict[str, DatasetSpec]:
     """The datasets that the modules of this package declare as `DATASETS`, by name."""
-    return {spec.name: spec for spec in declared(skelact.datasets, "DATASETS")}
+    return declared(skelact.datasets.__name__, skelact.datasets.__path__, "DATASETS")
 
 
 def get_spec(name: str) -> DatasetSpec:
     """The dataset of that name. Raises ConfigError if there is none."""
-    specs = dataset_specs()
-    if name not in specs:
-        raise ConfigError(
-            f"no dataset is called {name!r}{nearest(name, specs)}",
-            f"choose one of {', '.join(specs)}",
-        )
-    return specs[name]
+    return lookup("dataset", name, dataset_specs())
 
 
 def places(name: str, data: Path | None) -> list[Path]:
@@ -73,6 +66,6 @@ def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Colle
         )
         return replace(collection, notice=notice)
     raise MissingDataset(
-        f"{name} is not in {where}",
-        f"give its path with --data; expected layout: {spec.layout}; source: {spec.origin}",
+        f"The dataset {name} is not in {where}",
+        f"Give its path with --data. Expected layout: {spec.layout}. Source: {spec.origin}",
     )

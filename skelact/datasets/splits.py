@@ -10,8 +10,7 @@ import numpy as np
 
 from skelact.cache import key_of
 from skelact.datasets.base import Collection, Item
-from skelact.errors import ConfigError, LeakingSplit
-from skelact.types import nearest
+from skelact.errors import LeakingSplit, lookup
 
 
 def apply(collection: Collection, protocol: str) -> list[str]:
@@ -19,13 +18,7 @@ def apply(collection: Collection, protocol: str) -> list[str]:
     `protocol` is the first. Raises ConfigError for an unknown protocol, LeakingSplit if a group is
     in two subsets or a class is missing in one."""
     protocol = protocol or next(iter(collection.protocols), "")
-    if protocol not in collection.protocols:
-        known = list(collection.protocols)
-        raise ConfigError(
-            f"{collection.name} has no split {protocol!r}{nearest(protocol, known)}",
-            f"choose one of {', '.join(known)}",
-        )
-    rule, disjoint_groups = collection.protocols[protocol]
+    rule, disjoint_groups = lookup(f"split of {collection.name}", protocol, collection.protocols)
     subsets = rule(collection.items)
     check_leaks(collection.items, subsets, disjoint_groups)
     for subset in ("train", "test"):
@@ -34,9 +27,9 @@ def apply(collection: Collection, protocol: str) -> list[str]:
         }
         if absent:
             raise LeakingSplit(
-                f"split {protocol} of {collection.name} leaves no {subset} clip of "
+                f"Split {protocol} of {collection.name} leaves no {subset} clip of "
                 f"{', '.join(sorted(absent))}",
-                "add videos, or choose another --split",
+                "Add videos, or choose another --split.",
             )
     return subsets
 
@@ -49,17 +42,16 @@ def check_leaks(
     for group in disjoint_groups:
         by_value: dict[str, dict[str, Item]] = defaultdict(dict)
         for item, subset in zip(items, subsets, strict=True):
-            if subset == "none":
-                continue
-            by_value[item.groups[group]].setdefault(subset, item)
+            if subset != "none":
+                by_value[item.groups[group]].setdefault(subset, item)
         for name, first_items in by_value.items():
             if len(first_items) > 1:
                 files = " and ".join(
                     f"{item.path.name} ({subset})" for subset, item in sorted(first_items.items())
                 )
                 raise LeakingSplit(
-                    f"{group} {name} is in more than one subset of the split: {files}",
-                    f"keep all clips of one {group} together",
+                    f"{group.capitalize()} {name} is in more than one subset of the split: {files}",
+                    f"Keep all clips of one {group} together.",
                 )
 
 

@@ -33,7 +33,7 @@ def find(root: Path) -> Collection:
             groups = {"performer": match["performer"], "take": path.stem}
             items.append(Item(path, f"a{int(match['action']):02d}", groups=groups))
     if not items:
-        raise MissingDataset(f"no sample of UTD-MHAD in {root}", f"expected {LAYOUT}")
+        raise MissingDataset(f"{root} holds no sample of UTD-MHAD", f"Expected {LAYOUT}.")
     even = [str(n) for n in range(2, 10, 2)]
     protocols: dict[str, Protocol] = {"xsub": (by_group("performer", even), ("performer",))}
     return Collection(

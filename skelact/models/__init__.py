@@ -5,25 +5,19 @@ To add a network, write a module in this package that defines a `Backbone` and `
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from typing import Any
 
-from skelact.errors import ConfigError
+from skelact.discovery import declared
+from skelact.errors import ConfigError, lookup
 from skelact.models.base import ActionClassifier
 from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
-from skelact.types import nearest
 
 
 def spec(name: str) -> ModelSpec:
     """The network of that name. Raises ConfigError if there is none."""
-    if name not in SPECS:
-        raise ConfigError(
-            f"no model is called {name!r}{nearest(name, SPECS)}", f"one of {', '.join(SPECS)}"
-        )
-    return SPECS[name]
+    return lookup("model", name, SPECS)
 
 
 def build(
@@ -47,21 +41,14 @@ def build(
     except (TypeError, ValueError) as error:
         known = list(inspect.signature(network.backbone).parameters)[3:]
         raise ConfigError(
-            f"model {name}: {error}", f"its options are {', '.join([*known, 'dropout'])}"
+            f"Model {name}: {error}", f"Its options are {', '.join([*known, 'dropout'])}."
         ) from error
 
 
 def discover() -> dict[str, ModelSpec]:
     """The specs of all modules in this package, by name and in alphabetical order. Raises
     ValueError if two networks have the same name."""
-    found: dict[str, ModelSpec] = {}
-    for info in pkgutil.iter_modules(__path__, f"{__name__}."):
-        specs: tuple[ModelSpec, ...] = getattr(importlib.import_module(info.name), "SPECS", ())
-        for network in specs:
-            if network.name in found:
-                raise ValueError(f"two networks are called {network.name!r}")
-            found[network.name] = network
-    return dict(sorted(found.items()))
+    return dict(sorted(declared(__name__, __path__, "SPECS").items()))
 
 
 SPECS = discover()

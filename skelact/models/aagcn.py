@@ -5,6 +5,7 @@ is 2s-AGCN as in mmaction2; with `original=True` the graph is that of the 2s-AGC
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import StagedBackbone, stage_plan
-from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
+from skelact.models.foreign import ForeignFormat, read_staged
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, GraphConvolution, UnitTCN
+from skelact.models.layers import DataBN, GraphConvolution, UnitTCN, projection
 from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.models.stgcn import STGCNBlock
 from skelact.skeletons import Skeleton
@@ -53,8 +54,7 @@ class UnitAAGCN(nn.Module):
             self.conv_ta = nn.Conv1d(out, 1, 9, padding=4)
             self.fc1c = nn.Linear(out, out // 2)
             self.fc2c = nn.Linear(out // 2, out)
-        if channels != out:
-            self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
+        self.down = projection(channels, out)
         self.bn = nn.BatchNorm2d(out)
         self._initialise(subsets)
 
@@ -79,7 +79,7 @@ class UnitAAGCN(nn.Module):
         weight, bias = _stacked(self.conv_d)
         graph = self.graph(*self.embed(x))
         y = self.bn(self.graph_convolution(x, graph, weight, bias.sum(dim=0)))
-        y = F.relu(y + (self.down(x) if hasattr(self, "down") else x))
+        y = F.relu(y + self.down(x))
         return self._attend(y) if self.attention else y
 
     def embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,13 +141,7 @@ class AAGCN(StagedBackbone):
         super().__init__(data_bn, blocks, s.out)
 
 
-def _read(state: State) -> ForeignArguments:
-    channels = state["gcn.0.gcn.conv_d.0.weight"].shape[1]
-    joints = state["gcn.0.gcn.A"].shape[1]
-    _, persons = read_data_bn(state, joints, channels)
-    kwargs = read_stages(state, "gcn", "gcn.bn")
-    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
-
+_read = partial(read_staged, blocks="gcn", bn="gcn.bn", graph="gcn.A", conv="gcn.conv_d.0")
 
 SPECS = (
     ModelSpec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
-from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
+from skelact.models.foreign import ForeignFormat, read_staged
 from skelact.models.graph import adjacency
-from skelact.models.layers import DataBN, Residual
+from skelact.models.layers import DataBN, Residual, projection
 from skelact.models.multiscale import MultiScaleTCN
 from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
 from skelact.skeletons import Skeleton
@@ -52,8 +53,7 @@ class UnitCTRGCN(nn.Module):
         self.A = nn.Parameter(torch.from_numpy(a.copy()))
         self.alpha = nn.Parameter(torch.zeros(1))
         self.convs = nn.ModuleList(CTRGC(channels, out) for _ in range(len(a)))
-        if channels != out:
-            self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
+        self.down = projection(channels, out)
         self.bn = nn.BatchNorm2d(out)
         nn.init.constant_(self.bn.weight, 1e-6)
 
@@ -63,7 +63,7 @@ class UnitCTRGCN(nn.Module):
         for conv, a in zip(self.convs, self.A, strict=True):
             z = conv(x, a, self.alpha)
             total = z if total is None else total + z
-        return F.relu(self.bn(total) + (self.down(x) if hasattr(self, "down") else x))
+        return F.relu(self.bn(total) + self.down(x))
 
 
 class CTRGCNBlock(Residual):
@@ -98,21 +98,15 @@ class CTRGCN(StagedBackbone):
         down_stages: Sequence[int] = (5, 8),
     ) -> None:
         a = adjacency(skeleton, "spatial")
-        plan = list(
-            stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
-        )
-        blocks: list[nn.Module] = [CTRGCNBlock(s, a) for s in plan]
+        plan = stage_plan(in_channels, base_channels, 2.0, num_stages, inflate_stages, down_stages)
+        blocks: list[nn.Module] = []
+        for s in plan:
+            blocks.append(CTRGCNBlock(s, a))
         data_bn = DataBN("MVC", persons, len(skeleton.joints), in_channels)
-        super().__init__(data_bn, blocks, plan[-1].out, blocks_name="net")
+        super().__init__(data_bn, blocks, s.out, blocks_name="net")
 
 
-def _read(state: State) -> ForeignArguments:
-    channels = state["net.0.gcn1.convs.0.conv1.weight"].shape[1]
-    joints = state["net.0.gcn1.A"].shape[1]
-    _, persons = read_data_bn(state, joints, channels)
-    kwargs = read_stages(state, "net", "gcn1.bn")
-    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
-
+_read = partial(read_staged, blocks="net", bn="gcn1.bn", graph="gcn1.A", conv="gcn1.convs.0.conv1")
 
 SPECS = (
     ModelSpec(

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from skelact.models.base import Backbone
 from skelact.models.layers import DataBN, FrameConv
-from skelact.models.sgn import Embed, one_hot_positions
-from skelact.models.specs import ModelSpec, SmallVariant
+from skelact.models.sgn import SMALL, Embed, one_hot_positions
+from skelact.models.specs import ModelSpec
 from skelact.skeletons import Skeleton
 
 Kind = Literal["ST", "S1", "S2", "T1", "T2", "V"]
@@ -41,11 +41,9 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.kind, self.stride = kind, stride
         self.theta = nn.Conv2d(channels, embed, 1)
-        if directed:
-            self.phi = nn.Conv2d(channels, embed, 1)
+        self.phi = nn.Conv2d(channels, embed, 1) if directed else None
         self.g = nn.Conv2d(channels, out if kind == "V" else embed, 1)
-        if kind != "V":
-            self.h = nn.Conv2d(embed, out, 1)
+        self.h = nn.Identity() if kind == "V" else nn.Conv2d(embed, out, 1)
         self.bn = nn.BatchNorm2d(out)
         self.residual: nn.Conv2d
         if kind == "ST":
@@ -57,9 +55,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T / stride, V)."""
-        y = self.attend(x)
-        if hasattr(self, "h"):
-            y = self.h(y)
+        y = self.h(self.attend(x))
         return F.relu(self.bn(y) + self.residual_bn(self.residual(x)))
 
     def attend(self, x: Tensor) -> Tensor:
@@ -72,21 +68,15 @@ class AttentionBlock(nn.Module):
         """f(x) g(x): (N, C, T, V) -> (N, E, T, V). The positions that attend to each other become
         the rows of a batched matrix product."""
         theta, g = self.theta(x), self.g(x)
-        phi = self.phi(x) if hasattr(self, "phi") else theta
+        phi = theta if self.phi is None else self.phi(x)
         n, c, t, v = g.shape
-        permutation, rows = {
-            "ST": ((0, 2, 3, 1), (n, t * v)),
-            "S1": ((0, 2, 3, 1), (n, t, v)),
-            "V": ((0, 2, 3, 1), (n, t, v)),
-            "S2": ((0, 3, 2, 1), (n, v)),
-            "T1": ((0, 3, 2, 1), (n, v, t)),
-            "T2": ((0, 2, 3, 1), (n, t)),
-        }[self.kind]
-        a, b, values = (z.permute(permutation).reshape(*rows, -1) for z in (theta, phi, g))
+        first, second = (2, 3) if self.kind in ("ST", "S1", "V", "T2") else (3, 2)  # frames, joints
+        sizes = {"ST": (t * v,), "S1": (t, v), "V": (t, v), "S2": (v,), "T1": (v, t), "T2": (t,)}
+        rows = (n, *sizes[self.kind])
+        a, b, values = (z.permute(0, first, second, 1).reshape(*rows, -1) for z in (theta, phi, g))
         y = torch.softmax(a @ b.transpose(-1, -2), dim=-1).to(values.dtype) @ values
-        first, second = (v, t) if permutation[1] == 3 else (t, v)
-        y = y.reshape(n, first, second, c)
-        return y.permute(0, 3, 2, 1) if permutation[1] == 3 else y.permute(0, 3, 1, 2)
+        y = y.reshape(n, g.shape[first], g.shape[second], c)
+        return y.permute(0, 3, first - 1, second - 1)
 
 
 class ESAN(Backbone):
@@ -158,13 +148,7 @@ SPECS = (
         accuracy="NTU60: 90.5 xsub, 96.1 xview; NTU120: 85.7, 86.8; Kinetics 37.6",
         source="the paper",
         clip_shape=(1, 20, 3),
-        small=SmallVariant(
-            training="frames20",
-            sections={
-                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
-                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
-            },
-        ),
+        small=SMALL,
         benchmark_batch=64,
     ),
 )

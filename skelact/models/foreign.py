@@ -57,6 +57,16 @@ def read_data_bn(state: State, joints: int, channels: int) -> tuple[str, int]:
     return ("MVC", persons) if persons > 1 else ("VC", 2)
 
 
+def read_staged(state: State, *, blocks: str, bn: str, graph: str, conv: str) -> ForeignArguments:
+    """The arguments of a network whose blocks are those of `stage_plan`, from the names of modules
+    in a block: a batch norm, the graph, and a convolution of the block's input."""
+    channels = state[f"{blocks}.0.{conv}.weight"].shape[1]
+    joints = state[f"{blocks}.0.{graph}"].shape[1]
+    _, persons = read_data_bn(state, joints, channels)
+    kwargs = read_stages(state, blocks, bn)
+    return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=persons)
+
+
 def read_stages(state: State, blocks: str, bn: str) -> dict[str, Any]:
     """The arguments of `stage_plan`, read from the batch norms called `<blocks>.<n>.<bn>`. The
     stages that widen are taken to halve the frame rate too."""

@@ -46,15 +46,9 @@ def hop_distance(edges: Sequence[tuple[int, int]], joints: int, max_hop: int) ->
     """(V, V) number of edges between two joints; inf beyond max_hop."""
     step = edges_to_matrix(edges, joints)
     step = (step + step.T > 0).astype(float)
-    distance, reached, power = (
-        np.full((joints, joints), np.inf),
-        np.zeros((joints, joints), bool),
-        np.eye(joints),
-    )
+    distance, power = np.full((joints, joints), np.inf), np.eye(joints)
     for hop in range(max_hop + 1):
-        new = (power > 0) & ~reached
-        distance[new] = hop
-        reached |= new
+        distance[(power > 0) & np.isinf(distance)] = hop
         power = power @ step
     return distance
 
@@ -76,9 +70,8 @@ def stgcn_spatial(
     hop = hop_distance(edges, joints, max_hop)
     to_centre = (hop_distance(edges, joints, joints) if true_centre else hop)[:, centre]
     normalised = normalise_columns((hop <= max_hop).astype(float))
-    closer = (
-        to_centre[:, None] >= to_centre[None, :]
-    )  # [j, i]: j is at least as far from the centre as i
+    # [j, i]: j is at least as far from the centre as i
+    closer = to_centre[:, None] >= to_centre[None, :]
     out = []
     for h in range(max_hop + 1):
         at = hop == h
@@ -106,7 +99,7 @@ def adjacency(
     elif mode == "binary_adj":
         stack = (inward + inward.T)[None]
     else:
-        raise ConfigError(f"unknown graph mode {mode!r}", f"one of {', '.join(MODES)}")
+        raise ConfigError(f"Unknown graph mode {mode!r}", f"Use one of {', '.join(MODES)}.")
     return stack.astype(np.float32)
 
 
@@ -122,7 +115,7 @@ def k_adjacency(a: Matrix, scales: int, norm: Literal["col", "sym"] = "col") -> 
     if norm == "col":
         return np.stack([normalise_columns(r) for r in rings])
     if norm != "sym":
-        raise ConfigError(f"unknown normalisation {norm!r}", "one of col, sym")
+        raise ConfigError(f"Unknown normalisation {norm!r}", "Use col or sym.")
     roots = [r.sum(axis=1) ** -0.5 for r in rings]
     return np.stack([d[:, None] * r * d for d, r in zip(roots, rings, strict=True)])
 
@@ -156,13 +149,15 @@ def kth_partition(
         mirrored = swap - np.diag(np.diag(swap))  # joints of the midline have no counterpart
         return np.stack([eye, np.minimum(near + mirrored + near @ mirrored, 1) * (1 - eye)])
     if partition != "spatial":
-        raise ConfigError(f"unknown partition {partition!r}", f"one of {', '.join(PARTITIONS)}")
+        raise ConfigError(
+            f"Unknown partition {partition!r}", f"Use one of {', '.join(PARTITIONS)}."
+        )
     if distances is None:
         hops = hop_distance(skeleton.edge_indices, joints, joints)
         distances = hops[skeleton.index(skeleton.centre)].tolist()
     r = np.asarray(distances, float)
     if r.shape != (joints,):
-        raise ConfigError(f"expected {joints} mean distances, one for each joint, got {r.size}")
+        raise ConfigError(f"Expected {joints} mean distances, one for each joint, got {r.size}")
     gap, edges = r[:, None] - r[None, :], eye + near  # gap[j, i]: how much farther out j is than i
     return np.stack([edges * (gap == 0), edges * (gap < 0), edges * (gap > 0)])
 
@@ -179,6 +174,6 @@ def kth_normalise(a: Matrix, norm: Literal["report", "row", "published"] = "repo
         root = received**-0.5
         return root[:, :, None] * a * root[:, None, :]
     if norm != "published":
-        raise ConfigError(f"unknown normalisation {norm!r}", "one of report, row, published")
+        raise ConfigError(f"Unknown normalisation {norm!r}", "Use report, row or published.")
     dense = np.stack([(np.diag(d.sum(axis=0)) + _KTH_ALPHA) ** -0.5 for d in a])
     return dense @ a @ dense

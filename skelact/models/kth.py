@@ -62,9 +62,9 @@ class KTHLayer(nn.Module):
         self.temporal = nn.Conv2d(out, out, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0))
         if bn not in ("both", "first", "swapped"):
             raise ValueError(f"bn must be both, first or swapped, got {bn!r}")
-        if residual or bn != "first":
-            self.bn2 = nn.BatchNorm2d(out)
+        self.bn2 = nn.BatchNorm2d(out) if residual or bn != "first" else nn.Identity()
         self.residual, self.placement, self.final_relu = residual, bn, final_relu
+        self.shortcut: nn.Module = nn.Identity()
         if residual and (channels != out or stride != 1):
             self.shortcut = FrameConv(channels, out, stride)
         self.drop = nn.Dropout(dropout)
@@ -74,15 +74,10 @@ class KTHLayer(nn.Module):
         """(N, C, T, V) -> (N, out, T / stride, V)."""
         if self.residual:
             y = self._gather(F.relu(self.bn1(x)))
-            y = self.temporal(F.relu(self.bn2(y)))
-            y = y + (self.shortcut(x) if hasattr(self, "shortcut") else x)
+            y = self.temporal(F.relu(self.bn2(y))) + self.shortcut(x)
             return self.drop(F.relu(y) if self.final_relu else y)
         y = self.temporal(self._gather(self.bn1(x)))
-        if self.placement == "both":
-            y = F.relu(self.bn2(y))
-        else:
-            y = F.relu(y)
-            y = self.bn2(y) if self.placement == "swapped" else y
+        y = F.relu(self.bn2(y)) if self.placement == "both" else self.bn2(F.relu(y))
         return self.drop(y)
 
     def _gather(self, x: Tensor) -> Tensor:

@@ -58,6 +58,14 @@ def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
     return a.expand(n * t, -1, -1) if len(a) == 1 else a.repeat_interleave(t, dim=0)
 
 
+def projection(channels: int, out: int) -> nn.Module:
+    """The residual connection of a graph convolution: the input itself, or a 1x1 convolution with
+    BN where the number of channels changes. State-dict names as in PYSKL: `0`, `1`."""
+    if channels == out:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
+
+
 class UnitGCN(nn.Module):
     """Graph convolution, BN, optional residual, ReLU, with a 1x1 convolution for each subset k of
     the graph: before the joints are gathered (`conv_pos="pre"`) or after.
@@ -91,15 +99,11 @@ class UnitGCN(nn.Module):
         elif adaptive not in ("none", "init"):
             raise ValueError(f"unknown adaptive mode {adaptive!r}")
         self.bn: nn.Module = nn.BatchNorm2d(out)
-        shape = (
-            (channels, out * self.subsets) if conv_pos == "pre" else (channels * self.subsets, out)
-        )
-        self.conv = nn.Conv2d(*shape, 1)
+        pre, post = (1, self.subsets) if conv_pos == "post" else (self.subsets, 1)
+        self.conv = nn.Conv2d(channels * post, out * pre, 1)
         self.graph_convolution = GraphConvolution()
-        self.with_res = with_res
         self.shift: Tensor | None = None
-        if with_res and channels != out:
-            self.down = nn.Sequential(nn.Conv2d(channels, out, 1), nn.BatchNorm2d(out))
+        self.down = projection(channels, out) if with_res else None
 
     def adjacency(self) -> Tensor:
         """(K, V, V): fixed, learnt, or fixed with a learnt offset or mask."""
@@ -111,9 +115,7 @@ class UnitGCN(nn.Module):
         """(N, C, T, V) -> (N, out, T, V)."""
         y = self.graph_convolution(x, self.adjacency(), *self.per_subset(), self.shift)
         y = self.bn(y)
-        if self.with_res:
-            y = y + (self.down(x) if hasattr(self, "down") else x)
-        return F.relu(y, inplace=True)
+        return F.relu(y if self.down is None else y + self.down(x), inplace=True)
 
     def fuse_bn(self) -> None:
         """Fuse mask, bias and BN into the graph and the convolution, for evaluation only."""
@@ -134,11 +136,11 @@ class UnitGCN(nn.Module):
         """Weight (K, out, C) and bias of the 1x1 convolution, as `GraphConvolution` expects them; k
         is the slow index of its rows (pre) or columns (post)."""
         assert self.conv.bias is not None
+        weight, bias = self.conv.weight, self.conv.bias
         if self.conv_pos == "pre":
-            return self.conv.weight.view(self.subsets, self.out, -1), self.conv.bias.view(
-                self.subsets, self.out
-            )
-        return self.conv.weight.view(self.out, self.subsets, -1).transpose(0, 1), self.conv.bias
+            shape = (self.subsets, self.out)
+            return weight.view(*shape, -1), bias.view(shape)
+        return weight.view(self.out, self.subsets, -1).transpose(0, 1), bias
 
 
 class FrameConv(nn.Conv2d):
@@ -190,15 +192,13 @@ class Residual(nn.Module):
 
     def add_residual(self, channels: int, out: int, stride: int, enabled: bool = True) -> None:
         """Create the connection. To be called in the constructor."""
-        self.with_residual = enabled
+        self.residual: nn.Module | None = nn.Identity() if enabled else None
         if enabled and (channels != out or stride != 1):
             self.residual = UnitTCN(channels, out, 1, stride)
 
     def plus_residual(self, y: Tensor, x: Tensor) -> Tensor:
         """y + residual(x)."""
-        if not self.with_residual:
-            return y
-        return y + (self.residual(x) if hasattr(self, "residual") else x)
+        return y if self.residual is None else y + self.residual(x)
 
 
 class FlattenPersons(nn.Module):

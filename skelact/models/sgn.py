@@ -23,14 +23,12 @@ class Embed(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, out, (kernel, 1), padding=(kernel // 2, 0))
-        if bn:
-            self.bn = nn.BatchNorm2d(out)
+        self.bn = nn.BatchNorm2d(out) if bn else nn.Identity()
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, out, T, V)."""
-        y = self.conv(x)
-        y = self.bn(y) if hasattr(self, "bn") else y
+        y = self.bn(self.conv(x))
         return F.relu(y) if self.relu else y
 
 
@@ -141,6 +139,13 @@ def _read(state: State) -> ForeignArguments:
     return ForeignArguments(kwargs=kwargs, joints=joints, channels=channels, persons=2)
 
 
+SMALL = SmallVariant(
+    training="frames20",
+    sections={
+        "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
+        "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
+    },
+)
 SPECS = (
     ModelSpec(
         name="sgn",
@@ -151,13 +156,7 @@ SPECS = (
         source="the paper",
         reference="PYSKL",
         clip_shape=(1, 20, 3),
-        small=SmallVariant(
-            training="frames20",
-            sections={
-                "augment": {"flip": 0.5, "scale": 0.15, "noise": 0.01},
-                "train": {"epochs": 60, "batch_size": 16, "milestones": [40, 52]},
-            },
-        ),
+        small=SMALL,
         foreign=ForeignFormat(key="t_embed.", read=_read),
         benchmark_batch=64,
     ),

@@ -15,9 +15,9 @@ from typing import Literal, Protocol
 import skelact.pose
 from skelact.config import check_ranges, option
 from skelact.discovery import declared
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, lookup
 from skelact.skeletons import Skeleton
-from skelact.types import PersonPose, nearest
+from skelact.types import PersonPose
 from skelact.video.decode import Frame
 
 AUTO = "auto"  # the best estimator that can run on this machine
@@ -52,8 +52,8 @@ class PoseOptions:
     )
     fallback_confidence: float | None = option(
         None,
-        "Process a video of up to backfill_s again with this min_confidence if no person was "
-        "found (blazepose).",
+        "Minimum confidence of a second pass over videos in which no person was found and that "
+        "are not longer than the backfill time (blazepose).",
         above=0,
         below=1,
         default_text="disabled",
@@ -81,12 +81,12 @@ class PoseOptions:
             raise ConfigError(
                 f"{self.estimator} processes every frame on its own and does not support "
                 "tracking_confidence and backfill_s",
-                "remove these options or use --pose blazepose",
+                "Remove these options or use --pose blazepose.",
             )
         if self.fallback_confidence is not None and not self.backfill_s:
             raise ConfigError(
                 "fallback_confidence applies to videos of up to backfill_s, which is 0",
-                "set backfill_s as well",
+                "Set backfill_s as well.",
             )
 
     @property
@@ -96,20 +96,10 @@ class PoseOptions:
 
     def key_part(self) -> dict[str, object]:
         """The options that change the poses, for the cache key. The fingerprint covers files."""
-        part: dict[str, object] = {
-            "estimator": self.estimator,
-            "max_persons": self.max_persons,
-            "min_confidence": self.min_confidence,
-        }
-        if self.tracking_confidence is not None:
-            part["tracking_confidence"] = self.tracking_confidence
-        if self.backfill_s:
-            part["backfill_s"] = self.backfill_s
-        if self.fallback_confidence is not None:
-            part["fallback_confidence"] = self.fallback_confidence
-        if self.mirrored:
-            part["mirrored"] = True
-        return part
+        always = ("estimator", "max_persons", "min_confidence")
+        if_set = ("tracking_confidence", "backfill_s", "fallback_confidence", "mirrored")
+        part = {name: getattr(self, name) for name in (*always, *if_set)}
+        return {name: value for name, value in part.items() if name in always or value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +163,10 @@ class EstimatorSpec:
 @cache
 def estimator_specs() -> dict[str, EstimatorSpec]:
     """The estimators that the modules of this package declare, by name."""
-    return {spec.name: spec for spec in declared(skelact.pose, "ESTIMATORS")}
+    return declared(skelact.pose.__name__, skelact.pose.__path__, "ESTIMATORS")
 
 
 def get_spec(name: str) -> EstimatorSpec:
     """The estimator of that name. Raises ConfigError if there is none."""
     specs = estimator_specs()
-    if name not in specs:
-        raise ConfigError(
-            f"no estimator is called {name!r}{nearest(name, specs)}",
-            f"choose one of {', '.join((AUTO, *specs))}",
-        )
-    return specs[name]
+    return lookup("pose estimator", name, specs, choices=(AUTO, *specs))

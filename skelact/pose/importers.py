@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skelact.errors import InputError, PathMissing
-from skelact.pose.store import parse_frame
+from skelact.pose.store import parse_frame, people_of
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.skeletons import Skeleton, layout_for
 from skelact.types import PersonPose
@@ -44,7 +44,7 @@ class PoseFiles:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Imported:
     """The persons of every frame, their layout, and the program that estimated them."""
 
@@ -66,18 +66,15 @@ def sources(folder: Path) -> dict[str, PoseFiles]:
             stem = match["stem"] or path.parent.name
             frames.setdefault(stem, []).append((int(match["frame"]), path))
         else:
-            stem = (
-                path.parent.name
-                if path.stem == "alphapose-results"
-                else path.stem.removeprefix("AlphaPose_")
-            )
+            stem = path.stem.removeprefix("AlphaPose_")
+            stem = path.parent.name if stem == "alphapose-results" else stem
             by_stem[stem] = PoseFiles(stem, (path,), per_frame=False)
     for stem, numbered in frames.items():
         by_stem[stem] = PoseFiles(stem, tuple(p for _, p in sorted(numbered)), per_frame=True)
     if not by_stem:
         raise InputError(
             f"{folder} holds no pose JSON",
-            "expected OpenPose *_keypoints.json, or result files of AlphaPose or COCO",
+            "Expected OpenPose *_keypoints.json, or result files of AlphaPose or COCO.",
         )
     return by_stem
 
@@ -95,19 +92,13 @@ def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions)
     if all(p.person_id >= 0 for p in everyone):
         return imported
     tracker = Tracker(imported.skeleton, fps, track)
-    return Imported(
-        [tracker.update(people) for people in imported.frames], imported.skeleton, imported.program
-    )
+    return replace(imported, frames=[tracker.update(people) for people in imported.frames])
 
 
 def _openpose(source: PoseFiles) -> Imported:
     texts = [path.read_bytes() for path in source.files]
-    sizes = {
-        len(p["pose_keypoints_2d"]) // 3
-        for text in texts
-        for p in json.loads(text)["people"]
-        if p.get("pose_keypoints_2d")
-    }
+    lists = [p.get("pose_keypoints_2d") for text in texts for p in people_of(text)]
+    sizes = {len(values) // 3 for values in lists if values}
     if len(sizes) > 1:
         raise ValueError(f"frames with different numbers of joints: {sorted(sizes)}")
     skeleton = layout_for(sizes.pop() if sizes else 25, "openpose")
@@ -115,7 +106,7 @@ def _openpose(source: PoseFiles) -> Imported:
     frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
     for number, text in zip(numbers, texts, strict=True):
         frames[number - numbers[0]] = parse_frame(text, len(skeleton.joints))
-    return Imported(frames, skeleton, "openpose")
+    return Imported(frames=frames, skeleton=skeleton, program="openpose")
 
 
 def _results(source: PoseFiles, length: int | None) -> Imported:
@@ -137,7 +128,7 @@ def _results(source: PoseFiles, length: int | None) -> Imported:
     frames: list[list[PersonPose]] = [[] for _ in range(count)]
     for number, record in zip(numbers, records, strict=True):
         frames[number - shift].append(_record(record, len(skeleton.joints)))
-    return Imported(frames, skeleton, program)
+    return Imported(frames=frames, skeleton=skeleton, program=program)
 
 
 def _frame_number(image_id: Any) -> int:

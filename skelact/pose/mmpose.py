@@ -60,7 +60,7 @@ def _prepare() -> None:
     """Make `import mmpose.models` work with mmcv-lite, which has no compiled ops: a replacement
     module provides nms and raises BackendMissing for the others."""
     if not weights.is_installed():
-        raise BackendMissing("this estimator needs mmpose, which is not installed", weights.INSTALL)
+        raise BackendMissing("This estimator needs mmpose, which is not installed", weights.INSTALL)
     if "mmcv._ext" not in sys.modules:
         try:
             import mmcv._ext  # noqa: F401  # the full mmcv
@@ -73,8 +73,8 @@ def _prepare() -> None:
 
                 def raise_missing(*_: Any, **__: Any) -> None:
                     raise BackendMissing(
-                        f"this network needs mmcv's compiled op {name}",
-                        "install the full mmcv==2.1.0 instead of mmcv-lite",
+                        f"This network needs mmcv's compiled op {name}",
+                        "Install the full mmcv==2.1.0 instead of mmcv-lite.",
                     )
 
                 return raise_missing
@@ -113,9 +113,8 @@ def _files(options: PoseOptions) -> tuple[Path, Path]:
         config, checkpoint = Path(options.config), Path(options.checkpoint)
     else:
         config = Path(options.config) if options.config else shipped_config(options.estimator)
-        checkpoint = (
-            Path(options.checkpoint) if options.checkpoint else weights.require(options.estimator)
-        )
+        local = options.checkpoint
+        checkpoint = Path(local) if local else weights.require(options.estimator)
     for path in (config, checkpoint):
         if not path.is_file():
             raise PathMissing(f"{path}: no such file")
@@ -218,12 +217,9 @@ class MMPose:
         detector = _detector_of(options)
         self.detector: tuple[torch.nn.Module, Any] | None = None
         if detector:
-            self.detector = _build(
-                _read_config(shipped_config(detector)),
-                weights.require(detector),
-                "mmdet",
-                self.device,
-            )
+            detector_config = _read_config(shipped_config(detector))
+            path = weights.require(detector)
+            self.detector = _build(detector_config, path, "mmdet", self.device)
         self.frames_per_batch = FRAMES_PER_BATCH[self.device.type]
         self.crops_per_batch = CROPS_PER_BATCH[self.device.type]
 
@@ -234,9 +230,8 @@ class MMPose:
         for batch in batches(frames, self.frames_per_batch):
             images = [f.image for f in batch]
             with torch.inference_mode():
-                people_per_frame = (
-                    self._onestage(images) if self.detector is None else self._topdown(images)
-                )
+                estimate = self._onestage if self.detector is None else self._topdown
+                people_per_frame = estimate(images)
             for frame, people in zip(batch, people_per_frame, strict=True):
                 yield frame, suppress(people, self.skeleton)[: self.options.max_persons]
 
@@ -251,12 +246,8 @@ class MMPose:
             p = sample.pred_instances
             order = np.argsort(-p.bbox_scores, kind="stable")
             confident = [i for i in order if p.bbox_scores[i] >= self.options.min_confidence]
-            out.append(
-                [
-                    _person(p.keypoints[i], p.keypoint_scores[i])
-                    for i in confident[: 4 * self.options.max_persons]
-                ]
-            )
+            chosen = confident[: 4 * self.options.max_persons]
+            out.append([_person(p.keypoints[i], p.keypoint_scores[i]) for i in chosen])
         return out
 
     def _topdown(self, images: list[Any]) -> list[list[PersonPose]]:
@@ -332,15 +323,10 @@ def _skeleton_of(meta: dict[str, Any], name: str) -> Skeleton:
         if known.joints == joints:
             return known
     edges = [(joints[a], joints[b]) for a, b in meta["skeleton_links"]]
+    both_ways = [*edges, *((b, a) for a, b in edges)]
     parents = {joints[0]: joints[0]}
-    while True:  # grow outwards from the first joint
-        new = {
-            b: a
-            for a, b in [*edges, *((b, a) for a, b in edges)]
-            if a in parents and b not in parents
-        }
-        if not new:
-            break
+    # grow outwards from the first joint
+    while new := {b: a for a, b in both_ways if a in parents and b not in parents}:
         parents |= new
     content = {
         "name": f"{name}-{len(joints)}",
@@ -377,10 +363,8 @@ def _spec(name: str, auto_rank: int | None = None) -> EstimatorSpec:
 
 
 # COCO AP of each family rises with its size; RTMO needs no detector and is preferred
-_RANKS = {
-    name: rank
-    for rank, name in enumerate(
-        (*("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l"), *("rtmo-s", "rtmo-m", "rtmo-l")), 1
-    )
-}
-ESTIMATORS = (*(_spec(name, _RANKS[name]) for name in weights.NETWORKS), _spec(CUSTOM))
+_RANKED = (*("rtmpose-t", "rtmpose-s", "rtmpose-m", "rtmpose-l"), *("rtmo-s", "rtmo-m", "rtmo-l"))
+ESTIMATORS = (
+    *(_spec(name, 1 + _RANKED.index(name)) for name in weights.NETWORKS),
+    _spec(CUSTOM),
+)

@@ -29,7 +29,7 @@ def resolve(options: PoseOptions) -> PoseOptions:
 
     Raises ConfigError for imported poses, which no estimator makes."""
     if options.estimator == IMPORT:
-        raise ConfigError("imported poses are read from a folder", "add --poses-from FOLDER")
+        raise ConfigError("Imported poses are read from a folder", "Add --poses-from FOLDER.")
     if options.estimator != AUTO:
         return options
     for spec in _auto_candidates():
@@ -37,7 +37,7 @@ def resolve(options: PoseOptions) -> PoseOptions:
             continue
         if not spec.needs_gpu or (spec.status().ready and _has_gpu()):
             return replace(options, estimator=spec.name)
-    raise ConfigError("no estimator supports these options", "leave some of them out")
+    raise ConfigError("No pose estimator supports these options", "Leave some of them out.")
 
 
 def _auto_candidates() -> list[EstimatorSpec]:

@@ -50,10 +50,17 @@ def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
 
 def parse_frame(text: str | bytes, joints: int) -> list[PersonPose]:
     """The persons of the JSON of one frame. Raises ValueError if it has another structure."""
+    return [_person(record, joints) for record in people_of(text)]
+
+
+def people_of(text: str | bytes) -> list[dict[str, Any]]:
+    """The records of the persons in the JSON of one frame. Raises ValueError if it has another
+    structure."""
     content = json.loads(text)
-    if not isinstance(content, dict) or not isinstance(content.get("people"), list):
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list) or not all(isinstance(p, dict) for p in people):
         raise ValueError("it has no list of people")
-    return [_person(record, joints) for record in content["people"]]
+    return people
 
 
 def _person(record: dict[str, Any], joints: int) -> PersonPose:
@@ -73,23 +80,20 @@ def _person(record: dict[str, Any], joints: int) -> PersonPose:
     return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
 
 
-def write_poses(folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames") -> int:
-    """Write the frames to files in `folder`. Returns the number of frames."""
-    count = 0
+def write_poses(
+    folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames"
+) -> None:
+    """Write the frames to files in `folder`."""
     if form == "lines":
         with (folder / LINES).open("w", encoding="utf-8") as file:
-            for people in frames:
-                file.write(frame_json(people) + "\n")
-                count += 1
-        return count
-    for people in frames:
-        (folder / f"{count:06d}.json").write_text(frame_json(people), encoding="utf-8")
-        count += 1
-    return count
+            file.writelines(frame_json(people) + "\n" for people in frames)
+        return
+    for number, people in enumerate(frames):
+        (folder / f"{number:06d}.json").write_text(frame_json(people), encoding="utf-8")
 
 
 def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
-    """All frames of a stored video. CacheError if a file is damaged."""
+    """All frames of a stored video. Raises CacheError if a file is damaged."""
     joints = len(entry.manifest.skeleton.joints)
     names = sorted(entry.files)
     try:
@@ -99,5 +103,5 @@ def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(
             f"{entry.path} holds no poses: {error}",
-            "delete that folder and run the command again",
+            "Delete that folder and run the command again.",
         ) from error

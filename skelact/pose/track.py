@@ -110,22 +110,16 @@ class Tracker:
         out = []
         for i, person in enumerate(people):
             track = pairs.get(i)
+            still = np.zeros(2, np.float32)
             if track is None:
                 track = _Track(
-                    person_id=self.next_id,
-                    xy=person.xy,
-                    velocity=np.zeros(2, np.float32),
-                    last_seen=self.frame,
+                    person_id=self.next_id, xy=person.xy, velocity=still, last_seen=self.frame
                 )
                 self.next_id += 1
                 self.tracks.append(track)
             else:
                 moved = person.xy - track.xy
-                step = (
-                    np.nanmedian(moved, axis=0)
-                    if not np.isnan(moved).all()
-                    else np.zeros(2, np.float32)
-                )
+                step = still if np.isnan(moved).all() else np.nanmedian(moved, axis=0)
                 track.velocity = 0.6 * track.velocity + 0.4 * step / (self.frame - track.last_seen)
                 track.xy, track.last_seen = person.xy, self.frame
             out.append(replace(person, person_id=track.person_id))
@@ -135,20 +129,15 @@ class Tracker:
         """(person, track) pairs that maximise the total similarity."""
         if not people or not self.tracks:
             return []
-        if len(people) == len(self.tracks) == 1:
-            table = np.array([[self._similarity(people[0], self.tracks[0])]])
-            rows, columns = np.array([0]), np.array([0])
-        else:
+        table = np.array([[self._similarity(p, t) for t in self.tracks] for p in people])
+        rows, columns = np.array([0]), np.array([0])
+        if table.size > 1:
             from scipy.optimize import linear_sum_assignment
 
-            table = np.array([[self._similarity(p, t) for t in self.tracks] for p in people])
             rows, columns = linear_sum_assignment(-table)
-        chosen = zip(rows, columns, strict=True)
-        return [
-            (int(r), self.tracks[c])
-            for r, c in chosen
-            if table[r, c] >= self.options.min_similarity
-        ]
+        least = self.options.min_similarity
+        chosen = [(r, c) for r, c in zip(rows, columns, strict=True) if table[r, c] >= least]
+        return [(int(r), self.tracks[c]) for r, c in chosen]
 
     def _similarity(self, person: PersonPose, track: _Track) -> float:
         """OKS to the predicted position of the track, or to its last one if it stopped suddenly."""

@@ -15,9 +15,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from skelact.errors import ConfigError, EstimatorError, PathMissing, WeightsMissing
+from skelact.errors import EstimatorError, PathMissing, WeightsMissing, lookup
 from skelact.files import load_weights, replacing
-from skelact.types import nearest
 
 WEIGHTS_VARIABLE = "SKELACT_MODELS"
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
@@ -92,8 +91,6 @@ DETECTORS = {
         "rtmpose/rtmdet_m_8xb32-100e_coco-obj365-person-235e8209.pth",
     ),
 }
-
-
 TABLE = NETWORKS | DETECTORS
 
 
@@ -112,8 +109,7 @@ def require(name: str) -> Path:
     path = local_path(name)
     if not path.is_file():
         raise WeightsMissing(
-            f"the weights of {name} are not in {path.parent}",
-            f"skelact models pull {name}",
+            f"The weights of {name} are not in {path.parent}", f"skelact models pull {name}"
         )
     return path
 
@@ -134,32 +130,25 @@ def pull(name: str, source: Path | None) -> Iterator[str]:
 
     Raises ConfigError for an unknown name, EstimatorError if a download fails or its checksum
     differs, CheckpointError if `source` cannot be read safely."""
-    if name not in TABLE:
-        raise ConfigError(
-            f"no weights are called {name!r}{nearest(name, TABLE)}",
-            f"choose one of {', '.join(TABLE)}",
-        )
+    official = lookup("network of mmpose", name, TABLE)
     target = local_path(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EstimatorError(
-            f"cannot create {target.parent}: {error.strerror}",
-            f"set {WEIGHTS_VARIABLE} to a writable folder",
+            f"Cannot create {target.parent}: {error.strerror}",
+            f"Set {WEIGHTS_VARIABLE} to a writable folder.",
         ) from error
     if source is not None:
         if not source.is_file():
             raise PathMissing(f"{source}: no such file")
         load_weights(source)  # refuse a file that could not be loaded later
         _copy(source, target)
-        official = sha256(target).startswith(TABLE[name].sha256)
-        yield f"{name}: copied to {target}" + (
-            ""
-            if official
-            else f" (not the official file: its SHA-256 does not begin with {TABLE[name].sha256})"
-        )
+        note = f" (not the official file: its SHA-256 does not begin with {official.sha256})"
+        is_official = sha256(target).startswith(official.sha256)
+        yield f"{name}: copied to {target}" + ("" if is_official else note)
         return
-    for part in (name, TABLE[name].detector):
+    for part in (name, official.detector):
         if part and local_path(part).is_file():
             yield f"{part}: already downloaded: {local_path(part)}"
         elif part:
@@ -173,7 +162,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
     except OSError as error:
         raise EstimatorError(
-            f"cannot write {target}: {error.strerror}", "check the free space of the disk"
+            f"Cannot write {target}: {error.strerror}", "Check the free space of the disk."
         ) from error
 
 
@@ -193,12 +182,12 @@ def _download(name: str) -> None:
             if not digest.startswith(expected):
                 raise EstimatorError(
                     f"{address}: SHA-256 {digest[:16]}… does not begin with {expected}",
-                    "the file was deleted; try again",
+                    "The file was deleted. Try again.",
                 )
     except (urllib.error.URLError, OSError) as error:
         raise EstimatorError(
-            f"cannot download {address}: {getattr(error, 'reason', error)}",
-            f"download it on another machine, then run: skelact models pull {name} --from FILE",
+            f"Cannot download {address}: {getattr(error, 'reason', error)}",
+            f"Download it on another machine, then run: skelact models pull {name} --from FILE",
         ) from error
 
 

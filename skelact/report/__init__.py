@@ -1,1 +1,1 @@
-"""What a person looks at: plots of a run, the overlay video."""
+"""Output for people: plots and pages of runs, predictions as tables, subtitles and videos."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
@@ -37,6 +38,7 @@ CLASS_COLOURS: tuple[Colour, ...] = (
     (60, 60, 190),
     (150, 100, 60),
 )
+WHITE: Colour = (255, 255, 255)
 UNLABELLED: Colour = (60, 60, 60)  # no label, or unknown
 ROWS = 4  # persons on the timeline
 _MIN_SCORE = 0.3
@@ -48,57 +50,27 @@ def write_overlay(
     skeleton: Skeleton,
     predictions: Sequence[Prediction],
     out: Path,
-) -> Path:
+) -> None:
     """Write the video with everything drawn on it as H.264. `frames` are the persons of each frame.
 
     Raises FfmpegError if `out` cannot be written."""
     painter = _Painter(info, skeleton, predictions, len(frames))
-    command = [
-        ffmpeg(),
-        "-y",
-        "-loglevel",
-        "error",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "bgr24",
-        "-s",
-        f"{painter.width}x{painter.height}",
-        "-r",
-        f"{info.fps:.6f}",
-        "-i",
-        "-",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-crf",
-        "20",
-        "-pix_fmt",
-        "yuv420p",
-        "-movflags",
-        "+faststart",
-        str(out),
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdin is not None and process.stderr is not None
-    try:
-        for n, image in enumerate(read_frames(info)):
-            persons = frames[n] if n < len(frames) else []
-            process.stdin.write(painter.paint(image, persons, n / info.fps).tobytes())
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # the message of ffmpeg is read below
-    finally:
+    raw = f"-f rawvideo -pix_fmt bgr24 -s {painter.width}x{painter.height} -r {info.fps:.6f} -i -"
+    encoder = "-c:v libx264 -preset veryfast -crf 20 -pix_fmt yuv420p -movflags +faststart"
+    command = [ffmpeg(), *f"-y -loglevel error {raw} {encoder}".split(), str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        # a broken pipe: the message of ffmpeg is read below
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            for n, image in enumerate(read_frames(info)):
+                persons = frames[n] if n < len(frames) else []
+                process.stdin.write(painter.paint(image, persons, n / info.fps).tobytes())
         message = process.stderr.read().decode(errors="replace").strip()
-        process.stderr.close()
-        code = process.wait()
-    if code:
+    if process.returncode:
         raise FfmpegError(
-            f"cannot write {out}: {message.splitlines()[-1] if message else 'ffmpeg failed'}",
-            "check that the folder exists and that the disk is not full",
+            f"Cannot write {out}: {message.splitlines()[-1] if message else 'ffmpeg failed'}",
+            "Check that the folder exists and that the disk is not full.",
         )
-    return out
 
 
 @lru_cache(maxsize=512)
@@ -136,16 +108,13 @@ class _Painter:
         self.timeline = self._draw_timeline()
 
     def class_colour(self, label: str, classes: tuple[str, ...]) -> Colour:
-        return (
-            CLASS_COLOURS[classes.index(label) % len(CLASS_COLOURS)]
-            if label in classes
-            else UNLABELLED
-        )
+        if label not in classes:
+            return UNLABELLED
+        return CLASS_COLOURS[classes.index(label) % len(CLASS_COLOURS)]
 
     def _x(self, time_s: float) -> int:
-        return self.left + round(
-            (self.width - self.left - self.size // 2) * min(time_s / self.duration, 1)
-        )
+        width = self.width - self.left - self.size // 2
+        return self.left + round(width * min(time_s / self.duration, 1))
 
     def _put(
         self,
@@ -154,20 +123,18 @@ class _Painter:
         x: int,
         y: int,
         colour: Colour,
-        size: int,
         max_width: int | None = None,
-    ) -> int:
-        """Draw text with its top left corner at (x, y) and return its width. Text that is wider
-        than `max_width` pixels is not drawn."""
-        alpha = _text(content, size)
+    ) -> None:
+        """Draw text with its top left corner at (x, y), unless it is wider than `max_width`
+        pixels."""
+        alpha = _text(content, self.size)
         h, w = alpha.shape[:2]
         if max_width is not None and w > max_width:
-            return 0
+            return
         x, y = max(0, min(x, image.shape[1] - w)), max(0, min(y, image.shape[0] - h))
         part = image[y : y + h, x : x + w]
         a = alpha[: part.shape[0], : part.shape[1]]
         part[:] = (part * (1 - a) + np.array(colour, np.float32) * a).astype(np.uint8)
-        return w
 
     def _draw_timeline(self) -> npt.NDArray[np.uint8]:
         strip = np.full((self.height - self.video_height, self.width, 3), (38, 34, 32), np.uint8)
@@ -175,29 +142,15 @@ class _Painter:
             top = self.size // 2 + row * self.row_height
             bottom = top + self.row_height - self.size // 3
             name = "all" if prediction.person_id < 0 else f"#{prediction.person_id}"
-            self._put(
-                strip,
-                name,
-                self.size // 2,
-                top + self.size // 5,
-                PERSON_COLOURS[prediction.person_id % len(PERSON_COLOURS)],
-                self.size,
-            )
+            colour = PERSON_COLOURS[prediction.person_id % len(PERSON_COLOURS)]
+            self._put(strip, name, self.size // 2, top + self.size // 5, colour)
             strip[top:bottom, self._x(0) : self._x(self.duration)] = (58, 52, 50)
             for segment in prediction.segments:
                 a, b = self._x(segment.start_s), self._x(segment.end_s)
-                strip[top:bottom, a : max(a + 1, b - 1)] = self.class_colour(
-                    segment.label, prediction.classes
-                )
-                self._put(
-                    strip,
-                    segment.label,
-                    a + self.size // 3,
-                    top + self.size // 5,
-                    (255, 255, 255),
-                    self.size,
-                    max(1, b - a - self.size // 2),
-                )
+                colour = self.class_colour(segment.label, prediction.classes)
+                strip[top:bottom, a : max(a + 1, b - 1)] = colour
+                x, y = a + self.size // 3, top + self.size // 5
+                self._put(strip, segment.label, x, y, WHITE, max(1, b - a - self.size // 2))
         return strip
 
     def paint(
@@ -213,11 +166,7 @@ class _Painter:
             self._label(frame, person, time_s)
         out[self.video_height :] = self.timeline
         x = self._x(time_s)
-        out[self.video_height + 2 : self.height - 2, x : x + max(2, self.thickness)] = (
-            255,
-            255,
-            255,
-        )
+        out[self.video_height + 2 : self.height - 2, x : x + max(2, self.thickness)] = WHITE
         return out
 
     def _bones(self, frame: npt.NDArray[np.uint8], person: PersonPose) -> None:
@@ -234,9 +183,8 @@ class _Painter:
                 pa, pb = points[a], points[b]
                 if pa is not None and pb is not None:
                     cv2.line(frame, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
-        for point in points:
-            if point is not None:
-                cv2.circle(frame, point, self.thickness * 8, (255, 255, 255), -1, cv2.LINE_AA, 3)
+        for point in filter(None, points):
+            cv2.circle(frame, point, self.thickness * 8, WHITE, -1, cv2.LINE_AA, 3)
 
     def _label(self, frame: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
         if np.isnan(person.xy).all():
@@ -253,15 +201,11 @@ class _Painter:
         h, w = alpha.shape[0] + self.size // 2, alpha.shape[1] + self.size
         centre = float(np.nanmean(person.xy[:, 0]))
         x = max(0, min(round(centre - w / 2), frame.shape[1] - w))
-        y = max(
-            0,
-            min(round(float(np.nanmin(person.xy[:, 1])) - h - self.size * 1.2), frame.shape[0] - h),
-        )
+        top = float(np.nanmin(person.xy[:, 1]))
+        y = max(0, min(round(top - h - self.size * 1.2), frame.shape[0] - h))
         box = frame[y : y + h, x : x + w]
         box[:] = (box * 0.15 + np.array(fill, np.float32) * 0.85).astype(np.uint8)
-        self._put(
-            frame, content, x + self.size // 2, y + self.size // 4, (255, 255, 255), self.size
-        )
+        self._put(frame, content, x + self.size // 2, y + self.size // 4, WHITE)
 
 
 def _segment_at(segments: Sequence[Segment], time_s: float) -> Segment | None:

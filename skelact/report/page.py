@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,29 +176,22 @@ def _compared(run: Path) -> ComparedRun:
 def comparison_page(rows: Sequence[ComparedRun]) -> str:
     """The page of a comparison: a table, a bar for each run, and the recall of every class."""
     heads = ("run", "network", "data", "split", "top-1", "mean class", "majority", "clips", "")
-    head = "".join(f"<th>{h}</th>" for h in heads)
-    body = "".join(_comparison_row(row) for row in rows)
     warning = ""
     if not all(row.same_split for row in rows):
         warning = (
             "<p class='warn'>Not all runs were tested on the same clips. Their scores cannot be "
             "compared directly.</p>"
         )
-    parts = [warning, f"<table><tr>{head}</tr>{body}</table>", _recall_table(rows)]
+    parts = [warning, _table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
     return _page(f"{len(rows)} runs compared", parts)
 
 
-def _comparison_row(row: ComparedRun) -> str:
+def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
     scores = row.result.scores
-    names = (row.run, row.model, row.data, row.protocol)
-    return (
-        "<tr>"
-        + "".join(f"<td>{_text(name)}</td>" for name in names)
-        + f"<td>{scores.top1:.1%}</td><td>{scores.mean_class:.1%}</td>"
-        f"<td>{scores.majority:.1%}</td><td>{scores.samples}</td>"
-        "<td style='text-align:left'><svg width='160' height='12'>"
-        f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/></svg></td></tr>"
-    )
+    accuracy = (f"{value:.1%}" for value in (scores.top1, scores.mean_class, scores.majority))
+    bar = f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/>"
+    svg = _Html(f"<svg width='160' height='12'>{bar}</svg>")
+    return (row.run, row.model, row.data, row.protocol, *accuracy, scores.samples, svg)
 
 
 def _recall_table(rows: Sequence[ComparedRun]) -> str:
@@ -206,14 +199,12 @@ def _recall_table(rows: Sequence[ComparedRun]) -> str:
     if any(row.result.classes != rows[0].result.classes for row in rows):
         return ""
     tables = [per_class(row.result.scores.confusion) for row in rows]
-    head = "".join(f"<th>{_text(row.run.name)}</th>" for row in rows)
-    body = "".join(
-        f"<tr><td>{_text(name)}</td>"
-        + "".join(f"<td>{t[k].recall:.1%}</td>" for t in tables)
-        + "</tr>"
+    heads = ("class", *(row.run.name for row in rows))
+    cells = (
+        (name, *(f"{table[k].recall:.1%}" for table in tables))
         for k, name in enumerate(rows[0].result.classes)
     )
-    return f"<h2>Recall of every class</h2><table><tr><th>class</th>{head}</tr>{body}</table>"
+    return "<h2>Recall of every class</h2>" + _table(heads, cells)
 
 
 def _page(title: str, parts: Sequence[str]) -> str:
@@ -242,13 +233,11 @@ def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
 
 
 def _classes(result: RunResult) -> str:
-    rows = "".join(
-        f"<tr><td>{_text(name)}</td><td>{c.precision:.1%}</td><td>{c.recall:.1%}</td>"
-        f"<td>{c.f1:.1%}</td><td>{c.samples}</td></tr>"
+    rows = (
+        (name, f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", c.samples)
         for name, c in zip(result.classes, per_class(result.scores.confusion), strict=True)
     )
-    head = "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>clips</th></tr>"
-    return f"<table>{head}{rows}</table>"
+    return _table(("class", "precision", "recall", "F1", "clips"), rows)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -264,12 +253,12 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
 
 
 def _settings(recipe: Sections) -> str:
-    rows = "".join(
-        f"<tr><td>{_text(section)}.{_text(key)}</td><td>{_text(json.dumps(value))}</td></tr>"
+    rows = (
+        (f"{section}.{key}", json.dumps(value))
         for section, values in recipe.items()
         for key, value in values.items()
     )
-    return f"<details><summary>show all</summary><table>{rows}</table></details>"
+    return f"<details><summary>show all</summary>{_table((), rows)}</details>"
 
 
 def _image(path: Path) -> str:
@@ -280,5 +269,15 @@ def _image(path: Path) -> str:
     return f"<img alt='{_text(path.stem)}' src='data:image/png;base64,{content}'>"
 
 
+class _Html(str):
+    """Text that is HTML already."""
+
+
 def _text(value: object) -> str:
-    return html.escape(str(value), quote=True)
+    return value if isinstance(value, _Html) else html.escape(str(value), quote=True)
+
+
+def _table(heads: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    lines = ["".join(f"<th>{_text(head)}</th>" for head in heads)]
+    lines += ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines if line) + "</table>"

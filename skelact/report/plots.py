@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,43 +12,50 @@ import numpy as np
 from skelact.schemas import EpochLog
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure with a row of axes; sizes in inches."""
+@contextmanager
+def _axes(path: Path, width: float, height: float, columns: int = 1) -> Iterator[list[Axes]]:
+    """A row of axes without a frame, which is saved to `path`; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    yield axes
+    figure.savefig(path, dpi=120)
+
+
+def _line(axis: Axes, x: Sequence[float], y: Sequence[Any], name: str, colour: str) -> None:
+    axis.plot(x, y, color=colour, marker="o", markersize=3, label=name)
+
+
+def _mark(axis: Axes, x: float, name: str) -> None:
+    axis.axvline(x, color="#bbbbbb", linewidth=1, linestyle="--", label=name)
 
 
 def curves(history: Sequence[EpochLog], path: Path) -> None:
     """Plot loss and accuracy over the epochs."""
-    figure, (left, right) = _figure(9, 3.4, 2)
     epochs = [row.epoch for row in history]
-    for axis, metric, name in ((left, "loss", "loss"), (right, "top1", "accuracy")):
-        for subset, colour in (("train", "#4477aa"), ("val", "#ee6677")):
-            key = f"{subset}_{metric}"
-            if history and getattr(history[0], key) is not None:
-                axis.plot(
-                    epochs,
-                    [getattr(row, key) for row in history],
-                    color=colour,
-                    marker="o",
-                    markersize=3,
-                    label="validation" if subset == "val" else subset,
-                )
-        best = next((row.epoch for row in reversed(history) if row.best), None)
-        if best is not None:
-            axis.axvline(best, color="#bbbbbb", linewidth=1, linestyle="--", label="best")
-        axis.set(xlabel="epoch", ylabel=name)
-        axis.spines[["top", "right"]].set_visible(False)
-    right.set_ylim(0, 1.02)
-    left.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    best = next((row.epoch for row in reversed(history) if row.best), None)
+    with _axes(path, 9, 3.4, 2) as (left, right):
+        for axis, metric, label in ((left, "loss", "loss"), (right, "top1", "accuracy")):
+            for subset, name, colour in (
+                ("train", "train", "#4477aa"),
+                ("val", "validation", "#ee6677"),
+            ):
+                values = [getattr(row, f"{subset}_{metric}") for row in history]
+                if values and values[0] is not None:
+                    _line(axis, epochs, values, name, colour)
+            if best is not None:
+                _mark(axis, best, "best")
+            axis.set(xlabel="epoch", ylabel=label)
+        right.set_ylim(0, 1.02)
+        left.legend(frameon=False)
 
 
 def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> None:
@@ -56,22 +64,15 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     counts = np.array(matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.2 + 0.55 * len(classes)
-    figure, (axis,) = _figure(size + 0.8, size)
-    axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for i, j in np.ndindex(*counts.shape):
-        if counts[i, j]:
-            axis.text(
-                j,
-                i,
-                counts[i, j],
-                ha="center",
-                va="center",
-                color="white" if share[i, j] > 0.55 else "black",
-            )
-    axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set(xlabel="predicted", ylabel="true")
-    figure.savefig(path, dpi=120)
+    with _axes(path, size + 0.8, size) as (axis,):
+        axis.spines[:].set_visible(True)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for i, j in np.argwhere(counts):
+            colour = "white" if share[i, j] > 0.55 else "black"
+            axis.text(j, i, counts[i, j], ha="center", va="center", color=colour)
+        axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
+        axis.set_yticks(range(len(classes)), classes)
+        axis.set(xlabel="predicted", ylabel="true")
 
 
 def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
@@ -79,28 +80,21 @@ def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
     known samples that get a label, the accuracy of these labels (None without labels) and the
     fraction of negative samples that get a label."""
     thresholds, coverage, accuracy, negatives = columns
-    figure, (axis,) = _figure(6, 3.4)
-    for values, name, colour in (
-        (accuracy, "accuracy of labelled clips", "#228833"),
-        (coverage, "labelled known clips", "#4477aa"),
-        (negatives, "labelled negatives (false positive rate)", "#ee6677"),
-    ):
-        axis.plot(thresholds, values, color=colour, marker="o", markersize=3, label=name)
-    axis.axvline(chosen, color="#bbbbbb", linewidth=1, linestyle="--", label="chosen")
-    axis.set(xlabel="threshold", ylabel="fraction", ylim=(0, 1.02))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    with _axes(path, 6, 3.4) as (axis,):
+        _line(axis, thresholds, accuracy, "accuracy of labelled clips", "#228833")
+        _line(axis, thresholds, coverage, "labelled known clips", "#4477aa")
+        _line(axis, thresholds, negatives, "labelled negatives (false positive rate)", "#ee6677")
+        _mark(axis, chosen, "chosen")
+        axis.set(xlabel="threshold", ylabel="fraction", ylim=(0, 1.02))
+        axis.legend(frameon=False)
 
 
 def bars(names: list[str], values: list[float], path: Path) -> None:
     """Plot one horizontal bar for each value from 0 to 1."""
-    figure, (axis,) = _figure(8, 1 + 0.35 * len(names))
-    axis.barh(range(len(names)), values, color="#4477aa")
-    for n, value in enumerate(values):
-        axis.text(value + 0.01, n, f"{value:.1%}", va="center")
-    axis.set_yticks(range(len(names)), names)
-    axis.invert_yaxis()
-    axis.set(xlim=(0, 1.12), xlabel="top-1")
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    with _axes(path, 8, 1 + 0.35 * len(names)) as (axis,):
+        axis.barh(range(len(names)), values, color="#4477aa")
+        for n, value in enumerate(values):
+            axis.text(value + 0.01, n, f"{value:.1%}", va="center")
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.set(xlim=(0, 1.12), xlabel="top-1")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skelact.errors import ConfigError, InputError
+from skelact.errors import ConfigError, InputError, nearest
 from skelact.inference.calibration import Labels, Probabilities
 from skelact.inference.ensemble import check_members, input_spec
 from skelact.metrics import Scores, score
@@ -29,7 +29,6 @@ from skelact.schemas import (
     save_json,
     save_tensors,
 )
-from skelact.types import nearest
 
 # weights by stream; 4s as in PYSKL and mmaction2
 PRESETS = {

@@ -59,14 +59,8 @@ def rank_persons(sequence: PoseSequence) -> list[int]:
 
 def take_persons(sequence: PoseSequence, rows: list[int]) -> PoseSequence:
     """The persons in these rows, in this order."""
-    xyz = None if sequence.xyz is None else sequence.xyz[rows]
-    return replace(
-        sequence,
-        xy=sequence.xy[rows],
-        score=sequence.score[rows],
-        xyz=xyz,
-        ids=tuple(sequence.ids[i] for i in rows),
-    )
+    ids = tuple(sequence.ids[i] for i in rows)
+    return sequence.with_points(lambda points: points[rows], score=sequence.score[rows], ids=ids)
 
 
 def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
@@ -74,11 +68,10 @@ def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
     if min_score <= 0:
         return sequence
     low = sequence.score < min_score
-    xyz = (
-        None if sequence.xyz is None else np.where(low[..., None], np.float32(np.nan), sequence.xyz)
+    return sequence.with_points(
+        lambda points: np.where(low[..., None], np.float32(np.nan), points),
+        score=np.where(low, np.float32(0), sequence.score),
     )
-    xy = np.where(low[..., None], np.float32(np.nan), sequence.xy)
-    return replace(sequence, xy=xy, score=np.where(low, np.float32(0), sequence.score), xyz=xyz)
 
 
 def between_detections(sequence: PoseSequence) -> npt.NDArray[np.bool_]:

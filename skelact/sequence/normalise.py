@@ -52,11 +52,11 @@ class NormaliseOptions:
         check_ranges(self)
         if self.dims == 3 and self.mode in ("image", "unit"):
             raise ConfigError(
-                f"{self.mode} normalisation needs pixel coordinates, which dims=3 does not have",
+                f"Normalisation {self.mode} needs pixel coordinates, which dims=3 does not have",
                 "normalise.mode=body",
             )
         if self.dims == 2 and self.mode.startswith("kinect"):
-            raise ConfigError(f"{self.mode} normalisation needs dims=3", "normalise.dims=3")
+            raise ConfigError(f"Normalisation {self.mode} needs dims=3", "normalise.dims=3")
 
 
 def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
@@ -120,17 +120,14 @@ def by_body(points: Floats, skeleton: Skeleton) -> Floats:
     if not points.size or np.isnan(points).all():
         return points
     body = points[0] if not np.isnan(points[0]).all() else points.reshape(-1, *points.shape[2:])
-    hips, shoulders = (
-        skeleton.find("left_hip", "right_hip"),
-        skeleton.find("left_shoulder", "right_shoulder"),
-    )
-    middle = (
-        body[:, hips].mean(axis=1)
-        if len(hips) == 2
-        else np.full((len(body), points.shape[-1]), np.nan, np.float32)
-    )
-    top = body[:, shoulders].mean(axis=1) if len(shoulders) == 2 else np.full_like(middle, np.nan)
-    torso = np.linalg.norm(top - middle, axis=-1)
+
+    def middle_of(joint: str) -> Floats:
+        pair = skeleton.find(f"left_{joint}", f"right_{joint}")
+        missing = np.full((len(body), points.shape[-1]), np.nan, np.float32)
+        return body[:, pair].mean(axis=1) if len(pair) == 2 else missing
+
+    middle = middle_of("hip")
+    torso = np.linalg.norm(middle_of("shoulder") - middle, axis=-1)
     if np.isnan(torso).all():
         flat = body.reshape(-1, points.shape[-1])
         centre, unit = np.nanmean(flat, axis=0), 2 * float(np.nanstd(flat, axis=0).max())
@@ -153,7 +150,8 @@ def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> 
     if not seen.any():
         return points
     if len(points) > 1 and seen[1].sum() > seen[0].sum():
-        points, seen = points[[1, 0, *range(2, len(points))]], seen[[1, 0, *range(2, len(seen))]]
+        order = [1, 0, *range(2, len(points))]
+        points, seen = points[order], seen[order]
     points = (points if every_frame else points[:, seen[0]]).astype(np.float64)
     names = skeleton.joints
     centre = skeleton.index("spine_mid" if "spine_mid" in names else skeleton.centre)

@@ -72,8 +72,8 @@ def testing_indices(frames: int, options: SamplingOptions) -> Positions:
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
     if options.method in ("linspace", "random"):
-        n, share = options.test_clips, 1.0 if options.test_clips == 1 else (1 + MIN_SHARE) / 2
-        starts = np.linspace(0, 1 - share, n)
+        share = 1.0 if options.test_clips == 1 else (1 + MIN_SHARE) / 2
+        starts = np.linspace(0, 1 - share, options.test_clips)
         draws = np.stack(
             [linspace_positions(frames, options.length, float(s), share) for s in starts]
         )
@@ -107,7 +107,9 @@ def padded(frames: int, options: SamplingOptions) -> Indices:
     return np.where(i < frames, i, -1)
 
 
-def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> Indices:
+def uniform(
+    frames: int, length: int, rng: np.random.Generator | np.random.RandomState, start: int
+) -> Indices:
     """(L,) one random frame from each of L equal parts of the clip; a clip shorter than L is
     repeated from frame `start` on."""
     if frames < length:
@@ -117,24 +119,13 @@ def uniform(frames: int, length: int, rng: np.random.Generator, start: int) -> I
         skips[rng.choice(length + 1, frames - length, replace=False)] = 1
         return np.arange(length) + np.cumsum(skips)[:-1]
     bounds = np.arange(length + 1) * frames // length
-    return np.array(bounds[:-1] + rng.integers(0, np.diff(bounds)), np.int64)
+    draw = rng.randint if isinstance(rng, np.random.RandomState) else rng.integers
+    return np.array(bounds[:-1] + draw(0, np.diff(bounds)), np.int64)
 
 
-def uniform_test(frames: int, length: int, clips: int, seed: int = SEED) -> Indices:
+def uniform_test(frames: int, length: int, clips: int) -> Indices:
     """(clips, L) indices equal to mmaction2's at test time, from a local generator of the same
     kind."""
-    rng = np.random.RandomState(seed)
-    out = []
-    for i in range(clips):
-        if frames < length:
-            start = i if frames < clips else i * frames // clips
-            indices = start + np.arange(length)
-        elif frames < 2 * length:
-            skips = np.zeros(length + 1, np.int64)
-            skips[rng.choice(length + 1, frames - length, replace=False)] = 1
-            indices = np.arange(length) + np.cumsum(skips)[:-1]
-        else:
-            bounds = np.array([j * frames // length for j in range(length + 1)])
-            indices = bounds[:-1] + rng.randint(np.diff(bounds))
-        out.append(indices % frames)
-    return np.array(np.stack(out), np.int64)
+    rng = np.random.RandomState(SEED)
+    starts = range(clips) if frames < clips else [i * frames // clips for i in range(clips)]
+    return np.stack([uniform(frames, length, rng, start) for start in starts])

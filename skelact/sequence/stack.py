@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +23,8 @@ def stack_frames(
             rows.setdefault(_identity(person, n), len(rows))
     m, t, v = len(rows), len(frames), len(skeleton.joints)
     xy = np.full((m, t, v, 2), np.nan, np.float32)
-    xyz = (
-        np.full((m, t, v, 3), np.nan, np.float32)
-        if any(p.xyz is not None for people in frames for p in people)
-        else None
-    )
+    has_xyz = any(p.xyz is not None for people in frames for p in people)
+    xyz = np.full((m, t, v, 3), np.nan, np.float32) if has_xyz else None
     score = np.zeros((m, t, v), np.float32)
     for i, people in enumerate(frames):
         for n, person in enumerate(people):
@@ -58,23 +54,17 @@ def to_skeleton(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
     if sequence.skeleton == target:
         return sequence
     score = convert(sequence.score[..., None], sequence.skeleton, target)[..., 0]
-    return replace(
-        sequence,
-        xy=convert(sequence.xy, sequence.skeleton, target),
+    return sequence.with_points(
+        lambda points: convert(points, sequence.skeleton, target),
         score=np.nan_to_num(score),
-        xyz=None if sequence.xyz is None else convert(sequence.xyz, sequence.skeleton, target),
         skeleton=target,
     )
 
 
 def take_frames(sequence: PoseSequence, start: int, end: int) -> PoseSequence:
     """Frames [start, end) of a sequence, as views."""
-    return replace(
-        sequence,
-        xy=sequence.xy[:, start:end],
-        score=sequence.score[:, start:end],
-        xyz=None if sequence.xyz is None else sequence.xyz[:, start:end],
-    )
+    score = sequence.score[:, start:end]
+    return sequence.with_points(lambda points: points[:, start:end], score=score)
 
 
 def visible_frames(sequence: PoseSequence) -> npt.NDArray[np.bool_]:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skelact.errors import ConfigError
-from skelact.types import nearest
+from skelact.errors import ConfigError, lookup
 
 STREAMS = ("joint", "bone", "joint-motion", "bone-motion")
 
@@ -23,11 +22,7 @@ def parse(text: str) -> tuple[str, ...]:
     """'joint+bone' -> ('joint', 'bone'). Raises ConfigError for an unknown or repeated stream."""
     names = tuple(part.strip() for part in text.split("+"))
     for name in names:
-        if name not in STREAMS:
-            raise ConfigError(
-                f"Unknown stream {name!r}{nearest(name, STREAMS)}",
-                f"Use one of {', '.join(STREAMS)}, or several joined by +.",
-            )
+        lookup("stream", name, dict.fromkeys(STREAMS))
     if len(set(names)) < len(names):
         raise ConfigError(f"The streams {text!r} contain one stream twice")
     return names
@@ -59,14 +54,12 @@ def parts(
     x: Any, following: Any | None, last: Any | None, parents: Any, dims: int, names: tuple[str, ...]
 ) -> list[Any]:
     """One array of the shape of x for every named stream."""
-    made: list[Any] = []
-    for name in names:
-        if name == "joint":
-            made.append(x)
-        elif name == "bone":
-            made.append(bone(x, parents, dims))
-        elif name == "joint-motion":
-            made.append(motion(x, following, last, dims))
-        else:
-            made.append(motion(bone(x, parents, dims), bone(following, parents, dims), last, dims))
-    return made
+
+    def stream(name: str) -> Any:
+        now, after = x, following
+        if name.startswith("bone"):
+            now = bone(x, parents, dims)
+            after = None if following is None else bone(following, parents, dims)
+        return motion(now, after, last, dims) if name.endswith("motion") else now
+
+    return [stream(name) for name in names]

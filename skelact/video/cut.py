@@ -23,7 +23,7 @@ class ClipOptions:
         check_ranges(self)
         if self.length_s and self.overlap_s >= self.length_s:
             raise ConfigError(
-                f"an overlap of {self.overlap_s:g} s must be less than the clip length of "
+                f"The overlap of {self.overlap_s:g} s must be less than the clip length of "
                 f"{self.length_s:g} s"
             )
 

@@ -30,7 +30,7 @@ def open_video(path: Path) -> cv2.VideoCapture:
     if not path.exists():
         raise PathMissing(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:
-        raise NotAVideo(f"{path} is empty (0 bytes)", "copy or download it again")
+        raise NotAVideo(f"{path} is empty (0 bytes)", "Copy or download it again.")
     try:
         path.open("rb").close()
     except OSError as error:
@@ -42,10 +42,10 @@ def open_video(path: Path) -> cv2.VideoCapture:
         if _lacks_index(path):
             raise TruncatedVideo(
                 f"{path} is truncated: its index is missing",
-                "copy or record it again; the copy or the recording was probably interrupted",
+                "Copy or record it again. The copy or the recording was probably interrupted.",
             )
         raise NotAVideo(
-            f"{path} holds no video that can be decoded", "check that a player can play it"
+            f"{path} holds no video that can be decoded", "Check that a player can play it."
         )
     return capture
 
@@ -106,7 +106,7 @@ def read_frames(info: VideoInfo) -> Iterator[Frame]:
         if written < _COMPLETE * info.frames - 2:
             raise TruncatedVideo(
                 f"{info.path} is truncated: {written} of {info.frames} frames can be decoded",
-                "copy it again, or re-encode it to keep the existing frames",
+                "Copy it again, or re-encode it to keep the existing frames.",
             )
     finally:
         capture.release()

@@ -23,7 +23,8 @@ def ffmpeg() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError):
         raise FfmpegError(
-            "no ffmpeg was found", "pip install imageio-ffmpeg, or install ffmpeg on the system"
+            "No ffmpeg was found",
+            "Run pip install imageio-ffmpeg, or install ffmpeg on the system.",
         ) from None
 
 

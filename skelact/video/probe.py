@@ -15,24 +15,10 @@ if TYPE_CHECKING:
     import cv2
 
 VIDEO_SUFFIXES = frozenset(
-    [
-        ".avi",
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".flv",
-        ".ogv",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".3gp",
-        ".gif",
-    ]
+    (
+        *(".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+        *(".ogv", ".ts", ".mts", ".m2ts", ".3gp", ".gif"),
+    )
 )
 
 
@@ -45,7 +31,7 @@ def probe(path: Path) -> VideoInfo:
     try:
         ok, image = capture.read()
         if not ok:
-            raise NotAVideo(f"{path} holds no frames (audio only?)", "a video stream is required")
+            raise NotAVideo(f"{path} holds no frames (audio only?)", "A video stream is required.")
         height, width = image.shape[:2]  # as decoded: upright, unlike the metadata
         fps, frames = capture.get(cv2.CAP_PROP_FPS), round(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if frames <= 0 or not 0.5 <= fps <= 480:
@@ -69,37 +55,42 @@ def _measure(capture: cv2.VideoCapture) -> tuple[float, int]:
     return fps, count
 
 
-def find_videos(
-    paths: Iterable[Path | str], suffixes: frozenset[str] = VIDEO_SUFFIXES
-) -> list[Path]:
+def find_videos(paths: Iterable[Path | str]) -> list[Path]:
     """The videos that `paths` name, in order and without duplicates: a file is taken as it is, a
     folder is searched, including its subfolders, and a glob pattern is expanded.
 
     Raises PathMissing if a path does not exist, InputError if there is no video."""
-    found: dict[Path, None] = {}
     requested = list(paths)
-    for item in requested:
-        path = Path(item)
-        if path.is_dir():
-            inside = (p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-            visible = (
-                p
-                for p in inside
-                if not any(part.startswith(".") for part in p.relative_to(path).parts)
-            )
-            found.update(dict.fromkeys(sorted(visible)))
-        elif path.exists():
-            found[path] = None
-        else:
-            matches = sorted(glob.glob(str(item), recursive=True))  # noqa: PTH207  # may be absolute
-            if not matches:
-                raise PathMissing(f"{item}: no such file or folder")
-            for match in matches:
-                if Path(match).is_dir() or Path(match).suffix.lower() in suffixes:
-                    found.update(dict.fromkeys(find_videos([match], suffixes)))
-    if not found:
+    videos = list(dict.fromkeys(video for item in requested for video in _expand(str(item))))
+    if not videos:
         raise InputError(
-            f"no video in {', '.join(map(str, requested))}",
-            f"expected files with the suffix {' '.join(sorted(suffixes))}",
+            f"No video in {', '.join(map(str, requested))}",
+            f"Expected files with the suffix {' '.join(sorted(VIDEO_SUFFIXES))}.",
         )
-    return list(found)
+    return videos
+
+
+def _expand(item: str) -> list[Path]:
+    path = Path(item)
+    if path.is_dir():
+        return _videos_below(path)
+    if path.exists():
+        return [path]
+    matches = [Path(m) for m in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207  # may be absolute
+    if not matches:
+        raise PathMissing(f"{item}: no such file or folder")
+    return [v for m in matches for v in (_videos_below(m) if m.is_dir() else [m] * _is_video(m))]
+
+
+def _videos_below(folder: Path) -> list[Path]:
+    """The videos in a folder that is searched recursively, without hidden files and folders."""
+    visible = (
+        p
+        for p in folder.rglob("*")
+        if not any(part.startswith(".") for part in p.relative_to(folder).parts)
+    )
+    return sorted(p for p in visible if _is_video(p))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()

@@ -201,7 +201,7 @@ def test_several_results_do_not_fit_one_file(
         "--srt",
         "a.srt",
     )
-    assert done.returncode == 2 and "use a folder" in done.stderr
+    assert done.returncode == 2 and "Give a folder" in done.stderr
 
 
 def test_the_three_lines_of_python(trained: Path, mini_mads: Path, cache_dir: Path) -> None:
@@ -294,14 +294,14 @@ def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
     [
         (("train", "--dataset", "mds"), "did you mean 'mads'"),
         (("train", "--data", "nowhere"), "mads is not in nowhere"),
-        (("train", "--split", "xcam"), "no split 'xcam'"),
+        (("train", "--split", "xcam"), "No split of mads-sample is called 'xcam'"),
         (("train", "--set", "train.epoch=3"), "did you mean 'epochs'"),
-        (("train", "--classes", "Kata,Judo"), "no class 'Judo'"),
+        (("train", "--classes", "Kata,Judo"), "No class of mads-sample is called 'Judo'"),
         (("train", "--device", "tpu"), "no device 'tpu'"),
         (("predict", "x.mp4", "--model", "nowhere.pt"), "no checkpoint nowhere.pt"),
         (("predict", "x.mp4", "--model", "latest"), "no trained run"),
         (("extract", "nowhere"), "no such file or folder"),
-        (("extract", ".", "--pose", "blazpose"), "no estimator is called 'blazpose' (did you"),
+        (("extract", ".", "--pose", "blazpose"), "No pose estimator is called 'blazpose' (did you"),
         (("train", "--data", "nowhere", "--pose", "blazpose"), "did you mean 'blazepose'?"),
         (("models", "pull", "rtmo-xl"), "did you mean 'rtmo-"),
         (("models", "pull", "rtmo-s", "--from", "nowhere"), "no such file"),

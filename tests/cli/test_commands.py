@@ -55,7 +55,7 @@ def test_an_unknown_command_suggests_the_nearest(capsys: pytest.CaptureFixture[s
 
 
 def test_completion_of_commands() -> None:
-    assert complete("skelact ") == cli.commands()
+    assert complete("skelact ") == list(cli.commands())
     assert complete("skelact pre") == ["predict"]
     assert complete("skelact cache ") == ["ls", "verify", "prune"]
 

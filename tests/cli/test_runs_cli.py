@@ -71,6 +71,8 @@ def test_fuse_and_compare(runs: Path, capsys: pytest.CaptureFixture[str]) -> Non
     rows = json.loads(capsys.readouterr().out)
     assert {Path(r["run"]).name for r in rows} == {"a_joint", "a_bone", "fused"}
     assert all(r["same_split"] for r in rows) and "Recall of every class" in page.read_text()
+    assert main([*arguments, "--out", str(runs / "nowhere" / "page.html")]) == 2
+    assert "Cannot write" in capsys.readouterr().err
 
 
 def test_sweep(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
 
 def test_an_empty_folder_and_a_missing_path(tmp_path: Path) -> None:
     (tmp_path / "void").mkdir()
-    for what, says in (("void", "no video in"), ("nowhere", "no such file")):
+    for what, says in (("void", "No video in"), ("nowhere", "no such file")):
         done = run("extract", what)
         assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
 

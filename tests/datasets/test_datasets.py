@@ -10,7 +10,14 @@ from skelact.config import shipped
 from skelact.datasets import mads, packed, splits
 from skelact.datasets.base import Item
 from skelact.datasets.registry import find
-from skelact.errors import CacheError, ConfigError, DatasetError, LeakingSplit, MissingDataset
+from skelact.errors import (
+    CacheError,
+    ConfigError,
+    DatasetError,
+    InputError,
+    LeakingSplit,
+    MissingDataset,
+)
 from skelact.skeletons import SKELETONS
 from tests.helpers import pack_samples
 
@@ -97,12 +104,13 @@ def test_protocols_on_the_sample_set(protocol: str) -> None:
 
 def test_cross_subject_needs_performers(tmp_path: Path) -> None:
     found = find("mads", mads_like(tmp_path), None)
-    with pytest.raises(DatasetError, match=r"the performer of \w+ is unknown") as caught:
+    with pytest.raises(DatasetError, match=r"The performer of \w+ is unknown") as caught:
         splits.apply(found, "xsub")
     assert "performers.json" in caught.value.hint
-    (tmp_path / "performers.json").write_text("{")
-    with pytest.raises(DatasetError, match="not JSON"):
-        find("mads", tmp_path, None)
+    for text, says in (("{", "not JSON"), ("[]", "not a JSON object")):
+        (tmp_path / "performers.json").write_text(text)
+        with pytest.raises(InputError, match=says):
+            find("mads", tmp_path, None)
 
 
 def test_one_performer_per_class_is_ill_posed_and_said(tmp_path: Path) -> None:
@@ -116,7 +124,7 @@ def test_one_performer_per_class_is_ill_posed_and_said(tmp_path: Path) -> None:
 
 def test_a_leak_names_the_files() -> None:
     items = [Item(Path(f"{n}.avi"), "a", groups={"take": "one"}) for n in "xy"]
-    with pytest.raises(LeakingSplit, match=r"take one .* x.avi .* y.avi|y.avi .* x.avi"):
+    with pytest.raises(LeakingSplit, match=r"Take one .* x.avi .* y.avi|y.avi .* x.avi"):
         splits.check_leaks(items, ["train", "test"], ("take",))
     splits.check_leaks(items, ["train", "train"], ("take",))
 

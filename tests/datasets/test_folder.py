@@ -46,7 +46,7 @@ def test_a_folder_for_every_class(tmp_path: Path) -> None:
 
 def write_table(root: Path, text: str) -> Path:
     root.mkdir(parents=True, exist_ok=True)
-    (root / "labels.csv").write_text(text)
+    (root / "labels.csv").write_text(text, encoding="latin-1")
     return root / "labels.csv"
 
 
@@ -71,6 +71,9 @@ def test_a_table_of_labels(tmp_path: Path) -> None:
         ("path,label,start,end\nx.mp4,a,5,3\n", "must be after"),
         ("path,label,start\nx.mp4,a,soon\n", "line 2"),
         ("path,label,subset\nx.mp4,a,middle\n", "subset 'middle'"),
+        ("path,label,start,end\nx.mp4,a,1,nan\n", "must be after"),
+        ("path,label,start\nx.mp4,a,inf\n", "must be after"),
+        ("path,label\nx.mp4,caf\xe9\n", "UTF-8"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> None:

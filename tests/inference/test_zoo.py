@@ -31,7 +31,7 @@ def test_every_shipped_model_is_small_and_has_a_card() -> None:
         assert model.calibration is not None and 0 < model.calibration.unknown_threshold < 1
         card = shipped.card.read_text(encoding="utf-8")
         assert shipped.title and all(name.replace("_", " ") in card for name in model.classes)
-        for part in ("## Data", "## Numbers", "## Where it fails"):
+        for part in ("## Data", "## Numbers", "## Limitations"):
             assert part in card
 
 

@@ -93,7 +93,7 @@ def test_a_network_is_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 @pytest.mark.usefixtures("toy")
 def test_two_networks_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "copy.py").write_text(TOY)
-    with pytest.raises(ValueError, match="two networks are called 'toy'"):
+    with pytest.raises(ValueError, match="two elements of SPECS are called 'toy'"):
         models.discover()
     del sys.modules["skelact.models.copy"]
     del models.copy  # type: ignore[attr-defined]

@@ -61,7 +61,7 @@ def test_unknown_names() -> None:
     skeleton = SKELETONS["coco-17"]
     with pytest.raises(ConfigError, match="partition"):
         kth_partition(skeleton, "ring")
-    with pytest.raises(ConfigError, match="expected 17 mean distances"):
+    with pytest.raises(ConfigError, match="Expected 17 mean distances"):
         kth_partition(skeleton, "spatial", [1.0])
     with pytest.raises(ConfigError, match="normalisation"):
         kth_normalise(kth_partition(skeleton, "uni"), "max")  # type: ignore[arg-type]

@@ -85,7 +85,11 @@ def test_the_json_is_openpose_shaped() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '{"people": 3}', '{"people": [{"pose_keypoints_2d": [1, 2]}]}', "nonsense"]
+    "text",
+    [
+        *("[]", "{}", '{"people": 3}', '{"people": [3]}', "nonsense"),
+        '{"people": [{"pose_keypoints_2d": [1, 2]}]}',
+    ],
 )
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
@@ -154,8 +158,9 @@ def test_bad_imports(tmp_path: Path) -> None:
         importers.sources(tmp_path)
     (tmp_path / "x.json").write_text('{"a": 1}')
     (tmp_path / "y.json").write_text('[{"image_id": "none", "keypoints": [0, 0, 0]}]')
+    (tmp_path / "z_000_keypoints.json").write_text('{"people": [3]}')
     found = importers.sources(tmp_path)
-    for name in ("x", "y"):
+    for name in ("x", "y", "z"):
         with pytest.raises(InputError, match=f"{name}: the pose JSON"):
             importers.read(found[name], 5, 10.0, TrackOptions())
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skelact import cli
-from skelact.errors import InputError
+from skelact.errors import FfmpegError, InputError, TruncatedVideo
 from skelact.inference.predictor import Predictor
 from skelact.report import writers
+from skelact.report.overlay import write_overlay
+from skelact.skeletons import SKELETONS
 from skelact.types import BatchResult, Prediction, Segment
+from skelact.video.probe import probe
+from tests.helpers import pattern
 
 TOY = '''"""Labels as text."""
 
@@ -111,7 +115,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     old = tmp_path / "x.txt"
     old.write_text("old")
     writer = writers.Writer(name="txt", suffix="txt", help="", write=fail)
-    with pytest.raises(InputError, match=r"cannot write .*x\.txt: No space left"):
+    with pytest.raises(InputError, match=r"Cannot write .*x\.txt: No space left"):
         writers.write(writer, [video("a.mp4", 0)], {}, old)
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"] and old.read_text() == "old"
 
@@ -133,3 +137,17 @@ def test_a_new_format_is_one_file(
     assert (tmp_path / "labels" / "b.txt").read_text() == "wave"
     assert "txt: labels" in capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "skelact.report.writers.toy")
+
+
+def test_an_overlay_of_a_truncated_video_ends_with_an_error(tmp_path: Path) -> None:
+    """The encoder does not wait for the frames that are missing."""
+    info = probe(pattern(tmp_path / "short.mp4"))
+    announced = replace(info, frames=10 * info.frames)
+    with pytest.raises(TruncatedVideo):
+        write_overlay(announced, [], SKELETONS["coco-17"], [], tmp_path / "out.mp4")
+
+
+def test_an_overlay_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    info = probe(pattern(tmp_path / "short.mp4"))
+    with pytest.raises(FfmpegError, match="No such file"):
+        write_overlay(info, [], SKELETONS["coco-17"], [], tmp_path / "nowhere" / "out.mp4")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ __all__ = ["Result", "Writer", "load_writers", "write"]
 
 def load_writers() -> dict[str, Writer]:
     """All output formats by name."""
-    return {writer.name: writer for writer in declared(sys.modules[__name__], "WRITERS")}
+    return declared(__name__, __path__, "WRITERS")
 
 
 def write(
@@ -35,7 +34,7 @@ def write(
     is_file = writer.single_file or target.suffix.lower() == f".{writer.suffix}"
     if is_file and not writer.single_file and len(results) > 1:
         raise InputError(
-            f"{target} is one file, but there are {len(results)} videos", "use a folder instead"
+            f"{target} is one file, but there are {len(results)} videos", "Give a folder instead."
         )
     if writer.single_file:
         jobs = [(results, target)]
@@ -53,5 +52,5 @@ def write(
             with files.replacing(path) as temporary:
                 writer.write(part, temporary)
         except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+            raise InputError(f"Cannot write {path}: {error.strerror or error}") from error
     return [path for _, path in jobs]
