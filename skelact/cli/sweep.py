@@ -56,7 +56,16 @@ def command(
     trained = sweep.grid(over)
     tested = sweep.grid(test) if test else []
     with console.Bars() as on_progress:
-        rows = sweep.sweep(recipe, trained, tested, Cache(cache_dir), data, runs, name, on_progress)
+        rows = sweep.sweep(
+            recipe,
+            trained,
+            tested,
+            Cache(cache_dir),
+            data=data,
+            runs=runs,
+            name=name,
+            on_progress=on_progress,
+        )
     table, plot = runs / f"{name}.csv", runs / f"{name}.png"
     sweep.write_table(rows, table)
     labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]

@@ -44,13 +44,16 @@ def command(
     from skelact.runs.test import test  # imports torch
 
     with console.Bars() as on_progress:
-        result = test(run, Cache(cache_dir), data, changes, name, on_progress)
+        result = test(
+            run, Cache(cache_dir), data=data, changes=changes, name=name, on_progress=on_progress
+        )
     files = [str(file) for file in result.files]
+    split = result.dataset.protocol
     if json:
         console.as_json(
-            {"run": str(run), "split": result.protocol, "files": files, **result.scores.as_dict()}
+            {"run": str(run), "split": split, "files": files, **result.scores.as_dict()}
         )
         return
-    title = f"{run}, split {result.protocol}, {result.scores.samples} clips"
+    title = f"{run}, split {split}, {result.scores.samples} clips"
     console.table(title, ("", ">"), console.score_rows(result.scores))
     console.say(f"written: {', '.join(files)}")

@@ -105,15 +105,23 @@ def command(
     from skelact.runs.train import Start
 
     variants = sweep.variants(recipe, data, every[1:] and every, seeds, split == "all")
-    start = Start(init_from, freeze) if init_from else None
+    start = Start(checkpoint=init_from, freeze=freeze) if init_from else None
     with console.Bars() as on_progress:
         trained = [
             (variant.label, run)
             for variant, run in sweep.train_all(
-                recipe, variants, Cache(cache_dir), data, runs, name, resume, on_progress, start
+                recipe,
+                variants,
+                Cache(cache_dir),
+                data=data,
+                runs=runs,
+                name=name,
+                resume=resume,
+                start=start,
+                on_progress=on_progress,
             )
         ]
-    failed = trained[0][1].failed
+    failed = trained[0][1].dataset.failed
     spread = sweep.Spread.of([run for _, run in trained])
     if json:
         rows = [_as_dict(run) for _, run in trained]
@@ -130,11 +138,11 @@ def command(
 def _as_dict(run: Any) -> dict[str, Any]:
     return {
         "run": str(run.folder),
-        "dataset": run.collection.name,
-        "split": run.protocol,
-        "clips": run.clips,
+        "dataset": run.dataset.collection.name,
+        "split": run.dataset.protocol,
+        "clips": run.dataset.clip_counts,
         **run.scores.as_dict(),
-        "failed": console.failed_json(run.failed),
+        "failed": console.failed_json(run.dataset.failed),
     }
 
 
@@ -153,10 +161,10 @@ def _table(trained: list[tuple[str, Any]], spread: Any) -> None:
 
 
 def _summary(run: Any, seconds: float) -> None:
-    c = run.clips
+    dataset, c = run.dataset, run.dataset.clip_counts
     title = (
-        f"{run.collection.name}, split {run.protocol}: trained on {c['train']} clips, validated on "
-        f"{c['val']}, tested on {c['test']}"
+        f"{dataset.collection.name}, split {dataset.protocol}: trained on {c['train']} clips, "
+        f"validated on {c['val']}, tested on {c['test']}"
     )
     console.table(title, ("", ">"), console.score_rows(run.scores))
     console.say(

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from skelact.errors import ConfigError, InputError
-from skelact.inference.calibration import Probabilities
 from skelact.inference.windows import PersonTrack, Window
+from skelact.metrics import Probabilities
 from skelact.models.checkpoint import build_network
 from skelact.models.evaluate import average_probabilities
 from skelact.models.fuse_conv_bn import fuse_conv_bn

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
-from skelact.inference.calibration import Probabilities, apply_temperature
+from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
     MemberModel,
     check_joints,
@@ -27,6 +27,7 @@ from skelact.inference.segments import WindowProbabilities, combine_per_frame, l
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
 from skelact.interop.checkpoints import foreign_checkpoint
+from skelact.metrics import Probabilities
 from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions

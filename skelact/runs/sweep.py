@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,15 +18,20 @@ from skelact.files import replacing
 from skelact.recipe import Recipe
 from skelact.runs.test import test
 from skelact.runs.train import Run, Start, train
+from skelact.schemas import Sections
 from skelact.types import ProgressCallback, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """A label, and changes of a recipe."""
 
     label: str
-    changes: dict[str, Any]
+    changes: Sections
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The changed recipe. Raises ConfigError if an option or value is not allowed."""
+        return Recipe.from_dict(config.merge(recipe.as_dict(), self.changes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ def variants(
     recipe: Recipe, data: Path | None, streams: Sequence[str], seeds: int, all_splits: bool
 ) -> list[Variant]:
     """The product of splits, streams and seeds. With one of each, the only variant has no label."""
-    protocols: list[str] = [recipe.dataset.protocol]
+    protocols = [recipe.dataset.protocol]
     if all_splits:
         collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
         protocols = collection.official
@@ -69,32 +73,44 @@ def variants(
         parts = (
             [protocol] * all_splits + [stream] * (len(streams) > 1) + [f"seed{seed}"] * (seeds > 1)
         )
-        changes: dict[str, Any] = {"dataset": {"protocol": protocol}, "train": {"seed": seed}}
+        changes: Sections = {"dataset": {"protocol": protocol}, "train": {"seed": seed}}
         if stream:
             changes["sampling"] = {"streams": stream}
-        out.append(Variant("_".join(parts), changes))
+        out.append(Variant(label="_".join(parts), changes=changes))
     return out
 
 
 def train_all(
     recipe: Recipe,
-    chosen: Sequence[Variant],
+    variants: Sequence[Variant],
     cache: Cache,
+    *,
     data: Path | None,
     runs: Path,
     name: str | None,
     resume: bool,
-    on_progress: ProgressCallback = no_progress,
     start: Start | None = None,
+    on_progress: ProgressCallback = no_progress,
 ) -> Iterator[tuple[Variant, Run]]:
     """Train the variants one after another. The run folder of a variant with a label is
     <name>_<label>."""
-    for variant in chosen:
-        changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
-        base = name
+    for variant in variants:
+        full_name = name
         if variant.label:
-            base = f"{name or changed.model['name'] + '_' + changed.dataset.name}_{variant.label}"
-        yield variant, train(changed, cache, data, runs, base, resume, on_progress, start)
+            full_name = f"{name or f'{recipe.network}_{recipe.dataset.name}'}_{variant.label}"
+        yield (
+            variant,
+            train(
+                variant.of(recipe),
+                cache,
+                data=data,
+                runs=runs,
+                name=full_name,
+                resume=resume,
+                start=start,
+                on_progress=on_progress,
+            ),
+        )
 
 
 def grid(assignments: Sequence[str]) -> list[Variant]:
@@ -104,7 +120,10 @@ def grid(assignments: Sequence[str]) -> list[Variant]:
     for text in assignments:
         key, _, values = text.partition("=")
         axes.append([f"{key}={value}" for value in re.split(r",(?![^\[(]*[\])])", values)])
-    return [Variant(",".join(choice), config.overrides(choice)) for choice in product(*axes)]
+    return [
+        Variant(label=",".join(choice), changes=config.overrides(choice))
+        for choice in product(*axes)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +143,7 @@ def sweep(
     over: Sequence[Variant],
     tests: Sequence[Variant],
     cache: Cache,
+    *,
     data: Path | None,
     runs: Path,
     name: str,
@@ -132,11 +152,24 @@ def sweep(
     """Train every variant of `over`, and test it without changes and with those of `tests`."""
     rows = []
     for n, variant in enumerate(over):
-        changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
-        run = train(changed, cache, data, runs, f"{name}_{n}", False, on_progress)
+        run = train(
+            variant.of(recipe),
+            cache,
+            data=data,
+            runs=runs,
+            name=f"{name}_{n}",
+            on_progress=on_progress,
+        )
         scores = {"": run.scores}
         for k, other in enumerate(tests):
-            tested = test(run.folder, cache, data, other.changes, f"test_{k}", on_progress)
+            tested = test(
+                run.folder,
+                cache,
+                data=data,
+                changes=other.changes,
+                name=f"test_{k}",
+                on_progress=on_progress,
+            )
             scores[other.label] = tested.scores
         rows += [
             Row(

@@ -19,6 +19,8 @@ from skelact.stages.pack import ByVideo, pack
 from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
+SUBSETS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadyDataset:
@@ -34,22 +36,25 @@ class ReadyDataset:
     failed: tuple[Failure, ...]
 
     @property
+    def clip_counts(self) -> dict[str, int]:
+        """The number of clips in each subset."""
+        return {subset: self.subsets.count(subset) for subset in SUBSETS}
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the clips in each subset."""
         return splits.fingerprint(self.packed.ids, self.subsets)
 
     def split_document(self) -> SplitDocument:
         """The split, for split.json."""
-        names: dict[str, list[str]] = {"train": [], "val": [], "test": [], "none": []}
-        for item, subset in zip(self.collection.items, self.item_subsets, strict=True):
-            names[subset].append(item.name(self.collection.root))
+        names = [item.name(self.collection.root) for item in self.collection.items]
+        rows = list(zip(names, self.item_subsets, strict=True))
+        videos = {s: tuple(name for name, subset in rows if subset == s) for s in SUBSETS}
         return SplitDocument(
             fingerprint=self.fingerprint,
             protocol=self.protocol,
             disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
-            videos=SubsetVideos(
-                train=tuple(names["train"]), val=tuple(names["val"]), test=tuple(names["test"])
-            ),
+            videos=SubsetVideos(**videos),
         )
 
 
@@ -149,11 +154,11 @@ def _single_estimator(extracted: Sequence[ExtractedSequences]) -> EstimatorInfo:
     by_estimator = {(m.estimator, m.weights): m for m in manifests}
     if not by_estimator:
         raise DatasetError(
-            "No video of the dataset could be used.", "`skelact extract` lists the reasons."
+            "No video of the dataset could be used", "`skelact extract` lists the reasons."
         )
     if len(by_estimator) > 1:
         raise DatasetError(
-            f"The poses come from {len(by_estimator)} different estimators.",
+            f"The poses come from {len(by_estimator)} different estimators",
             "Extract all videos with one estimator.",
         )
     manifest = next(iter(by_estimator.values()))

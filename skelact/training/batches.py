@@ -17,10 +17,11 @@ from skelact.training.augment import AugmentParams
 
 
 class DeviceClips:
-    """All clips of a packed dataset, `arrays`, and their labels (N,) int64, in the memory of one
+    """A packed dataset, with its clips `arrays` and their labels (N,) int64 in the memory of one
     device."""
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
+        self.packed = packed
         # on a CPU the tensor shares the memory-mapped file, which is read on demand
         self.arrays = ClipArrays(
             values=torch.from_numpy(packed.keypoints).to(device),
@@ -31,11 +32,6 @@ class DeviceClips:
             minmax=packed.minmax,
         )
         self.labels = torch.from_numpy(packed.labels).to(device)
-
-    @property
-    def dims(self) -> int:
-        """Coordinates per joint, 2 or 3."""
-        return self.arrays.dims
 
     def training(
         self,

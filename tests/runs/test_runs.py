@@ -29,13 +29,12 @@ from skelact.schemas import (
     save_tensors,
 )
 from skelact.training.trainer import Trainer
-from tests.helpers import plan
+from tests.helpers import plan, with_changes
 
 
 def finished(root: Path, name: str, streams: str = "joint", **options: object) -> Path:
     made = plan(root, **{"epochs": 2, **options})
-    sampling = replace(made.sampling, streams=streams)
-    made = replace(made, sampling=sampling, recipe={"sampling": {"streams": streams}})
+    made = with_changes(made, sampling=replace(made.recipe.sampling, streams=streams))
     (root / name).mkdir()
     run = Trainer(made, root / name, lambda event: None)
     run.fit()
@@ -61,7 +60,7 @@ def test_fusing(tmp_path: Path) -> None:
         fused = fuse([joint, bone], tmp_path / "f", **how)  # type: ignore[arg-type]
         assert fused.scores.samples == 12 and len(fused.alone) == 2
     rows = [load_json(p / "predictions.json", Predictions).samples for p in (joint, bone)]
-    fuse([joint, bone], tmp_path / "f", [3, 1])
+    fuse([joint, bone], tmp_path / "f", weights=[3, 1])
     whole = load_json(tmp_path / "f" / "predictions.json", Predictions).samples
     name = next(iter(whole))
     expected = np.average([r[name].probabilities for r in rows], axis=0, weights=[3, 1])
@@ -79,7 +78,7 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
     with pytest.raises(ConfigError, match="2 weights"):
-        fuse([joint, bone], tmp_path / "f", [1, 1, 1])
+        fuse([joint, bone], tmp_path / "f", weights=[1, 1, 1])
     with pytest.raises(ConfigError, match="Unknown preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
     original = load_checkpoint(bone / "best.pt")

@@ -16,7 +16,7 @@ from skelact.training.augment import AugmentParams, mixup
 from skelact.training.batches import DeviceClips
 from skelact.training.schedule import cross_entropy, num_correct
 from skelact.training.trainer import Trainer
-from tests.helpers import COCO, plan, waves
+from tests.helpers import COCO, plan, waves, with_changes
 
 
 def test_gather_and_masks(tmp_path: Path) -> None:
@@ -262,7 +262,8 @@ def test_training_with_mixup_is_the_same_again(tmp_path: Path) -> None:
     runs = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        settings = replace(plan(tmp_path, epochs=2), augment=AugmentOptions(mixup_alpha=0.3))
+        augment = AugmentOptions(mixup_alpha=0.3)
+        settings = with_changes(plan(tmp_path, epochs=2), augment=augment)
         trainer = Trainer(settings, tmp_path / name, lambda event: None)
         trainer.fit()
         runs.append(trainer.net.state_dict())
