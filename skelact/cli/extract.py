@@ -51,12 +51,12 @@ def command(
         batch = extract(
             find_videos(videos),
             Cache(cache_dir),
-            pose,
-            clips,
-            sequence,
-            coding,
-            json_form,
-            on_progress,
+            pose=pose,
+            clips=clips,
+            sequence=sequence,
+            coding=coding,
+            form=json_form,
+            on_progress=on_progress,
         )
     names = output_names([e.path for e in batch.results])
     if out is not None:

@@ -43,7 +43,6 @@ from skelact.types import (
     ProgressCallback,
     no_progress,
 )
-from skelact.video.cut import CodingOptions
 from skelact.video.probe import find_videos
 
 _VIDEOS_AT_ONCE = 64
@@ -213,8 +212,7 @@ class Predictor:
     ) -> tuple[list[Extracted], list[Failure]]:
         """The poses of files, folders and glob patterns, in their order."""
         videos = find_videos(paths)
-        pose = self.pose(poses_from)
-        poses = poses_of(videos, cache or Cache(), pose, CodingOptions(), on_progress=on_progress)
+        poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         return sorted(poses.results, key=lambda e: order[e.path]), list(poses.failed)
 

@@ -14,7 +14,6 @@ from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
 from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
-from skelact.skeletons import load_skeleton
 from skelact.stages.pack import ByVideo, pack
 from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
@@ -80,7 +79,6 @@ def load_dataset(
     packed, unread = pack(
         collection,
         recipe,
-        load_skeleton(recipe.dataset.skeleton),
         cache,
         extracted=extracted,
         mirrored=_extract_mirrored(collection, subsets, recipe, cache, on_progress),
@@ -115,7 +113,12 @@ def extract_collection(
         return {}, []
     videos = list(dict.fromkeys(i.path for i in collection.items))
     batch = extract(
-        videos, cache, recipe.pose, recipe.clips, recipe.sequence, on_progress=on_progress
+        videos,
+        cache,
+        pose=recipe.pose,
+        clips=recipe.clips,
+        sequence=recipe.sequence,
+        on_progress=on_progress,
     )
     return {e.path: e for e in batch.results}, batch.failed
 
