@@ -166,10 +166,10 @@ def load_pickle(path: Path) -> Any:
     except _ForbiddenType as error:
         raise InputError(
             f"{path} was not opened: it holds {error}",
-            "such an object could run code; only arrays and plain values are read",
+            "Such an object could run code. Only arrays and plain values are read.",
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is damaged or not a pickle", "download it again") from error
+        raise InputError(f"{path} is damaged or not a pickle", "Download it again.") from error
 
 
 def read_json(path: Path) -> Any:

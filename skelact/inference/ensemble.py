@@ -26,7 +26,7 @@ from skelact.types import Floats
 
 @dataclass(frozen=True, kw_only=True)
 class MemberModel:
-    """One network in evaluation mode, the input it expects, its window length [s] (0: whole
+    """One network in evaluation mode, the input it expects, its window length [s] (0: complete
     videos), and its weight; the weights of all members sum to 1."""
 
     net: nn.Module

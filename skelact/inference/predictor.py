@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,12 @@ class VideoPrediction:
     """The predictions of one video, the person who is visible longest first, and the poses that
     they were made from."""
 
-    path: Path
     predictions: list[Prediction]
     extracted: Extracted
+
+    @property
+    def path(self) -> Path:
+        return self.extracted.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,14 +174,11 @@ class Predictor:
         on_progress(Event("predict", "start", 0, len(videos)))
         for start in range(0, len(videos), _VIDEOS_AT_ONCE):
             group = videos[start : start + _VIDEOS_AT_ONCE]
-            found: dict[Path, VideoPrediction] = {}
-            for track in self._evaluate(group, batch.failed):
-                result = VideoPrediction(
-                    path=track.extracted.path, predictions=[], extracted=track.extracted
-                )
-                result = found.setdefault(result.path, result)
-                result.predictions.append(self._prediction(track))
-            batch.done += found.values()
+            for extracted, tracks in groupby(
+                self._evaluate(group, batch.failed), key=lambda track: track.extracted
+            ):
+                predictions = [self._prediction(track) for track in tracks]
+                batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
             on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
         return batch
@@ -292,16 +293,15 @@ class Predictor:
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
         label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
-        found = segments(
-            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
-        )
         return Prediction(
             path=track.extracted.path,
             person_id=track.track.person_id,
             label=label,
             probability=probability,
             classes=self.classes,
-            segments=tuple(found),
+            segments=segments(
+                probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+            ),
         )
 
 

@@ -60,7 +60,7 @@ def segments(
     classes: tuple[str, ...],
     min_segment_s: float,
     unknown_threshold: float = 0.0,
-) -> list[Segment]:
+) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. A segment shorter than `min_segment_s` is merged with the
     adjacent one whose class has the higher mean probability in it. Where no class reaches
@@ -106,7 +106,7 @@ def segments(
                     probabilities=tuple(float(v) for v in mean),
                 )
             )
-    return out
+    return tuple(out)
 
 
 def _adjacent(i: int, labels: list[int]) -> list[int]:

@@ -43,7 +43,7 @@ class ClipReader:
     extracted: ByVideo
 
     def input_key(self, item: Item, cache: Cache) -> str:
-        """What the clips of an item depend on, as a hash or the key of a cache entry."""
+        """What identifies the input of an item's clips: a hash, or the key of a cache entry."""
         if self.collection.read:
             return cache.content_hash(item.path)
         extracted = self.extracted[item.path]

@@ -109,7 +109,7 @@ def extract_in_processes(jobs: list[Job], on_progress: ProgressCallback) -> Batc
                 batch.failed.append(
                     Failure(
                         job.path,
-                        "the estimator's process died on this file",
+                        "The process of the estimator died on this file",
                         "Re-encode it with ffmpeg, or leave it out.",
                     )
                 )

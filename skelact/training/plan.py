@@ -1,4 +1,4 @@
-"""What a run trains on and how, as one frozen value."""
+"""The data and the options of one training run."""
 
 from __future__ import annotations
 

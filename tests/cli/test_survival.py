@@ -84,7 +84,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
         "text": "holds no video that can be decoded",
         "sound": "holds no video that can be decoded",
         "cut": "is truncated: its index is missing",
-        "nobody": "no person found in any of 10 frames",
+        "nobody": "No person was found in any of 10 frames",
     }
     for name, words in says.items():
         assert failed[f"{name}.mp4"]["reason"].endswith(words)
@@ -321,7 +321,7 @@ def test_an_estimator_process_that_dies_takes_only_its_video_with_it(
     content = json.loads(done.stdout)
     assert done.returncode == 1, done.stderr
     assert [Path(v["path"]).name for v in content["videos"]] == ["0.mp4", "2.mp4"]
-    assert "process died" in content["failed"][0]["reason"]
+    assert "process of the estimator died" in content["failed"][0]["reason"]
 
 
 def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
