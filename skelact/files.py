@@ -138,11 +138,8 @@ _PICKLE_TYPES = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
     ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
     ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
     ("collections", "OrderedDict"),
 }
 
@@ -153,9 +150,10 @@ class _ForbiddenType(pickle.UnpicklingError):
 
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy._core", "numpy.core")  # the name in NumPy 2
         if (module, name) not in _PICKLE_TYPES:
             raise _ForbiddenType(f"an object of type {module}.{name}")
-        return super().find_class(module.replace("numpy._core", "numpy.core"), name)
+        return super().find_class(module, name)
 
 
 def load_pickle(path: Path) -> Any:

@@ -69,24 +69,21 @@ def command(
     table, plot = runs / f"{name}.csv", runs / f"{name}.png"
     sweep.write_table(rows, table)
     labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]
-    bars(labels, [r.top1 for r in rows], plot)
+    bars(labels, [r.scores.top1 for r in rows], plot)
     if json:
-        console.as_json(
-            [
-                {
-                    "trained": r.trained,
-                    "tested": r.tested,
-                    "top1": r.top1,
-                    "mean_class": r.mean_class,
-                    "run": str(r.run),
-                }
-                for r in rows
-            ]
-        )
+        console.as_json([r.as_dict() for r in rows])
         return
     console.table(
         "",
         ("trained with", "tested with", ">top-1", ">mean class"),
-        [(r.trained, r.tested or "the same", f"{r.top1:.1%}", f"{r.mean_class:.1%}") for r in rows],
+        [
+            (
+                r.trained,
+                r.tested or "the same",
+                f"{r.scores.top1:.1%}",
+                f"{r.scores.mean_class:.1%}",
+            )
+            for r in rows
+        ],
     )
     console.say(f"written: {table}, {plot}")

@@ -102,27 +102,26 @@ def command(
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep
-    from skelact.runs.train import Start
+    from skelact.runs.train import Start, train
 
     variants = sweep.variants(recipe, data, every[1:] and every, seeds, split == "all")
     start = Start(checkpoint=init_from, freeze=freeze) if init_from else None
+    trained = []
     with console.Bars() as on_progress:
-        trained = [
-            (variant.label, run)
-            for variant, run in sweep.train_all(
-                recipe,
-                variants,
+        for variant in variants:
+            run = train(
+                variant.of(recipe),
                 Cache(cache_dir),
                 data=data,
                 runs=runs,
-                name=name,
+                name=variant.run_name(recipe, name),
                 resume=resume,
                 start=start,
                 on_progress=on_progress,
             )
-        ]
+            trained.append((variant.label, run))
     failed = trained[0][1].dataset.failed
-    spread = sweep.Spread.of([run for _, run in trained])
+    spread = sweep.Spread.of([run.scores for _, run in trained])
     if json:
         rows = [_as_dict(run) for _, run in trained]
         console.as_json(rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)})

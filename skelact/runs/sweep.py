@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import registry
 from skelact.files import replacing
+from skelact.metrics import Scores
 from skelact.recipe import Recipe
 from skelact.runs.test import test
-from skelact.runs.train import Run, Start, train
+from skelact.runs.train import train
 from skelact.schemas import Sections
 from skelact.types import ProgressCallback, no_progress
 
@@ -28,6 +29,12 @@ class Variant:
 
     label: str
     changes: Sections
+
+    def run_name(self, recipe: Recipe, name: str | None) -> str | None:
+        """The name of the run folder, <name>_<label>; None for the default name."""
+        if not self.label:
+            return name
+        return f"{name or f'{recipe.network}_{recipe.dataset.name}'}_{self.label}"
 
     def of(self, recipe: Recipe) -> Recipe:
         """The changed recipe. Raises ConfigError if an option or value is not allowed."""
@@ -45,17 +52,17 @@ class Spread:
     runs: int
 
     @classmethod
-    def of(cls, runs: Sequence[Run]) -> Spread:
-        """The spread of one or more runs."""
-        top1 = np.array([r.scores.top1 for r in runs])
-        mean = np.array([r.scores.mean_class for r in runs])
-        ddof = int(len(runs) > 1)
+    def of(cls, scores: Sequence[Scores]) -> Spread:
+        """The spread of one or more scores."""
+        values = np.array([(s.top1, s.mean_class) for s in scores])
+        top1, mean_class = values.mean(axis=0).tolist()
+        top1_sd, mean_class_sd = values.std(axis=0, ddof=int(len(values) > 1)).tolist()
         return cls(
-            top1=float(top1.mean()),
-            top1_sd=float(top1.std(ddof=ddof)),
-            mean_class=float(mean.mean()),
-            mean_class_sd=float(mean.std(ddof=ddof)),
-            runs=len(runs),
+            top1=top1,
+            top1_sd=top1_sd,
+            mean_class=mean_class,
+            mean_class_sd=mean_class_sd,
+            runs=len(values),
         )
 
 
@@ -80,39 +87,6 @@ def variants(
     return out
 
 
-def train_all(
-    recipe: Recipe,
-    variants: Sequence[Variant],
-    cache: Cache,
-    *,
-    data: Path | None,
-    runs: Path,
-    name: str | None,
-    resume: bool,
-    start: Start | None = None,
-    on_progress: ProgressCallback = no_progress,
-) -> Iterator[tuple[Variant, Run]]:
-    """Train the variants one after another. The run folder of a variant with a label is
-    <name>_<label>."""
-    for variant in variants:
-        full_name = name
-        if variant.label:
-            full_name = f"{name or f'{recipe.network}_{recipe.dataset.name}'}_{variant.label}"
-        yield (
-            variant,
-            train(
-                variant.of(recipe),
-                cache,
-                data=data,
-                runs=runs,
-                name=full_name,
-                resume=resume,
-                start=start,
-                on_progress=on_progress,
-            ),
-        )
-
-
 def grid(assignments: Sequence[str]) -> list[Variant]:
     """Variants for all combinations of values; an assignment is "train.lr=0.1,0.05". Commas in
     brackets are part of a value."""
@@ -133,9 +107,18 @@ class Row:
 
     trained: str
     tested: str
-    top1: float
-    mean_class: float
+    scores: Scores
     run: Path
+
+    def as_dict(self) -> dict[str, str | float]:
+        """Plain values for JSON."""
+        return {
+            "trained": self.trained,
+            "tested": self.tested,
+            "top1": self.scores.top1,
+            "mean_class": self.scores.mean_class,
+            "run": str(self.run),
+        }
 
 
 def sweep(
@@ -160,7 +143,7 @@ def sweep(
             name=f"{name}_{n}",
             on_progress=on_progress,
         )
-        scores = {"": run.scores}
+        rows.append(Row(trained=variant.label, tested="", scores=run.scores, run=run.folder))
         for k, other in enumerate(tests):
             tested = test(
                 run.folder,
@@ -170,24 +153,15 @@ def sweep(
                 name=f"test_{k}",
                 on_progress=on_progress,
             )
-            scores[other.label] = tested.scores
-        rows += [
-            Row(
-                trained=variant.label,
-                tested=label,
-                top1=s.top1,
-                mean_class=s.mean_class,
-                run=run.folder,
-            )
-            for label, s in scores.items()
-        ]
+            rows.append(replace(rows[-1], tested=other.label, scores=tested.scores))
     return rows
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
     """Write the rows as CSV."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("trained", "tested", "top1", "mean_class", "run"))
-        for r in rows:
-            table.writerow((r.trained, r.tested, f"{r.top1:.4f}", f"{r.mean_class:.4f}", r.run))
+        table = csv.DictWriter(file, rows[0].as_dict())
+        table.writeheader()
+        for row in rows:
+            scores = {k: f"{v:.4f}" for k, v in row.as_dict().items() if isinstance(v, float)}
+            table.writerow(row.as_dict() | scores)

@@ -92,10 +92,7 @@ def _estimate(
     jobs: dict[Path, Job], pose: PoseOptions, on_progress: ProgressCallback
 ) -> dict[str, Failure]:
     """Run jobs, each key once. Returns the failures by key."""
-    by_key: dict[str, Job] = {}
-    for job in jobs.values():
-        by_key.setdefault(job.key, job)
-    unique = list(by_key.values())
+    unique = list({job.key: job for job in jobs.values()}.values())
     text = f"estimating poses with {pose.estimator}"
     on_progress(Event("extract", "start", 0, _total_frames(unique), text))
     if get_spec(pose.estimator).parallel == "processes":

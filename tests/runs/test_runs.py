@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,7 +127,7 @@ def test_grids_and_spreads() -> None:
         Scores(top1=v, mean_class=v / 2, majority=0.1, top5=None, samples=1)
         for v in (0.5, 0.7, 0.9)
     ]
-    found = Spread.of([SimpleNamespace(scores=s) for s in scores])  # type: ignore[misc]
+    found = Spread.of(scores)
     assert (found.runs, found.top1, found.mean_class) == (
         3,
         pytest.approx(0.7),
