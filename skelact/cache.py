@@ -117,12 +117,11 @@ class Cache:
         try:
             temporary.mkdir(parents=True)
             document = fill(temporary)
-            names = sorted(file.name for file in temporary.iterdir())
             envelope = Envelope(
                 stage=stage.name,
                 key=key,
                 created=time.strftime("%Y-%m-%dT%H:%M:%S"),
-                files={name: FileRecord.of((temporary / name).read_bytes()) for name in names},
+                files={f.name: FileRecord.of_file(f) for f in sorted(temporary.iterdir())},
                 manifest=document,
             )
             (temporary / MANIFEST).write_bytes(to_json(envelope))

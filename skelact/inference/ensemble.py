@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skelact import config
 from skelact.errors import ConfigError, InputError
 from skelact.inference.windows import PersonTrack, Window
 from skelact.metrics import Probabilities
@@ -145,7 +146,9 @@ def is_per_person(spec: InputSpec) -> bool:
 def _estimator(checkpoint: Checkpoint) -> tuple[str, str, dict[str, object]]:
     """Everything about the estimator that changes the poses of a person."""
     info = checkpoint.estimator
-    pose = replace(PoseOptions(**info.pose), max_persons=PoseOptions.max_persons)
+    pose = replace(
+        config.build(PoseOptions, info.pose, "pose"), max_persons=PoseOptions.max_persons
+    )
     return info.name, info.weights, pose.key_part()
 
 

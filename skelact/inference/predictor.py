@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from skelact import config
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
@@ -132,7 +133,10 @@ class Predictor:
         """Options of the estimator that the model was trained with, for all persons in the frame
         even if the model sees one at a time; or for importing poses from a folder. Raises
         ConfigError if the model was trained on imported poses and no folder is given."""
-        trained = [PoseOptions(**m.checkpoint.estimator.pose) for m in members_of(self.model)]
+        trained = [
+            config.build(PoseOptions, m.checkpoint.estimator.pose, "pose")
+            for m in members_of(self.model)
+        ]
         persons = self.options.max_persons
         if persons is None:
             persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))

@@ -15,6 +15,7 @@ from skelact.metrics import Probabilities, Scores, score
 from skelact.models.checkpoint import load_checkpoint
 from skelact.schemas import (
     BEST,
+    CONFIG,
     PREDICTIONS,
     RESULT,
     VALIDATION,
@@ -65,6 +66,8 @@ def fuse(
     for bad weights."""
     if len(runs) < 2:
         raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
+    if (folder / CONFIG).is_file():
+        raise ConfigError(f"{folder} holds a trained run", "Choose another folder with --out.")
     checkpoints = [load_checkpoint(run / BEST) for run in runs]
     check_members(checkpoints, [str(run) for run in runs])
     classes = checkpoints[0].classes

@@ -11,12 +11,12 @@ import numpy as np
 from skelact.cache import Cache
 from skelact.config import merge
 from skelact.device import resolve_device
-from skelact.errors import CheckpointError, LeakingSplit
+from skelact.errors import CheckpointError, ConfigError, LeakingSplit
 from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
-from skelact.schemas import BEST, SPLIT, RunResult, SplitDocument, load_json, save_json
+from skelact.schemas import BEST, RUN_FILES, SPLIT, RunResult, SplitDocument, load_json, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import measure
@@ -44,7 +44,10 @@ def test(
     """Test the best checkpoint of a run on the test subset of its dataset and write <name>.json and
     <name>_predictions.json. `changes` override its recipe, for example the split or the clip
     length. Raises LeakingSplit if the test subset contains videos that the run was trained on,
-    DatasetError if it is empty, and CheckpointError if the classes differ."""
+    DatasetError if it is empty, CheckpointError if the classes differ, and ConfigError if `name` is
+    that of a file of the run."""
+    if f"{name}.json" in RUN_FILES:
+        raise ConfigError(f"{run / name}.json belongs to the run", "Choose another --name.")
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))

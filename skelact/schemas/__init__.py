@@ -47,6 +47,7 @@ from skelact.schemas.runs import LAST as LAST
 from skelact.schemas.runs import LOG as LOG
 from skelact.schemas.runs import PREDICTIONS as PREDICTIONS
 from skelact.schemas.runs import RESULT as RESULT
+from skelact.schemas.runs import RUN_FILES as RUN_FILES
 from skelact.schemas.runs import SPLIT as SPLIT
 from skelact.schemas.runs import VALIDATION as VALIDATION
 from skelact.schemas.runs import EpochLog as EpochLog

@@ -17,8 +17,8 @@ from skelact.training.augment import AugmentParams
 
 
 class DeviceClips:
-    """A packed dataset, with its clips `arrays` and their labels (N,) int64 in the memory of one
-    device."""
+    """A packed dataset, with its clips and their labels (N,) int64 in the memory of one device.
+    `arrays.test_input` builds the batches for testing."""
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
         self.packed = packed
@@ -50,8 +50,3 @@ class DeviceClips:
         change = partial(params.apply, mirror=arrays.flip_index, dims=arrays.dims)
         x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change)
         return x, self.labels[torch.from_numpy(samples).to(self.labels.device)]
-
-    def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
-        """As ClipArrays.test_input: x (N * draws, M, L, V, C * streams) without NaN, and the number
-        of draws per sample."""
-        return self.arrays.test_input(samples, sampling)

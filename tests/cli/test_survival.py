@@ -352,7 +352,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
         clips = DeviceClips(data, torch.device("cpu"))
         one, sampling, rng = np.array([0]), SamplingOptions(length=40), np.random.default_rng(0)
         trained, _ = clips.training(one, sampling, AugmentOptions(), rng)
-        tested, _ = clips.testing(one, sampling)
+        tested, _ = clips.arrays.test_input(one, sampling)
         for x in (trained, tested):
             assert x.shape[-1] == 3 and torch.isfinite(x).all()
             assert (x[0, 0] == 0).all(dim=(1, 2)).any()  # the frames without them

@@ -76,6 +76,8 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
     with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
+    with pytest.raises(ConfigError, match="holds a trained run"):
+        fuse([joint, bone], joint)
     with pytest.raises(ConfigError, match="2 weights"):
         fuse([joint, bone], tmp_path / "f", weights=[1, 1, 1])
     with pytest.raises(ConfigError, match="Unknown preset"):

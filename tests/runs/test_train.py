@@ -69,6 +69,9 @@ def test_testing_a_run_again(annotations: Path, tmp_path: Path) -> None:
     result = run_test(run.folder, cache, data=data, name="again")
     assert result.scores == run.scores
     assert {f.name for f in result.files} == {"again.json", "again_predictions.json"}
+    for name in ("result", "predictions", "config"):
+        with pytest.raises(ConfigError, match="belongs to the run"):
+            run_test(run.folder, cache, data=data, name=name)
     with pytest.raises(DatasetError, match="no clips in the test subset"):
         run_test(run.folder, cache, data=data, changes={"dataset": {"protocol": "bad"}})
 
