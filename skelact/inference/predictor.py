@@ -69,8 +69,6 @@ class _VideoTrack:
     probabilities of the window lengths that have windows, the longest one last."""
 
     extracted: Extracted
-    fps: float
-    frames: int  # of the video
     track: PersonTrack
     windows: list[list[Window]]
     parts: list[WindowProbabilities] = field(default_factory=list)
@@ -78,7 +76,7 @@ class _VideoTrack:
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """(frames, K), NaN where no window covers a frame."""
-        return combine_per_frame(self.parts, self.frames)
+        return combine_per_frame(self.parts, self.extracted.poses.manifest.frames)
 
 
 class Predictor:
@@ -278,15 +276,7 @@ class Predictor:
                 length = round(clip_s * sequence.fps) or sequence.frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
-                tracks.append(
-                    _VideoTrack(
-                        extracted=extracted,
-                        fps=sequence.fps,
-                        frames=sequence.frames,
-                        track=track,
-                        windows=windows,
-                    )
-                )
+                tracks.append(_VideoTrack(extracted=extracted, track=track, windows=windows))
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {sequence.frames} frames",
@@ -296,6 +286,7 @@ class Predictor:
 
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
+        fps = track.extracted.poses.manifest.fps
         label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
         return Prediction(
             path=track.extracted.path,
@@ -304,7 +295,7 @@ class Predictor:
             probability=probability,
             classes=self.classes,
             segments=segments(
-                probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+                probabilities, fps, self.classes, self.options.min_segment_s, threshold
             ),
         )
 
