@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,11 +17,9 @@ import numpy as np
 from skelact.cache import Cache
 from skelact.pose.base import PoseOptions
 from skelact.pose.blazepose import fingerprint
-from skelact.pose.store import write_poses
-from skelact.schemas import PosesManifest
 from skelact.sequence.clean import SequenceOptions
 from skelact.skeletons import SKELETONS
-from skelact.stages.extraction import POSES, Job, count_poses, poses_manifest
+from skelact.stages.extraction import POSES, Job, write_tracked
 from skelact.stages.sequences import sequences_of
 from skelact.types import PersonPose
 from skelact.video.cut import ClipOptions
@@ -69,19 +68,15 @@ def fill(root: Path) -> None:
             options=pose,
             fingerprint=fingerprint(),
         )
-        manifest = poses_manifest(
-            job,
-            info,
+        fill_entry = partial(
+            write_tracked,
+            job=job,
+            info=info,
+            frames=frames,
             estimator="blazepose",
-            weights=fingerprint(),
+            weights=job.fingerprint,
             skeleton=skeleton,
-            counts=count_poses(frames),
         )
-
-        def fill(folder: Path, manifest: PosesManifest = manifest) -> PosesManifest:
-            write_poses(folder, frames)
-            return manifest
-
-        entry = cache.write(POSES, job.key, fill)
+        entry = cache.write(POSES, job.key, fill_entry)
         sequences_of(entry, ClipOptions(), SequenceOptions(), cache)
     cache.save_hashes()

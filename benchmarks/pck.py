@@ -15,7 +15,6 @@ from skelact.pose.base import PoseOptions
 from skelact.pose.store import read_poses
 from skelact.skeletons import SKELETONS
 from skelact.stages.poses import poses_of
-from skelact.video.cut import CodingOptions
 
 PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 TRUTH = SKELETONS["mads-19"]
@@ -23,7 +22,7 @@ TRUTH = SKELETONS["mads-19"]
 
 def main() -> None:
     videos = sorted(shipped("sample_videos").glob("*/*_C[0-2].avi"))
-    batch = poses_of(videos, Cache(), PoseOptions(estimator="blazepose"), CodingOptions())
+    batch = poses_of(videos, Cache(), PoseOptions(estimator="blazepose"))
     assert not batch.failed, batch.failed
     hits: dict[str, list[bool]] = defaultdict(list)
     for video in batch.results:

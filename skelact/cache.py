@@ -40,7 +40,6 @@ from skelact.schemas import (
 
 MANIFEST, HASHES = "manifest.json", "hashes.json"
 CACHE_VARIABLE = "SKELACT_CACHE"
-_REGENERATED = "Run the command again; the entry will be regenerated."
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
 M = TypeVar("M", bound=CacheDocument)
@@ -80,11 +79,11 @@ class CacheEntry(Generic[M]):
             content = (self.path / name).read_bytes()
         except OSError as error:
             raise CacheError(
-                f"{self.path / name} cannot be read: {error.strerror}", _REGENERATED
+                f"{self.path / name} cannot be read: {error.strerror}", CacheDocument.hint
             ) from error
         if self.files.get(name) != FileRecord.of(content):
             (self.path / MANIFEST).unlink(missing_ok=True)
-            raise CacheError(f"{self.path / name} is damaged", _REGENERATED)
+            raise CacheError(f"{self.path / name} is damaged", CacheDocument.hint)
         return content
 
 
@@ -118,12 +117,11 @@ class Cache:
         try:
             temporary.mkdir(parents=True)
             document = fill(temporary)
-            names = sorted(file.name for file in temporary.iterdir())
             envelope = Envelope(
                 stage=stage.name,
                 key=key,
                 created=time.strftime("%Y-%m-%dT%H:%M:%S"),
-                files={name: FileRecord.of((temporary / name).read_bytes()) for name in names},
+                files={f.name: FileRecord.of_file(f) for f in sorted(temporary.iterdir())},
                 manifest=document,
             )
             (temporary / MANIFEST).write_bytes(to_json(envelope))

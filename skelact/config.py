@@ -67,33 +67,11 @@ class OptionInfo:
         )
 
 
-def option(
-    default: T,
-    help: str,
-    *,
-    flag: str | None = None,
-    min: float | None = None,
-    max: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: Sequence[str] = (),
-    none: str | None = None,
-    default_text: str | None = None,
-) -> T:
-    """A dataclass field that is an option. See OptionInfo for the arguments.
+def option(default: T, help: str, **details: Any) -> T:
+    """A dataclass field that is an option; `details` are further fields of OptionInfo.
 
     The flag defaults to the name of the field without a unit: `length_s` becomes `--length`."""
-    info = OptionInfo(
-        help=help,
-        flag=flag,
-        min=min,
-        max=max,
-        above=above,
-        below=below,
-        choices=tuple(choices),
-        none=none,
-        default_text=default_text,
-    )
+    info = OptionInfo(help=help, **details)
     return dataclasses.field(default=default, metadata={"option": info})
 
 
@@ -129,7 +107,7 @@ def shipped(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise ConfigError(
-        f"the folder {name} is missing from this installation of skelact", "reinstall skelact"
+        f"The folder {name} is missing from this installation of skelact", "Install skelact again."
     )
 
 
@@ -155,8 +133,8 @@ def load(name_or_file: str | Path) -> dict[str, Any]:
             folder = path.parent if path.parent.is_dir() else shipped("configs")
             known = sorted(p.stem for p in folder.glob("*.py"))
             raise ConfigError(
-                f"no config {str(name_or_file)!r}{nearest(path.stem, known)}",
-                f"one of {', '.join(known)}, or a .py file",
+                f"There is no config {str(name_or_file)!r}{nearest(path.stem, known)}",
+                f"Use one of {', '.join(known)}, or a .py file.",
             )
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
@@ -193,10 +171,10 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             value = text
         *sections, key = path.strip().split(".")
-        target = out
-        for section in sections:
-            target = target.setdefault(section, {})
-        target[key] = value
+        nested: dict[str, Any] = {key: value}
+        for section in reversed(sections):
+            nested = {section: nested}
+        out = merge(out, nested)
     return out
 
 
@@ -212,8 +190,8 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
         label = f"{where}.{key}" if where else key
         if key not in known:
             raise ConfigError(
-                f"unknown option {label}{nearest(key, known)}",
-                f"available options: {', '.join(known)}",
+                f"Unknown option {label}{nearest(key, known)}",
+                f"Available options: {', '.join(known)}.",
             )
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
@@ -226,18 +204,18 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
 
 
 def _convert(value: Any, hint: Any, label: str) -> Any:
-    """Convert a value to the annotated type. Accepts an int for a float or a string, and a list
-    for a tuple; anything else of another type raises ConfigError."""
+    """Convert a value to the annotated type. Accepts an int for a float or a string, a list for a
+    tuple, and a number for a tuple of floats; anything else of another type raises ConfigError."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
         return _convert(value, next(o for o in options if o is not type(None)), label)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(value)
     if hint == tuple[float, ...] and isinstance(value, int | float):
-        return (float(value),)
+        value = [value]
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(v, typing.get_args(hint)[0], label) for v in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is str and isinstance(value, int) and not isinstance(value, bool):

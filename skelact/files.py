@@ -138,11 +138,8 @@ _PICKLE_TYPES = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
     ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
     ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
     ("collections", "OrderedDict"),
 }
 
@@ -153,9 +150,10 @@ class _ForbiddenType(pickle.UnpicklingError):
 
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy._core", "numpy.core")  # the name in NumPy 2
         if (module, name) not in _PICKLE_TYPES:
             raise _ForbiddenType(f"an object of type {module}.{name}")
-        return super().find_class(module.replace("numpy._core", "numpy.core"), name)
+        return super().find_class(module, name)
 
 
 def load_pickle(path: Path) -> Any:
@@ -166,10 +164,10 @@ def load_pickle(path: Path) -> Any:
     except _ForbiddenType as error:
         raise InputError(
             f"{path} was not opened: it holds {error}",
-            "such an object could run code; only arrays and plain values are read",
+            "Such an object could run code. Only arrays and plain values are read.",
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
-        raise InputError(f"{path} is damaged or not a pickle", "download it again") from error
+        raise InputError(f"{path} is damaged or not a pickle", "Download it again.") from error
 
 
 def read_json(path: Path) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Labels = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Scores:
         return asdict(self)
 
 
-def score(probabilities: npt.NDArray[np.float32], labels: Labels, majority_class: int) -> Scores:
+def score(probabilities: Probabilities, labels: Labels, majority_class: int) -> Scores:
     """Scores of probabilities (N, K) against labels (N,)."""
     k = probabilities.shape[1]
     guess = probabilities.argmax(axis=1)

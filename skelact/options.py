@@ -85,7 +85,9 @@ class TrainOptions:
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.schedule == "step" and not self.milestones:
-            raise ConfigError("the step schedule needs milestones", "milestones=[10, 50]")
+            raise ConfigError(
+                "The step schedule needs milestones", "--set train.milestones=[10,50]"
+            )
         if self.batch_size % self.microbatches:
             raise ConfigError(
                 f"microbatches must divide batch_size {self.batch_size}, got {self.microbatches}"

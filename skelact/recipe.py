@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from skelact.datasets.base import DatasetOptions
 from skelact.errors import ConfigError, nearest
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
+from skelact.schemas import Sections, to_plain
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
@@ -40,18 +40,22 @@ class Recipe:
         """Raises ConfigError for an unknown option or a value of the wrong type."""
         recipe = config.build(cls, content)
         if "name" not in recipe.model:
-            raise ConfigError("the model section needs a name", "model = dict(name='stgcn')")
+            raise ConfigError("The model section needs a name", "model = dict(name='stgcn')")
         return recipe
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Sections:
         """Plain values with lists for tuples; `from_dict` restores the recipe."""
-        return {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
+        return dict(to_plain(self))
 
+    @property
+    def network(self) -> str:
+        """The name of the network."""
+        return str(self.model["name"])
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        """Arguments for the network besides those that follow from the data."""
+        return {k: v for k, v in self.model.items() if k != "name"}
 
 
 def compose(
@@ -69,8 +73,8 @@ def compose(
         known = config.datasets()
         if dataset not in known:
             raise ConfigError(
-                f"no dataset is called {dataset!r}{nearest(dataset, known)}",
-                f"one of {', '.join(known)}",
+                f"No dataset is called {dataset!r}{nearest(dataset, known)}",
+                f"Use one of {', '.join(known)}.",
             )
         parts.append(config.load(f"datasets/{dataset}"))
     if model is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,7 +122,7 @@ def waves(root: Path, clips: int = 24) -> Packed:
 
 def plan(root: Path, **options: object) -> Plan:
     """A plan to train a small ST-GCN on `waves`; `options` are fields of TrainOptions."""
-    from skelact.options import AugmentOptions, TrainOptions
+    from skelact.recipe import Recipe
     from skelact.schemas import EstimatorInfo
     from skelact.training.plan import Plan
 
@@ -129,18 +130,12 @@ def plan(root: Path, **options: object) -> Plan:
     subsets = tuple(
         "test" if n % 4 >= 2 else "val" if n % 8 in (0, 1) else "train" for n in range(len(data))
     )
-    train = TrainOptions(
-        **{"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
-    )  # type: ignore[arg-type]
+    train = {"epochs": 3, "repeat": 2, "batch_size": 4, "patience": 0, "device": "cpu", **options}
+    sections = {"sampling": {"length": 16}, "model": {"name": "stgcn", **MODEL}, "train": train}
     return Plan(
         packed=data,
         subsets=subsets,
-        model="stgcn",
-        model_kwargs=MODEL,
-        sampling=SamplingOptions(length=16),
-        augment=AugmentOptions(),
-        options=train,
-        recipe={},
+        recipe=Recipe.from_dict(sections),
         estimator=EstimatorInfo(name="synthetic"),
         clip_s=2.0,
         split="abc",
@@ -154,6 +149,11 @@ def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
 
     (root / folder).mkdir(exist_ok=True)
     return Trainer(plan(root, **options), root / folder, lambda event: None)
+
+
+def with_changes(plan: Plan, **sections: object) -> Plan:
+    """A plan with some sections of its recipe changed; a new network replaces the old one."""
+    return replace(plan, recipe=replace(plan.recipe, **sections))  # type: ignore[arg-type]
 
 
 # --- network input ---

@@ -43,11 +43,19 @@ def test_thesis_and_modern_ways() -> None:
         (["clips.overlap_s=5"], "must be less than the clip length"),
         (["nonsense"], "section.key=value"),
         (["augment.flip=2"], "flip must be between 0 and 1"),
+        (["train.milestones=['a']"], "train.milestones must be int, got 'a'"),
+        (["augment.rotate3d_rad=[None]"], "augment.rotate3d_rad must be float, got None"),
     ],
 )
 def test_bad_settings_are_named(changes: list[str], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         compose("mads", None, None, config.overrides(changes))
+
+
+def test_later_overrides_win() -> None:
+    assert config.overrides(["a.b=1", "a.c=2", "a.b=3"]) == {"a": {"b": 3, "c": 2}}
+    assert config.overrides(["a=1", "a.b=2"]) == {"a": {"b": 2}}
+    assert config.overrides(["a={'b': 1}", "a.c=2"]) == {"a": {"b": 1, "c": 2}}
 
 
 def test_overrides_are_typed() -> None:

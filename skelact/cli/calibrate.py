@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, Videos
+from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
 
 if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
@@ -23,6 +23,7 @@ def command(
             help="Fraction of the windows of negative videos that may get a label.", min=0, max=1
         ),
     ] = 0.1,
+    poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -35,7 +36,14 @@ def command(
     from skelact.schemas import to_plain
 
     with console.Bars() as on_progress:
-        result = calibrate(run, negatives, target_fpr, Cache(cache_dir), on_progress)
+        result = calibrate(
+            run,
+            negatives,
+            target_fpr=target_fpr,
+            cache=Cache(cache_dir),
+            poses_from=poses_from,
+            on_progress=on_progress,
+        )
     if not json:
         _table(run, result)
     console.finish(sum(result.negatives), result.failed, to_plain(result) if json else None)

@@ -29,7 +29,9 @@ def command(
     from skelact.stages.cut import cut_videos
 
     with console.Bars() as on_progress:
-        batch = cut_videos(videos, clips, coding, Cache(cache_dir), out, on_progress)
+        batch = cut_videos(
+            videos, clips, coding, Cache(cache_dir), out=out, on_progress=on_progress
+        )
     results = [(video, entry.manifest.clips) for video, entry in batch.results]
     content = None
     if json:

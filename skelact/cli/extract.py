@@ -48,8 +48,16 @@ def command(
 
     started = time.monotonic()
     with console.Bars() as on_progress:
-        paths, cache = find_videos(videos), Cache(cache_dir)
-        batch = extract(paths, cache, pose, clips, sequence, coding, json_form, on_progress)
+        batch = extract(
+            find_videos(videos),
+            Cache(cache_dir),
+            pose=pose,
+            clips=clips,
+            sequence=sequence,
+            coding=coding,
+            form=json_form,
+            on_progress=on_progress,
+        )
     if out is not None:
         names = output_names([e.path for e in batch.results])
         for extracted in batch.results:

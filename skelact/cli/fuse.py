@@ -43,7 +43,7 @@ def command(
         raise ConfigError("--weights, --preset and --search cannot be combined")
     from skelact.runs.fuse import fuse  # imports torch
 
-    fused = fuse(runs, out, values, preset, search)
+    fused = fuse(runs, out, weights=values, preset=preset, search=search)
     if json:
         console.as_json(
             {

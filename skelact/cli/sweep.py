@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -57,17 +56,27 @@ def command(
     trained = sweep.grid(over)
     tested = sweep.grid(test) if test else []
     with console.Bars() as on_progress:
-        rows = sweep.sweep(recipe, trained, tested, Cache(cache_dir), data, runs, name, on_progress)
+        rows = sweep.sweep(
+            recipe,
+            trained,
+            tested,
+            Cache(cache_dir),
+            data=data,
+            runs=runs,
+            name=name,
+            on_progress=on_progress,
+        )
     table, plot = runs / f"{name}.csv", runs / f"{name}.png"
     sweep.write_table(rows, table)
     labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]
-    bars(labels, [r.top1 for r in rows], plot)
+    bars(labels, [r.scores.top1 for r in rows], plot)
     if json:
-        console.as_json([asdict(r) for r in rows])
+        console.as_json([r.as_dict() for r in rows])
         return
     heads = ("trained with", "tested with", ">top-1", ">mean class")
     cells = [
-        (r.trained, r.tested or "the same", f"{r.top1:.1%}", f"{r.mean_class:.1%}") for r in rows
+        (r.trained, r.tested or "the same", f"{r.scores.top1:.1%}", f"{r.scores.mean_class:.1%}")
+        for r in rows
     ]
     console.table("", heads, cells)
     console.say(f"written: {table}, {plot}")

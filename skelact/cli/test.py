@@ -44,12 +44,15 @@ def command(
     from skelact.runs.test import test  # imports torch
 
     with console.Bars() as on_progress:
-        result = test(run, Cache(cache_dir), data, changes, name, on_progress)
+        result = test(
+            run, Cache(cache_dir), data=data, changes=changes, name=name, on_progress=on_progress
+        )
     files = list(map(str, result.files))
+    split = result.dataset.protocol
     if json:
-        content = {"run": run, "split": result.protocol, "files": files}
+        content = {"run": run, "split": split, "files": files}
         console.as_json(content | result.scores.as_dict())
         return
-    title = f"{run}, split {result.protocol}, {result.scores.samples} clips"
+    title = f"{run}, split {split}, {result.scores.samples} clips"
     console.table(title, ("", ">"), console.score_rows(result.scores))
     console.say(f"written: {', '.join(files)}")

@@ -106,20 +106,27 @@ def command(
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep
-    from skelact.runs.train import Start
+    from skelact.runs.train import Start, train
 
     variants = sweep.variants(
         recipe, data, every_stream[1:] and every_stream, seeds, split == "all"
     )
-    start = Start(init_from, freeze) if init_from else None
+    start = Start(checkpoint=init_from, freeze=freeze) if init_from else None
+    trained = []
     with console.Bars() as on_progress:
-        trained = [
-            (variant.label, run)
-            for variant, run in sweep.train_all(
-                recipe, variants, Cache(cache_dir), data, runs, name, resume, on_progress, start
+        for variant in variants:
+            run = train(
+                variant.of(recipe),
+                Cache(cache_dir),
+                data=data,
+                runs=runs,
+                name=variant.run_name(recipe, name),
+                resume=resume,
+                start=start,
+                on_progress=on_progress,
             )
-        ]
-    spread = sweep.Spread.of([run for _, run in trained])
+            trained.append((variant.label, run))
+    spread = sweep.Spread.of([run.scores for _, run in trained])
     content = None
     if json:
         rows = [_as_dict(run) for _, run in trained]
@@ -128,17 +135,17 @@ def command(
         _summary(trained[0][1], time.monotonic() - started)
     else:
         _table(trained, spread)
-    console.finish(1, trained[0][1].failed, content)
+    console.finish(1, trained[0][1].dataset.failed, content)
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
     return {
         "run": run.folder,
-        "dataset": run.collection.name,
-        "split": run.protocol,
-        "clips": run.clips,
+        "dataset": run.dataset.collection.name,
+        "split": run.dataset.protocol,
+        "clips": run.dataset.clip_counts,
         **run.scores.as_dict(),
-        "failed": [asdict(failure) for failure in run.failed],
+        "failed": [asdict(failure) for failure in run.dataset.failed],
     }
 
 
@@ -157,10 +164,10 @@ def _table(trained: list[tuple[str, Run]], spread: Spread) -> None:
 
 
 def _summary(run: Run, seconds: float) -> None:
-    c = run.clips
+    dataset, c = run.dataset, run.dataset.clip_counts
     title = (
-        f"{run.collection.name}, split {run.protocol}: trained on {c['train']} clips, validated on "
-        f"{c['val']}, tested on {c['test']}"
+        f"{dataset.collection.name}, split {dataset.protocol}: trained on {c['train']} clips, "
+        f"validated on {c['val']}, tested on {c['test']}"
     )
     console.table(title, ("", ">"), console.score_rows(run.scores))
     console.say(

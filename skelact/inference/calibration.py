@@ -6,13 +6,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from skelact.metrics import Labels, Probabilities
 from skelact.schemas import ThresholdPoint
 
-Probabilities = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from skelact import config
 from skelact.errors import ConfigError, InputError
-from skelact.inference.calibration import Probabilities
 from skelact.inference.windows import PersonTrack, Window
+from skelact.metrics import Probabilities
 from skelact.models.checkpoint import build_network
 from skelact.models.evaluate import average_probabilities
 from skelact.models.fuse_conv_bn import fuse_conv_bn
@@ -26,7 +27,7 @@ from skelact.types import Floats
 
 @dataclass(frozen=True, kw_only=True)
 class MemberModel:
-    """One network in evaluation mode, the input it expects, its window length [s] (0: whole
+    """One network in evaluation mode, the input it expects, its window length [s] (0: complete
     videos), and its weight; the weights of all members sum to 1."""
 
     net: nn.Module
@@ -145,7 +146,9 @@ def is_per_person(spec: InputSpec) -> bool:
 def _estimator(checkpoint: Checkpoint) -> tuple[str, str, dict[str, object]]:
     """Everything about the estimator that changes the poses of a person."""
     info = checkpoint.estimator
-    pose = replace(PoseOptions(**info.pose), max_persons=PoseOptions.max_persons)
+    pose = replace(
+        config.build(PoseOptions, info.pose, "pose"), max_persons=PoseOptions.max_persons
+    )
     return info.name, info.weights, pose.key_part()
 
 

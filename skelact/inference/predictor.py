@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from skelact import config
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
-from skelact.inference.calibration import Probabilities, apply_temperature
+from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
     MemberModel,
     check_joints,
@@ -27,6 +29,7 @@ from skelact.inference.segments import WindowProbabilities, combine_per_frame, l
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
 from skelact.interop.checkpoints import foreign_checkpoint
+from skelact.metrics import Probabilities
 from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
@@ -42,7 +45,6 @@ from skelact.types import (
     ProgressCallback,
     no_progress,
 )
-from skelact.video.cut import CodingOptions
 from skelact.video.probe import find_videos
 
 _VIDEOS_AT_ONCE = 64
@@ -53,9 +55,12 @@ class VideoPrediction:
     """The predictions of one video, the person who is visible longest first, and the poses that
     they were made from."""
 
-    path: Path
     predictions: list[Prediction]
     extracted: Extracted
+
+    @property
+    def path(self) -> Path:
+        return self.extracted.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +69,6 @@ class _VideoTrack:
     probabilities of the window lengths that have windows, the longest one last."""
 
     extracted: Extracted
-    fps: float
-    frames: int  # of the video
     track: PersonTrack
     windows: list[list[Window]]
     parts: list[WindowProbabilities] = field(default_factory=list)
@@ -73,7 +76,7 @@ class _VideoTrack:
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """(frames, K), NaN where no window covers a frame."""
-        return combine_per_frame(self.parts, self.frames)
+        return combine_per_frame(self.parts, self.extracted.poses.manifest.frames)
 
 
 class Predictor:
@@ -128,7 +131,10 @@ class Predictor:
         """Options of the estimator that the model was trained with, for all persons in the frame
         even if the model sees one at a time; or for importing poses from a folder. Raises
         ConfigError if the model was trained on imported poses and no folder is given."""
-        trained = [PoseOptions(**m.checkpoint.estimator.pose) for m in members_of(self.model)]
+        trained = [
+            config.build(PoseOptions, m.checkpoint.estimator.pose, "pose")
+            for m in members_of(self.model)
+        ]
         persons = self.options.max_persons
         if persons is None:
             persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))
@@ -170,14 +176,11 @@ class Predictor:
         on_progress(Event("predict", "start", 0, len(videos)))
         for start in range(0, len(videos), _VIDEOS_AT_ONCE):
             group = videos[start : start + _VIDEOS_AT_ONCE]
-            found: dict[Path, VideoPrediction] = {}
-            for track in self._evaluate(group, batch.failed):
-                result = VideoPrediction(
-                    path=track.extracted.path, predictions=[], extracted=track.extracted
-                )
-                result = found.setdefault(result.path, result)
-                result.predictions.append(self._prediction(track))
-            batch.done += found.values()
+            for extracted, tracks in groupby(
+                self._evaluate(group, batch.failed), key=lambda track: track.extracted
+            ):
+                predictions = [self._prediction(track) for track in tracks]
+                batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
             on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
         return batch
@@ -212,8 +215,7 @@ class Predictor:
     ) -> tuple[list[Extracted], list[Failure]]:
         """The poses of files, folders and glob patterns, in their order."""
         videos = find_videos(paths)
-        pose = self.pose(poses_from)
-        poses = poses_of(videos, cache or Cache(), pose, CodingOptions(), on_progress=on_progress)
+        poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         return sorted(poses.results, key=lambda e: order[e.path]), list(poses.failed)
 
@@ -274,15 +276,7 @@ class Predictor:
                 length = round(clip_s * sequence.fps) or sequence.frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
-                tracks.append(
-                    _VideoTrack(
-                        extracted=extracted,
-                        fps=sequence.fps,
-                        frames=sequence.frames,
-                        track=track,
-                        windows=windows,
-                    )
-                )
+                tracks.append(_VideoTrack(extracted=extracted, track=track, windows=windows))
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {sequence.frames} frames",
@@ -292,17 +286,17 @@ class Predictor:
 
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
+        fps = track.extracted.poses.manifest.fps
         label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
-        found = segments(
-            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
-        )
         return Prediction(
             path=track.extracted.path,
             person_id=track.track.person_id,
             label=label,
             probability=probability,
             classes=self.classes,
-            segments=tuple(found),
+            segments=segments(
+                probabilities, fps, self.classes, self.options.min_segment_s, threshold
+            ),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ def segments(
     classes: tuple[str, ...],
     min_segment_s: float,
     unknown_threshold: float = 0.0,
-) -> list[Segment]:
+) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. A segment shorter than `min_segment_s` is merged with the
     adjacent one whose class has the higher mean probability in it. Where no class reaches
@@ -71,56 +72,43 @@ def segments(
     known = ~np.isnan(frame_probs[:, 0])
     frame_probs = np.hstack([frame_probs, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(frame_probs).argmax(axis=1), -1)
-    runs = [
-        [int(r[0]), int(r[-1]) + 1]
-        for r in np.split(np.arange(len(best)), np.flatnonzero(np.diff(best)) + 1)
-        if len(r)
-    ]
-    labels = [int(best[a]) for a, _ in runs]
     shortest = min_segment_s * fps
     while True:
+        runs = _runs(best)
         short = [
             i
-            for i, (a, b) in enumerate(runs)
-            if labels[i] >= 0 and b - a < shortest and _adjacent(i, labels)
+            for i, (start, end, label) in enumerate(runs)
+            if label >= 0 and end - start < shortest and _adjacent_labels(runs, i)
         ]
         if not short:
             break
         i = min(short, key=lambda k: runs[k][1] - runs[k][0])
-        a, b = runs[i]
-        labels[i] = max(
-            (labels[k] for k in _adjacent(i, labels)), key=lambda c: frame_probs[a:b, c].mean()
-        )
-        runs, labels = _merged(runs, labels)
+        start, end, _ = runs[i]
+        part = frame_probs[start:end]
+        best[start:end] = max(_adjacent_labels(runs, i), key=lambda label: part[:, label].mean())
     out = []
-    for (a, b), c in zip(runs, labels, strict=True):
-        if c >= 0:
-            mean = frame_probs[a:b, : len(classes)].mean(axis=0)
-            is_unknown = c == len(classes)
+    for start, end, label in runs:
+        if label >= 0:
+            mean = frame_probs[start:end, : len(classes)].mean(axis=0)
+            is_unknown = label == len(classes)
             out.append(
                 Segment(
-                    start_s=a / fps,
-                    end_s=b / fps,
-                    label=UNKNOWN if is_unknown else classes[c],
-                    probability=float(mean.max() if is_unknown else mean[c]),
-                    probabilities=tuple(float(v) for v in mean),
+                    start_s=start / fps,
+                    end_s=end / fps,
+                    label=UNKNOWN if is_unknown else classes[label],
+                    probability=float(mean.max() if is_unknown else mean[label]),
+                    probabilities=tuple(mean.tolist()),
                 )
             )
-    return out
+    return tuple(out)
 
 
-def _adjacent(i: int, labels: list[int]) -> list[int]:
-    return [k for k in (i - 1, i + 1) if 0 <= k < len(labels) and labels[k] >= 0]
+def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """(start, end, label) of each series of equal labels."""
+    bounds = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+    return [(a, b, int(labels[a])) for a, b in pairwise(bounds) if a < b]
 
 
-def _merged(runs: list[list[int]], labels: list[int]) -> tuple[list[list[int]], list[int]]:
-    """Adjacent runs with the same label as one run."""
-    new_runs: list[list[int]] = []
-    new_labels: list[int] = []
-    for run, label in zip(runs, labels, strict=True):
-        if new_labels and new_labels[-1] == label:
-            new_runs[-1][1] = run[1]
-        else:
-            new_runs.append(list(run))
-            new_labels.append(label)
-    return new_runs, new_labels
+def _adjacent_labels(runs: list[tuple[int, int, int]], i: int) -> list[int]:
+    """The labels of the runs before and after number `i`, of those that have one (-1: none)."""
+    return [runs[k][2] for k in (i - 1, i + 1) if 0 <= k < len(runs) and runs[k][2] >= 0]

@@ -52,13 +52,13 @@ def trained_runs(runs: Path) -> list[Path]:
 
 def latest_run(runs: Path = Path("runs")) -> Path:
     """The latest trained run in `runs`. Raises CheckpointError if there is none."""
-    found = trained_runs(runs)
-    if not found:
+    trained = trained_runs(runs)
+    if not trained:
         raise CheckpointError(
             f"There is no trained run in {runs}",
             "Train one with `skelact train --dataset mads`, or select a model with --model.",
         )
-    return found[-1]
+    return trained[-1]
 
 
 def find(model: Path | str) -> Path:

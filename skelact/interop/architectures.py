@@ -46,45 +46,45 @@ def identify_architecture(weights: State, skeleton: Skeleton | None = None) -> F
     spec = next((s for s in SPECS.values() if s.foreign and s.foreign.matches(inner)), None)
     if spec is None or spec.foreign is None:
         raise CheckpointError(
-            f"these weights fit no network of skelact; the most similar is {_nearest(state)}",
-            "skelact reads its own checkpoints and those of PYSKL and mmaction2",
+            f"The weights fit no network of skelact; the most similar is {_nearest(state)}",
+            "Use a checkpoint of skelact, PYSKL or mmaction2.",
         )
     name = spec.name
     if "cls_head.fc.weight" not in state:
         raise CheckpointError(
-            f"the weights of {name} have no classification layer",
-            f"expected one of {', '.join(h + 'weight' for h in _HEADS)}",
+            f"The weights of {name} have no classification layer",
+            f"One of {', '.join(h + 'weight' for h in _HEADS)} is required.",
         )
     try:
-        found = spec.foreign.read(inner)
+        shape = spec.foreign.read(inner)
     except (KeyError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
-            f"these weights look like {name}, but {error} is missing", _differing(name, state)
+            f"The weights look like {name}, but {error} is missing ({_differing(name, state)})"
         ) from error
-    skeleton = skeleton or _layout(found.joints)
-    if len(skeleton.joints) != found.joints:
+    skeleton = skeleton or _layout(shape.joints)
+    if len(skeleton.joints) != shape.joints:
         raise CheckpointError(
-            f"these weights are for {found.joints} joints, {skeleton.name} has "
+            f"The weights are for {shape.joints} joints, {skeleton.name} has "
             f"{len(skeleton.joints)}",
-            "choose another layout with --skeleton",
+            "Choose another layout with --skeleton.",
         )
     classes = len(state["cls_head.fc.weight"])
-    net = build(name, classes, skeleton, found.channels, found.persons, **found.kwargs)
+    net = build(name, classes, skeleton, shape.channels, shape.persons, **shape.kwargs)
     own = net.state_dict()
     if own.keys() != state.keys() or any(own[k].shape != state[k].shape for k in own):
         raise CheckpointError(
-            f"these weights look like {name}, but do not fit it", _differences(own, state)
+            f"The weights look like {name}, but do not fit it ({_differences(own, state)})"
         )
     net.load_state_dict(state)
     mean = state.get("backbone.data_bn.running_mean", torch.zeros(1))
     return ForeignModel(
         name=name,
-        kwargs=found.kwargs,
+        kwargs=shape.kwargs,
         net=net.eval(),
         skeleton=skeleton,
         classes=classes,
-        channels=found.channels,
-        persons=found.persons,
+        channels=shape.channels,
+        persons=shape.persons,
         unit_input=bool(((mean > 0.2) & (mean < 0.8)).all()),
     )
 
@@ -111,8 +111,8 @@ def _layout(joints: int) -> Skeleton:
     except ValueError as error:
         fitting = [n for n, s in SKELETONS.items() if len(s.joints) == joints]
         raise CheckpointError(
-            f"these weights are for {joints} joints, which does not determine the layout",
-            f"name it with --skeleton: {', '.join(fitting) or 'a .toml file'}",
+            f"The weights are for {joints} joints, which does not determine the layout",
+            f"Name it with --skeleton: {', '.join(fitting) or 'a .toml file'}.",
         ) from error
 
 

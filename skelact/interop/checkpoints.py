@@ -18,24 +18,24 @@ def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
     """A checkpoint of PYSKL or mmaction2 as one of skelact. Raises CheckpointError if no network
     fits the weights, InputError if the number of labels is wrong, ConfigError for bad options."""
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
-    found = identify_architecture(load_weights(path), skeleton)
-    persons = options.persons or (1 if found.skeleton.name == "hand-21" else found.persons)
-    dims = 3 if found.channels == 3 and found.skeleton.name == "ntu-25" else 2
-    mode = "kinect" if dims == 3 else "unit" if found.unit_input else "image"
+    foreign = identify_architecture(load_weights(path), skeleton)
+    persons = options.persons or (1 if foreign.skeleton.name == "hand-21" else foreign.persons)
+    dims = 3 if foreign.channels == 3 and foreign.skeleton.name == "ntu-25" else 2
+    mode = "kinect" if dims == 3 else "unit" if foreign.unit_input else "image"
     recipe = {
-        "dataset": {"skeleton": options.skeleton or found.skeleton.name},
+        "dataset": {"skeleton": options.skeleton or foreign.skeleton.name},
         "sequence": {"persons": persons},
-        "normalise": {"mode": mode, "dims": dims, "score": found.channels == 3},
-        "sampling": {"length": found.kwargs.get("frames", 100), "test_clips": 1},
-        "model": {"name": found.name, **found.kwargs},
+        "normalise": {"mode": mode, "dims": dims, "score": foreign.channels == 3},
+        "sampling": {"length": foreign.kwargs.get("frames", 100), "test_clips": 1},
+        "model": {"name": foreign.name, **foreign.kwargs},
     }
     return Checkpoint(
-        model=found.name,
-        model_kwargs=found.kwargs,
-        weights=found.net.state_dict(),
-        classes=class_names(options.labels, found.classes),
-        skeleton=found.skeleton,
-        in_channels=found.channels,
+        model=foreign.name,
+        model_kwargs=foreign.kwargs,
+        weights=foreign.net.state_dict(),
+        classes=class_names(options.labels, foreign.classes),
+        skeleton=foreign.skeleton,
+        in_channels=foreign.channels,
         persons=persons,
         recipe=Recipe.from_dict(recipe).as_dict(),
         estimator=EstimatorInfo(name="unknown"),

@@ -1,1 +1,1 @@
-"""What a user does with run folders: train, test, fuse, calibrate, sweep, compare, export."""
+"""Jobs that write run folders or datasets: train, test, fuse, calibrate, sweep, report, export."""

@@ -13,8 +13,6 @@ from msgspec import structs
 from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError
 from skelact.inference.calibration import (
-    Labels,
-    Probabilities,
     apply_temperature,
     evaluate_threshold,
     fit_temperature,
@@ -28,12 +26,11 @@ from skelact.schemas import (
     PREDICTIONS,
     VALIDATION,
     Calibration,
-    Predictions,
     ThresholdPoint,
-    load_json,
     save_json,
     save_tensors,
 )
+from skelact.training.results import load_predictions
 from skelact.types import Failure, ProgressCallback, no_progress
 
 _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -57,8 +54,10 @@ class CalibrationResult:
 def calibrate(
     run: Path,
     videos: Sequence[Path | str],
+    *,
     target_fpr: float = 0.1,
     cache: Cache | None = None,
+    poses_from: Path | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> CalibrationResult:
     """Calibrate the best checkpoint of a run and save the result in best.pt, calibration.json and
@@ -67,16 +66,17 @@ def calibrate(
     The temperature is fitted to the validation clips of the run, or to its test clips if it has no
     validation subset. The threshold is chosen such that at most the share `target_fpr` of the
     windows of every second negatives video gets a label; the other videos measure its effect.
+    `poses_from` is the folder of the videos' poses for a run on imported poses.
     Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
     used."""
     if not 0 <= target_fpr < 1:
         raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
     model = load_model(run / BEST)
-    file = VALIDATION if _has_samples(run / VALIDATION) else PREDICTIONS
-    probs, labels = _read(run / file, model.classes)
-    temperature = fit_temperature(probs, labels)
+    file = VALIDATION if (run / VALIDATION).is_file() else PREDICTIONS
+    samples = load_predictions(run / file, model.classes)
+    temperature = fit_temperature(samples.probabilities, samples.labels)
     uncalibrated = Predictor(structs.replace(model, calibration=None))
-    by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress)
+    by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
         raise InputError("No person was found in the negatives videos", failed[0].reason)
     rows = [by_video[path] for path in sorted(by_video)]
@@ -85,9 +85,9 @@ def calibrate(
         apply_temperature(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else chosen_on
     )
     threshold = threshold_for(chosen_on, target_fpr)
-    known = apply_temperature(probs, temperature)
+    known = apply_temperature(samples.probabilities, temperature)
     chosen, *curve = (
-        evaluate_threshold(t, known, labels, measured_on) for t in (threshold, *_THRESHOLDS)
+        evaluate_threshold(t, known, samples.labels, measured_on) for t in (threshold, *_THRESHOLDS)
     )
     calibration = Calibration(
         temperature=temperature,
@@ -109,14 +109,3 @@ def calibrate(
         negatives=(len(chosen_on), len(measured_on) if len(rows) > 1 else 0),
         failed=tuple(failed),
     )
-
-
-def _has_samples(path: Path) -> bool:
-    return path.is_file() and bool(load_json(path, Predictions).samples)
-
-
-def _read(path: Path, classes: tuple[str, ...]) -> tuple[Probabilities, Labels]:
-    """The probabilities (N, K) and labels (N,) in a file of predictions."""
-    samples = load_json(path, Predictions).samples.values()
-    probs = np.array([s.probabilities for s in samples], np.float32)
-    return probs, np.array([classes.index(s.label) for s in samples])

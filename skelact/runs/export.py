@@ -7,12 +7,13 @@ from pathlib import Path
 from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl, registry
+from skelact.datasets.base import Collection
 from skelact.errors import InputError, NoPersonFound
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
 from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import extract_collection
-from skelact.stages.sequences import ExtractedSequences, load_sequences
+from skelact.stages.pack import ClipReader
 from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
 
 
@@ -32,18 +33,20 @@ def export_pyskl(
     collection = registry.find(dataset, data, recipe.dataset.classes)
     extracted, failed = extract_collection(collection, recipe, cache, on_progress)
     skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
-    names = [item.key or item.path.stem for item in collection.items]
+    reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     rows: list[tuple[str, int, PoseSequence]] = []
+    names = _names(collection)
     for name, item in zip(names, collection.items, strict=True):
         if collection.read is None and item.path not in extracted:
             continue
         try:
-            sequence = (
-                collection.read(item) if collection.read else _only_sequence(extracted[item.path])
-            )
+            clips = reader.clips(item)
+            if not clips:
+                raise NoPersonFound("No person was found in the clip")
         except InputError as error:
             failed.append(Failure.from_error(item.path, error))
         else:
+            _, sequence = clips[0]  # with clips of length 0, an item is one clip
             rows.append((name, classes.index(item.label), to_skeleton(sequence, skeleton)))
     written = {name for name, _, _ in rows}
     split: dict[str, list[str]] = {}
@@ -58,9 +61,9 @@ def export_pyskl(
     return pyskl.export(out, rows, split), failed
 
 
-def _only_sequence(extracted: ExtractedSequences) -> PoseSequence:
-    """The sequence of a video that was not cut into clips. Raises NoPersonFound."""
-    sequences = load_sequences(extracted.sequences)
-    if not sequences:
-        raise NoPersonFound("no person found in the clip")
-    return sequences[0][1]
+def _names(collection: Collection) -> list[str]:
+    """A unique name for each item: its key or file name, or the path if these are not unique."""
+    names = [item.key or item.path.stem for item in collection.items]
+    if len(set(names)) < len(names):
+        names = [item.name(collection.root) for item in collection.items]
+    return names

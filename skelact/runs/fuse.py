@@ -10,25 +10,23 @@ from pathlib import Path
 import numpy as np
 
 from skelact.errors import ConfigError, InputError, nearest
-from skelact.inference.calibration import Labels, Probabilities
 from skelact.inference.ensemble import check_members, input_spec
-from skelact.metrics import Scores, score
+from skelact.metrics import Probabilities, Scores, score
 from skelact.models.checkpoint import load_checkpoint
 from skelact.schemas import (
     BEST,
+    CONFIG,
     PREDICTIONS,
     RESULT,
     VALIDATION,
-    Checkpoint,
     Ensemble,
     Member,
-    PredictedSample,
-    Predictions,
     RunResult,
     load_json,
     save_json,
     save_tensors,
 )
+from skelact.training.results import SubsetPredictions, load_predictions
 
 # weights by stream; 4s as in PYSKL and mmaction2
 PRESETS = {
@@ -50,18 +48,10 @@ class FusionResult:
     weights: tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _MemberScores:
-    """Samples that several runs have in common: names (N), probabilities (R, N, K), labels (N,)."""
-
-    names: tuple[str, ...]
-    probabilities: Probabilities
-    labels: Labels
-
-
 def fuse(
     runs: Sequence[Path],
     folder: Path,
+    *,
     weights: Sequence[float] | None = None,
     preset: str | None = None,
     search: bool = False,
@@ -75,10 +65,13 @@ def fuse(
     for bad weights."""
     if len(runs) < 2:
         raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
+    if (folder / CONFIG).is_file():
+        raise ConfigError(f"{folder} holds a trained run", "Choose another folder with --out.")
     checkpoints = [load_checkpoint(run / BEST) for run in runs]
     check_members(checkpoints, [str(run) for run in runs])
+    classes = checkpoints[0].classes
     if search:
-        weights = _search_weights(_read(runs, VALIDATION, checkpoints))
+        weights = _search_weights(_common_predictions(runs, VALIDATION, classes))
     elif weights is None:
         streams = [input_spec(c).sampling.streams for c in checkpoints]
         weights = _preset_weights(preset or "equal", streams)
@@ -88,68 +81,61 @@ def fuse(
             f"{len(runs)} runs need {len(runs)} weights of 0 or more, not all 0; got "
             f"{list(weights)}"
         )
-    samples = _read(runs, PREDICTIONS, checkpoints)
-    classes = checkpoints[0].classes
+    members = _common_predictions(runs, PREDICTIONS, classes)
+    labels = members[0].labels
     majority = load_json(runs[0] / RESULT, RunResult).scores.majority
 
     def scores_of(probabilities: Probabilities) -> Scores:
-        return replace(score(probabilities, samples.labels, 0), majority=majority)
+        return replace(score(probabilities, labels, 0), majority=majority)
 
-    mean = _weighted_mean(samples.probabilities, weights)
+    mean = _weighted_mean([m.probabilities for m in members], weights)
     scores = scores_of(mean)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {
-        name: PredictedSample.rounded(classes[label], p)
-        for name, label, p in zip(samples.names, samples.labels, mean, strict=True)
-    }
-    save_json(folder / PREDICTIONS, Predictions(samples=rows))
+    replace(members[0], probabilities=mean).save(folder / PREDICTIONS, classes)
     result = RunResult(scores=scores, classes=classes, runs=tuple(map(str, runs)), weights=weights)
     save_json(folder / RESULT, result)
-    members = [Member(weight=w, checkpoint=c) for w, c in zip(weights, checkpoints, strict=True)]
-    save_tensors(folder / BEST, Ensemble(members=tuple(members), metrics=scores))
-    alone = tuple(scores_of(p) for p in samples.probabilities)
+    networks = [Member(weight=w, checkpoint=c) for w, c in zip(weights, checkpoints, strict=True)]
+    save_tensors(folder / BEST, Ensemble(members=tuple(networks), metrics=scores))
+    alone = tuple(scores_of(m.probabilities) for m in members)
     return FusionResult(folder=folder, scores=scores, alone=alone, weights=weights)
 
 
-def _read(runs: Sequence[Path], file: str, checkpoints: Sequence[Checkpoint]) -> _MemberScores:
-    """The predictions of all runs. Raises InputError if their samples differ."""
-    classes = checkpoints[0].classes
-    predictions = [load_json(run / file, Predictions).samples for run in runs]
-    first = predictions[0]
-    names = tuple(sorted(first))
-    for run, rows in zip(runs, predictions, strict=True):
-        if rows.keys() != first.keys():
-            example = min(rows.keys() ^ first.keys())
+def _common_predictions(
+    runs: Sequence[Path], file: str, classes: tuple[str, ...]
+) -> list[SubsetPredictions]:
+    """The predictions of each run, in the same order. Raises InputError if their samples differ."""
+    members = [load_predictions(run / file, classes) for run in runs]
+    first = set(members[0].names)
+    for run, member in zip(runs, members, strict=True):
+        differing = first ^ set(member.names)
+        if differing:
             raise InputError(
                 f"{run} and {runs[0]} were tested on different samples: only one of them has "
-                f"{example}",
+                f"{min(differing)}",
                 "Train them with the same split and clips.",
             )
-    values = [[rows[name].probabilities for name in names] for rows in predictions]
-    return _MemberScores(
-        names=names,
-        probabilities=np.array(values, np.float32),
-        labels=np.array([classes.index(first[name].label) for name in names]),
-    )
+    return [m.take(sorted(range(len(m.names)), key=m.names.__getitem__)) for m in members]
 
 
-def _weighted_mean(probabilities: Probabilities, weights: Sequence[float]) -> Probabilities:
-    """(R, N, K) -> (N, K)."""
+def _weighted_mean(
+    probabilities: Sequence[Probabilities], weights: Sequence[float]
+) -> Probabilities:
+    """R times (N, K) -> (N, K)."""
     shares = np.asarray(weights, np.float32) / np.float32(sum(weights))
-    return np.asarray(np.tensordot(shares, probabilities, axes=1), np.float32)
+    return np.asarray(np.tensordot(shares, np.stack(probabilities), axes=1), np.float32)
 
 
-def _search_weights(samples: _MemberScores) -> tuple[float, ...]:
+def _search_weights(members: Sequence[SubsetPredictions]) -> tuple[float, ...]:
     """The weights of a coarse grid with the highest accuracy; of several, those with the smallest
     log loss."""
-    labels = samples.labels
+    labels, probabilities = members[0].labels, [m.probabilities for m in members]
     rows = np.arange(len(labels))
 
     def quality(weights: tuple[float, ...]) -> tuple[float, float]:
-        p = _weighted_mean(samples.probabilities, weights)
+        p = _weighted_mean(probabilities, weights)
         return float((p.argmax(1) == labels).mean()), float(np.log(p[rows, labels] + 1e-9).mean())
 
-    grid = [w for w in product(_GRID, repeat=len(samples.probabilities)) if sum(w) > 0]
+    grid = [w for w in product(_GRID, repeat=len(members)) if sum(w) > 0]
     return max(grid, key=quality)
 
 

@@ -13,7 +13,7 @@ from skelact.report.page import Mistake, run_page
 from skelact.schemas import PREDICTIONS, Predictions, load_json
 
 PAGE = "report.html"
-_MISTAKES, _FRAMES = 8, 60  # shown at most
+_MISTAKES, _FRAMES = 8, 60  # maximum numbers to show
 
 
 def write_report(run: Path, data: Packed | None) -> Path:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,18 +15,30 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import registry
 from skelact.files import replacing
+from skelact.metrics import Scores
 from skelact.recipe import Recipe
 from skelact.runs.test import test
-from skelact.runs.train import Run, Start, train
+from skelact.runs.train import train
+from skelact.schemas import Sections
 from skelact.types import ProgressCallback, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """A label, and changes of a recipe."""
 
     label: str
-    changes: dict[str, Any]
+    changes: Sections
+
+    def run_name(self, recipe: Recipe, name: str | None) -> str | None:
+        """The name of the run folder, <name>_<label>; None for the default name."""
+        if not self.label:
+            return name
+        return f"{name or f'{recipe.network}_{recipe.dataset.name}'}_{self.label}"
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The changed recipe. Raises ConfigError if an option or value is not allowed."""
+        return Recipe.from_dict(config.merge(recipe.as_dict(), self.changes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +52,17 @@ class Spread:
     runs: int
 
     @classmethod
-    def of(cls, runs: Sequence[Run]) -> Spread:
-        """The spread of one or more runs."""
-        top1 = np.array([r.scores.top1 for r in runs])
-        mean = np.array([r.scores.mean_class for r in runs])
-        ddof = int(len(runs) > 1)
+    def of(cls, scores: Sequence[Scores]) -> Spread:
+        """The spread of one or more scores."""
+        values = np.array([(s.top1, s.mean_class) for s in scores])
+        top1, mean_class = values.mean(axis=0).tolist()
+        top1_sd, mean_class_sd = values.std(axis=0, ddof=int(len(values) > 1)).tolist()
         return cls(
-            top1=float(top1.mean()),
-            top1_sd=float(top1.std(ddof=ddof)),
-            mean_class=float(mean.mean()),
-            mean_class_sd=float(mean.std(ddof=ddof)),
-            runs=len(runs),
+            top1=top1,
+            top1_sd=top1_sd,
+            mean_class=mean_class,
+            mean_class_sd=mean_class_sd,
+            runs=len(values),
         )
 
 
@@ -59,7 +70,7 @@ def variants(
     recipe: Recipe, data: Path | None, streams: Sequence[str], seeds: int, all_splits: bool
 ) -> list[Variant]:
     """The product of splits, streams and seeds. With one of each, the only variant has no label."""
-    protocols: list[str] = [recipe.dataset.protocol]
+    protocols = [recipe.dataset.protocol]
     if all_splits:
         collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
         protocols = collection.official
@@ -69,32 +80,11 @@ def variants(
         parts = (
             [protocol] * all_splits + [stream] * (len(streams) > 1) + [f"seed{seed}"] * (seeds > 1)
         )
-        changes: dict[str, Any] = {"dataset": {"protocol": protocol}, "train": {"seed": seed}}
+        changes: Sections = {"dataset": {"protocol": protocol}, "train": {"seed": seed}}
         if stream:
             changes["sampling"] = {"streams": stream}
-        out.append(Variant("_".join(parts), changes))
+        out.append(Variant(label="_".join(parts), changes=changes))
     return out
-
-
-def train_all(
-    recipe: Recipe,
-    chosen: Sequence[Variant],
-    cache: Cache,
-    data: Path | None,
-    runs: Path,
-    name: str | None,
-    resume: bool,
-    on_progress: ProgressCallback = no_progress,
-    start: Start | None = None,
-) -> Iterator[tuple[Variant, Run]]:
-    """Train the variants one after another. The run folder of a variant with a label is
-    <name>_<label>."""
-    for variant in chosen:
-        changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
-        base = name
-        if variant.label:
-            base = f"{name or changed.model['name'] + '_' + changed.dataset.name}_{variant.label}"
-        yield variant, train(changed, cache, data, runs, base, resume, on_progress, start)
 
 
 def grid(assignments: Sequence[str]) -> list[Variant]:
@@ -104,7 +94,10 @@ def grid(assignments: Sequence[str]) -> list[Variant]:
     for text in assignments:
         key, _, values = text.partition("=")
         axes.append([f"{key}={value}" for value in re.split(r",(?![^\[(]*[\])])", values)])
-    return [Variant(",".join(choice), config.overrides(choice)) for choice in product(*axes)]
+    return [
+        Variant(label=",".join(choice), changes=config.overrides(choice))
+        for choice in product(*axes)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +107,18 @@ class Row:
 
     trained: str
     tested: str
-    top1: float
-    mean_class: float
+    scores: Scores
     run: Path
+
+    def as_dict(self) -> dict[str, str | float]:
+        """Plain values for JSON."""
+        return {
+            "trained": self.trained,
+            "tested": self.tested,
+            "top1": self.scores.top1,
+            "mean_class": self.scores.mean_class,
+            "run": str(self.run),
+        }
 
 
 def sweep(
@@ -124,6 +126,7 @@ def sweep(
     over: Sequence[Variant],
     tests: Sequence[Variant],
     cache: Cache,
+    *,
     data: Path | None,
     runs: Path,
     name: str,
@@ -132,29 +135,33 @@ def sweep(
     """Train every variant of `over`, and test it without changes and with those of `tests`."""
     rows = []
     for n, variant in enumerate(over):
-        changed = Recipe.from_dict(config.merge(recipe.as_dict(), variant.changes))
-        run = train(changed, cache, data, runs, f"{name}_{n}", False, on_progress)
-        scores = {"": run.scores}
+        run = train(
+            variant.of(recipe),
+            cache,
+            data=data,
+            runs=runs,
+            name=f"{name}_{n}",
+            on_progress=on_progress,
+        )
+        rows.append(Row(trained=variant.label, tested="", scores=run.scores, run=run.folder))
         for k, other in enumerate(tests):
-            tested = test(run.folder, cache, data, other.changes, f"test_{k}", on_progress)
-            scores[other.label] = tested.scores
-        rows += [
-            Row(
-                trained=variant.label,
-                tested=label,
-                top1=s.top1,
-                mean_class=s.mean_class,
-                run=run.folder,
+            tested = test(
+                run.folder,
+                cache,
+                data=data,
+                changes=other.changes,
+                name=f"test_{k}",
+                on_progress=on_progress,
             )
-            for label, s in scores.items()
-        ]
+            rows.append(replace(rows[-1], tested=other.label, scores=tested.scores))
     return rows
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
     """Write the rows as CSV."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("trained", "tested", "top1", "mean_class", "run"))
-        for r in rows:
-            table.writerow((r.trained, r.tested, f"{r.top1:.4f}", f"{r.mean_class:.4f}", r.run))
+        table = csv.DictWriter(file, rows[0].as_dict())
+        table.writeheader()
+        for row in rows:
+            scores = {k: f"{v:.4f}" for k, v in row.as_dict().items() if isinstance(v, float)}
+            table.writerow(row.as_dict() | scores)

@@ -11,15 +11,15 @@ import numpy as np
 from skelact.cache import Cache
 from skelact.config import merge
 from skelact.device import resolve_device
-from skelact.errors import CheckpointError, LeakingSplit
+from skelact.errors import CheckpointError, ConfigError, LeakingSplit
 from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
-from skelact.schemas import BEST, SPLIT, RunResult, SplitDocument, load_json, save_json
+from skelact.schemas import BEST, RUN_FILES, SPLIT, RunResult, SplitDocument, load_json, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
-from skelact.training.results import majority_class, measure, write_predictions
+from skelact.training.results import measure
 from skelact.types import ProgressCallback, no_progress
 
 
@@ -27,16 +27,15 @@ from skelact.types import ProgressCallback, no_progress
 class Tested:
     """The result of `test`; `files` were written into the run folder."""
 
-    run: Path
-    protocol: str
     scores: Scores
-    ready: ReadyDataset
+    dataset: ReadyDataset
     files: tuple[Path, ...]
 
 
 def test(
     run: Path,
     cache: Cache,
+    *,
     data: Path | None = None,
     changes: dict[str, Any] | None = None,
     name: str = "test",
@@ -44,52 +43,49 @@ def test(
 ) -> Tested:
     """Test the best checkpoint of a run on the test subset of its dataset and write <name>.json and
     <name>_predictions.json. `changes` override its recipe, for example the split or the clip
-    length. Raises LeakingSplit if the test subset contains videos that the run was trained on, and
-    CheckpointError if the classes differ."""
+    length. Raises LeakingSplit if the test subset contains videos that the run was trained on,
+    DatasetError if it is empty, CheckpointError if the classes differ, and ConfigError if `name` is
+    that of a file of the run."""
+    if f"{name}.json" in RUN_FILES:
+        raise ConfigError(f"{run / name}.json belongs to the run", "Choose another --name.")
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))
-    ready = load_dataset(recipe, cache, data, on_progress)
-    if ready.packed.classes != checkpoint.classes:
+    dataset = load_dataset(recipe, cache, data, on_progress)
+    if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
             f"The data has other classes than {run}",
             f"The {len(checkpoint.classes)} classes of the run are "
-            f"{', '.join(checkpoint.classes[:5])} …",
+            f"{', '.join(checkpoint.classes[:5])} ….",
         )
-    check_not_trained_on(run, ready)
-    subsets = np.array(ready.subsets)
-    rows, train_rows = np.flatnonzero(subsets == "test"), np.flatnonzero(subsets == "train")
+    check_not_trained_on(run, dataset)
+    subsets = np.array(dataset.subsets)
     device = resolve_device(recipe.train.device)
-    clips = DeviceClips(ready.packed, device)
-    net = fuse_conv_bn(build_network(checkpoint)).to(device)
     measured = measure(
-        net,
-        clips,
-        ready.packed,
-        rows,
+        fuse_conv_bn(build_network(checkpoint)).to(device),
+        DeviceClips(dataset.packed, device),
+        np.flatnonzero(subsets == "test"),
+        train_rows=np.flatnonzero(subsets == "train"),
         sampling=recipe.sampling,
         batch_size=recipe.train.batch_size,
-        majority=majority_class(ready.packed, train_rows),
     )
     files = (run / f"{name}.json", run / f"{name}_predictions.json")
     result = RunResult(
         scores=measured.scores,
-        classes=ready.packed.classes,
-        protocol=ready.protocol,
+        classes=checkpoint.classes,
+        protocol=dataset.protocol,
         changes=changes or {},
     )
     save_json(files[0], result)
-    write_predictions(files[1], ready.packed, rows, measured.probabilities)
-    return Tested(
-        run=run, protocol=ready.protocol, scores=measured.scores, ready=ready, files=files
-    )
+    measured.predictions.save(files[1], checkpoint.classes)
+    return Tested(scores=measured.scores, dataset=dataset, files=files)
 
 
-def check_not_trained_on(run: Path, ready: ReadyDataset) -> None:
-    """Raises LeakingSplit if a test item of `ready` was used to train or validate the run."""
+def check_not_trained_on(run: Path, dataset: ReadyDataset) -> None:
+    """Raises LeakingSplit if a test item of the dataset was used to train or validate the run."""
     videos = load_json(run / SPLIT, SplitDocument).videos
     trained = {*videos.train, *videos.val}
-    leaked = sorted(trained & set(ready.split_document().videos.test))
+    leaked = sorted(trained & set(dataset.split_document().videos.test))
     if leaked:
         more = f" and {len(leaked) - 3} more" if len(leaked) > 3 else ""
         raise LeakingSplit(

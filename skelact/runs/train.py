@@ -1,7 +1,8 @@
-"""From a dataset to a run folder with a trained and tested network."""
+"""Training: from a dataset to a run folder with a trained and tested network."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 from torch import nn
 
 from skelact.cache import Cache
-from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
 from skelact.errors import ConfigError
@@ -25,10 +25,10 @@ from skelact.training import closed_form, distributed
 from skelact.training.plan import Initialiser, Plan
 from skelact.training.trainer import make_trainer
 from skelact.training.transfer import freeze, transfer
-from skelact.types import Event, Failure, ProgressCallback, no_progress
+from skelact.types import Event, ProgressCallback, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """Initial weights, and the part of the network that is not trained: none, backbone or
     stage:n."""
@@ -39,88 +39,69 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The result of `train`. `clips` counts the clips of each subset."""
+    """The result of `train`: the run folder, the test scores, and the dataset."""
 
     folder: Path
-    collection: Collection
     scores: Scores
-    clips: dict[str, int]
-    estimator: str
-    failed: tuple[Failure, ...]
-    resumed: bool = False
-    protocol: str = ""
+    dataset: ReadyDataset
 
 
 def train(
     recipe: Recipe,
     cache: Cache,
+    *,
     data: Path | None = None,
     runs: Path = Path("runs"),
     name: str | None = None,
     resume: bool = False,
-    on_progress: ProgressCallback = no_progress,
     start: Start | None = None,
+    on_progress: ProgressCallback = no_progress,
 ) -> Run:
-    """Find the dataset, split it, extract poses, pack, train and test. The run folder is
-    runs/<name>, by default <model>_<dataset>_<split>. If it exists, a number is added to the name;
-    with `resume`, an unfinished run is continued instead. Raises DatasetError, ConfigError and
+    """Load the dataset, train and test. The run folder is runs/<name>, by default
+    <model>_<dataset>_<split>. If it exists, a number is appended to the name; with `resume`, the
+    latest unfinished run of that name is continued instead. Raises DatasetError, ConfigError and
     CheckpointError."""
-    device = resolve_device(recipe.train.device)  # fails before the extraction, not after it
-    if spec(recipe.model["name"]).backbone.closed_form:
+    device = resolve_device(recipe.train.device)  # raises before poses are extracted
+    if spec(recipe.network).backbone.closed_form:
         closed_form.check_options(recipe.train)
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
-        ready = load_dataset(recipe, cache, data, on_progress)
-    default = f"{recipe.model['name']}_{ready.collection.name}_{ready.protocol}"
-    folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name or default, resume))
-    plain = recipe.as_dict()
+        dataset = load_dataset(recipe, cache, data, on_progress)
+    name = name or f"{recipe.network}_{dataset.collection.name}_{dataset.protocol}"
+    folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name, resume))
     plan = Plan(
-        packed=ready.packed,
-        subsets=ready.subsets,
-        model=recipe.model["name"],
-        model_kwargs={k: v for k, v in recipe.model.items() if k != "name"},
-        sampling=recipe.sampling,
-        augment=recipe.augment,
-        options=recipe.train,
-        recipe=plain,
-        estimator=ready.estimator,
-        clip_s=recipe.clips.length_s or _window_length(ready),
-        split=ready.fingerprint,
-        dataset=ready.collection.name,
-        initialise=_initial(start, ready.packed, on_progress) if start else None,
+        packed=dataset.packed,
+        subsets=dataset.subsets,
+        recipe=recipe,
+        estimator=dataset.estimator,
+        clip_s=recipe.clips.length_s or _window_length(dataset),
+        split=dataset.fingerprint,
+        dataset=dataset.collection.name,
+        initialise=_initialiser(start, dataset.packed, on_progress) if start else None,
     )
     trainer = make_trainer(plan, folder, on_progress)
+    if resume:
+        trainer.resume()  # raises before anything is written to the folder of another run
     if rank == 0:
-        save_json(folder / CONFIG, RunConfig(recipe=plain))
-        save_json(folder / SPLIT, ready.split_document())
-    resumed = resume and trainer.resume()
+        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict()))
+        save_json(folder / SPLIT, dataset.split_document())
     trainer.fit()
     scores = trainer.finish()
     if rank == 0:
-        _plots(folder, trainer.history, scores, ready.packed.classes)
-        write_report(folder, ready.packed)
-    counts = {subset: ready.subsets.count(subset) for subset in ("train", "val", "test")}
-    return Run(
-        folder=folder,
-        collection=ready.collection,
-        scores=scores,
-        clips=counts,
-        estimator=ready.estimator.name,
-        failed=ready.failed,
-        resumed=resumed,
-        protocol=ready.protocol,
-    )
+        _plot(folder, trainer.history, scores, dataset.packed.classes)
+        write_report(folder, dataset.packed)
+    return Run(folder=folder, scores=scores, dataset=dataset)
 
 
-def _window_length(ready: ReadyDataset) -> float:
+def _window_length(dataset: ReadyDataset) -> float:
     """The 0.9 quantile of the lengths of the training clips in seconds, which becomes the window
     length of prediction."""
-    rows = np.array(ready.subsets) == "train"
-    lengths = ready.packed.lengths[rows] / ready.packed.fps[rows]
+    rows = np.array(dataset.subsets) == "train"
+    lengths = dataset.packed.lengths[rows] / dataset.packed.fps[rows]
     return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
 
 
-def _initial(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
+def _initialiser(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
     """A function that loads the weights of a run or checkpoint into a network and freezes a part
     of it."""
     path = start.checkpoint
@@ -135,28 +116,41 @@ def _initial(start: Start, data: Packed, on_progress: ProgressCallback) -> Initi
 
 
 def run_folder(runs: Path, name: str, resume: bool) -> Path:
-    """Make the folder of a new run; with `resume`, the latest unfinished run of that name. Raises
-    ConfigError if the folder cannot be created."""
-    numbered = [runs / name, *sorted(runs.glob(f"{name}-*"), key=lambda p: p.stat().st_mtime)]
-    existing = [f for f in numbered if f.is_dir()]
+    """Create the folder of a new run, runs/<name> or runs/<name>-<n> with the first free number
+    from 2 on. With `resume`, the existing folder with the highest number is returned, if possible
+    of an unfinished run. Raises ConfigError if the folder cannot be created."""
     if resume:
-        unfinished = [f for f in existing if not (f / RESULT).is_file()]
-        folder = (unfinished or existing or [runs / name])[-1]
-    else:
-        folder, n = runs / name, 2
-        while folder.exists():
+        folders = _numbered_folders(runs, name)
+        unfinished = [f for f in folders if not (f / RESULT).is_file()]
+        if folders:
+            return (unfinished or folders)[-1]
+    folder, n = runs / name, 2
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
             folder, n = runs / f"{name}-{n}", n + 1
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot create the run folder {folder}: {error.strerror}",
-            "Choose another folder with --runs.",
-        ) from error
-    return folder
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot create the run folder {folder}: {error.strerror}",
+                "Choose another folder with --runs.",
+            ) from error
 
 
-def _plots(
+def _numbered_folders(runs: Path, name: str) -> list[Path]:
+    """The existing folders <name>, <name>-2, <name>-3 and so on."""
+    path = runs / name  # the name may contain a folder
+    numbers = {path.name: 1}
+    for other in path.parent.glob("*-*"):
+        match = re.fullmatch(re.escape(path.name) + r"-(\d+)", other.name)
+        if match:
+            numbers[other.name] = int(match[1])
+    folders = (path.with_name(n) for n in sorted(numbers, key=lambda n: numbers[n]))
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _plot(
     folder: Path, history: tuple[EpochLog, ...], scores: Scores, classes: tuple[str, ...]
 ) -> None:
     from skelact.report import plots

@@ -7,122 +7,55 @@ that the document's class names, with a hint; a writer writes the complete file 
 
 from __future__ import annotations
 
-from skelact.schemas.base import (
-    Document,
-    Record,
-    Sections,
-    Tensors,
-    decode,
-    load_json,
-    load_tensors,
-    parse_json,
-    save_json,
-    save_tensors,
-    to_json,
-    to_plain,
-)
-from skelact.schemas.cache import (
-    AnyManifest,
-    CacheDocument,
-    Clip,
-    ClipsManifest,
-    ContentHashes,
-    Envelope,
-    FailedInput,
-    FileHash,
-    FileRecord,
-    PackedManifest,
-    PackedMeta,
-    PosesManifest,
-    SequenceClip,
-    SequencesManifest,
-)
-from skelact.schemas.checkpoints import (
-    Calibration,
-    Checkpoint,
-    CheckpointDocument,
-    Ensemble,
-    EstimatorInfo,
-    Member,
-    PretrainingState,
-    ThresholdPoint,
-    TrainingState,
-)
-from skelact.schemas.runs import (
-    BEST,
-    CALIBRATION,
-    CONFIG,
-    LAST,
-    LOG,
-    PREDICTIONS,
-    RESULT,
-    SPLIT,
-    VALIDATION,
-    EpochLog,
-    PredictedSample,
-    Predictions,
-    RunConfig,
-    RunDocument,
-    RunResult,
-    SplitDocument,
-    SubsetVideos,
-    load_log,
-    save_log,
-)
-
-__all__ = [
-    "BEST",
-    "CALIBRATION",
-    "CONFIG",
-    "LAST",
-    "LOG",
-    "PREDICTIONS",
-    "RESULT",
-    "SPLIT",
-    "VALIDATION",
-    "AnyManifest",
-    "CacheDocument",
-    "Calibration",
-    "Checkpoint",
-    "CheckpointDocument",
-    "Clip",
-    "ClipsManifest",
-    "ContentHashes",
-    "Document",
-    "Ensemble",
-    "Envelope",
-    "EpochLog",
-    "EstimatorInfo",
-    "FailedInput",
-    "FileHash",
-    "FileRecord",
-    "Member",
-    "PackedManifest",
-    "PackedMeta",
-    "PosesManifest",
-    "PredictedSample",
-    "Predictions",
-    "PretrainingState",
-    "Record",
-    "RunConfig",
-    "RunDocument",
-    "RunResult",
-    "Sections",
-    "SequenceClip",
-    "SequencesManifest",
-    "SplitDocument",
-    "SubsetVideos",
-    "Tensors",
-    "ThresholdPoint",
-    "TrainingState",
-    "decode",
-    "load_json",
-    "load_log",
-    "load_tensors",
-    "parse_json",
-    "save_json",
-    "save_log",
-    "save_tensors",
-    "to_json",
-    "to_plain",
-]
+from skelact.schemas.base import Document as Document
+from skelact.schemas.base import Sections as Sections
+from skelact.schemas.base import decode as decode
+from skelact.schemas.base import load_json as load_json
+from skelact.schemas.base import load_tensors as load_tensors
+from skelact.schemas.base import parse_json as parse_json
+from skelact.schemas.base import save_json as save_json
+from skelact.schemas.base import save_tensors as save_tensors
+from skelact.schemas.base import to_json as to_json
+from skelact.schemas.base import to_plain as to_plain
+from skelact.schemas.cache import AnyManifest as AnyManifest
+from skelact.schemas.cache import CacheDocument as CacheDocument
+from skelact.schemas.cache import Clip as Clip
+from skelact.schemas.cache import ClipsManifest as ClipsManifest
+from skelact.schemas.cache import ContentHashes as ContentHashes
+from skelact.schemas.cache import Envelope as Envelope
+from skelact.schemas.cache import FailedInput as FailedInput
+from skelact.schemas.cache import FileHash as FileHash
+from skelact.schemas.cache import FileRecord as FileRecord
+from skelact.schemas.cache import PackedManifest as PackedManifest
+from skelact.schemas.cache import PackedMeta as PackedMeta
+from skelact.schemas.cache import PosesManifest as PosesManifest
+from skelact.schemas.cache import SequenceClip as SequenceClip
+from skelact.schemas.cache import SequencesManifest as SequencesManifest
+from skelact.schemas.checkpoints import Calibration as Calibration
+from skelact.schemas.checkpoints import Checkpoint as Checkpoint
+from skelact.schemas.checkpoints import CheckpointDocument as CheckpointDocument
+from skelact.schemas.checkpoints import Ensemble as Ensemble
+from skelact.schemas.checkpoints import EstimatorInfo as EstimatorInfo
+from skelact.schemas.checkpoints import Member as Member
+from skelact.schemas.checkpoints import PretrainingState as PretrainingState
+from skelact.schemas.checkpoints import ThresholdPoint as ThresholdPoint
+from skelact.schemas.checkpoints import TrainingState as TrainingState
+from skelact.schemas.runs import BEST as BEST
+from skelact.schemas.runs import CALIBRATION as CALIBRATION
+from skelact.schemas.runs import CONFIG as CONFIG
+from skelact.schemas.runs import LAST as LAST
+from skelact.schemas.runs import LOG as LOG
+from skelact.schemas.runs import PREDICTIONS as PREDICTIONS
+from skelact.schemas.runs import RESULT as RESULT
+from skelact.schemas.runs import RUN_FILES as RUN_FILES
+from skelact.schemas.runs import SPLIT as SPLIT
+from skelact.schemas.runs import VALIDATION as VALIDATION
+from skelact.schemas.runs import EpochLog as EpochLog
+from skelact.schemas.runs import PredictedSample as PredictedSample
+from skelact.schemas.runs import Predictions as Predictions
+from skelact.schemas.runs import RunConfig as RunConfig
+from skelact.schemas.runs import RunResult as RunResult
+from skelact.schemas.runs import SplitDocument as SplitDocument
+from skelact.schemas.runs import SubsetVideos as SubsetVideos
+from skelact.schemas.runs import load_log as load_log
+from skelact.schemas.runs import save_log as save_log

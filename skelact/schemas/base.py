@@ -54,8 +54,7 @@ def parse_json(content: bytes, kind: type[D], path: Path) -> D:
 
 
 def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """What `decoder` makes of JSON text. Raises msgspec.MsgspecError for anything else, whatever
-    the text contains."""
+    """Decode JSON text. Raises msgspec.MsgspecError for any invalid text."""
     try:
         return decoder.decode(content)
     except (SkelactError, UnicodeDecodeError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -31,7 +32,18 @@ class FileRecord(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def of(cls, content: bytes) -> FileRecord:
         """Of a file with this content."""
-        return cls(len(content), hashlib.blake2b(content, digest_size=10).hexdigest())
+        return cls(len(content), _new_hash(content).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> FileRecord:
+        """Of a file, which is not loaded into memory. Raises OSError."""
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, _new_hash).hexdigest()
+        return cls(path.stat().st_size, content)
+
+
+def _new_hash(content: bytes = b"") -> hashlib.blake2b:
+    return hashlib.blake2b(content, digest_size=10)
 
 
 class Envelope(Record, Generic[M], frozen=True, kw_only=True):

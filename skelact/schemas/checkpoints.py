@@ -53,7 +53,7 @@ class CheckpointDocument(Document, frozen=True, kw_only=True):
 
 class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True):
     """One trained network with everything that prediction needs. `clip_s` is the window length in
-    seconds (0: whole videos), `split` the fingerprint of the split it was trained on."""
+    seconds (0: complete videos), `split` the fingerprint of the split it was trained on."""
 
     model: str
     model_kwargs: dict[str, Any]

@@ -16,6 +16,7 @@ from skelact.schemas.base import Document, Record, Sections
 BEST, LAST, LOG, RESULT = "best.pt", "last.pt", "log.jsonl", "result.json"
 PREDICTIONS, VALIDATION = "predictions.json", "validation.json"
 CONFIG, SPLIT, CALIBRATION = "config.json", "split.json", "calibration.json"
+RUN_FILES = (RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION)
 
 
 class RunDocument(Document, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
 
 
 class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
-    """What a run, a test or a fusion measured."""
+    """The scores of a run, a test or a fusion."""
 
     scores: Scores
     classes: tuple[str, ...]
@@ -125,18 +126,14 @@ class EpochLog(Record, frozen=True, kw_only=True):
 def load_log(path: Path) -> tuple[EpochLog, ...]:
     """The epochs in log.jsonl. Raises InputError if the file is missing or damaged."""
     try:
-        return tuple(msgspec.json.decode(row, type=EpochLog) for row in _lines(path))
+        return tuple(msgspec.json.Decoder(EpochLog).decode_lines(path.read_bytes()))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} cannot be used: {error}", RunDocument.hint) from error
-
-
-def _lines(path: Path) -> list[bytes]:
-    return [row for row in path.read_bytes().splitlines() if row.strip()]
 
 
 def save_log(path: Path, rows: Sequence[EpochLog]) -> None:
     """Write log.jsonl, one line per epoch. Raises InputError."""
     try:
-        write_bytes(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        write_bytes(path, msgspec.json.Encoder().encode_lines(rows))
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror or error}") from error

@@ -31,6 +31,7 @@ def cut_videos(
     options: ClipOptions,
     coding: CodingOptions,
     cache: Cache,
+    *,
     out: Path | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[tuple[Path, CacheEntry[ClipsManifest]]]:

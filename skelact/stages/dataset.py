@@ -14,10 +14,11 @@ from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
 from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
-from skelact.skeletons import load_skeleton
 from skelact.stages.pack import ByVideo, pack
 from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
+
+SUBSETS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,22 +35,25 @@ class ReadyDataset:
     failed: tuple[Failure, ...]
 
     @property
+    def clip_counts(self) -> dict[str, int]:
+        """The number of clips in each subset."""
+        return {subset: self.subsets.count(subset) for subset in SUBSETS}
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the clips in each subset."""
         return splits.fingerprint(self.packed.ids, self.subsets)
 
     def split_document(self) -> SplitDocument:
         """The split, for split.json."""
-        names: dict[str, list[str]] = {"train": [], "val": [], "test": [], "none": []}
-        for item, subset in zip(self.collection.items, self.item_subsets, strict=True):
-            names[subset].append(item.name(self.collection.root))
+        names = [item.name(self.collection.root) for item in self.collection.items]
+        rows = list(zip(names, self.item_subsets, strict=True))
+        videos = {s: tuple(name for name, subset in rows if subset == s) for s in SUBSETS}
         return SplitDocument(
             fingerprint=self.fingerprint,
             protocol=self.protocol,
             disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
-            videos=SubsetVideos(
-                train=tuple(names["train"]), val=tuple(names["val"]), test=tuple(names["test"])
-            ),
+            videos=SubsetVideos(**videos),
         )
 
 
@@ -75,7 +79,6 @@ def load_dataset(
     packed, unread = pack(
         collection,
         recipe,
-        load_skeleton(recipe.dataset.skeleton),
         cache,
         extracted=extracted,
         mirrored=_extract_mirrored(collection, subsets, recipe, cache, on_progress),
@@ -110,7 +113,12 @@ def extract_collection(
         return {}, []
     videos = list(dict.fromkeys(i.path for i in collection.items))
     batch = extract(
-        videos, cache, recipe.pose, recipe.clips, recipe.sequence, on_progress=on_progress
+        videos,
+        cache,
+        pose=recipe.pose,
+        clips=recipe.clips,
+        sequence=recipe.sequence,
+        on_progress=on_progress,
     )
     return {e.path: e for e in batch.results}, batch.failed
 
@@ -149,11 +157,11 @@ def _single_estimator(extracted: Sequence[ExtractedSequences]) -> EstimatorInfo:
     by_estimator = {(m.estimator, m.weights): m for m in manifests}
     if not by_estimator:
         raise DatasetError(
-            "No video of the dataset could be used.", "`skelact extract` lists the reasons."
+            "No video of the dataset could be used", "`skelact extract` lists the reasons."
         )
     if len(by_estimator) > 1:
         raise DatasetError(
-            f"The poses come from {len(by_estimator)} different estimators.",
+            f"The poses come from {len(by_estimator)} different estimators",
             "Extract all videos with one estimator.",
         )
     manifest = next(iter(by_estimator.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from skelact.video.probe import probe
 
 POSES = Stage(name="poses", version=2, manifest=PosesManifest)
 State = Literal["done", "cached", "busy"]
+TRACK = TrackOptions()
 _PROGRESS_INTERVAL = 15  # frames between two progress messages
 
 
@@ -33,7 +34,6 @@ class Job:
     cache_root: Path
     options: PoseOptions
     fingerprint: str
-    track: TrackOptions = field(default_factory=TrackOptions)
     form: JsonForm = "frames"
     wait: bool = False
 
@@ -44,45 +44,29 @@ class Job:
             video=self.content,
             pose=self.options.key_part(),
             weights=self.fingerprint,
-            track=asdict(self.track),
+            track=asdict(TRACK),
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoseCounts:
-    """Frames, frames with a person, persons summed over the frames, and tracked persons."""
-
-    frames: int
-    frames_with_people: int
-    people_found: int
-    persons: int
+def frame_refs(info: VideoInfo, video: int) -> Iterator[FrameRef]:
+    """The frames of a video for an estimator; `video` is its running number."""
+    for n, image in enumerate(read_frames(info)):
+        yield FrameRef(video=video, frame=n, fps=info.fps, image=image)
 
 
-def count_poses(frames: Iterable[list[PersonPose]]) -> PoseCounts:
-    """The counts of tracked frames."""
-    counter = TrackedFrames(frames)
-    for _ in counter:
-        pass
-    return counter.counts
-
-
-class TrackedFrames:
-    """The persons of successive frames, with the ids of a tracker if there is one. Iterating counts
-    them, and calls `on_frames` with the number of new frames from time to time."""
+class _CountedFrames:
+    """Iterates over the persons of successive frames and counts them; calls `on_frames` with the
+    number of new frames from time to time."""
 
     def __init__(
-        self,
-        frames: Iterable[list[PersonPose]],
-        tracker: Tracker | None = None,
-        on_frames: Callable[[int], None] = lambda count: None,
+        self, source: Iterable[list[PersonPose]], on_frames: Callable[[int], None]
     ) -> None:
-        self.source, self.tracker, self.on_frames = frames, tracker, on_frames
+        self.source, self.on_frames = source, on_frames
         self.frames = self.frames_with_people = self.people_found = 0
         self.ids: set[int] = set()
 
     def __iter__(self) -> Iterator[list[PersonPose]]:
         for people in self.source:
-            people = people if self.tracker is None else self.tracker.update(people)
             self.frames += 1
             self.frames_with_people += bool(people)
             self.people_found += len(people)
@@ -92,27 +76,21 @@ class TrackedFrames:
             yield people
         self.on_frames(self.frames % _PROGRESS_INTERVAL)
 
-    @property
-    def counts(self) -> PoseCounts:
-        """The counts of the frames so far."""
-        return PoseCounts(
-            frames=self.frames,
-            frames_with_people=self.frames_with_people,
-            people_found=self.people_found,
-            persons=len(self.ids),
-        )
 
-
-def poses_manifest(
+def write_tracked(
+    folder: Path,
     job: Job,
     info: VideoInfo,
+    frames: Iterable[list[PersonPose]],
     *,
     estimator: str,
     weights: str,
     skeleton: Skeleton,
-    counts: PoseCounts,
+    on_frames: Callable[[int], None] = lambda count: None,
 ) -> PosesManifest:
-    """The manifest of the poses of a job."""
+    """Write tracked persons as JSON into `folder`. `estimator` and `weights` name their source."""
+    counted = _CountedFrames(frames, on_frames)
+    write_poses(folder, counted, job.form)
     return PosesManifest(
         source=str(job.path),
         content=job.content,
@@ -123,36 +101,34 @@ def poses_manifest(
         height=info.height,
         fps=info.fps,
         pose=asdict(job.options),
-        track=asdict(job.track),
-        **asdict(counts),
+        track=asdict(TRACK),
+        frames=counted.frames,
+        frames_with_people=counted.frames_with_people,
+        people_found=counted.people_found,
+        persons=len(counted.ids),
     )
 
 
-def frame_refs(info: VideoInfo, video: int) -> Iterator[FrameRef]:
-    """The frames of a video for an estimator; `video` is its running number."""
-    for n, image in enumerate(read_frames(info)):
-        yield FrameRef(video=video, frame=n, fps=info.fps, image=image)
-
-
-def write_tracked(
+def write_estimated(
     folder: Path,
     job: Job,
     info: VideoInfo,
+    frames: Iterable[list[PersonPose]],
     *,
     estimator: Estimator,
-    frames: Iterable[list[PersonPose]],
     on_frames: Callable[[int], None],
 ) -> PosesManifest:
-    """Track the persons of estimated frames and write them as JSON into `folder`."""
-    tracked = TrackedFrames(frames, Tracker(estimator.skeleton, info.fps, job.track), on_frames)
-    write_poses(folder, tracked, job.form)
-    return poses_manifest(
+    """Track the persons that an estimator found and write them as JSON into `folder`."""
+    tracker = Tracker(estimator.skeleton, info.fps, TRACK)
+    return write_tracked(
+        folder,
         job,
         info,
+        map(tracker.update, frames),
         estimator=estimator.name,
         weights=estimator.fingerprint,
         skeleton=estimator.skeleton,
-        counts=tracked.counts,
+        on_frames=on_frames,
     )
 
 
@@ -169,8 +145,8 @@ def extract_video(job: Job, estimator: Estimator, on_frames: Callable[[int], Non
 
         def fill(folder: Path) -> PosesManifest:
             frames = (people for _, people in estimator.run(frame_refs(info, 0)))
-            return write_tracked(
-                folder, job, info, estimator=estimator, frames=frames, on_frames=on_frames
+            return write_estimated(
+                folder, job, info, frames, estimator=estimator, on_frames=on_frames
             )
 
         cache.write(POSES, job.key, fill)

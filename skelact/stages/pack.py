@@ -3,8 +3,8 @@ from their extracted poses, other files by the reader of the dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from skelact.schemas import FailedInput, PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import clip_values
 from skelact.sequence.stack import take_frames
-from skelact.skeletons import Skeleton
+from skelact.skeletons import Skeleton, load_skeleton
 from skelact.stages.sequences import ExtractedSequences, load_sequences, stack_poses
 from skelact.types import ClipSpan, Event, Failure, PoseSequence, ProgressCallback, no_progress
 from skelact.video.cut import plan
@@ -34,15 +34,16 @@ ByVideo = dict[Path, ExtractedSequences]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reader:
-    """Clips of the items of a collection."""
+class ClipReader:
+    """Reads the clips of the items of a collection: from the extracted poses of videos, from other
+    files directly."""
 
     collection: Collection
     recipe: Recipe
     extracted: ByVideo
 
     def input_key(self, item: Item, cache: Cache) -> str:
-        """What the clips of an item depend on, as a hash or the key of a cache entry."""
+        """What identifies the input of an item's clips: a hash, or the key of a cache entry."""
         if self.collection.read:
             return cache.content_hash(item.path)
         extracted = self.extracted[item.path]
@@ -87,55 +88,9 @@ class _Reader:
         return clips
 
 
-@dataclass(kw_only=True)
-class _PackedSamples:
-    """Iterates over the samples of a collection. Items that cannot be used are added to
-    `failed`."""
-
-    collection: Collection
-    rows: list[int]  # of the items
-    reader: _Reader
-    mirrored: _Reader
-    skeleton: Skeleton
-    on_progress: ProgressCallback
-    failed: list[FailedInput] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[Sample]:
-        name = self.collection.name
-        self.on_progress(Event("pack", "start", 0, len(self.rows), f"reading {name}"))
-        for row in self.rows:
-            item = self.collection.items[row]
-            try:
-                yield from self._samples(row, item, self.reader, is_mirrored=False)
-                if item.path in self.mirrored.extracted:
-                    yield from self._samples(row, item, self.mirrored, is_mirrored=True)
-            except InputError as error:
-                self.failed.append(
-                    FailedInput(path=str(item.path), reason=error.message, hint=error.hint)
-                )
-            self.on_progress(Event("pack", "advance", 1))
-        self.on_progress(Event("pack", "end"))
-
-    def _samples(
-        self, row: int, item: Item, reader: _Reader, *, is_mirrored: bool
-    ) -> Iterator[Sample]:
-        name = item.name(self.collection.root)
-        for part, sequence in reader.clips(item):
-            marks = [name, part] if part else [name]
-            yield Sample(
-                id="#".join([*marks, "mirrored"] if is_mirrored else marks),
-                label=item.label,
-                item=row,
-                values=clip_values(sequence, self.skeleton, reader.recipe.normalise),
-                fps=sequence.fps,
-                is_mirrored=is_mirrored,
-            )
-
-
 def pack(
     collection: Collection,
     recipe: Recipe,
-    skeleton: Skeleton,
     cache: Cache,
     *,
     extracted: ByVideo,
@@ -144,35 +99,72 @@ def pack(
 ) -> tuple[Packed, tuple[Failure, ...]]:
     """All clips of a collection, cached, and the items that could not be used. A video that is not
     in `extracted` is left out; `mirrored` adds clips of the same videos in mirrored frames."""
-    reader = _Reader(collection=collection, recipe=recipe, extracted=extracted)
-    mirrored_reader = _Reader(collection=collection, recipe=recipe, extracted=mirrored)
-    rows = [n for n, i in enumerate(collection.items) if collection.read or i.path in extracted]
-    clips = []
-    for row in rows:
-        item = collection.items[row]
-        parts = [item.name(collection.root), item.label, row, reader.input_key(item, cache)]
+    reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
+    mirrored_reader = ClipReader(collection=collection, recipe=recipe, extracted=mirrored)
+    items = {n: i for n, i in enumerate(collection.items) if collection.read or i.path in extracted}
+    parts = []
+    for n, item in items.items():
+        part = [item.name(collection.root), item.label, n, reader.input_key(item, cache)]
         if item.path in mirrored:
-            parts.append(mirrored_reader.input_key(item, cache))
-        clips.append(parts)
+            part.append(mirrored_reader.input_key(item, cache))
+        parts.append(part)
     cache.save_hashes()
-    key = PACKED.key(clips=clips, **_settings(collection, recipe, skeleton))
-    entry = cache.find(PACKED, key)
-    if entry is None:
+    skeleton = load_skeleton(recipe.dataset.skeleton)
+    key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
+    failed: list[FailedInput] = []
 
-        def fill(folder: Path) -> PackedManifest:
-            samples = _PackedSamples(
-                collection=collection,
-                rows=rows,
-                reader=reader,
-                mirrored=mirrored_reader,
-                skeleton=skeleton,
-                on_progress=on_progress,
-            )
-            return _write(folder, samples, recipe)
+    def samples() -> Iterator[Sample]:
+        on_progress(Event("pack", "start", 0, len(items), f"reading {collection.name}"))
+        for n, item in items.items():
+            try:
+                yield from _samples(reader, skeleton, n, item)
+                if item.path in mirrored:
+                    yield from _samples(mirrored_reader, skeleton, n, item, is_mirrored=True)
+            except InputError as error:
+                failed.append(
+                    FailedInput(path=str(item.path), reason=error.message, hint=error.hint)
+                )
+            on_progress(Event("pack", "advance", 1))
+        on_progress(Event("pack", "end"))
 
-        entry = cache.write(PACKED, key, fill)
-    failed = tuple(Failure(Path(f.path), f.reason, f.hint) for f in entry.manifest.failed)
-    return packed.open_packed(entry), failed
+    def fill(folder: Path) -> PackedManifest:
+        stream: Iterable[Sample] = samples()
+        persons = 1 if recipe.normalise.flatten_persons else recipe.sequence.persons
+        if persons is None:  # as many as the clip with the most persons has
+            stream = list(stream)
+            persons = min(MAX_PERSONS, max((len(s.values) for s in stream), default=1))
+        manifest = packed.write(
+            folder,
+            stream,
+            dataset=collection.name,
+            classes=collection.classes,
+            skeleton=skeleton,
+            persons=persons,
+            dims=recipe.normalise.dims,
+            minmax=recipe.normalise.minmax,
+            y_up=collection.read is not None,  # in videos, y points down
+        )
+        return structs.replace(manifest, failed=tuple(failed))
+
+    entry = cache.find(PACKED, key) or cache.write(PACKED, key, fill)
+    failures = tuple(Failure(Path(f.path), f.reason, f.hint) for f in entry.manifest.failed)
+    return packed.open_packed(entry), failures
+
+
+def _samples(
+    reader: ClipReader, skeleton: Skeleton, n: int, item: Item, is_mirrored: bool = False
+) -> Iterator[Sample]:
+    """The clips of item number `n`. Raises InputError if the item cannot be used."""
+    name = item.name(reader.collection.root)
+    for part, sequence in reader.clips(item):
+        yield Sample(
+            id="#".join(filter(None, (name, part, "mirrored" if is_mirrored else ""))),
+            label=item.label,
+            item=n,
+            values=clip_values(sequence, skeleton, reader.recipe.normalise),
+            fps=sequence.fps,
+            is_mirrored=is_mirrored,
+        )
 
 
 def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dict[str, Any]:
@@ -187,26 +179,3 @@ def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dic
         settings["readers"] = READERS_VERSION
         settings["dataset"] = collection.name
     return settings
-
-
-def _write(folder: Path, samples: _PackedSamples, recipe: Recipe) -> PackedManifest:
-    stream: Any = samples
-    persons = recipe.sequence.persons
-    if recipe.normalise.flatten_persons:
-        persons = 1
-    elif persons is None:  # as many as the clip with most persons has
-        stream = list(samples)
-        persons = min(MAX_PERSONS, max((len(s.values) for s in stream), default=1))
-    collection = samples.collection
-    manifest = packed.write(
-        folder,
-        stream,
-        dataset=collection.name,
-        classes=collection.classes,
-        skeleton=samples.skeleton,
-        persons=persons or 1,
-        dims=recipe.normalise.dims,
-        minmax=recipe.normalise.minmax,
-        y_up=collection.read is not None,  # in videos, y points down
-    )
-    return structs.replace(manifest, failed=tuple(samples.failed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from skelact.cache import Cache, CacheEntry
 from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
@@ -15,7 +14,7 @@ from skelact.pose.registry import fingerprint_of, open_estimator, resolve
 from skelact.pose.store import JsonForm, read_poses, write_poses
 from skelact.schemas import PosesManifest
 from skelact.stages.cut import cut_video
-from skelact.stages.extraction import POSES, Job, count_poses, poses_manifest
+from skelact.stages.extraction import POSES, TRACK, Job, write_tracked
 from skelact.stages.workers import extract_in_batches, extract_in_processes
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_progress
 from skelact.video.cut import ClipOptions, CodingOptions
@@ -34,7 +33,8 @@ def poses_of(
     videos: Sequence[Path],
     cache: Cache,
     pose: PoseOptions,
-    coding: CodingOptions,
+    *,
+    coding: CodingOptions = CodingOptions(),
     form: JsonForm = "frames",
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[Extracted]:
@@ -43,11 +43,11 @@ def poses_of(
     if pose.poses_from is not None:
         if coding.changes:
             raise ConfigError(
-                "Imported poses belong to the original video.", "Leave out --height and --fps."
+                "Imported poses belong to the original video", "Leave out --height and --fps."
             )
         if pose.mirrored:
             raise ConfigError(
-                "Imported poses cannot be estimated again in mirrored frames.",
+                "Imported poses cannot be estimated again in mirrored frames",
                 "Leave out --mirrored and dataset.mirrored_poses.",
             )
         return _import_poses(videos, cache, Path(pose.poses_from), form)
@@ -83,7 +83,7 @@ def poses_of(
             if entry is not None:
                 batch.done.append(Extracted(path=video, poses=entry))
             else:
-                failure = failures.get(job.key, Failure(video, "its poses could not be stored"))
+                failure = failures.get(job.key, Failure(video, "The poses could not be stored"))
                 batch.failed.append(replace(failure, path=video))
     return batch
 
@@ -92,10 +92,7 @@ def _estimate(
     jobs: dict[Path, Job], pose: PoseOptions, on_progress: ProgressCallback
 ) -> dict[str, Failure]:
     """Run jobs, each key once. Returns the failures by key."""
-    by_key: dict[str, Job] = {}
-    for job in jobs.values():
-        by_key.setdefault(job.key, job)
-    unique = list(by_key.values())
+    unique = list({job.key: job for job in jobs.values()}.values())
     text = f"estimating poses with {pose.estimator}"
     on_progress(Event("extract", "start", 0, _total_frames(unique), text))
     if get_spec(pose.estimator).parallel == "processes":
@@ -121,43 +118,45 @@ def _import_poses(
                     f"{video}: no poses of that name in {folder}",
                     f"The folder contains {', '.join(sorted(sources)[:5])}.",
                 )
-            job = Job(
-                path=video,
-                content=cache.content_hash(video),
-                cache_root=cache.root,
-                options=PoseOptions(estimator=IMPORT),
-                fingerprint=source.content,
-                form=form,
-            )
-            info = probe(video)
-            entry = cache.find(POSES, job.key)
-            if entry is not None:
-                batch.cached.append(Extracted(path=video, poses=entry))
-                continue
-
-            imported = importers.read(source, info.frames, info.fps, job.track)
-            manifest = poses_manifest(
-                job,
-                info,
-                estimator=imported.program,
-                weights=IMPORT,
-                skeleton=imported.skeleton,
-                counts=count_poses(imported.frames),
-            )
-            frames = imported.frames
-
-            def fill(
-                target: Path, frames: Any = frames, manifest: PosesManifest = manifest
-            ) -> PosesManifest:
-                write_poses(target, frames, form)
-                return manifest
-
-            entry = cache.write(POSES, job.key, fill)
-            batch.done.append(Extracted(path=video, poses=entry))
-        except InputError as error:
+            entry, is_new = _import_video(video, source, cache, form)
+        except (InputError, OSError) as error:
             batch.failed.append(Failure.from_error(video, error))
+        else:
+            (batch.done if is_new else batch.cached).append(Extracted(path=video, poses=entry))
     cache.save_hashes()
     return batch
+
+
+def _import_video(
+    video: Path, source: importers.PoseFiles, cache: Cache, form: JsonForm
+) -> tuple[CacheEntry[PosesManifest], bool]:
+    """The imported poses of one video, and whether they were imported now."""
+    job = Job(
+        path=video,
+        content=cache.content_hash(video),
+        cache_root=cache.root,
+        options=PoseOptions(estimator=IMPORT),
+        fingerprint=source.content,
+        form=form,
+    )
+    info = probe(video)
+    entry = cache.find(POSES, job.key)
+    if entry is not None:
+        return entry, False
+    imported = importers.read(source, info.frames, info.fps, TRACK)
+
+    def fill(target: Path) -> PosesManifest:
+        return write_tracked(
+            target,
+            job,
+            info,
+            imported.frames,
+            estimator=imported.program,
+            weights=IMPORT,
+            skeleton=imported.skeleton,
+        )
+
+    return cache.write(POSES, job.key, fill), True
 
 
 def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm) -> None:

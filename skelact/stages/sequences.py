@@ -45,10 +45,11 @@ class ExtractedSequences(Extracted):
 def extract(
     videos: Sequence[Path],
     cache: Cache,
+    *,
     pose: PoseOptions,
-    clip_options: ClipOptions,
+    clips: ClipOptions,
     sequence: SequenceOptions,
-    coding: CodingOptions | None = None,
+    coding: CodingOptions = CodingOptions(),
     form: JsonForm = "frames",
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[ExtractedSequences]:
@@ -56,30 +57,33 @@ def extract(
 
     Poses are estimated once for the complete video. Clips are spans of it, so person ids are the
     same in all clips, and another clip length needs no new poses."""
-    coding = coding or CodingOptions()
     cache.remove_stale()
     batch: BatchResult[ExtractedSequences] = BatchResult()
 
-    def add(extracted: Extracted, results: list[ExtractedSequences]) -> None:
-        entry = sequences_of(extracted.poses, clip_options, sequence, cache)
-        results.append(
-            ExtractedSequences(path=extracted.path, poses=extracted.poses, sequences=entry)
-        )
+    def poses(paths: Sequence[Path]) -> BatchResult[Extracted]:
+        result = poses_of(paths, cache, pose, coding=coding, form=form, on_progress=on_progress)
+        batch.failed += result.failed
+        return result
 
-    poses = poses_of(videos, cache, pose, coding, form, on_progress)
-    batch.failed += poses.failed
-    for source, results in ((poses.done, batch.done), (poses.cached, batch.cached)):
+    def add(extracted: Extracted, results: list[ExtractedSequences]) -> None:
+        try:
+            entry = sequences_of(extracted.poses, clips, sequence, cache)
+        except InputError as error:
+            batch.failed.append(Failure.from_error(extracted.path, error))
+        else:
+            results.append(
+                ExtractedSequences(path=extracted.path, poses=extracted.poses, sequences=entry)
+            )
+
+    first = poses(videos)
+    for source, results in ((first.done, batch.done), (first.cached, batch.cached)):
         for extracted in source:
             try:
                 add(extracted, results)
-            except InputError as error:
-                batch.failed.append(Failure.from_error(extracted.path, error))
             except CacheError:  # damaged poses with an intact manifest: estimate them again, once
                 shutil.rmtree(extracted.poses.path, ignore_errors=True)
-                again = poses_of([extracted.path], cache, pose, coding, form, on_progress)
-                batch.failed += again.failed
-                for result in again.results:
-                    add(result, batch.done)
+                for again in poses([extracted.path]).results:
+                    add(again, batch.done)
     return batch
 
 
@@ -105,7 +109,7 @@ def sequences_of(
     m = poses.manifest
     if not m.frames_with_people:
         raise NoPersonFound(
-            f"no person found in any of {m.frames} frames",
+            f"No person was found in any of {m.frames} frames",
             "Check that a person is fully visible, or try --min-confidence 0.3.",
         )
     key = SEQUENCES.key(

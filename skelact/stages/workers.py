@@ -25,7 +25,7 @@ from skelact.stages.extraction import (
     State,
     extract_video,
     frame_refs,
-    write_tracked,
+    write_estimated,
 )
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, VideoInfo
 from skelact.video.probe import probe
@@ -109,7 +109,7 @@ def extract_in_processes(jobs: list[Job], on_progress: ProgressCallback) -> Batc
                 batch.failed.append(
                     Failure(
                         job.path,
-                        "the estimator's process died on this file",
+                        "The process of the estimator died on this file",
                         "Re-encode it with ffmpeg, or leave it out.",
                     )
                 )
@@ -179,12 +179,12 @@ def extract_in_batches(
         def fill(
             folder: Path, n: int = n, job: Job = job, frames: Iterator[Any] = frames
         ) -> PosesManifest:
-            manifest = write_tracked(
+            manifest = write_estimated(
                 folder,
                 job,
                 infos[n],
+                frames,
                 estimator=estimator,
-                frames=frames,
                 on_frames=lambda count: on_progress(Event("extract", "advance", count)),
             )
             if n in errors:  # the video ended early: its poses are incomplete

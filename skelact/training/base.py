@@ -1,4 +1,4 @@
-"""What every trainer does, whatever it does to the weights.
+"""The parts of a run that do not depend on how the weights are trained.
 
 A run folder holds config.json, split.json, log.jsonl, best.pt, result.json and predictions.json;
 last.pt and validation.json where they apply.
@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import torch
-from torch import nn
+from msgspec import structs
+from torch import Tensor, nn
 
 from skelact.datasets.packed import joint_distances
 from skelact.device import peak_memory_mb, resolve_device, tune_malloc
@@ -40,21 +40,22 @@ from skelact.training import distributed
 from skelact.training.batches import DeviceClips
 from skelact.training.epoch import TrainBatches, class_weights
 from skelact.training.plan import Plan
-from skelact.training.results import Measured, majority_class, measure, write_predictions
+from skelact.training.results import Measured, measure
 from skelact.types import ProgressCallback
 
 
 class BaseTrainer(ABC):
-    """One run: `fit` trains the network and writes best.pt, `finish` tests that checkpoint. The
-    plan is not modified; `self.plan` is a copy with the data arguments of the network. Raises
-    DatasetError if there are no training or no test clips, ConfigError if the device or the network
-    cannot be used."""
+    """One run: `fit` trains the network and writes best.pt, `finish` tests that checkpoint.
+    `model_kwargs` are the arguments of the network, those that follow from the data included.
+    Raises DatasetError if there are no training or no test clips, ConfigError if the device or the
+    network cannot be used."""
 
     history: tuple[EpochLog, ...] = ()
 
     def __init__(self, plan: Plan, folder: Path, on_progress: ProgressCallback) -> None:
-        self.folder, self.on_progress = folder, on_progress
-        self.device = distributed.local_device(resolve_device(plan.options.device))
+        self.plan, self.folder, self.on_progress = plan, folder, on_progress
+        self.options = plan.recipe.train
+        self.device = distributed.local_device(resolve_device(self.options.device))
         self.rank, self.processes = distributed.init_distributed(self.device)
         tune_malloc()
         self.subset_rows = plan.subset_rows()
@@ -65,13 +66,15 @@ class BaseTrainer(ABC):
                     "Were persons found in the videos? See the table of `skelact extract`.",
                 )
         self.clips = DeviceClips(plan.packed, self.device)
-        self.plan = replace(plan, model_kwargs=self._data_arguments(plan) | plan.model_kwargs)
+        _, self.persons, _, channels = plan.packed.keypoints.shape
+        self.in_channels = channels * len(parse(plan.recipe.sampling.streams))
+        self.model_kwargs = self._data_arguments() | plan.recipe.network_arguments
         self.net = self._build()
         self.frozen = plan.initialise(self.net) if plan.initialise is not None else []
         train = self.subset_rows["train"]
         self.class_weights = class_weights(plan.packed.labels[train], len(plan.packed.classes))
         self.batches = TrainBatches(
-            plan=self.plan, clips=self.clips, rows=train, weights=self.class_weights
+            recipe=plan.recipe, clips=self.clips, rows=train, weights=self.class_weights
         )
         self.seconds = 0.0  # spent in training
 
@@ -89,6 +92,12 @@ class BaseTrainer(ABC):
         """The network that is validated, tested and saved."""
         return self.net
 
+    def loss_weights(self) -> Tensor | None:
+        """(K,) float32: the weight of each class in the loss, None for equal weights."""
+        if self.options.balance != "loss":
+            return None
+        return torch.from_numpy(self.class_weights).float().to(self.device)
+
     def finish(self) -> Scores:
         """Test the best checkpoint and return its scores. Writes result.json and the predictions of
         the test and validation subsets, and adds the scores to the checkpoint. With several
@@ -96,22 +105,18 @@ class BaseTrainer(ABC):
         distributed.barrier()
         best = load_checkpoint(self.folder / BEST)
         self.net.load_state_dict(best.weights)
-        p, sampling = self.plan.packed, self.plan.sampling
-        test = self.measure("test", sampling, self.net)
+        classes, sampling = self.plan.packed.classes, self.plan.recipe.sampling
+        test = self._measure("test", sampling, self.net)
         if self.rank > 0:
             return test.scores
-        write_predictions(
-            self.folder / PREDICTIONS, p, self.subset_rows["test"], test.probabilities
-        )
+        test.predictions.save(self.folder / PREDICTIONS, classes)
         if len(self.subset_rows["val"]):
-            val = self.measure("val", sampling, self.net)
-            write_predictions(
-                self.folder / VALIDATION, p, self.subset_rows["val"], val.probabilities
-            )
-        save_tensors(self.folder / BEST, msgspec.structs.replace(best, metrics=test.scores))
+            val = self._measure("val", sampling, self.net)
+            val.predictions.save(self.folder / VALIDATION, classes)
+        save_tensors(self.folder / BEST, structs.replace(best, metrics=test.scores))
         result = RunResult(
             scores=test.scores,
-            classes=p.classes,
+            classes=classes,
             clips={subset: len(rows) for subset, rows in self.subset_rows.items()},
             best_epoch=best.epoch,
             epochs=len(self.history),
@@ -122,30 +127,37 @@ class BaseTrainer(ABC):
         save_json(self.folder / RESULT, result)
         return test.scores
 
-    def measure(self, subset: str, sampling: SamplingOptions, net: nn.Module) -> Measured:
-        """Scores, loss and probabilities of `net` on a subset."""
+    def validate(self) -> Measured | None:
+        """Measure the network as it is now with one draw per validation clip; None without a
+        validation subset."""
+        if not len(self.subset_rows["val"]):
+            return None
+        return self._measure(
+            "val", replace(self.plan.recipe.sampling, test_clips=1), self.eval_model
+        )
+
+    def _measure(self, subset: str, sampling: SamplingOptions, net: nn.Module) -> Measured:
         return measure(
             net,
             self.clips,
-            self.plan.packed,
             self.subset_rows[subset],
+            train_rows=self.subset_rows["train"],
             sampling=sampling,
-            batch_size=self.plan.options.batch_size,
-            majority=majority_class(self.plan.packed, self.subset_rows["train"]),
+            batch_size=self.options.batch_size,
         )
 
     def make_checkpoint(self, epoch: int) -> Checkpoint:
         """The network as it is now, with everything that prediction needs."""
         plan = self.plan
         return Checkpoint(
-            model=plan.model,
-            model_kwargs=plan.model_kwargs,
+            model=plan.recipe.network,
+            model_kwargs=self.model_kwargs,
             weights=state_dict_on_cpu(self.eval_model),
             classes=plan.packed.classes,
             skeleton=plan.packed.skeleton,
-            in_channels=self._in_channels(),
-            persons=self._persons(),
-            recipe=plan.recipe,
+            in_channels=self.in_channels,
+            persons=self.persons,
+            recipe=plan.recipe.as_dict(),
             estimator=plan.estimator,
             clip_s=plan.clip_s,
             split=plan.split,
@@ -153,42 +165,37 @@ class BaseTrainer(ABC):
             epoch=epoch,
         )
 
-    def check_same_run(self, found: Checkpoint) -> None:
+    def check_same_run(self, checkpoint: Checkpoint) -> None:
         """Raises CheckpointError if a checkpoint in the run folder is of another run."""
-        if (found.split, found.recipe) != (self.plan.split, self.plan.recipe):
+        plan = self.plan
+        if (checkpoint.split, checkpoint.recipe) != (plan.split, plan.recipe.as_dict()):
             raise CheckpointError(
                 f"{self.folder} was trained with other settings or on other clips",
                 "Choose another --name, or leave out --resume.",
             )
 
-    def _data_arguments(self, plan: Plan) -> dict[str, object]:
+    def _data_arguments(self) -> dict[str, object]:
         """Arguments of the network that follow from the clips and the seed."""
+        packed, recipe = self.plan.packed, self.plan.recipe
         compute: dict[DataArgument, Callable[[], object]] = {
-            "dims": lambda: self.clips.dims,
-            "seed": lambda: plan.options.seed,
-            "distances": lambda: joint_distances(plan.packed, self.subset_rows["train"]),
+            "dims": lambda: packed.dims,
+            "seed": lambda: self.options.seed,
+            "distances": lambda: joint_distances(packed, self.subset_rows["train"]),
         }
-        names = spec(plan.model).data_arguments - plan.model_kwargs.keys()
+        names = spec(recipe.network).data_arguments - recipe.network_arguments.keys()
         return {name: compute[name]() for name in sorted(names)}
-
-    def _in_channels(self) -> int:
-        streams = parse(self.plan.sampling.streams)
-        return int(self.plan.packed.keypoints.shape[3]) * len(streams)
-
-    def _persons(self) -> int:
-        return int(self.plan.packed.keypoints.shape[1])
 
     def _build(self) -> ActionClassifier:
         """A new network on the device; its initial weights depend only on the seed."""
         p = self.plan.packed
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.plan.options.seed)
+            torch.manual_seed(self.options.seed)
             net = build(
-                self.plan.model,
+                self.plan.recipe.network,
                 len(p.classes),
                 p.skeleton,
-                in_channels=self._in_channels(),
-                persons=self._persons(),
-                **self.plan.model_kwargs,
+                in_channels=self.in_channels,
+                persons=self.persons,
+                **self.model_kwargs,
             )
         return net.to(self.device)

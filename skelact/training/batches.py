@@ -17,10 +17,11 @@ from skelact.training.augment import AugmentParams
 
 
 class DeviceClips:
-    """All clips of a packed dataset, `arrays`, and their labels (N,) int64, in the memory of one
-    device."""
+    """A packed dataset, with its clips and their labels (N,) int64 in the memory of one device.
+    `arrays.test_input` builds the batches for testing."""
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
+        self.packed = packed
         # on a CPU the tensor shares the memory-mapped file, which is read on demand
         self.arrays = ClipArrays(
             values=torch.from_numpy(packed.keypoints).to(device),
@@ -31,11 +32,6 @@ class DeviceClips:
             minmax=packed.minmax,
         )
         self.labels = torch.from_numpy(packed.labels).to(device)
-
-    @property
-    def dims(self) -> int:
-        """Coordinates per joint, 2 or 3."""
-        return self.arrays.dims
 
     def training(
         self,
@@ -54,8 +50,3 @@ class DeviceClips:
         change = partial(params.apply, mirror=arrays.flip_index, dims=arrays.dims)
         x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change)
         return x, self.labels[torch.from_numpy(samples).to(self.labels.device)]
-
-    def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
-        """As ClipArrays.test_input: x (N * draws, M, L, V, C * streams) without NaN, and the number
-        of draws per sample."""
-        return self.arrays.test_input(samples, sampling)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -48,9 +47,9 @@ class ClosedFormTrainer(BaseTrainer):
         path = self.folder / BEST
         if not path.is_file():
             return False
-        found = load_checkpoint(path)
-        self.check_same_run(found)
-        self.net.load_state_dict(found.weights)
+        checkpoint = load_checkpoint(path)
+        self.check_same_run(checkpoint)
+        self.net.load_state_dict(checkpoint.weights)
         self.is_trained = True
         return True
 
@@ -64,21 +63,18 @@ class ClosedFormTrainer(BaseTrainer):
         self.on_progress(Event("train", "end"))
 
     def _fit(self) -> None:
-        o, steps = self.plan.options, self.batches.steps
+        steps = self.batches.steps
         started = time.monotonic()
-        weights = None
-        if o.balance == "loss":
-            weights = torch.from_numpy(self.class_weights).float().to(self.device)
         batches = []
         # every process computes all batches
-        with seeded(o.seed, 0, self.device) as rng:
+        with seeded(self.options.seed, 0, self.device) as rng:
             for batch in self.batches.epoch(rng):
                 batches.append(batch)
                 self.on_progress(Event("train", "advance", 1, steps))
-        loss, accuracy = solve(self.net, batches, o.ridge_alpha, weights)
+        loss, accuracy = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
         text = f"closed form  loss {loss:.3f}  train {accuracy:.1%}"
-        if len(self.subset_rows["val"]):
-            val = self.measure("val", replace(self.plan.sampling, test_clips=1), self.net)
+        val = self.validate()
+        if val is not None:
             text += f"  val {val.scores.top1:.1%} (loss {val.loss:.3f})"
         self.seconds = time.monotonic() - started
         if self.rank == 0:

@@ -1,6 +1,6 @@
 """Training in several processes that torchrun starts, each of which computes a part of every batch.
-Gradients are averaged and batch norm uses the statistics of the whole batch, so the result is that
-of one process with the whole batch.
+Gradients are averaged and batch norm uses the statistics of the complete batch, so the result is
+that of one process with the complete batch.
 
 mmengine's launcher is not used because it needs CUDA.
 """
@@ -93,7 +93,7 @@ def barrier() -> None:
 
 
 def sync_batch_norm(net: nn.Module) -> None:
-    """Make every batch norm use the statistics of the whole batch in training mode. Unlike
+    """Make every batch norm use the statistics of the complete batch in training mode. Unlike
     torch.nn.SyncBatchNorm this works on any device."""
     for module in net.modules():
         if isinstance(module, DataBN):

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from skelact.recipe import Recipe
 from skelact.sequence.sampling import Indices
 from skelact.training.augment import mixup
 from skelact.training.batches import DeviceClips
-from skelact.training.plan import Plan
 
 
 @contextmanager
@@ -39,7 +39,7 @@ class TrainBatches:
     """Augmented batches of the training clips `rows`. `weights` (K,) are the class weights that
     the balancing sampler uses."""
 
-    plan: Plan
+    recipe: Recipe
     clips: DeviceClips
     rows: Indices
     weights: npt.NDArray[np.float64]
@@ -47,27 +47,26 @@ class TrainBatches:
     @property
     def steps(self) -> int:
         """Batches per epoch; an incomplete last batch is dropped."""
-        options = self.plan.options
+        options = self.recipe.train
         return max(1, len(self.rows) * options.repeat // options.batch_size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield `steps` batches: x (N, M, T, V, C) float32 without NaN; labels (N,) int64, or class
         proportions (N, K) float32 with mixup."""
-        plan, size = self.plan, self.plan.options.batch_size
+        size, augment = self.recipe.train.batch_size, self.recipe.augment
         order = self._order(rng)
         for step in range(self.steps):
             batch = order[step * size : (step + 1) * size]
-            x, labels = self.clips.training(batch, plan.sampling, plan.augment, rng)
-            if plan.augment.mixup_alpha:
-                classes = len(plan.packed.classes)
-                x, labels = mixup(x, labels, classes, plan.augment.mixup_alpha, rng)
+            x, labels = self.clips.training(batch, self.recipe.sampling, augment, rng)
+            if augment.mixup_alpha:
+                x, labels = mixup(x, labels, len(self.weights), augment.mixup_alpha, rng)
             yield x, labels
 
     def _order(self, rng: np.random.Generator) -> Indices:
         """All clips `repeat` times; with the balancing sampler as many draws, in which every class
         is equally likely."""
-        repeat = self.plan.options.repeat
-        if self.plan.options.balance == "sampler":
-            chance = self.weights[self.plan.packed.labels[self.rows]]
+        repeat = self.recipe.train.repeat
+        if self.recipe.train.balance == "sampler":
+            chance = self.weights[self.clips.packed.labels[self.rows]]
             return rng.choice(self.rows, len(self.rows) * repeat, p=chance / chance.sum())
         return np.concatenate([rng.permutation(self.rows) for _ in range(repeat)])

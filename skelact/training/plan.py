@@ -1,21 +1,19 @@
-"""What a run trains on and how, as one frozen value."""
+"""The data and the options of one training run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from skelact.datasets.packed import Packed
 from skelact.models.base import ActionClassifier
-from skelact.options import AugmentOptions, TrainOptions
-from skelact.schemas import EstimatorInfo, Sections
-from skelact.sequence.sampling import Indices, SamplingOptions
-
-SUBSETS = ("train", "val", "test")
+from skelact.recipe import Recipe
+from skelact.schemas import EstimatorInfo
+from skelact.sequence.sampling import Indices
+from skelact.stages.dataset import SUBSETS
 
 # Changes the weights of a new network in place; returns the modules that are not trained.
 Initialiser = Callable[[ActionClassifier], list[nn.Module]]
@@ -23,18 +21,13 @@ Initialiser = Callable[[ActionClassifier], list[nn.Module]]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The clips and the subset of each ("train", "val", "test", or anything else for unused clips),
-    the network, and all options. `recipe`, `estimator`, `clip_s` (window length in seconds),
-    `split` (fingerprint) and `dataset` (name) are stored in the checkpoint."""
+    """The clips, the subset of each ("train", "val", "test", or anything else for unused clips),
+    and all options. `estimator`, `clip_s` (window length in seconds), `split` (fingerprint) and
+    `dataset` (name) are stored in the checkpoint."""
 
     packed: Packed
     subsets: tuple[str, ...]
-    model: str
-    model_kwargs: dict[str, Any]
-    sampling: SamplingOptions
-    augment: AugmentOptions
-    options: TrainOptions
-    recipe: Sections
+    recipe: Recipe
     estimator: EstimatorInfo
     clip_s: float
     split: str

@@ -1,60 +1,98 @@
-"""Scores of a subset, and its predictions as a document."""
+"""Predictions for the clips of a subset, their scores, and the file they are stored in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from torch import nn
 
-from skelact.datasets.packed import Packed
-from skelact.metrics import Scores, score
-from skelact.schemas import PredictedSample, Predictions, save_json
+from skelact.errors import DatasetError, InputError
+from skelact.metrics import Labels, Probabilities, Scores, score
+from skelact.models.evaluate import average_probabilities
+from skelact.schemas import PredictedSample, Predictions, load_json, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
-from skelact.training.evaluate import probabilities
 
-Probabilities = npt.NDArray[np.float32]
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetPredictions:
+    """The names, true labels (N,) and class probabilities (N, K) of N clips."""
+
+    names: tuple[str, ...]
+    labels: Labels
+    probabilities: Probabilities
+
+    def take(self, rows: Sequence[int]) -> SubsetPredictions:
+        """The predictions of some clips."""
+        names, kept = tuple(self.names[i] for i in rows), list(rows)
+        return SubsetPredictions(
+            names=names, labels=self.labels[kept], probabilities=self.probabilities[kept]
+        )
+
+    def save(self, path: Path, classes: tuple[str, ...]) -> None:
+        """Write the probabilities, rounded to six digits. Raises InputError if the file cannot be
+        written."""
+        rows = zip(self.names, self.labels, self.probabilities, strict=True)
+        samples = {name: PredictedSample.rounded(classes[label], p) for name, label, p in rows}
+        save_json(path, Predictions(samples=samples))
+
+
+def load_predictions(path: Path, classes: tuple[str, ...]) -> SubsetPredictions:
+    """The predictions that `SubsetPredictions.save` wrote. Raises InputError if the file is damaged
+    or holds other classes."""
+    samples = load_json(path, Predictions).samples
+    probabilities = np.array([s.probabilities for s in samples.values()], np.float32)
+    try:
+        labels = np.array([classes.index(s.label) for s in samples.values()], np.int64)
+    except ValueError as error:
+        raise InputError(
+            f"{path} holds other classes than the checkpoint", Predictions.hint
+        ) from error
+    return SubsetPredictions(names=tuple(samples), labels=labels, probabilities=probabilities)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Scores, mean cross entropy and probabilities (N, K) of a network on N clips."""
+    """The predictions of a network for a subset, their scores and their mean cross entropy."""
 
+    predictions: SubsetPredictions
     scores: Scores
     loss: float
-    probabilities: Probabilities
-
-
-def majority_class(packed: Packed, train: Indices) -> int:
-    """The index of the most frequent class of the training clips."""
-    return int(np.bincount(packed.labels[train]).argmax())
 
 
 def measure(
     net: nn.Module,
     clips: DeviceClips,
-    packed: Packed,
     rows: Indices,
     *,
+    train_rows: Indices,
     sampling: SamplingOptions,
     batch_size: int,
-    majority: int,
 ) -> Measured:
-    """Test a network on the clips `rows` (N,). `majority` is the index of the majority class."""
-    probs = probabilities(net, clips, rows, sampling, batch_size=batch_size)
+    """Test a network on the clips `rows` (N,), averaged over the test draws of each, and always in
+    float32, so that the result does not depend on the precision of training. `train_rows` are the
+    training clips, whose most frequent class is the majority class. Raises DatasetError if there is
+    no clip to test."""
+    packed = clips.packed
+    if not len(rows):
+        raise DatasetError(
+            "There are no clips in the test subset",
+            "Choose another split, or see the table of `skelact extract` for failed videos.",
+        )
+    net.eval()
+    batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
+    probabilities = np.concatenate(
+        [average_probabilities(net, *clips.arrays.test_input(batch, sampling)) for batch in batches]
+    )
     labels = packed.labels[rows]
-    loss = float(-np.log(np.maximum(probs[np.arange(len(labels)), labels], 1e-12)).mean())
-    return Measured(scores=score(probs, labels, majority), loss=loss, probabilities=probs)
-
-
-def write_predictions(path: Path, packed: Packed, rows: Indices, probs: Probabilities) -> None:
-    """Write the true labels and the probabilities (N, K) of the clips `rows` (N,), rounded to six
-    digits. Raises InputError if the file cannot be written."""
-    samples = {
-        packed.ids[i]: PredictedSample.rounded(packed.classes[packed.labels[i]], row)
-        for i, row in zip(rows, probs, strict=True)
-    }
-    save_json(path, Predictions(samples=samples))
+    majority = np.bincount(packed.labels[train_rows], minlength=len(packed.classes)).argmax()
+    return Measured(
+        predictions=SubsetPredictions(
+            names=tuple(packed.ids[i] for i in rows), labels=labels, probabilities=probabilities
+        ),
+        scores=score(probabilities, labels, int(majority)),
+        loss=float(-np.log(np.maximum(probabilities[range(len(labels)), labels], 1e-12)).mean()),
+    )

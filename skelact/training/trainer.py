@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 
 from skelact.device import autocast, compiled
@@ -40,7 +39,7 @@ _PRETRAINING_EPOCH = 1_000_000  # epoch number of the first pretraining epoch, f
 
 def make_trainer(plan: Plan, folder: Path, on_progress: ProgressCallback) -> BaseTrainer:
     """The trainer for the plan's network. Raises ConfigError and DatasetError as BaseTrainer."""
-    kind = ClosedFormTrainer if spec(plan.model).backbone.closed_form else Trainer
+    kind = ClosedFormTrainer if spec(plan.recipe.network).backbone.closed_form else Trainer
     return kind(plan, folder, on_progress)
 
 
@@ -51,7 +50,7 @@ class Trainer(BaseTrainer):
 
     def __init__(self, plan: Plan, folder: Path, on_progress: ProgressCallback) -> None:
         super().__init__(plan, folder, on_progress)
-        o = plan.options
+        o = self.options
         # copied before batch norm is synchronised: the synchronised forward is bound to its module
         self.average = schedule.averaged(self.net, o.ema_decay) if o.ema_decay else None
         if self.processes > 1:
@@ -119,7 +118,7 @@ class Trainer(BaseTrainer):
 
     def fit(self) -> None:
         """Pretrain if the network needs it, then train until the last epoch or the early stop."""
-        o, steps = self.plan.options, self.batches.steps
+        o, steps = self.options, self.batches.steps
         total = o.epochs * steps
         text = f"training on {self.device}"
         self.on_progress(Event("train", "start", len(self.history) * steps, total, text))
@@ -138,7 +137,7 @@ class Trainer(BaseTrainer):
         while self.pretraining is not None and not self.pretraining.is_done:
             self._train_mode()
             epoch = len(self.pretraining.losses)
-            with seeded(self.plan.options.seed, _PRETRAINING_EPOCH + epoch, self.device) as rng:
+            with seeded(self.options.seed, _PRETRAINING_EPOCH + epoch, self.device) as rng:
                 loss = self.pretraining.epoch(self._own_batches(rng))
             if not np.isfinite(loss):
                 raise DatasetError(
@@ -166,33 +165,26 @@ class Trainer(BaseTrainer):
         started = time.monotonic()
         epoch = len(self.history)
         loss, accuracy = self._epoch(epoch, total)
+        val = self.validate()
         row = EpochLog(
             epoch=epoch + 1,
             lr=self.optimiser.param_groups[0]["lr"],
             train_loss=loss,
             train_top1=accuracy,
+            val_loss=val.loss if val else None,
+            val_top1=val.scores.top1 if val else None,
+            val_mean_class=val.scores.mean_class if val else None,
         )
-        if len(self.subset_rows["val"]):
-            val = self.measure("val", replace(self.plan.sampling, test_clips=1), self.eval_model)
-            row = msgspec.structs.replace(
-                row,
-                val_loss=val.loss,
-                val_top1=val.scores.top1,
-                val_mean_class=val.scores.mean_class,
-            )
         best = all(_selection_key(row) > _selection_key(old) for old in self.history)
         seconds = round(time.monotonic() - started, 2)
-        return msgspec.structs.replace(row, seconds=seconds, best=best)
+        return structs.replace(row, seconds=seconds, best=best)
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         """Train one epoch; mean loss and accuracy over its clips."""
-        o = self.plan.options
         self._train_mode()
-        weights = None
-        if o.balance == "loss":
-            weights = torch.from_numpy(self.class_weights).float().to(self.device)
+        weights = self.loss_weights()
         sums = torch.zeros(3, device=self.device)  # loss, correct predictions, clips
-        with seeded(o.seed, epoch, self.device) as rng:
+        with seeded(self.options.seed, epoch, self.device) as rng:
             first = epoch * self.batches.steps
             for step, (x, labels) in enumerate(self._own_batches(rng), start=first):
                 self._step(step, x, labels, weights, sums)
@@ -210,7 +202,7 @@ class Trainer(BaseTrainer):
     ) -> None:
         """One step of the optimiser on x (N, M, T, V, C) and labels (N,) or (N, K), in
         microbatches. Adds loss, correct predictions and clips to `sums` (3,)."""
-        o = self.plan.options
+        o = self.options
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.base_lr(o) * schedule.lr_multiplier(step, self.batches.steps, o)
         self.optimiser.zero_grad(set_to_none=True)
@@ -230,7 +222,7 @@ class Trainer(BaseTrainer):
             self.average.update_parameters(self.net)
 
     def _is_stopped_early(self) -> bool:
-        patience = self.plan.options.patience
+        patience = self.options.patience
         if not patience or not len(self.subset_rows["val"]):
             return False
         since_best = next((i for i, row in enumerate(reversed(self.history)) if row.best), 0)

@@ -84,7 +84,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
         "text": "holds no video that can be decoded",
         "sound": "holds no video that can be decoded",
         "cut": "is truncated: its index is missing",
-        "nobody": "no person found in any of 10 frames",
+        "nobody": "No person was found in any of 10 frames",
     }
     for name, words in says.items():
         assert failed[f"{name}.mp4"]["reason"].endswith(words)
@@ -317,11 +317,12 @@ def test_an_estimator_process_that_dies_takes_only_its_video_with_it(
         "    return whole(path)\n"
         "p.probe = probe\n"
     )
-    done = run("extract", folder, "--json", PYTHONPATH=str(tmp_path / "site"))
+    search_path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
+    done = run("extract", folder, "--json", PYTHONPATH=search_path)
     content = json.loads(done.stdout)
     assert done.returncode == 1, done.stderr
     assert [Path(v["path"]).name for v in content["videos"]] == ["0.mp4", "2.mp4"]
-    assert "process died" in content["failed"][0]["reason"]
+    assert "process of the estimator died" in content["failed"][0]["reason"]
 
 
 def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
@@ -352,7 +353,7 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
         clips = DeviceClips(data, torch.device("cpu"))
         one, sampling, rng = np.array([0]), SamplingOptions(length=40), np.random.default_rng(0)
         trained, _ = clips.training(one, sampling, AugmentOptions(), rng)
-        tested, _ = clips.testing(one, sampling)
+        tested, _ = clips.arrays.test_input(one, sampling)
         for x in (trained, tested):
             assert x.shape[-1] == 3 and torch.isfinite(x).all()
             assert (x[0, 0] == 0).all(dim=(1, 2)).any()  # the frames without them

@@ -77,7 +77,7 @@ def test_prediction_and_testing_agree(
             test_flip=n // 2 % 2 == 1,
         )
         case = scaled if n // 4 % 2 else spec
-        expected, _ = clips[case].testing(np.array([0]), sampling)
+        expected, _ = clips[case].arrays.test_input(np.array([0]), sampling)
         x = predicted(replace(case, sampling=sampling))
         assert expected.any() and torch.equal(x, expected), (method, streams)
 

@@ -38,7 +38,7 @@ def test_flicker_is_smoothed_and_gaps_stay() -> None:
     alone = np.full((20, 2), np.nan)
     alone[5:8] = [0.2, 0.8]  # a short one without neighbours is kept
     assert [s.label for s in segments(alone, 10.0, ("a", "b"), 1.0)] == ["b"]
-    assert segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0) == []
+    assert segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0) == ()
 
 
 def test_unsure_frames_are_unknown() -> None:

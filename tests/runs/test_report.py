@@ -11,7 +11,7 @@ from skelact.datasets.packed import Packed
 from skelact.runs.report import most_confident_mistakes
 from skelact.schemas import PREDICTIONS
 from skelact.skeletons import SKELETONS
-from skelact.training.results import write_predictions
+from skelact.training.results import SubsetPredictions
 
 
 @pytest.mark.parametrize(("fps", "frames", "step"), [(15, 40, 67), (60, 40, 17), (15, 120, 133)])
@@ -33,7 +33,11 @@ def test_mistakes_play_at_the_speed_of_their_clip(
         dataset="waves",
         dims=2,
     )
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
-    write_predictions(tmp_path / PREDICTIONS, data, np.arange(2), probabilities)
+    predictions = SubsetPredictions(
+        names=data.ids,
+        labels=data.labels,
+        probabilities=np.array([[0.9, 0.1], [0.2, 0.8]], np.float32),
+    )
+    predictions.save(tmp_path / PREDICTIONS, data.classes)
     (mistake,) = most_confident_mistakes(tmp_path, data)
     assert (mistake.sample, mistake.step_ms) == ("wrong", step)

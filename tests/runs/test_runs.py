@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,13 +28,12 @@ from skelact.schemas import (
     save_tensors,
 )
 from skelact.training.trainer import Trainer
-from tests.helpers import plan
+from tests.helpers import plan, with_changes
 
 
 def finished(root: Path, name: str, streams: str = "joint", **options: object) -> Path:
     made = plan(root, **{"epochs": 2, **options})
-    sampling = replace(made.sampling, streams=streams)
-    made = replace(made, sampling=sampling, recipe={"sampling": {"streams": streams}})
+    made = with_changes(made, sampling=replace(made.recipe.sampling, streams=streams))
     (root / name).mkdir()
     run = Trainer(made, root / name, lambda event: None)
     run.fit()
@@ -61,7 +59,7 @@ def test_fusing(tmp_path: Path) -> None:
         fused = fuse([joint, bone], tmp_path / "f", **how)  # type: ignore[arg-type]
         assert fused.scores.samples == 12 and len(fused.alone) == 2
     rows = [load_json(p / "predictions.json", Predictions).samples for p in (joint, bone)]
-    fuse([joint, bone], tmp_path / "f", [3, 1])
+    fuse([joint, bone], tmp_path / "f", weights=[3, 1])
     whole = load_json(tmp_path / "f" / "predictions.json", Predictions).samples
     name = next(iter(whole))
     expected = np.average([r[name].probabilities for r in rows], axis=0, weights=[3, 1])
@@ -78,8 +76,10 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
     with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
+    with pytest.raises(ConfigError, match="holds a trained run"):
+        fuse([joint, bone], joint)
     with pytest.raises(ConfigError, match="2 weights"):
-        fuse([joint, bone], tmp_path / "f", [1, 1, 1])
+        fuse([joint, bone], tmp_path / "f", weights=[1, 1, 1])
     with pytest.raises(ConfigError, match="Unknown preset"):
         fuse([joint, bone], tmp_path / "f", preset="5s")
     original = load_checkpoint(bone / "best.pt")
@@ -129,7 +129,7 @@ def test_grids_and_spreads() -> None:
         Scores(top1=v, mean_class=v / 2, majority=0.1, top5=None, samples=1)
         for v in (0.5, 0.7, 0.9)
     ]
-    found = Spread.of([SimpleNamespace(scores=s) for s in scores])  # type: ignore[misc]
+    found = Spread.of(scores)
     assert (found.runs, found.top1, found.mean_class) == (
         3,
         pytest.approx(0.7),

@@ -16,7 +16,7 @@ from skelact.training.augment import AugmentParams, mixup
 from skelact.training.batches import DeviceClips
 from skelact.training.schedule import cross_entropy, num_correct
 from skelact.training.trainer import Trainer
-from tests.helpers import COCO, plan, waves
+from tests.helpers import COCO, plan, waves, with_changes
 
 
 def test_gather_and_masks(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_gather_and_masks(tmp_path: Path) -> None:
         np.array([0, 5]), SamplingOptions(length=16), AugmentOptions(), np.random.default_rng(0)
     )
     assert ready.isfinite().all() and labels.tolist() == [data.labels[0], data.labels[5]]
-    tests, n = clips.testing(
+    tests, n = clips.arrays.test_input(
         np.array([0, 5]), SamplingOptions(length=16, method="uniform", test_clips=3)
     )
     assert tests.shape[0] == 6 and n == 3
@@ -203,7 +203,7 @@ def test_a_stretched_clip_moves_evenly(tmp_path: Path) -> None:
     clips = DeviceClips(data, torch.device("cpu"))
     start, count = data.offsets[2], data.lengths[2]
     data.keypoints[start : start + count] = np.arange(count)[:, None, None, None]
-    (x, _) = clips.testing(
+    (x, _) = clips.arrays.test_input(
         np.array([2]), SamplingOptions(length=3 * int(count) - 2, method="linspace")
     )
     steps = x[0, 0, :, 0, 0].diff()
@@ -215,8 +215,8 @@ def test_every_draw_is_shown_mirrored_as_well(tmp_path: Path) -> None:
     clips = DeviceClips(data, torch.device("cpu"))
     rows = np.array([0, 5])
     options = SamplingOptions(length=16, method="linspace", test_clips=2, streams="joint+bone")
-    plain, n = clips.testing(rows, options)
-    both, m = clips.testing(rows, replace(options, test_flip=True))
+    plain, n = clips.arrays.test_input(rows, options)
+    both, m = clips.arrays.test_input(rows, replace(options, test_flip=True))
     assert (n, m) == (2, 4) and len(both) == 8
     torch.testing.assert_close(both[::2], plain)
     left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
@@ -262,7 +262,8 @@ def test_training_with_mixup_is_the_same_again(tmp_path: Path) -> None:
     runs = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        settings = replace(plan(tmp_path, epochs=2), augment=AugmentOptions(mixup_alpha=0.3))
+        augment = AugmentOptions(mixup_alpha=0.3)
+        settings = with_changes(plan(tmp_path, epochs=2), augment=augment)
         trainer = Trainer(settings, tmp_path / name, lambda event: None)
         trainer.fit()
         runs.append(trainer.net.state_dict())

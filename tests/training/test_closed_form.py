@@ -32,7 +32,7 @@ from skelact.training.base import BaseTrainer
 from skelact.training.closed_form import ClosedFormTrainer, solve
 from skelact.training.trainer import Trainer, make_trainer
 from skelact.types import Event, no_progress
-from tests.helpers import plan
+from tests.helpers import plan, with_changes
 
 
 def small(classes: int = 3) -> ActionClassifier:
@@ -70,7 +70,7 @@ def test_class_proportions_are_accepted_as_labels() -> None:
 
 def rocket(root: Path, folder: str = "run", **options: object) -> BaseTrainer:
     changed = plan(root, **{"epochs": 1, "repeat": 6, **options})
-    changed = replace(changed, model="rocket", model_kwargs={"kernels": 200})
+    changed = with_changes(changed, model={"name": "rocket", "kernels": 200})
     (root / folder).mkdir(exist_ok=True)
     return make_trainer(changed, root / folder, no_progress)
 
@@ -142,12 +142,11 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
 
 
 def test_the_plan_is_not_modified(tmp_path: Path) -> None:
-    original = replace(
-        plan(tmp_path, epochs=1, seed=3), model="rocket", model_kwargs={"kernels": 8}
-    )
+    model = {"name": "rocket", "kernels": 8}
+    original = with_changes(plan(tmp_path, epochs=1, seed=3), model=model)
     run = make_trainer(original, tmp_path, no_progress)
-    assert original.model_kwargs == {"kernels": 8}
-    assert run.plan.model_kwargs == {"kernels": 8, "dims": 2, "seed": 3}
+    assert original.recipe.model == {"name": "rocket", "kernels": 8}
+    assert run.model_kwargs == {"kernels": 8, "dims": 2, "seed": 3}
 
 
 def test_the_seed_of_the_run_draws_the_kernels(tmp_path: Path) -> None:
@@ -165,4 +164,4 @@ def test_options_of_gradient_descent_are_refused_before_any_work(
 ) -> None:
     recipe = compose("mads", "rocket", None, overrides([f"train.{option}"]))
     with pytest.raises(ConfigError, match=f"closed form, without {option.split('=')[0]}"):
-        train(recipe, Cache(tmp_path), tmp_path / "nothing")
+        train(recipe, Cache(tmp_path), data=tmp_path / "nothing")

@@ -66,16 +66,10 @@ def test_one_step(model: str | None, name: str | None, tmp_path: Path) -> None:
     few = dict(epochs=1, repeat=1, batch_size=2, pretrain_epochs=1, device="cpu", warmup=0)
     options = dataclasses.replace(recipe.train, **few)
     sampling = dataclasses.replace(recipe.sampling, test_clips=1)
-    kwargs = {k: v for k, v in recipe.model.items() if k != "name"}
     plan = Plan(
         packed=data,
         subsets=("train", "train", "test", "test"),
-        model=recipe.model["name"],
-        model_kwargs=kwargs,
-        sampling=sampling,
-        augment=recipe.augment,
-        options=options,
-        recipe={},
+        recipe=dataclasses.replace(recipe, sampling=sampling, train=options),
         estimator=EstimatorInfo(name="synthetic"),
         clip_s=0.0,
         split="",

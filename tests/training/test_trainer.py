@@ -21,7 +21,7 @@ from skelact.training.plan import Plan
 from skelact.training.schedule import base_lr, cross_entropy, lr_multiplier, optimiser
 from skelact.training.trainer import Trainer
 from skelact.types import Event, no_progress
-from tests.helpers import Killed, plan, trainer
+from tests.helpers import Killed, plan, trainer, with_changes
 
 # --- schedule ---
 
@@ -141,8 +141,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
     first = trainer(tmp_path, epochs=1)
     first.fit()
-    for changed in ({"split": "other"}, {"recipe": {"train": {"lr": 1.0}}}):
-        other = Trainer(replace(first.plan, **changed), tmp_path / "run", no_progress)
+    slower = replace(first.options, lr=0.01)
+    for changed in (replace(first.plan, split="other"), with_changes(first.plan, train=slower)):
+        other = Trainer(changed, tmp_path / "run", no_progress)
         with pytest.raises(CheckpointError, match="other settings"):
             other.resume()
     assert not trainer(tmp_path, "fresh").resume()
@@ -275,9 +276,9 @@ def test_options_out_of_range(options: dict[str, object]) -> None:
 
 def asgcn(root: Path, folder: str, **options: object) -> Trainer:
     """A trainer of a small AS-GCN, which has a pretraining phase."""
-    small = {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
+    small = {"name": "asgcn", "base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8}
     changed = plan(root, **{"pretrain_epochs": 2, "epochs": 1, **options})
-    changed = replace(changed, model="asgcn", model_kwargs=small)
+    changed = with_changes(changed, model=small)
     (root / folder).mkdir(exist_ok=True)
     return Trainer(changed, root / folder, no_progress)
 
@@ -320,8 +321,8 @@ def test_pretraining_resumes(tmp_path: Path) -> None:
 
 
 def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> None:
-    small = {"base_channels": 8}
-    changed = replace(plan(tmp_path, epochs=1), model="stgcn-kth", model_kwargs=small)
+    small = {"name": "stgcn-kth", "base_channels": 8}
+    changed = with_changes(plan(tmp_path, epochs=1), model=small)
     (tmp_path / "run").mkdir()
     run = Trainer(changed, tmp_path / "run", no_progress)
     run.fit()
@@ -336,22 +337,23 @@ def test_the_kth_network_gets_the_training_clips_distances(tmp_path: Path) -> No
 def test_one_plan_serves_several_trainers(tmp_path: Path) -> None:
     """A trainer computes data arguments for its network without changing the plan: with other
     training clips, the distances differ."""
-    changed = replace(plan(tmp_path), model="stgcn-kth", model_kwargs={"base_channels": 8})
+    small = {"name": "stgcn-kth", "base_channels": 8}
+    changed = with_changes(plan(tmp_path), model=small)
     first, second = (Trainer(changed, tmp_path, no_progress) for _ in range(2))
-    assert changed.model_kwargs == {"base_channels": 8}
-    assert first.plan.model_kwargs == second.plan.model_kwargs
+    assert changed.recipe.model == {"name": "stgcn-kth", "base_channels": 8}
+    assert first.model_kwargs == second.model_kwargs
     swapped = {"train": "test", "test": "train", "val": "val"}
     other = replace(changed, subsets=tuple(swapped[s] for s in changed.subsets))
     third = Trainer(other, tmp_path, no_progress)
-    assert third.plan.model_kwargs["distances"] != first.plan.model_kwargs["distances"]
+    assert third.model_kwargs["distances"] != first.model_kwargs["distances"]
     with pytest.raises(FrozenInstanceError):
-        changed.model = "stgcn"  # type: ignore[misc]
+        changed.split = "other"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("streams", ["bone", "joint+bone", "bone-motion"])
 def test_training_on_a_stream(tmp_path: Path, streams: str) -> None:
     changed = plan(tmp_path, epochs=1)
-    changed = replace(changed, sampling=replace(changed.sampling, streams=streams))
+    changed = with_changes(changed, sampling=replace(changed.recipe.sampling, streams=streams))
     (tmp_path / "run").mkdir()
     run = Trainer(changed, tmp_path / "run", no_progress)
     run.fit()

@@ -1,0 +1,97 @@
+"""Training and testing a run folder, on a synthetic dataset of skeleton files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact.cache import Cache
+from skelact.datasets import pyskl
+from skelact.errors import CheckpointError, ConfigError, DatasetError
+from skelact.recipe import Recipe
+from skelact.runs.test import test as run_test
+from skelact.runs.train import Run, run_folder, train
+from tests.conftest import sequence_of
+
+
+@pytest.fixture(scope="module")
+def annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pickle of 14 clips of two classes. In the split `bad`, no clip of the test subset can be
+    used, because they have no frames."""
+    rng = np.random.default_rng(0)
+    names = [f"clip{n}" for n in range(14)]
+    samples = [
+        (name, n % 2, sequence_of(rng.uniform(0, 100, (1, 20 * (n < 12), 17, 2)) + 50 * (n % 2)))
+        for n, name in enumerate(names)
+    ]
+    split = {
+        "one_train": names[:8],
+        "one_val": names[8:12],
+        "bad_train": names[:12],
+        "bad_val": names[12:],
+    }
+    path = tmp_path_factory.mktemp("data") / "clips.pkl"
+    pyskl.export(path, samples, split)
+    return path
+
+
+def train_rocket(annotations: Path, root: Path, resume: bool = False, seed: int = 0) -> Run:
+    recipe = Recipe.from_dict(
+        {
+            "dataset": {"name": "pyskl", "protocol": "one"},
+            "model": {"name": "rocket", "kernels": 16},
+            "sampling": {"length": 16},
+            "train": {"epochs": 1, "batch_size": 4, "device": "cpu", "seed": seed},
+        }
+    )
+    return train(
+        recipe, Cache(root / "cache"), data=annotations, runs=root, name="run", resume=resume
+    )
+
+
+def test_resuming_with_other_settings_leaves_the_run_folder_unchanged(
+    annotations: Path, tmp_path: Path
+) -> None:
+    run = train_rocket(annotations, tmp_path)
+    assert run.dataset.clip_counts["test"] == run.scores.samples == 4
+    before = {p.name: p.read_bytes() for p in run.folder.iterdir()}
+    with pytest.raises(CheckpointError, match="other settings"):
+        train_rocket(annotations, tmp_path, resume=True, seed=1)
+    assert {p.name: p.read_bytes() for p in run.folder.iterdir()} == before
+    assert train_rocket(annotations, tmp_path, resume=True).folder == run.folder
+
+
+def test_testing_a_run_again(annotations: Path, tmp_path: Path) -> None:
+    run = train_rocket(annotations, tmp_path)
+    cache, data = Cache(tmp_path / "cache"), annotations
+    result = run_test(run.folder, cache, data=data, name="again")
+    assert result.scores == run.scores
+    assert {f.name for f in result.files} == {"again.json", "again_predictions.json"}
+    for name in ("result", "predictions", "config"):
+        with pytest.raises(ConfigError, match="belongs to the run"):
+            run_test(run.folder, cache, data=data, name=name)
+    with pytest.raises(DatasetError, match="no clips in the test subset"):
+        run_test(run.folder, cache, data=data, changes={"dataset": {"protocol": "bad"}})
+
+
+def test_the_folder_of_a_run(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    made = [run_folder(runs, "a", resume=False) for _ in range(3)]
+    assert [f.name for f in made] == ["a", "a-2", "a-3"]
+    for name in ("a-b", "a-b-2", "a-3x", "xa-9"):  # other runs
+        (runs / name).mkdir()
+    assert run_folder(runs, "a", resume=True) == runs / "a-3"
+    (runs / "a-3" / "result.json").touch()
+    assert run_folder(runs, "a", resume=True) == runs / "a-2"
+    for name in ("a", "a-2"):
+        (runs / name / "result.json").touch()
+    assert run_folder(runs, "a", resume=True) == runs / "a-3"
+    (runs / "a-10").mkdir()
+    assert run_folder(runs, "a", resume=True) == runs / "a-10"
+    assert run_folder(runs, "new", resume=True) == runs / "new"
+    assert run_folder(runs, "x[1]", resume=False) == run_folder(runs, "x[1]", resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="Cannot create the run folder"):
+        run_folder(tmp_path / "file", "a", resume=False)
