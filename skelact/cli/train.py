@@ -171,6 +171,5 @@ def _summary(run: Run, seconds: float) -> None:
     )
     console.table(title, ("", ">"), console.score_rows(run.scores))
     console.say(
-        f"{seconds:.0f} s. Run folder {run.folder}: best.pt, report.html, config.json, log.jsonl, "
-        "result.json, curves.png, confusion.png"
+        f"{seconds:.0f} s. Run folder {run.folder}: report.html, best.pt, result.json and more"
     )
