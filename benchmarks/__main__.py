@@ -1,17 +1,19 @@
-"""Run benchmarks: python -m benchmarks [NAME]...
+"""Run benchmarks: python -m benchmarks [NAME]..., or python -m benchmarks people [DATA]
 
-Without a name, all benchmarks run: extraction, cached, startup, packed, training, networks, pck."""
+Without a name, all benchmarks run: extraction, cached, startup, packed, training, networks, pck,
+people."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cached, extraction, networks, packed, pck, startup, training
+from benchmarks import cached, extraction, networks, packed, pck, people, startup, training
 
-MODULES = (extraction, cached, startup, packed, training, networks, pck)
+MODULES = (extraction, cached, startup, packed, training, networks, pck, people)
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or list(ALL):
+    names = sys.argv[1:] or list(ALL)
+    for name in names[:1] if names[0] == "people" else names:  # people takes a folder
         print(f"== {name}", flush=True)
         ALL[name]()

@@ -49,7 +49,9 @@ LAYERS = (
 LAYER = {name: n for n, names in enumerate(LAYERS) for name in names}
 # heavy third-party packages and the only modules that import them
 ADAPTERS = {
-    "mediapipe": {"pose/blazepose.py"},
+    "mediapipe": {"pose/mediapipe.py"},
+    "ai_edge_litert": {"pose/blazepose/network.py"},
+    "flatbuffers": {"pose/blazepose/network.py"},
     "mmpose": {"pose/mmpose.py"},
     "mmdet": {"pose/mmpose.py"},
     "mmcv": {"pose/mmpose.py"},
@@ -61,7 +63,8 @@ NO_TORCH = (
     *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
     *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
-    *(f"pose/{n}.py" for n in ("base", "blazepose", "importers", "mirrored", "store", "track")),
+    *(f"pose/{n}.py" for n in ("base", "importers", "mediapipe", "mirrored", "store", "track")),
+    "pose/blazepose/",
     *("pose/weights.py", "discovery.py"),
 )
 
@@ -192,7 +195,8 @@ def test_exports() -> None:
     ],
 )
 def test_light_imports_load_no_heavy_package(what: str) -> None:
-    heavy = ["torch", "mediapipe", "mmpose", "matplotlib", "cv2", "scipy", "mmengine"]
+    heavy = ["torch", "mediapipe", "ai_edge_litert", "mmpose", "matplotlib", "cv2", "scipy"]
+    heavy.append("mmengine")
     code = f"{what}; import sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

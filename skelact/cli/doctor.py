@@ -23,7 +23,7 @@ REQUIRED = (
     "rich",
     "imageio-ffmpeg",
 )
-OPTIONAL = ("mmpose", "mmdet", "mmcv-lite")
+OPTIONAL = ("ai-edge-litert", "mmpose", "mmdet", "mmcv-lite")
 _LIBRARIES = (
     "apt-get install libgl1 libegl1 libgles2   (or your system's packages of these libraries)"
 )

@@ -131,17 +131,27 @@ def pull(
     name: Annotated[
         str,
         typer.Argument(
-            help="rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or rtmpose-l.",
+            help="blazepose-multi, rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or "
+            "rtmpose-l.",
             show_default=False,
         ),
     ],
     from_: Annotated[
-        Path | None, typer.Option("--from", help="Use this local file instead of downloading.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Use this local file instead of downloading (for blazepose-multi, the wheel of "
+            "mediapipe 0.10.21).",
+        ),
     ] = None,
 ) -> None:
-    """Download the official checkpoint of a pose estimator, check its SHA-256 and store it in
-    $SKELACT_MODELS or ~/.cache/skelact/models."""
+    """Download the official weights of a pose estimator, check their SHA-256 and store them in
+    $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose-multi are part of the wheel of
+    mediapipe: pip downloads it without installing it. An installed mediapipe already has them."""
     from skelact.pose import weights
+    from skelact.pose.base import estimator_specs
 
-    for line in weights.pull(name, from_):
+    spec = estimator_specs().get(name)
+    lines = spec.pull(from_) if spec is not None and spec.pull else weights.pull(name, from_)
+    for line in lines:
         console.say(line)

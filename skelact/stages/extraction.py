@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from skelact.cache import Cache, Stage
-from skelact.pose.base import Estimator, FrameRef, PoseOptions
+from skelact.pose.base import Estimator, FrameRef, PoseOptions, get_spec
 from skelact.pose.store import JsonForm, write_poses
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.schemas import PosesManifest
@@ -118,13 +118,15 @@ def write_estimated(
     estimator: Estimator,
     on_frames: Callable[[int], None],
 ) -> PosesManifest:
-    """Track the persons that an estimator found and write them as JSON into `folder`."""
-    tracker = Tracker(estimator.skeleton, info.fps, TRACK)
+    """Track the persons that an estimator found, unless it gives ids itself, and write them as JSON
+    into `folder`."""
+    if not get_spec(job.options.estimator).gives_ids:
+        frames = map(Tracker(estimator.skeleton, info.fps, TRACK).update, frames)
     return write_tracked(
         folder,
         job,
         info,
-        map(tracker.update, frames),
+        frames,
         estimator=estimator.name,
         weights=estimator.fingerprint,
         skeleton=estimator.skeleton,

@@ -1,110 +1,168 @@
-"""Backwards tracking with a scripted landmarker, and once with the real one."""
+"""Weights and options of blazepose-multi, and real clips through the command line."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from skelact.errors import ConfigError
-from skelact.pose.base import FrameRef, PoseOptions
-from skelact.pose.blazepose import BlazePose
-from skelact.types import PersonPose
+from skelact.config import shipped
+from skelact.errors import ConfigError, EstimatorError, PathMissing, WeightsMissing
+from skelact.pose.base import FrameRef, PoseOptions, get_spec
+from skelact.pose.blazepose import BlazePoseMulti, weights
+from skelact.pose.weights import weights_folder
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
-from tests.conftest import run
+from tests.conftest import run, short_clip
 
-PERSON = PersonPose(np.ones((33, 2), np.float32), np.ones(33, np.float32))
-
-
-def empty_frames(count: int, video: int = 0) -> list[FrameRef]:
-    image = np.zeros((4, 4, 3), np.uint8)
-    return [FrameRef(video=video, frame=n, fps=10.0, image=image) for n in range(count)]
+MULTI = ("--pose", "blazepose-multi")
 
 
-class Scripted(BlazePose):
-    """The first landmarker detects a person in the frames `forwards`; one that is opened later, and
-    starts at a frame with a person, also tracks the person in the frames `followed`."""
-
-    def __init__(self, options: PoseOptions, forwards: set[int], followed: set[int]) -> None:
-        self.options, self.forwards, self.followed = options, forwards, followed
-        self.opened = 0
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Callable[[FrameRef, int], list[PersonPose]]]:
-        self.opened += 1
-        sees = self.forwards if self.opened == 1 else self.forwards | self.followed
-        yield lambda frame, n: [PERSON] if frame.frame in sees else []
+@pytest.fixture
+def runtime() -> None:
+    """Skip if LiteRT or the weights are absent."""
+    try:
+        weights.check()
+    except EstimatorError as error:
+        pytest.skip(error.message)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "followed", "found"),
-    [
-        (0.0, {0, 1, 2, 3, 4, 5}, {6, 7}),
-        (9.0, {3, 4, 5}, {3, 4, 5, 6, 7}),
-        (9.0, {0, 1, 4, 5}, {4, 5, 6, 7}),  # lost at frame 3: not searched before it
-        (0.2, {0, 1, 2, 3, 4, 5}, {4, 5, 6, 7}),  # at most 2 frames
-    ],
-)
-def test_backwards_tracking(seconds: float, followed: set[int], found: set[int]) -> None:
-    estimator = Scripted(PoseOptions(backfill_s=seconds), {6, 7}, followed)
-    given = empty_frames(10)
-    got = list(estimator.run(given))
-    assert [frame.frame for frame, _ in got] == list(range(10))
-    assert {frame.frame for frame, people in got if people} == found
+def wheel(path: Path, change: bytes = b"") -> Path:
+    """A wheel with the real model files, each followed by `change`."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in weights.FILES:
+            content = weights.find(file).read_bytes() + change
+            archive.writestr(f"mediapipe/modules/{file.inside}", content)
+    return path
 
 
-def test_backwards_tracking_fills_a_gap() -> None:
-    estimator = Scripted(PoseOptions(backfill_s=1.0), {0, 5}, {4})
-    found = {p.frame for p, people in estimator.run(empty_frames(7)) if people}
-    assert found == {0, 4, 5}
+def hide_mediapipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = weights.find_spec
+    monkeypatch.setattr(weights, "find_spec", lambda n: None if n == "mediapipe" else found(n))
 
 
-def test_backwards_tracking_stays_within_a_video() -> None:
-    estimator = Scripted(PoseOptions(backfill_s=1.0), {2}, {0, 1, 2, 3})
-    estimator.opened = 5  # so every landmarker tracks
-    got = list(estimator.run([*empty_frames(2), *empty_frames(2, video=1)]))
-    assert [(p.video, p.frame) for p, _ in got] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+@pytest.mark.usefixtures("runtime")
+def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = wheel(tmp_path / "mediapipe.whl")
+    hide_mediapipe(monkeypatch)
+    with pytest.raises(WeightsMissing, match=r"pose_detection\.tflite is not in") as missing:
+        weights.check()
+    assert missing.value.hint == "skelact models pull blazepose-multi"
+    lines = list(weights.pull(source))
+    assert len(lines) == 2 and all("SHA-256 checked" in line for line in lines)
+    assert weights.check() == str(weights_folder())
+    assert all("already downloaded" in line for line in weights.pull(None))
+    (weights_folder() / "pose_detection.tflite").write_bytes(b"damaged")
+    weights.sha256.cache_clear()
+    with pytest.raises(WeightsMissing, match="is not the known"):
+        weights.check()
 
 
-class Choosy(BlazePose):
-    """It detects a person in frames 2 and 3 if min_confidence is low."""
-
-    def __init__(self, options: PoseOptions) -> None:
-        self.options = options
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Callable[[FrameRef, int], list[PersonPose]]]:
-        sees = {2, 3} if self.options.min_confidence < 0.2 else set()
-        yield lambda frame, n: [PERSON] if frame.frame in sees else []
-
-
-@pytest.mark.parametrize(("seconds", "found"), [(1.0, {2, 3}), (0.3, set())])
-def test_fallback_confidence_for_a_short_video(seconds: float, found: set[int]) -> None:
-    options = PoseOptions(backfill_s=seconds, fallback_confidence=0.1)
-    got = list(Choosy(options).run(empty_frames(6)))
-    assert [p.frame for p, _ in got] == list(range(6))
-    assert {p.frame for p, people in got if people} == found
+@pytest.mark.usefixtures("runtime")
+def test_a_wrong_wheel_is_refused(tmp_path: Path) -> None:
+    changed, empty = wheel(tmp_path / "changed.whl", b"x"), tmp_path / "empty.whl"
+    zipfile.ZipFile(empty, "w").close()
+    for file, says in ((changed, "SHA-256"), (empty, "does not contain")):
+        with pytest.raises(EstimatorError, match=says):
+            list(weights.pull(file))
+    with pytest.raises(PathMissing):
+        list(weights.pull(tmp_path / "nowhere.whl"))
+    assert not list(weights_folder().glob("*"))
 
 
-def test_tracking_options_need_an_estimator_that_tracks() -> None:
+def test_options() -> None:
     for changes in ({"tracking_confidence": 0.3}, {"backfill_s": 1.0}):
         with pytest.raises(ConfigError, match="does not support tracking_confidence"):
             PoseOptions(estimator="rtmo-s", **changes)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="tracking_confidence"):
-        PoseOptions(tracking_confidence=1.5)
-    with pytest.raises(ConfigError, match=r"which is 0"):
-        PoseOptions(fallback_confidence=0.1)
-    with pytest.raises(ConfigError, match="at least 0"):
-        PoseOptions(backfill_s=-1)
+    for changes, says in (
+        ({"tracking_confidence": 1.5}, "tracking_confidence"),
+        ({"backfill_s": -1}, "at least 0"),
+        ({"small_people": "maybe"}, "off, auto, always"),
+        ({"detect_every_s": 0.0}, "detect_every_s"),
+        ({"smoothing": -1.0}, "smoothing"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            PoseOptions(estimator="blazepose-multi", **changes)  # type: ignore[arg-type]
+    parts = [
+        PoseOptions(estimator="blazepose-multi", **changes).key_part()  # type: ignore[arg-type]
+        for changes in ({}, {"detect_every_s": 0.5}, {"small_people": "off"}, {"smoothing": 0.0})
+    ]
+    assert all(parts.count(part) == 1 for part in parts)
 
 
-def test_backwards_tracking_in_a_real_clip(clip: Path, tmp_path: Path) -> None:
+def test_options_of_blazepose_multi_alone() -> None:
+    """Others refuse them, and their cache keys do not contain them."""
+    for estimator in ("auto", "blazepose", "rtmo-s"):
+        for name, value in (("detect_every_s", 0.5), ("small_people", "off"), ("smoothing", 0.0)):
+            with pytest.raises(ConfigError, match=f"{estimator} does not support {name}") as caught:
+                PoseOptions(estimator=estimator, **{name: value})  # type: ignore[arg-type]
+            assert "--pose blazepose-multi" in caught.value.hint
+        assert PoseOptions(estimator=estimator).key_part() == {
+            "estimator": estimator,
+            "max_persons": 4,
+            "min_confidence": 0.5,
+        }
+    with pytest.raises(ConfigError, match="blazepose-multi does not support fallback_confidence"):
+        PoseOptions(estimator="blazepose-multi", backfill_s=1.0, fallback_confidence=0.1)
+
+
+def test_blazepose_multi_without_its_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is opt-in: the status says what is missing and how to install it."""
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    spec = get_spec("blazepose-multi")
+    status = spec.status()
+    assert spec.auto_rank is None and not status.ready
+    assert "ai-edge-litert" in status.text and status.fix.startswith("pip install 'ai-edge-litert")
+
+
+def frames_of(path: Path) -> list[FrameRef]:
+    info = probe(path)
+    return [
+        FrameRef(video=0, frame=n, fps=info.fps, image=image)
+        for n, image in enumerate(read_frames(info))
+    ]
+
+
+@pytest.mark.usefixtures("runtime")
+def test_two_people_who_cross(tmp_path: Path) -> None:
+    """One of them is hidden for a moment; both keep their ids."""
+    source = shipped("sample_videos") / "extras" / "crossing.avi"
+    clip = short_clip(source, tmp_path / "crossing.mp4", 50, start=30)
+    frames = frames_of(clip)
+    out = [p for _, p in BlazePoseMulti(PoseOptions(estimator="blazepose-multi")).run(frames)]
+    assert {q.person_id for p in out for q in p} == {0, 1}
+    assert sum(len(p) == 2 for p in out) >= 35
+
+    def red(n: int) -> list[int]:
+        """Ids of the persons with a red shirt."""
+        ids = []
+        for person in out[n]:
+            x, y = person.xy[[11, 12, 23, 24]].mean(axis=0).astype(int)
+            blue, _, reds = frames[n].image[y - 12 : y, x].mean(axis=0)
+            if reds > blue:
+                ids.append(person.person_id)
+        return ids
+
+    both = [n for n, p in enumerate(out) if len(p) == 2]
+    assert red(both[0]) == red(both[-1]) and len(red(both[0])) == 1
+
+
+@pytest.mark.usefixtures("runtime")
+def test_results_do_not_depend_on_the_run(clip: Path) -> None:
+    estimator = BlazePoseMulti(PoseOptions(estimator="blazepose-multi"))
+    first, second = ([p for _, p in estimator.run(frames_of(clip))] for _ in range(2))
+    assert all(len(p) == 1 for p in first)
+    for (a,), (b,) in zip(first, second, strict=True):
+        assert np.array_equal(a.xy, b.xy) and np.array_equal(a.score, b.score)
+        assert a.xyz is not None and np.linalg.norm(a.xyz[[23, 24]].mean(axis=0)) < 0.05
+
+
+@pytest.mark.usefixtures("runtime")
+def test_backwards_in_a_real_clip(clip: Path, tmp_path: Path) -> None:
     """Eight nearly black frames, in which a person is only found by tracking backwards."""
     info, dark = probe(clip), tmp_path / "dark.avi"
     size = (info.width, info.height)
@@ -112,11 +170,8 @@ def test_backwards_tracking_in_a_real_clip(clip: Path, tmp_path: Path) -> None:
     for n, frame in enumerate(read_frames(info)):
         writer.write((frame * 0.03).astype(np.uint8) if n < 8 else frame)
     writer.release()
-
-    def seen(*options: object) -> int:
-        done = run("extract", dark, "--json", *options)
-        assert done.returncode == 0, done.stderr
-        return int(json.loads(done.stdout)["videos"][0]["frames_with_people"])
-
-    following = ("--tracking-confidence", "0.3")
-    assert seen(*following) == 12 < seen(*following, "--backfill", "3")
+    done = run("extract", dark, "--json", *MULTI, "--tracking-confidence", "0.3", "--backfill", "3")
+    assert done.returncode == 0, done.stderr
+    (video,) = json.loads(done.stdout)["videos"]
+    assert video["frames"] == 20 and 12 <= video["frames_with_people"] <= 20
+    assert video["persons"] == 1

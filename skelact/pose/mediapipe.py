@@ -234,6 +234,7 @@ ESTIMATORS = (
         status=_status,
         parallel="processes",
         tracks=True,
+        options=("fallback_confidence",),
         auto_rank=0,
     ),
 )

@@ -1,0 +1,174 @@
+"""The estimator: frames in, persons with ids out, a bounded number of frames later."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+
+from skelact.errors import EstimatorError
+from skelact.pose.base import EstimatorSpec, EstimatorStatus, FrameRef, PoseOptions
+from skelact.pose.blazepose import detector, landmarks
+from skelact.pose.blazepose.detector import Detection, Tile
+from skelact.pose.blazepose.follow import Follower, FollowOptions, Vision
+from skelact.pose.blazepose.landmarks import SKELETON, Fit, Region
+from skelact.pose.blazepose.network import Networks
+from skelact.pose.blazepose.schedule import Schedule
+from skelact.pose.blazepose.smooth import radius, sigma_frames, smooth
+from skelact.pose.blazepose.track import Track
+from skelact.pose.blazepose.weights import check, fingerprint, pull
+from skelact.pose.track import TrackOptions
+from skelact.types import PersonPose
+from skelact.video.decode import Frame
+
+_VERIFY_S = 1.5  # evidence that is collected before the first pose of a track is released
+_MIN_S, _LOST_S = 0.5, 0.3  # shorter tracks are dropped, once their person is lost for this time
+_KNOWN = 0.15  # advantage of persons of earlier frames, if there are too many
+
+
+class NetworkVision:
+    """See Vision."""
+
+    def __init__(self) -> None:
+        self.networks = Networks()
+
+    def detect(self, image: Frame, tile: Tile, min_score: float) -> list[Detection]:
+        return detector.detect(self.networks, image, tile, min_score)
+
+    def fit(self, image: Frame, region: Region, mirrored: bool = False) -> Fit:
+        return landmarks.fit(self.networks, image, region, mirrored)
+
+
+class BlazePoseMulti:
+    """See Estimator. xyz holds the world landmarks: metres, origin between the hips."""
+
+    name = "blazepose-multi"
+    skeleton = SKELETON
+
+    def __init__(self, options: PoseOptions, vision: Vision | None = None) -> None:
+        self.options = options
+        self.fingerprint = fingerprint() if vision is None else "test"
+        self.vision = vision or NetworkVision()
+
+    def run(self, frames: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+        """See Estimator. The persons have ids, and the frames are returned without pixels."""
+        for _, video in groupby(frames, key=lambda f: f.video):
+            yield from self._video(video)
+
+    def _video(self, frames: Iterable[FrameRef]) -> Iterator[tuple[FrameRef, list[PersonPose]]]:
+        timeline: Timeline | None = None
+        waiting: deque[FrameRef] = deque()
+        for frame in frames:
+            if timeline is None:
+                timeline = Timeline(self.vision, frame, self.options)
+            timeline.follower.add(frame.image)
+            waiting.append(without_pixels(frame))
+            if len(waiting) > timeline.hold:
+                yield waiting.popleft(), timeline.release()
+        while timeline is not None and waiting:
+            yield waiting.popleft(), timeline.release()
+
+
+def without_pixels(frame: FrameRef) -> FrameRef:
+    """The frame with an image of the same shape that takes no memory."""
+    return replace(frame, image=np.broadcast_to(np.uint8(0), frame.image.shape))
+
+
+class Timeline:
+    """Holds the poses of a video back until it is known which tracks are persons and which frames
+    follow, which smoothing needs. `hold` is the number of frames that wait."""
+
+    def __init__(self, vision: Vision, first: FrameRef, options: PoseOptions) -> None:
+        height, width = first.image.shape[:2]
+        fps = first.fps
+        self.options, self.fps = options, fps
+        schedule = Schedule(
+            width=width,
+            height=height,
+            fps=fps,
+            every_s=options.detect_every_s,
+            small_people=options.small_people,
+        )
+        backwards = max(schedule.every, round(options.backfill_s * fps))
+        self.reach = radius(options.smoothing, fps)
+        self.hold = backwards + round(_VERIFY_S * fps) + self.reach
+        self.follower = Follower(
+            vision,
+            schedule,
+            FollowOptions(
+                min_confidence=options.min_confidence,
+                tracking_confidence=options.tracking_confidence or options.min_confidence,
+                max_persons=options.max_persons,
+                max_age=max(1, round(TrackOptions().max_age_s * fps)),
+                backwards=backwards,
+                fps=fps,
+            ),
+        )
+        self.next = 0  # the frame that is released next
+        self.ids = 0
+
+    def release(self) -> list[PersonPose]:
+        """The persons of the next frame, the most certain ones if there are too many."""
+        number, self.next = self.next, self.next + 1
+        tracks = self.follower.tracks
+        present = [t for t in tracks if number in t.fits and self._is_person(t)]
+        present.sort(key=lambda t: -t.evidence.quality - (_KNOWN if t.person_id >= 0 else 0))
+        chosen = present[: self.options.max_persons]
+        for track in chosen:
+            if track.person_id < 0:
+                track.person_id, self.ids = self.ids, self.ids + 1
+        people = [self._pose(t, number) for t in sorted(chosen, key=lambda t: t.person_id)]
+        for track in tracks:
+            track.fits.pop(number - self.reach, None)
+        self.follower.tracks = [t for t in tracks if not t.ended or any(n > number for n in t.fits)]
+        return people
+
+    def _is_person(self, track: Track) -> bool:
+        lost = track.ended or track.missed > _LOST_S * self.fps
+        evidence = track.evidence
+        if lost and evidence.frames < min(_MIN_S * self.fps, self.follower.frame):
+            return False
+        track.accepted = evidence.is_person(track.accepted, self.options.min_confidence)
+        return track.accepted
+
+    def _pose(self, track: Track, number: int) -> PersonPose:
+        fit = track.fits[number]
+        xy, xyz = fit.xy, fit.xyz
+        if self.reach:
+            near = [
+                n for n in range(number - self.reach, number + self.reach + 1) if n in track.fits
+            ]
+            if len(near) > 1:
+                fits = [track.fits[n] for n in near]
+                offsets = np.array(near) - number
+                score = np.stack([f.score for f in fits])
+                sigma = sigma_frames(self.options.smoothing, self.fps)
+                xy = smooth(np.stack([f.xy for f in fits]), score, offsets, sigma)
+                xyz = smooth(np.stack([f.xyz for f in fits]), score, offsets, sigma)
+        return PersonPose(xy, fit.score, xyz=xyz, person_id=track.person_id)
+
+
+def _status() -> EstimatorStatus:
+    try:
+        where = check()
+    except EstimatorError as error:
+        return EstimatorStatus(ready=False, text=error.message, fix=error.hint)
+    return EstimatorStatus(ready=True, text=f"ready (weights in {where})")
+
+
+ESTIMATORS = (
+    EstimatorSpec(
+        name=BlazePoseMulti.name,
+        open=BlazePoseMulti,
+        fingerprint=lambda options: fingerprint(),
+        status=_status,
+        pull=pull,
+        parallel="processes",
+        tracks=True,
+        gives_ids=True,
+        options=("detect_every_s", "small_people", "smoothing"),
+    ),
+)
