@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import os
-import sys
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 
 from skelact.errors import BackendMissing, EstimatorError
 from skelact.pose.base import EstimatorSpec, EstimatorStatus, FrameRef, PoseOptions
+from skelact.pose.native import quiet_stderr
 from skelact.pose.track import suppress
 from skelact.skeletons import SKELETONS
 from skelact.types import PersonPose
@@ -87,20 +87,6 @@ def bundle() -> bytes:
             content, _ = writer.populate()
             archive.writestr(zipfile.ZipInfo(name), bytes(content))
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the start-up messages of the native library off stderr."""
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 class BlazePose:
@@ -196,7 +182,7 @@ class BlazePose:
     def _opened(self) -> Iterator[Callable[[FrameRef, int], list[PersonPose]]]:
         """A function that returns the persons of a frame, which is the n-th frame of a new
         landmarker."""
-        with _quiet():
+        with quiet_stderr():
             import cv2
             import mediapipe as mp
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +10,7 @@ import numpy as np
 
 from skelact.errors import BackendMissing
 from skelact.pose.blazepose.weights import DETECTOR, INSTALL, LANDMARKS, find
+from skelact.pose.native import quiet_stderr
 from skelact.types import Floats
 
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
@@ -60,7 +58,7 @@ class _Network:
 
     def __init__(self, content: bytes, outputs: Sequence[int]) -> None:
         try:
-            with _quiet():
+            with quiet_stderr():
                 from ai_edge_litert.interpreter import Interpreter
 
                 self.interpreter = Interpreter(
@@ -99,17 +97,3 @@ def _prune(content: bytes, outputs: Sequence[int]) -> bytes:
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the start-up messages of the native library off stderr."""
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
