@@ -23,7 +23,7 @@ _TORSO = 2.0  # weight of the heat maps of shoulders and hips in the certainty
 # of the quality, to start one and to go on with one that is not accepted
 _ACCEPT, _KEEP, _START, _GO_ON = 1.65, 1.20, 0.50, 0.40
 _CERTAINTY_PER_CONFIDENCE, _QUALITY_PER_CONFIDENCE = 3.5, 1.5  # change with min_confidence
-_SHORT, _SHORT_S = 0.2, 1.0  # a track that is shorter than this time has to be more certain
+_SHORT, _SHORT_S = 0.45, 1.0  # a track that is shorter than this time has to be more certain
 _MEMORY_S = 3.0  # time in which evidence loses its weight
 _LIMBS = (
     *(("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")),
