@@ -23,7 +23,7 @@ _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
 _RTMO, _RTMPOSE = "configs/body_2d_keypoint/rtmo/body7", "configs/body_2d_keypoint/rtmpose/coco"
 INSTALL = (
     "pip install 'skelact[mmpose]' && "
-    "pip install --no-deps mmengine==0.10.7 mmpose==1.3.2 mmdet==3.3.0 mmcv-lite==2.1.0"
+    "pip install --no-deps mmpose==1.3.2 mmdet==3.3.0 mmcv-lite==2.1.0 mmengine==0.10.7"
 )
 
 
