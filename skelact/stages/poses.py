@@ -164,7 +164,7 @@ def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm)
     cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_poses(folder, read_poses(poses), form)
+        write_poses(folder, read_poses(poses), poses.manifest.skeleton, form)
     except OSError as error:
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
