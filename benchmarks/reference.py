@@ -11,6 +11,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def bundle() -> bytes:
             content, _ = writer.populate()
             archive.writestr(zipfile.ZipInfo(name), bytes(content))
     return buffer.getvalue()
+
+
+def is_installed() -> bool:
+    """Whether mediapipe can be imported."""
+    return find_spec("mediapipe") is not None
 
 
 def landmarker(mode: str, persons: int, confidence: float = 0.5) -> Any:

@@ -124,7 +124,11 @@ def _openpose(source: PoseFiles, *, hands: bool, face: bool) -> Imported:
     body = layout_for(sizes.pop() if sizes else 25, "openpose")
     skeleton = with_details(body, hands=hands, face=face)
     for part in parts_of(skeleton):
-        if people and not any(person.get(f"{part}_keypoints_2d") for person in people):
+        if (
+            part != "pose"
+            and people
+            and not any(person.get(f"{part}_keypoints_2d") for person in people)
+        ):
             raise InputError(
                 f"{source.name}: no person has {part}_keypoints_2d",
                 "Leave out --hands and --face, or run OpenPose with --hand and --face.",

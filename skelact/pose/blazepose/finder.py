@@ -52,27 +52,25 @@ class DetailFinder:
                 for fits in (track.fits, track.weak):
                     fit = fits.get(number)
                     if fit is not None and fit.details is None:
-                        details = self._find(pixels, fit, _beside(track, number), scale)
+                        details = self._scaled_find(pixels, fit, _beside(track, number), scale)
                         fits[number] = replace(fit, details=details)
 
-    def _find(self, image: Frame, fit: Fit, previous: Details, scale: float) -> Details:
-        """The details of a pose. The image is smaller than the frame by the factor `scale`."""
-        if scale != 1:
-            fit, previous = scaled_fit(fit, scale), _scaled(previous, scale)
+    def find(self, image: Frame, fit: Fit, previous: Details = Details()) -> Details:
+        """The details of a pose in a BGR frame. `previous` are those of the frame before."""
         left = right = face = None
         if self.hands is not None:
-            left, right = self._both(self.hands, image, fit, previous)
+            left = find_hand(self.hands, image, fit, "left", previous.left)
+            right = find_hand(self.hands, image, fit, "right", previous.right)
         if self.face is not None:
             face = find_face(self.face, image, fit, previous.face)
-        details = Details(left=left, right=right, face=face)
-        return details if scale == 1 else _scaled(details, 1 / scale)
+        return Details(left=left, right=right, face=face)
 
-    def _both(
-        self, network: HandNetwork, image: Frame, fit: Fit, previous: Details
-    ) -> tuple[Hand | None, Hand | None]:
-        sides: tuple[Side, Side] = ("left", "right")
-        left, right = (find_hand(network, image, fit, s, getattr(previous, s)) for s in sides)
-        return left, right
+    def _scaled_find(self, image: Frame, fit: Fit, previous: Details, scale: float) -> Details:
+        """See find. The image is smaller than the frame by the factor `scale`."""
+        if scale == 1:
+            return self.find(image, fit, previous)
+        details = self.find(image, scaled_fit(fit, scale), _scaled(previous, scale))
+        return _scaled(details, 1 / scale)
 
     def joints(self, fit: Fit) -> Joints:
         """The joints of the body, followed by those of the hands and the face if this finder has
