@@ -37,7 +37,7 @@ def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
         record: dict[str, Any] = {"person_id": [p.person_id]}
         for part, joints in parts_of(skeleton).items():
             record[f"{part}_keypoints_2d"] = _flat(p.xy[joints], p.score[joints], 2)
-            if p.xyz is not None:
+            if p.xyz is not None and (part == "pose" or np.isfinite(p.xyz[joints]).any()):
                 record[f"{part}_keypoints_3d"] = _flat(p.xyz[joints], p.score[joints], 4)
         out.append(record)
     return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"))
@@ -76,7 +76,6 @@ def _person(record: dict[str, Any], skeleton: Skeleton) -> PersonPose:
     if record.get("pose_keypoints_3d"):
         spatial = np.concatenate([_table(record, part, s, 3) for part, s in parts.items()])
         xyz = spatial[:, :3].copy()
-        # a face has no 3-D coordinates
         xyz[missing | ((spatial[:, 3] <= 0) & (xyz == 0).all(axis=1))] = np.nan
     ids = record.get("person_id", [-1])
     return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)

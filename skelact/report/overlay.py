@@ -182,12 +182,15 @@ class _Painter:
             for (x, y), ok in zip(person.xy, visible, strict=True)
         ]
         thin = max(1, self.thickness // 3)
-        for edges, thickness in ((self.edges, self.thickness), (self.detail_edges, thin)):
-            for shade, extra in (((20, 20, 20), 2), (colour, 0)):
-                for a, b in edges:
-                    pa, pb = points[a], points[b]
-                    if pa is not None and pb is not None:
-                        cv2.line(frame, pa, pb, shade, thickness + extra, cv2.LINE_AA, 3)
+        dark: Colour = (20, 20, 20)
+        layers = [(self.edges, self.thickness + 2, dark), (self.edges, self.thickness, colour)]
+        if thin > 1:  # thinner lines would be hidden by their outline
+            layers.append((self.detail_edges, thin + 2, dark))
+        for edges, thickness, shade in (*layers, (self.detail_edges, thin, colour)):
+            for a, b in edges:
+                pa, pb = points[a], points[b]
+                if pa is not None and pb is not None:
+                    cv2.line(frame, pa, pb, shade, thickness, cv2.LINE_AA, 3)
         for point in filter(None, points[self.body]):
             cv2.circle(frame, point, self.thickness * 8, WHITE, -1, cv2.LINE_AA, 3)
 

@@ -102,8 +102,7 @@ def test_hands_and_face_have_keys_of_their_own() -> None:
         "person_id": 1,
         **{"pose_keypoints_2d": 99, "pose_keypoints_3d": 132, "face_keypoints_2d": 210},
         **{f"hand_{side}_keypoints_2d": 63 for side in ("left", "right")},
-        **{f"hand_{side}_keypoints_3d": 84 for side in ("left", "right")},
-        "face_keypoints_3d": 280,
+        "hand_left_keypoints_3d": 84,  # the others have no 3-D coordinates
     }
     assert record["hand_right_keypoints_2d"] == [0] * 63
     same(person, parse_frame(frame_json([person], skeleton), skeleton)[0])
