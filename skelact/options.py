@@ -151,6 +151,12 @@ class PredictOptions:
         max=32,
         default_text="8, or more if the model was trained with more",
     )
+    hands: bool = option(
+        False, "Also estimate the hands if the model does not use them, for the overlay."
+    )
+    face: bool = option(
+        False, "Also estimate the faces if the model does not use them, for the overlay."
+    )
     unknown_threshold: float | None = option(
         None,
         "Segments with a lower probability are labelled unknown; 0 disables this.",
