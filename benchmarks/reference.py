@@ -1,8 +1,8 @@
 """MediaPipe's own PoseLandmarker, as the reference for accuracy and speed.
 
-skelact does not need mediapipe. For these benchmarks, install it beside skelact:
+skelact does not need mediapipe. For these benchmarks, install it into skelact's environment:
 
-    pip install --no-deps mediapipe==0.10.21 absl-py attrs 'protobuf<5'
+    pip install --no-deps mediapipe==0.10.21 absl-py attrs 'protobuf<5' 'numpy<2'
 """
 
 from __future__ import annotations
@@ -46,8 +46,14 @@ def bundle() -> bytes:
 
 
 def is_installed() -> bool:
-    """Whether mediapipe can be imported."""
-    return find_spec("mediapipe") is not None
+    """Whether mediapipe is installed. Prints how to install it if it is not."""
+    if find_spec("mediapipe") is not None:
+        return True
+    print(
+        "skipped: the comparison with MediaPipe needs pip install --no-deps mediapipe==0.10.21 "
+        "absl-py attrs 'protobuf<5' 'numpy<2'"
+    )
+    return False
 
 
 def landmarker(mode: str, persons: int, confidence: float = 0.5) -> Any:

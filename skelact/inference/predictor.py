@@ -146,12 +146,18 @@ class Predictor:
             face=trained[0].face or self.options.face,
         )
         if poses_from is not None:
+            if self.options.estimation:
+                raise ConfigError(
+                    f"Imported poses do not support {' and '.join(self.options.estimation)}",
+                    "Leave these options out.",
+                )
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:
             raise ConfigError(
                 "This model was trained on imported poses", "Add --poses-from FOLDER."
             )
-        return options
+        changes = {name: getattr(self.options, name) for name in self.options.estimation}
+        return replace(options, **changes)
 
     def predict(
         self,
