@@ -152,7 +152,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[2:] if arguments is None else arguments)
     clips = Path(given[0] if given else "data") / "clips"
     if not reference.is_installed():
-        print("mediapipe is not installed")
         return
     for name in CLIPS:
         if (clips / name).exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,6 @@ from skelact.pose.blazepose.face import FACE_SIZE, find_face, points_70
 from skelact.pose.blazepose.finder import DetailFinder
 from skelact.pose.blazepose.hands import HAND_SIZE, REGION_SIZE, RawHand, find_hand
 from skelact.pose.blazepose.landmarks import JOINTS, SKELETON, Fit, Region
-from skelact.pose.weights import weights_folder
 from skelact.skeletons import FACE_70, parts_of
 from skelact.types import Floats, PersonPose
 from skelact.video.decode import Frame, read_frames
@@ -253,14 +253,18 @@ def networks() -> None:
 
 
 @pytest.mark.usefixtures("networks")
-def test_weights_of_hands_are_only_needed_for_hands(monkeypatch: pytest.MonkeyPatch) -> None:
-    weights_folder().mkdir(parents=True, exist_ok=True)
+def test_weights_of_hands_are_only_needed_for_hands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for file in weights.BODY_FILES:
-        (weights_folder() / file.name).write_bytes(weights.find(file).read_bytes())
-    installed = weights.find_spec
-    monkeypatch.setattr(weights, "find_spec", lambda n: None if n == "mediapipe" else installed(n))
+        (tmp_path / file.name).write_bytes(weights.find(file).read_bytes())
+    monkeypatch.setenv("SKELACT_MODELS", str(tmp_path))
+    monkeypatch.setattr(
+        "skelact.pose.blazepose.weights.find_spec",
+        lambda name: None if name == "mediapipe" else find_spec(name),
+    )
     weights.fingerprint.cache_clear()
-    assert weights.check() == str(weights_folder()) and weights.fingerprint()
+    assert weights.check() == str(tmp_path) and weights.fingerprint()
     for options in ({"hands": True}, {"face": True}):
         with pytest.raises(WeightsMissing, match=r"\.tflite is not in") as missing:
             BlazePose(PoseOptions(estimator="blazepose", **options))  # type: ignore[arg-type]
