@@ -197,6 +197,10 @@ class EstimatorSpec:
     `tracks` says whether it supports tracking_confidence and backfill_s, `gives_ids` whether it
     assigns ids to the persons itself. `options` names the options that it supports of those that
     only some estimators support: fallback_confidence, detect_every_s, small_people and smoothing.
+    `overlap_s` says that a long video may be divided into parts which are estimated independently
+    by several processes, and returns for how many seconds two of them must overlap with these
+    options: long enough for what a later frame adds to earlier ones and for a part to find its
+    persons, each of which gets at least half of it.
 
     `auto` selects the ready estimator of the highest `auto_rank` (None: never), and those with
     `needs_gpu` only on a machine with a GPU.
@@ -211,6 +215,7 @@ class EstimatorSpec:
     tracks: bool = False
     gives_ids: bool = False
     options: tuple[str, ...] = ()
+    overlap_s: Callable[[PoseOptions], float] | None = None
     auto_rank: int | None = None
     needs_gpu: bool = False
 
