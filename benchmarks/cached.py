@@ -16,7 +16,7 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.pose.base import PoseOptions
-from skelact.pose.mediapipe import fingerprint
+from skelact.pose.blazepose.weights import fingerprint
 from skelact.sequence.clean import SequenceOptions
 from skelact.skeletons import SKELETONS
 from skelact.stages.extraction import POSES, Job, write_tracked

@@ -16,7 +16,7 @@ VIDEOS = 8
 LOOP = """
 import sys, cv2, mediapipe as mp
 from mediapipe.tasks.python import BaseOptions, vision
-from skelact.pose.mediapipe import bundle
+from benchmarks.reference import bundle
 for path in sys.argv[1:]:
     landmarker = vision.PoseLandmarker.create_from_options(vision.PoseLandmarkerOptions(
         base_options=BaseOptions(model_asset_buffer=bundle()),

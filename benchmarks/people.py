@@ -1,4 +1,4 @@
-"""Persons, ids, accuracy and speed of the blazepose-multi estimator. What is absent is skipped.
+"""Persons, ids, accuracy and speed of the blazepose estimator. What is absent is skipped.
 
     python -m benchmarks people [DATA]
 
@@ -20,7 +20,7 @@ from benchmarks import reference
 from skelact.config import shipped
 from skelact.errors import InputError
 from skelact.pose.base import FrameRef, PoseOptions, get_spec
-from skelact.pose.blazepose import BlazePoseMulti
+from skelact.pose.blazepose import BlazePose
 from skelact.types import PersonPose
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
@@ -42,7 +42,7 @@ _SPEED_FRAMES = 120
 
 
 def run(
-    estimator: BlazePoseMulti, video: Path, count: int | None = None
+    estimator: BlazePose, video: Path, count: int | None = None
 ) -> tuple[list[list[PersonPose]], float]:
     """The persons of the first `count` frames, and the frame rate."""
     info = probe(video)
@@ -53,7 +53,7 @@ def run(
     return [people for _, people in estimator.run(numbered)], info.fps
 
 
-def people(estimator: BlazePoseMulti, clips: Path) -> None:
+def people(estimator: BlazePose, clips: Path) -> None:
     """Frames with all persons, and ids."""
     videos = [(clips / name, count) for name, count in PEOPLE]
     videos.append((shipped("sample_videos") / "extras" / "crossing.avi", 2))
@@ -68,7 +68,7 @@ def people(estimator: BlazePoseMulti, clips: Path) -> None:
         print(f"{video.name:30s} {count:7d} {exact:15.1%} {more:12.1%}   {len(ids)} {dict(ids)}")
 
 
-def false_tracks(estimator: BlazePoseMulti, videos: Sequence[Path]) -> None:
+def false_tracks(estimator: BlazePose, videos: Sequence[Path]) -> None:
     """Tracks in videos without people."""
     seconds, tracks = 0.0, 0
     for video in videos:
@@ -94,7 +94,7 @@ def accuracy(clips: Path) -> None:
     import cv2
     import mediapipe as mp
 
-    raw = BlazePoseMulti(PoseOptions(estimator="blazepose-multi", smoothing=0.0))
+    raw = BlazePose(PoseOptions(estimator="blazepose", smoothing=0.0))
     for video in (clips / name for name in ACCURACY):
         if not video.exists():
             continue
@@ -120,7 +120,7 @@ def accuracy(clips: Path) -> None:
         )
 
 
-def speed(estimator: BlazePoseMulti, clips: Path) -> None:
+def speed(estimator: BlazePose, clips: Path) -> None:
     """CPU time against the PoseLandmarker in VIDEO mode, both with decoding."""
     for name, persons in SPEED:
         video = clips / name
@@ -143,11 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[2:] if arguments is None else arguments)
     data = Path(given[0]) if given and Path(given[0]).is_dir() else Path("data")
     clips = data / "clips"
-    status = get_spec("blazepose-multi").status()
+    status = get_spec("blazepose").status()
     if not status.ready:
         print(f"{status.text}: {status.fix}")
         return
-    estimator = BlazePoseMulti(PoseOptions(estimator="blazepose-multi"))
+    estimator = BlazePose(PoseOptions(estimator="blazepose"))
     people(estimator, clips)
     folder = data / "more" / "no-person" / "clips"
     false_tracks(estimator, [v for v in sorted(folder.glob("*.mp4")) if v.name != CHILD])

@@ -1,15 +1,47 @@
-"""MediaPipe's own PoseLandmarker, as the reference for accuracy and speed."""
+"""MediaPipe's own PoseLandmarker, as the reference for accuracy and speed.
+
+skelact does not need mediapipe. For these benchmarks, install it beside skelact:
+
+    pip install --no-deps mediapipe==0.10.21 absl-py attrs 'protobuf<5'
+"""
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from skelact.pose.mediapipe import bundle
+from skelact.pose.blazepose.weights import DETECTOR, LANDMARKS, find
+
+_PARTS = (
+    (DETECTOR, "pose_detector.tflite", 127.5, 127.5, 2),
+    (LANDMARKS, "pose_landmarks_detector.tflite", 0.0, 255.0, 5),
+)  # file, name in the bundle, mean, std, outputs
+
+
+@cache
+def bundle() -> bytes:
+    """The .task file that the Tasks API requires: an uncompressed zip of both models, with input
+    and output metadata, which the files in the wheel lack."""
+    from mediapipe.tasks.python.metadata.metadata_writers.metadata_writer import MetadataWriter
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for file, name, mean, std, outputs in _PARTS:
+            writer = MetadataWriter.create(bytearray(find(file).read_bytes()))
+            writer.add_general_info(name, name)
+            writer.add_image_input([mean], [std])
+            for i in range(outputs):
+                writer.add_feature_output(f"output_{i}")
+            content, _ = writer.populate()
+            archive.writestr(zipfile.ZipInfo(name), bytes(content))
+    return buffer.getvalue()
 
 
 def landmarker(mode: str, persons: int, confidence: float = 0.5) -> Any:

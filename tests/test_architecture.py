@@ -49,7 +49,7 @@ LAYERS = (
 LAYER = {name: n for n, names in enumerate(LAYERS) for name in names}
 # heavy third-party packages and the only modules that import them
 ADAPTERS = {
-    "mediapipe": {"pose/mediapipe.py"},
+    "mediapipe": set(),
     "ai_edge_litert": {"pose/blazepose/network.py"},
     "flatbuffers": {"pose/blazepose/network.py"},
     "mmpose": {"pose/mmpose.py"},
@@ -63,7 +63,7 @@ NO_TORCH = (
     *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
     *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
-    *(f"pose/{n}.py" for n in ("base", "importers", "mediapipe", "mirrored", "store", "track")),
+    *(f"pose/{n}.py" for n in ("base", "importers", "mirrored", "store", "track")),
     "pose/blazepose/",
     *("pose/weights.py", "discovery.py"),
 )

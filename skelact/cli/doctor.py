@@ -17,13 +17,13 @@ REQUIRED = (
     "torch",
     "numpy",
     "opencv-python",
-    "mediapipe",
+    "ai-edge-litert",
     "mmengine",
     "typer",
     "rich",
     "imageio-ffmpeg",
 )
-OPTIONAL = ("ai-edge-litert", "mmpose", "mmdet", "mmcv-lite")
+OPTIONAL = ("mmpose", "mmdet", "mmcv-lite")
 _LIBRARIES = (
     "apt-get install libgl1 libegl1 libgles2   (or your system's packages of these libraries)"
 )

@@ -131,8 +131,7 @@ def pull(
     name: Annotated[
         str,
         typer.Argument(
-            help="blazepose-multi, rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or "
-            "rtmpose-l.",
+            help="blazepose, rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or rtmpose-l.",
             show_default=False,
         ),
     ],
@@ -140,13 +139,13 @@ def pull(
         Path | None,
         typer.Option(
             "--from",
-            help="Use this local file instead of downloading (for blazepose-multi, the wheel of "
+            help="Use this local file instead of downloading (for blazepose, the wheel of "
             "mediapipe 0.10.21).",
         ),
     ] = None,
 ) -> None:
     """Download the official weights of a pose estimator, check their SHA-256 and store them in
-    $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose-multi are part of the wheel of
+    $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose are part of the wheel of
     mediapipe: pip downloads it without installing it. An installed mediapipe already has them."""
     from skelact.pose import weights
     from skelact.pose.base import estimator_specs

@@ -1,8 +1,8 @@
 """The interface of pose estimators, and their discovery.
 
 Every module of this package that defines estimators declares them as `ESTIMATORS`, a tuple of
-EstimatorSpec. Importing such a module must be cheap: it imports torch, mediapipe, LiteRT or mmpose
-inside the functions that use them.
+EstimatorSpec. Importing such a module must be cheap: it imports torch, LiteRT or mmpose inside the
+functions that use them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,6 @@ from skelact.video.decode import Frame
 
 AUTO = "auto"  # the best estimator that can run on this machine
 IMPORT = "import"  # poses that another program estimated
-# options that not every estimator with tracking supports, and one that does
-_SPECIFIC = {
-    "fallback_confidence": "blazepose",
-    "detect_every_s": "blazepose-multi",
-    "small_people": "blazepose-multi",
-    "smoothing": "blazepose-multi",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +31,7 @@ class PoseOptions:
 
     estimator: str = option(
         "auto",
-        "Pose estimator: auto, blazepose, blazepose-multi, rtmo-s|m|l, rtmpose-t|s|m|l, or custom "
-        "with a config.",
+        "Pose estimator: auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config.",
         flag="pose",
     )
     max_persons: int = option(4, "Maximum number of persons per frame.", min=1, max=32)
@@ -48,44 +40,34 @@ class PoseOptions:
     )
     tracking_confidence: float | None = option(
         None,
-        "Minimum confidence for tracking a person into the next frame (blazepose, "
-        "blazepose-multi).",
+        "Minimum confidence for tracking a person into the next frame (blazepose).",
         above=0,
         below=1,
         default_text="min_confidence",
     )
     backfill_s: float = option(
         0.0,
-        "After the first detection of a person, search the preceding empty frames again, "
-        "backwards for up to this many seconds; blazepose-multi tracks every new person backwards "
-        "(blazepose, blazepose-multi).",
+        "Track every new person backwards for up to this many seconds, and at least to the last "
+        "search for new persons (blazepose).",
         min=0,
-    )
-    fallback_confidence: float | None = option(
-        None,
-        "Minimum confidence of a second pass over videos in which no person was found and that "
-        "are not longer than the backfill time (blazepose).",
-        above=0,
-        below=1,
-        default_text="disabled",
     )
     detect_every_s: float = option(
         1.0,
-        "Search new persons in the whole frame and its square tiles in this interval, in seconds "
-        "(blazepose-multi).",
+        "Search for new persons in the complete frame and its square tiles at this interval, in "
+        "seconds (blazepose).",
         min=0.01,
         max=10,
     )
     small_people: str = option(
         "auto",
         "Also search smaller tiles: off, auto (at the start of a scene, in large frames, and while "
-        "nobody is found) or always (blazepose-multi).",
+        "no person is visible) or always (blazepose).",
         choices=("off", "auto", "always"),
     )
     smoothing: float = option(
         1.0,
         "Strength of the smoothing over time, which does not delay motion; 0 disables it "
-        "(blazepose-multi).",
+        "(blazepose).",
         min=0,
         max=10,
     )
@@ -107,48 +89,32 @@ class PoseOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        tracks = self.estimator in (AUTO, IMPORT) or get_spec(self.estimator).tracks
-        if self.needs_tracking and not tracks:
+        supported = self._supported()
+        unsupported = [name for name in self.specific if name not in supported]
+        if unsupported:
             raise ConfigError(
-                f"{self.estimator} processes every frame on its own and does not support "
-                "tracking_confidence and backfill_s",
-                "Remove these options or use --pose blazepose.",
+                f"{self.estimator} does not support {' and '.join(unsupported)}",
+                f"Use --pose {supporting(self.specific)}, or leave out "
+                f"{'this option' if len(unsupported) == 1 else 'these options'}.",
             )
-        if self.fallback_confidence is not None and not self.backfill_s:
-            raise ConfigError(
-                "fallback_confidence applies to videos of up to backfill_s, which is 0",
-                "Set backfill_s as well.",
-            )
-        self._check_specific()
-
-    def _check_specific(self) -> None:
-        """Raise ConfigError if an option of another estimator is set."""
-        for name, estimator in _SPECIFIC.items():
-            if getattr(self, name) != getattr(PoseOptions, name) and name not in self._specific():
-                raise ConfigError(
-                    f"{self.estimator} does not support {name}",
-                    f"Remove this option or use --pose {estimator}.",
-                )
-
-    def _specific(self) -> tuple[str, ...]:
-        """The options of _SPECIFIC that the estimator supports. `auto` selects one that tracks for
-        fallback_confidence, and never blazepose-multi."""
-        if self.estimator in (AUTO, IMPORT):
-            return ("fallback_confidence",)
-        return get_spec(self.estimator).options
 
     @property
-    def needs_tracking(self) -> bool:
-        """Whether an option is set that only estimators with tracking support."""
-        return self.tracking_confidence is not None or self.backfill_s > 0
+    def specific(self) -> tuple[str, ...]:
+        """The options that only some estimators support and that differ from their defaults."""
+        return tuple(n for n in specific_options() if getattr(self, n) != getattr(PoseOptions, n))
+
+    def _supported(self) -> tuple[str, ...]:
+        """The specific options that the estimator supports. `auto` selects one that supports those
+        that are set; imported poses may come with the options of a model."""
+        if self.estimator in (AUTO, IMPORT):
+            return specific_options()
+        return get_spec(self.estimator).options
 
     def key_part(self) -> dict[str, object]:
         """The options that change the poses, for the cache key. The fingerprint covers files."""
-        if_set = ("tracking_confidence", "backfill_s", "fallback_confidence", "mirrored")
-        own = (name for name in self._specific() if name not in if_set)
-        always = ("estimator", "max_persons", "min_confidence", *own)
-        part = {name: getattr(self, name) for name in (*always, *if_set)}
-        return {name: value for name, value in part.items() if name in always or value}
+        names = ("estimator", "max_persons", "min_confidence", *self._supported())
+        part = {name: getattr(self, name) for name in names}
+        return part | {"mirrored": True} if self.mirrored else part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +160,13 @@ class EstimatorSpec:
     options, and raises EstimatorError if it cannot run. `pull` fetches the weights, or takes them
     from a local file, and yields one line for each file. `parallel` says how it uses a machine: one
     CPU process per core ("processes"), or one process that works on batches of frames ("batches").
-    `tracks` says whether it supports tracking_confidence and backfill_s, `gives_ids` whether it
-    assigns ids to the persons itself. `options` names the options that it supports of those that
-    only some estimators support: fallback_confidence, detect_every_s, small_people and smoothing.
-    `overlap_s` says that a long video may be divided into parts which are estimated independently
-    by several processes, and returns for how many seconds two of them must overlap with these
-    options: long enough for what a later frame adds to earlier ones and for a part to find its
-    persons, each of which gets at least half of it.
+    `gives_ids` says whether it assigns ids to the persons itself. `options` names the fields of
+    PoseOptions that it supports and that other estimators do not.
+
+    `overlap_s` says that a long video may be divided into parts which are estimated independently,
+    and returns for how many seconds two parts must overlap with these options, None if a video
+    cannot be divided. A part is used from a frame in the second quarter of the overlap on, so that
+    time is needed to find its persons and, half of it, for what later frames add to earlier ones.
 
     `auto` selects the ready estimator of the highest `auto_rank` (None: never), and those with
     `needs_gpu` only on a machine with a GPU.
@@ -212,7 +178,6 @@ class EstimatorSpec:
     status: Callable[[], EstimatorStatus]
     parallel: Literal["processes", "batches"]
     pull: Callable[[Path | None], Iterator[str]] | None = None
-    tracks: bool = False
     gives_ids: bool = False
     options: tuple[str, ...] = ()
     overlap_s: Callable[[PoseOptions], float] | None = None
@@ -226,6 +191,18 @@ def estimator_specs() -> dict[str, EstimatorSpec]:
     select."""
     specs = declared(skelact.pose.__name__, skelact.pose.__path__, "ESTIMATORS")
     return dict(sorted(specs.items(), key=lambda item: item[1].auto_rank is None))
+
+
+@cache
+def specific_options() -> tuple[str, ...]:
+    """The fields of PoseOptions that only some estimators support."""
+    return tuple(dict.fromkeys(name for s in estimator_specs().values() for name in s.options))
+
+
+def supporting(options: Iterable[str]) -> str:
+    """The first estimator that supports all these specific options, or `auto` if there is none."""
+    specs = estimator_specs().values()
+    return next((s.name for s in specs if set(options) <= set(s.options)), AUTO)
 
 
 def get_spec(name: str) -> EstimatorSpec:

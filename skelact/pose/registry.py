@@ -24,8 +24,8 @@ def fallback() -> EstimatorSpec:
 
 def resolve(options: PoseOptions) -> PoseOptions:
     """Replace the estimator `auto` by the best one that can run on this machine: on a GPU the best
-    mmpose network whose weights are available, else BlazePose. Options that need tracking limit the
-    choice to estimators that track.
+    mmpose network whose weights are available, else BlazePose. Options that only some estimators
+    support limit the choice to these estimators.
 
     Raises ConfigError for imported poses, which no estimator makes."""
     if options.estimator == IMPORT:
@@ -33,7 +33,7 @@ def resolve(options: PoseOptions) -> PoseOptions:
     if options.estimator != AUTO:
         return options
     for spec in _auto_candidates():
-        if options.needs_tracking and not spec.tracks:
+        if not set(options.specific) <= set(spec.options):
             continue
         if not spec.needs_gpu or (spec.status().ready and _has_gpu()):
             return replace(options, estimator=spec.name)

@@ -282,11 +282,13 @@ def test_doctor(tmp_path: Path) -> None:
 
 
 def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
-    """A mediapipe that cannot be imported: exit code 1 and the command that fixes it."""
-    (tmp_path / "broken" / "mediapipe").mkdir(parents=True)
-    (tmp_path / "broken" / "mediapipe" / "__init__.py").write_text("raise ImportError('broken')")
+    """An ai-edge-litert that cannot be imported: exit code 1 and the command that fixes it."""
+    (tmp_path / "broken" / "ai_edge_litert").mkdir(parents=True)
+    (tmp_path / "broken" / "ai_edge_litert" / "__init__.py").write_text(
+        "raise ImportError('broken')"
+    )
     done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
-    assert done.returncode == 1 and "pip install 'mediapipe==0.10.21'" in done.stdout
+    assert done.returncode == 1 and "pip install 'ai-edge-litert" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A synthetic world for the tests of the blazepose-multi estimator: persons who move on given
+"""A synthetic world for the tests of the blazepose estimator: persons who move on given
 paths, and networks that see them perfectly, except for persons behind other persons."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skelact.pose.base import FrameRef, PoseOptions
-from skelact.pose.blazepose import BlazePoseMulti
+from skelact.pose.blazepose import BlazePose
 from skelact.pose.blazepose.detector import Detection, Tile
 from skelact.pose.blazepose.landmarks import JOINTS, Fit, Region
 from skelact.types import Floats, PersonPose
@@ -97,8 +97,8 @@ class World:
 
     def run(self, count: int, fps: float = 30.0, **options: object) -> list[list[PersonPose]]:
         """The persons that the estimator finds in the first `count` frames."""
-        settings = PoseOptions(estimator="blazepose-multi", **{"smoothing": 0.0, **options})  # type: ignore[arg-type]
-        out = list(BlazePoseMulti(settings, self).run(self.frames(count, fps)))
+        settings = PoseOptions(estimator="blazepose", **{"smoothing": 0.0, **options})  # type: ignore[arg-type]
+        out = list(BlazePose(settings, self).run(self.frames(count, fps)))
         assert [frame.frame for frame, _ in out] == list(range(count))
         return [people for _, people in out]
 

@@ -1,4 +1,4 @@
-"""Weights and options of blazepose-multi, and real clips through the command line."""
+"""Weights and options of blazepose, and real clips through the command line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 from skelact.config import shipped
 from skelact.errors import ConfigError, EstimatorError, PathMissing, WeightsMissing
 from skelact.pose.base import FrameRef, PoseOptions, get_spec
-from skelact.pose.blazepose import BlazePoseMulti, weights
+from skelact.pose.blazepose import BlazePose, weights
+from skelact.pose.registry import resolve
 from skelact.pose.weights import weights_folder
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, short_clip
-
-MULTI = ("--pose", "blazepose-multi")
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.Mon
     hide_mediapipe(monkeypatch)
     with pytest.raises(WeightsMissing, match=r"pose_detection\.tflite is not in") as missing:
         weights.check()
-    assert missing.value.hint == "skelact models pull blazepose-multi"
+    assert missing.value.hint == "skelact models pull blazepose"
     lines = list(weights.pull(source))
     assert len(lines) == 2 and all("SHA-256 checked" in line for line in lines)
     assert weights.check() == str(weights_folder())
@@ -75,9 +74,6 @@ def test_a_wrong_wheel_is_refused(tmp_path: Path) -> None:
 
 
 def test_options() -> None:
-    for changes in ({"tracking_confidence": 0.3}, {"backfill_s": 1.0}):
-        with pytest.raises(ConfigError, match="does not support tracking_confidence"):
-            PoseOptions(estimator="rtmo-s", **changes)  # type: ignore[arg-type]
     for changes, says in (
         ({"tracking_confidence": 1.5}, "tracking_confidence"),
         ({"backfill_s": -1}, "at least 0"),
@@ -86,36 +82,40 @@ def test_options() -> None:
         ({"smoothing": -1.0}, "smoothing"),
     ):
         with pytest.raises(ConfigError, match=says):
-            PoseOptions(estimator="blazepose-multi", **changes)  # type: ignore[arg-type]
+            PoseOptions(estimator="blazepose", **changes)  # type: ignore[arg-type]
     parts = [
-        PoseOptions(estimator="blazepose-multi", **changes).key_part()  # type: ignore[arg-type]
+        PoseOptions(estimator="blazepose", **changes).key_part()  # type: ignore[arg-type]
         for changes in ({}, {"detect_every_s": 0.5}, {"small_people": "off"}, {"smoothing": 0.0})
     ]
     assert all(parts.count(part) == 1 for part in parts)
 
 
-def test_options_of_blazepose_multi_alone() -> None:
-    """Others refuse them, and their cache keys do not contain them."""
-    for estimator in ("auto", "blazepose", "rtmo-s"):
-        for name, value in (("detect_every_s", 0.5), ("small_people", "off"), ("smoothing", 0.0)):
-            with pytest.raises(ConfigError, match=f"{estimator} does not support {name}") as caught:
-                PoseOptions(estimator=estimator, **{name: value})  # type: ignore[arg-type]
-            assert "--pose blazepose-multi" in caught.value.hint
-        assert PoseOptions(estimator=estimator).key_part() == {
-            "estimator": estimator,
-            "max_persons": 4,
-            "min_confidence": 0.5,
-        }
-    with pytest.raises(ConfigError, match="blazepose-multi does not support fallback_confidence"):
-        PoseOptions(estimator="blazepose-multi", backfill_s=1.0, fallback_confidence=0.1)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tracking_confidence", 0.3),
+        ("backfill_s", 1.0),
+        ("detect_every_s", 0.5),
+        ("small_people", "off"),
+        ("smoothing", 0.0),
+    ],
+)
+def test_options_of_blazepose_alone(name: str, value: object) -> None:
+    """Others refuse them, and `auto` selects an estimator that supports them."""
+    options = {name: value}
+    with pytest.raises(ConfigError, match=f"rtmo-s does not support {name}") as caught:
+        PoseOptions(estimator="rtmo-s", **options)  # type: ignore[arg-type]
+    assert "--pose blazepose" in caught.value.hint
+    assert resolve(PoseOptions(**options)).estimator == "blazepose"  # type: ignore[arg-type]
+    assert name in PoseOptions(estimator="blazepose").key_part()
+    assert name not in PoseOptions(estimator="rtmo-s").key_part()
 
 
-def test_blazepose_multi_without_its_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is opt-in: the status says what is missing and how to install it."""
+def test_blazepose_without_its_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status says what is missing and how to install it."""
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
-    spec = get_spec("blazepose-multi")
-    status = spec.status()
-    assert spec.auto_rank is None and not status.ready
+    status = get_spec("blazepose").status()
+    assert not status.ready
     assert "ai-edge-litert" in status.text and status.fix.startswith("pip install 'ai-edge-litert")
 
 
@@ -133,7 +133,7 @@ def test_two_people_who_cross(tmp_path: Path) -> None:
     source = shipped("sample_videos") / "extras" / "crossing.avi"
     clip = short_clip(source, tmp_path / "crossing.mp4", 50, start=30)
     frames = frames_of(clip)
-    out = [p for _, p in BlazePoseMulti(PoseOptions(estimator="blazepose-multi")).run(frames)]
+    out = [p for _, p in BlazePose(PoseOptions(estimator="blazepose")).run(frames)]
     assert {q.person_id for p in out for q in p} == {0, 1}
     assert sum(len(p) == 2 for p in out) >= 35
 
@@ -153,7 +153,7 @@ def test_two_people_who_cross(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("runtime")
 def test_results_do_not_depend_on_the_run(clip: Path) -> None:
-    estimator = BlazePoseMulti(PoseOptions(estimator="blazepose-multi"))
+    estimator = BlazePose(PoseOptions(estimator="blazepose"))
     first, second = ([p for _, p in estimator.run(frames_of(clip))] for _ in range(2))
     assert all(len(p) == 1 for p in first)
     for (a,), (b,) in zip(first, second, strict=True):
@@ -170,7 +170,7 @@ def test_backwards_in_a_real_clip(clip: Path, tmp_path: Path) -> None:
     for n, frame in enumerate(read_frames(info)):
         writer.write((frame * 0.03).astype(np.uint8) if n < 8 else frame)
     writer.release()
-    done = run("extract", dark, "--json", *MULTI, "--tracking-confidence", "0.3", "--backfill", "3")
+    done = run("extract", dark, "--json", "--tracking-confidence", "0.3", "--backfill", "3")
     assert done.returncode == 0, done.stderr
     (video,) = json.loads(done.stdout)["videos"]
     assert video["frames"] == 20 and 12 <= video["frames_with_people"] <= 20

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skelact.pose.base import FrameRef, PoseOptions
-from skelact.pose.blazepose import BlazePoseMulti
+from skelact.pose.blazepose import BlazePose
 from skelact.pose.blazepose.past import Past
 from tests.pose.blazepose_world import Actor, World, body
 
@@ -131,7 +131,7 @@ def test_videos_do_not_influence_each_other() -> None:
         for v in (0, 1)
         for n in range(70)
     ]
-    out = list(BlazePoseMulti(PoseOptions(estimator="blazepose-multi"), world).run(iter(frames)))
+    out = list(BlazePose(PoseOptions(estimator="blazepose"), world).run(iter(frames)))
     assert [(f.video, f.frame) for f, _ in out] == [(f.video, f.frame) for f in frames]
     assert all(p.person_id == 0 for _, people in out for p in people)
     assert all(f.image.shape == (360, 640, 3) and f.image.base is not None for f, _ in out)
@@ -187,6 +187,6 @@ def test_waiting_frames_hold_no_pixels() -> None:
             yield FrameRef(video=0, frame=n, fps=30.0, image=image)
             del image
 
-    for _ in BlazePoseMulti(PoseOptions(estimator="blazepose-multi"), world).run(frames()):
+    for _ in BlazePose(PoseOptions(estimator="blazepose"), world).run(frames()):
         pass
     assert most <= 35  # one second of frames to track backwards, and the current one

@@ -1,4 +1,4 @@
-"""Parts of the blazepose-multi estimator: anchors, decoding, tiles, regions, heat maps,
+"""Parts of the blazepose estimator: anchors, decoding, tiles, regions, heat maps,
 smoothing."""
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def test_auto_prefers_the_best_network_that_is_ready(
     monkeypatch.setattr(weights, "find_spec", lambda name: True)
     monkeypatch.setattr(registry, "_has_gpu", lambda: True)
     folder = weights.weights_folder()
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     assert resolve(PoseOptions()).estimator == "blazepose"
     (folder / "rtmpose-l.pth").touch()  # without its detector
     assert resolve(PoseOptions()).estimator == "blazepose"

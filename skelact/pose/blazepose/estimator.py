@@ -43,10 +43,10 @@ class NetworkVision:
         return landmarks.fit(self.networks, image, region, mirrored)
 
 
-class BlazePoseMulti:
+class BlazePose:
     """See Estimator. xyz holds the world landmarks: metres, origin between the hips."""
 
-    name = "blazepose-multi"
+    name = "blazepose"
     skeleton = SKELETON
 
     def __init__(self, options: PoseOptions, vision: Vision | None = None) -> None:
@@ -168,15 +168,21 @@ def _status() -> EstimatorStatus:
 
 ESTIMATORS = (
     EstimatorSpec(
-        name=BlazePoseMulti.name,
-        open=BlazePoseMulti,
+        name=BlazePose.name,
+        open=BlazePose,
         fingerprint=lambda options: fingerprint(),
         status=_status,
         pull=pull,
         parallel="processes",
-        tracks=True,
         gives_ids=True,
-        options=("detect_every_s", "small_people", "smoothing"),
+        options=(
+            "tracking_confidence",
+            "backfill_s",
+            "detect_every_s",
+            "small_people",
+            "smoothing",
+        ),
         overlap_s=overlap_s,
+        auto_rank=0,
     ),
 )

@@ -22,7 +22,7 @@ from skelact.pose.weights import WEIGHTS_VARIABLE, sha256, weights_folder
 
 RUNTIME = ("ai_edge_litert", "flatbuffers")
 INSTALL = "pip install 'ai-edge-litert>=2.1' 'flatbuffers>=24'"
-PULL = "skelact models pull blazepose-multi"
+PULL = "skelact models pull blazepose"
 WHEEL = "mediapipe==0.10.21"
 
 
@@ -78,7 +78,7 @@ def check() -> str:
     weights are. Raises BackendMissing or WeightsMissing."""
     if any(find_spec(module) is None for module in RUNTIME):
         raise BackendMissing(
-            "the blazepose-multi estimator needs ai-edge-litert, which is not installed", INSTALL
+            "the blazepose estimator needs ai-edge-litert, which is not installed", INSTALL
         )
     folders = {find(file).parent for file in FILES}
     return str(folders.pop()) if len(folders) == 1 else "inside mediapipe"
