@@ -1,19 +1,21 @@
-"""Run benchmarks: python -m benchmarks [NAME]..., or python -m benchmarks people [DATA]
+"""Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people [DATA], or
+python -m benchmarks long VIDEO
 
-Without a name, all benchmarks run: extraction, cached, startup, packed, training, networks, pck,
-people."""
+Without a name, all benchmarks run, except for long: extraction, cached, startup, packed, training,
+networks, pck, people."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cached, extraction, networks, packed, pck, people, startup, training
+from benchmarks import cached, extraction, long, networks, packed, pck, people, startup, training
 
-MODULES = (extraction, cached, startup, packed, training, networks, pck, people)
+MODULES = (extraction, cached, startup, packed, training, networks, pck, people, long)
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
+WITH_ARGUMENTS = ("people", "long")
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or list(ALL)
-    for name in names[:1] if names[0] == "people" else names:  # people takes a folder
+    names = sys.argv[1:] or [name for name in ALL if name != "long"]
+    for name in names[:1] if names[0] in WITH_ARGUMENTS else names:
         print(f"== {name}", flush=True)
         ALL[name]()

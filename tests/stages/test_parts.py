@@ -174,8 +174,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A red disc and a blue square that pass each other at the border in frame 80; the red one is away
-    in frames 34 to 58, around the border in frame 40, the blue one for good from frame 130 on."""
+    """A red disc and a blue square that pass each other at the border in frame 80. The disc is away
+    in frames 34 to 58, around the border in frame 40, the square for good from frame 130 on."""
     path = tmp_path_factory.mktemp("video") / "long.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (320, 240))
     for n in range(FRAMES):
@@ -337,16 +337,16 @@ def test_a_process_that_dies_in_a_part(toy: Toy, video: Path, undivided: Result)
 
 
 def test_damage_in_the_middle(toy: Toy, tmp_path: Path, video: Path) -> None:
-    """Frames that cannot be decoded: the poses still have the length of the video, and do not
-    depend on the number of processes."""
-    damaged = encode(tmp_path / "damaged.mp4", "-i", str(video), "-g", "20", "-c:v", "libx264")
-    content = bytearray(damaged.read_bytes())
+    """Poses and errors are those of an undivided video."""
+    content = encode(tmp_path / "v.mp4", "-i", str(video), "-g", "20", "-qp", "1").read_bytes()
     middle = len(content) // 2
-    content[middle : middle + 400] = b"\xff" * 400
-    damaged.write_bytes(content)
-    one, three = (toy.run(damaged, cache=f"damaged-{n}", processes=n) for n in (1, 3))
-    assert one.failed == three.failed
-    assert not one.failed, one.failed
-    assert one.text("damaged.mp4") == three.text("damaged.mp4")
-    assert len(one.ids("damaged.mp4")) == FRAMES
+    for name, length in (("few", 20), ("many", len(content) // 4)):
+        damaged = tmp_path / f"{name}.mp4"
+        damaged.write_bytes(content[:middle] + b"\x55" * length + content[middle + length :])
+        one, divided = (toy.run(damaged, cache=f"{name}-{s}", part_s=s) for s in (1000, PART_S))
+        assert one.failed == divided.failed
+        assert bool(one.failed) == (name == "many")
+        if not one.failed:
+            assert one.text("few.mp4") == divided.text("few.mp4")
+            assert len(divided.ids("few.mp4")) == FRAMES
     toy.starts()
