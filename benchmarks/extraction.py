@@ -1,5 +1,6 @@
 """`skelact extract` with an empty cache, compared with a loop over the same videos that calls
-MediaPipe's PoseLandmarker. Both times include the start of the process."""
+MediaPipe's PoseLandmarker. Both times include the start of the process. See benchmarks/reference.py
+for the installation of MediaPipe."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import reference
 from skelact.config import shipped
 from skelact.video.probe import probe
 
@@ -40,6 +42,8 @@ def timed(command: list[str]) -> float:
 
 
 def main() -> None:
+    if not reference.is_installed():
+        return
     videos = [str(p) for p in sorted(shipped("sample_videos").glob("*/*_C0.avi"))[:VIDEOS]]
     frames = sum(probe(Path(v)).frames for v in videos)
 

@@ -1,8 +1,8 @@
 """MediaPipe's own PoseLandmarker, as the reference for accuracy and speed.
 
-skelact does not need mediapipe. For these benchmarks, install it beside skelact:
+skelact does not need mediapipe. For these benchmarks, install it into skelact's environment:
 
-    pip install --no-deps mediapipe==0.10.21 absl-py attrs 'protobuf<5'
+    pip install --no-deps mediapipe==0.10.21 absl-py attrs 'protobuf<5' 'numpy<2'
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,17 @@ def bundle() -> bytes:
             content, _ = writer.populate()
             archive.writestr(zipfile.ZipInfo(name), bytes(content))
     return buffer.getvalue()
+
+
+def is_installed() -> bool:
+    """Whether mediapipe is installed. Prints how to install it if it is not."""
+    if find_spec("mediapipe") is not None:
+        return True
+    print(
+        "skipped: the comparison with MediaPipe needs pip install --no-deps mediapipe==0.10.21 "
+        "absl-py attrs 'protobuf<5' 'numpy<2'"
+    )
+    return False
 
 
 def landmarker(mode: str, persons: int, confidence: float = 0.5) -> Any:

@@ -18,6 +18,10 @@ echo "${bold}skelact: from a folder of videos to predictions${plain}"
 echo "Four actions (HipHop, Jazz, Kata, Taichi), four performers, three cameras: 74 short videos,"
 echo "rendered by this project. About six minutes on two cores, most of it for pose estimation."
 
+echo
+echo "Weights of the pose estimator (36 MB are downloaded once):"
+skelact models pull blazepose
+
 step "1. Estimate the poses of all persons in every frame." "skelact extract sample_videos"
 skelact extract sample_videos > "$out/extract.txt"
 tail -n 1 "$out/extract.txt"

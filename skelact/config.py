@@ -4,14 +4,16 @@ A field declared with `option` holds everything that is known about an option: i
 text, allowed values and command-line flag. The command line, the validation and the configuration
 files all read it from there.
 
-A config is an mmengine file (Python, `_base_` inheritance) of sections, each of which is one option
-dataclass. An unknown section or key raises a ConfigError that suggests the nearest name.
+A config is a Python file in the style of mmengine: it assigns a dict to each section, and `_base_`
+names the config files that it extends. Each section is one option dataclass. An unknown section or
+key raises a ConfigError that suggests the nearest name.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import runpy
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ from typing import Any, TypeVar
 from skelact.errors import ConfigError, nearest
 
 T = TypeVar("T")
+_CODE = (types.ModuleType, types.FunctionType, type)  # what a config imports or defines for itself
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,14 +139,25 @@ def load(name_or_file: str | Path) -> dict[str, Any]:
                 f"There is no config {str(name_or_file)!r}{nearest(path.stem, known)}",
                 f"Use one of {', '.join(known)}, or a .py file.",
             )
+    return _read(path)
+
+
+def _read(path: Path, derived: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The sections of a config file merged into those of its bases, whose paths are relative to its
+    folder. `derived` are the files that extend it."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
-    from mmengine.config import Config
-
+    if path.resolve() in derived:
+        raise ConfigError(f"{path} extends itself", "Correct its _base_.")
     try:
-        return dict(Config.fromfile(str(path)).to_dict())
+        content = runpy.run_path(str(path))
     except Exception as error:  # configs are Python code and can raise anything
         raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    names = content.get("_base_", ())
+    bases = [names] if isinstance(names, str) else names
+    parts = [_read(path.parent / base, (*derived, path.resolve())) for base in bases]
+    own = {k: v for k, v in content.items() if k[0] != "_" and not isinstance(v, _CODE)}
+    return merge(*parts, own)
 
 
 def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import re
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -111,15 +112,11 @@ def _harmless_types() -> list[Any]:
     """Types that official checkpoints contain beside tensors and that cannot run code."""
     import numpy as np
 
-    reconstruct: Any = np.core.multiarray._reconstruct  # type: ignore[attr-defined]
-    scalar: Any = np.core.multiarray.scalar  # type: ignore[attr-defined]
-    kinds = [
-        np.ndarray,
-        np.dtype,
-        reconstruct,
-        scalar,
-        *(type(np.dtype(c)) for c in "?bBhHiIlLqQefdSU"),
-    ]
+    kinds: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(c)) for c in "?bBhHiIlLqQefdSU")]
+    multiarray = import_module(f"{_numpy_core()}.multiarray")
+    for name in ("_reconstruct", "scalar"):  # under the names of NumPy 1 and 2
+        function = getattr(multiarray, name)
+        kinds += [(function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")]
     if find_spec("mmengine"):
         from mmengine.config.config import ConfigDict
         from mmengine.logging.history_buffer import HistoryBuffer
@@ -132,6 +129,11 @@ def _harmless_types() -> list[Any]:
 
         kinds += [HistoryBuffer, ConfigDict, (method, "builtins.getattr")]
     return kinds
+
+
+def _numpy_core() -> str:
+    """The package that NumPy 2 renamed."""
+    return "numpy._core" if find_spec("numpy._core.numeric") else "numpy.core"
 
 
 _PICKLE_TYPES = {
@@ -150,10 +152,10 @@ class _ForbiddenType(pickle.UnpicklingError):
 
 class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy._core", "numpy.core")  # the name in NumPy 2
+        module = module.replace("numpy._core", "numpy.core")
         if (module, name) not in _PICKLE_TYPES:
             raise _ForbiddenType(f"an object of type {module}.{name}")
-        return super().find_class(module, name)
+        return super().find_class(module.replace("numpy.core", _numpy_core()), name)
 
 
 def load_pickle(path: Path) -> Any:

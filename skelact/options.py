@@ -149,7 +149,7 @@ class PredictOptions:
         "Maximum number of persons per frame.",
         min=1,
         max=32,
-        default_text="4, or more if the model was trained with more",
+        default_text="8, or more if the model was trained with more",
     )
     unknown_threshold: float | None = option(
         None,
@@ -158,9 +158,36 @@ class PredictOptions:
         max=1,
         default_text="the calibrated threshold of the model",
     )
+    detect_every_s: float | None = option(
+        None,
+        "Search for new persons at this interval, in seconds (blazepose).",
+        min=0.01,
+        max=10,
+        default_text="as in training",
+    )
+    small_people: str | None = option(
+        None,
+        "Also search smaller tiles for persons: off, auto or always (blazepose).",
+        choices=("off", "auto", "always"),
+        default_text="as in training",
+    )
+    smoothing: float | None = option(
+        None,
+        "Strength of the smoothing over time; 0 disables it (blazepose).",
+        min=0,
+        max=10,
+        default_text="as in training",
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    @property
+    def estimation(self) -> tuple[str, ...]:
+        """The names of the options of pose estimation that are set here and replace those of the
+        training."""
+        names = ("detect_every_s", "small_people", "smoothing")
+        return tuple(name for name in names if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from skelact.config import shipped
+from skelact.pose.weights import weights_folder
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import ClipSpan, PersonPose, PoseSequence
 from skelact.video.cut import CodingOptions, cut
@@ -27,15 +28,21 @@ settings.load_profile("skelact")
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+MODELS = weights_folder()  # the weights that `make install` downloads
 
 
 @pytest.fixture(autouse=True)
 def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test in its own folder, with no settings of the machine."""
+    """Every test in its own folder, without settings of the machine, and with no weights but those
+    of blazepose."""
     monkeypatch.chdir(tmp_path)
     for name in ("SKELACT_CACHE", "SKELACT_DATA", "SKELACT_MODELS", "SKELACT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SKELACT_MODELS", str(tmp_path / "models"))
+    models = tmp_path / "models"
+    models.mkdir()
+    for file in MODELS.glob("*.tflite"):
+        (models / file.name).symlink_to(file)
+    monkeypatch.setenv("SKELACT_MODELS", str(models))
 
 
 def run(

@@ -52,6 +52,7 @@ ADAPTERS = {
     "mediapipe": set(),
     "ai_edge_litert": {"pose/blazepose/network.py"},
     "flatbuffers": {"pose/blazepose/network.py"},
+    "mmengine": {"pose/mmpose.py", "files.py"},
     "mmpose": {"pose/mmpose.py"},
     "mmdet": {"pose/mmpose.py"},
     "mmcv": {"pose/mmpose.py"},

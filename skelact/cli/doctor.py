@@ -13,19 +13,12 @@ from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import SkelactError
 
-REQUIRED = (
-    "torch",
-    "numpy",
-    "opencv-python",
-    "ai-edge-litert",
-    "mmengine",
-    "typer",
-    "rich",
-    "imageio-ffmpeg",
-)
-OPTIONAL = ("mmpose", "mmdet", "mmcv-lite")
-_LIBRARIES = (
-    "apt-get install libgl1 libegl1 libgles2   (or your system's packages of these libraries)"
+REQUIRED = ("torch", "numpy", "scipy", "ai-edge-litert", "typer", "rich", "imageio-ffmpeg")
+OPTIONAL = ("mmpose", "mmdet", "mmcv-lite", "mmengine")
+# all packages of OpenCV install the same module, so another one has to go first
+_OPENCV = (
+    "pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless && "
+    "pip install opencv-python-headless"
 )
 
 
@@ -97,9 +90,10 @@ def _opencv() -> Finding:
         import cv2
     except ImportError as error:
         state = f"OpenCV cannot be imported: {error}"
-        return Finding(what="video decoding", ok=False, state=state, fix=_LIBRARIES)
+        return Finding(what="video decoding", ok=False, state=state, fix=_OPENCV)
     decodes = "FFMPEG" in cv2.getBuildInformation()
-    return Finding(what="video decoding", ok=decodes, state=f"OpenCV {cv2.__version__}")
+    state = f"OpenCV {cv2.__version__}" + ("" if decodes else " was built without FFmpeg")
+    return Finding(what="video decoding", ok=decodes, state=state, fix="" if decodes else _OPENCV)
 
 
 def _torch() -> Finding:
@@ -115,8 +109,8 @@ def _torch() -> Finding:
 
 
 def _estimators() -> list[Finding]:
-    """The state of every estimator. The one that needs neither a GPU nor downloads is also run,
-    because a successful import does not prove that it works."""
+    """The state of every estimator. The default one of a machine without a GPU is also run, because
+    the presence of its packages does not prove that it works."""
     from skelact.pose import registry
     from skelact.pose.base import EstimatorSpec, estimator_specs
 
@@ -149,11 +143,9 @@ def _run_estimator(name: str) -> Finding:
         estimator = open_estimator(PoseOptions(estimator=name, max_persons=1))
         frames = list(estimator.run([frame]))
     except SkelactError as error:
-        fix = error.hint if error.hint != "skelact doctor" else _LIBRARIES
-        return Finding(what=name, ok=False, state=error.message, fix=fix)
-    except (ImportError, OSError) as error:
-        state = f"{name} cannot be imported: {error}"
-        return Finding(what=name, ok=False, state=state, fix=_LIBRARIES)
+        return Finding(what=name, ok=False, state=error.message, fix=error.hint)
+    except ImportError as error:  # of OpenCV, which has a line of its own
+        return Finding(what=name, ok=False, state=f"{name} cannot be imported: {error}")
     return Finding(what=name, ok=len(frames) == 1, state=f"runs; weights {estimator.fingerprint}")
 
 

@@ -131,7 +131,8 @@ def pull(
     name: Annotated[
         str,
         typer.Argument(
-            help="blazepose, rtmo-s, rtmo-m, rtmo-l, rtmpose-t, rtmpose-s, rtmpose-m or rtmpose-l.",
+            help="blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or rtmdet-nano|m, the person detectors "
+            "of rtmpose.",
             show_default=False,
         ),
     ],
@@ -139,18 +140,16 @@ def pull(
         Path | None,
         typer.Option(
             "--from",
-            help="Use this local file instead of downloading (for blazepose, the wheel of "
-            "mediapipe 0.10.21).",
+            help="Use this local file instead of downloading: a checkpoint, or for blazepose the "
+            "wheel of mediapipe 0.10.21.",
         ),
     ] = None,
 ) -> None:
     """Download the official weights of a pose estimator, check their SHA-256 and store them in
-    $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose are part of the wheel of
-    mediapipe: pip downloads it without installing it. An installed mediapipe already has them."""
-    from skelact.pose import weights
-    from skelact.pose.base import estimator_specs
+    $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose are part of mediapipe's wheel,
+    which pip downloads (36 MB) without installing it."""
+    from skelact.errors import lookup
+    from skelact.pose.registry import pullable
 
-    spec = estimator_specs().get(name)
-    lines = spec.pull(from_) if spec is not None and spec.pull else weights.pull(name, from_)
-    for line in lines:
+    for line in lookup("downloadable model", name, pullable())(from_):
         console.say(line)

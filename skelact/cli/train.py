@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from skelact.runs.train import Run
 
 OPTIONS = RecipeOptions(
-    *("dataset.classes", "pose.estimator", "pose.poses_from", "normalise.dims"),
+    *("dataset.classes", "pose.estimator", "pose.detect_every_s", "pose.small_people"),
+    *("pose.smoothing", "pose.poses_from", "normalise.dims"),
     *("sequence.persons", "clips.length_s", "clips.overlap_s", "train.epochs", "train.batch_size"),
     *("train.seed", "train.compile", "train.device"),
 )

@@ -140,12 +140,18 @@ class Predictor:
             persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))
         options = replace(trained[0], max_persons=persons)
         if poses_from is not None:
+            if self.options.estimation:
+                raise ConfigError(
+                    f"Imported poses do not support {' and '.join(self.options.estimation)}",
+                    "Leave these options out.",
+                )
             return replace(options, poses_from=str(poses_from))
         if options.estimator == IMPORT:
             raise ConfigError(
                 "This model was trained on imported poses", "Add --poses-from FOLDER."
             )
-        return options
+        changes = {name: getattr(self.options, name) for name in self.options.estimation}
+        return replace(options, **changes)
 
     def predict(
         self,

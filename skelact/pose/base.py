@@ -34,7 +34,7 @@ class PoseOptions:
         "Pose estimator: auto, blazepose, rtmo-s|m|l, rtmpose-t|s|m|l, or custom with a config.",
         flag="pose",
     )
-    max_persons: int = option(4, "Maximum number of persons per frame.", min=1, max=32)
+    max_persons: int = option(8, "Maximum number of persons per frame.", min=1, max=32)
     min_confidence: float = option(
         0.5, "Minimum confidence of a person detection.", above=0, below=1
     )

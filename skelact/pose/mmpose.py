@@ -357,6 +357,7 @@ def _spec(name: str, auto_rank: int | None = None) -> EstimatorSpec:
         fingerprint=fingerprint,
         status=partial(_status, name),
         parallel="batches",
+        pull=None if name == CUSTOM else partial(weights.pull, name),
         auto_rank=auto_rank,
         needs_gpu=True,
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from skelact.errors import ConfigError
+from skelact.pose import weights
 from skelact.pose.base import (
     AUTO,
     IMPORT,
@@ -50,6 +54,13 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def pullable() -> dict[str, Callable[[Path | None], Iterator[str]]]:
+    """What `skelact models pull` can download, by name: the weights of estimators, and those of the
+    person detectors of mmpose. See EstimatorSpec.pull."""
+    estimators = {s.name: s.pull for s in estimator_specs().values() if s.pull is not None}
+    return estimators | {name: partial(weights.pull, name) for name in weights.DETECTORS}
 
 
 def fingerprint_of(options: PoseOptions) -> str:

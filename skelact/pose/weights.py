@@ -22,8 +22,8 @@ WEIGHTS_VARIABLE = "SKELACT_MODELS"
 _SOURCE = "https://download.openmmlab.com/mmpose/v1/projects"
 _RTMO, _RTMPOSE = "configs/body_2d_keypoint/rtmo/body7", "configs/body_2d_keypoint/rtmpose/coco"
 INSTALL = (
-    "pip install json-tricks munkres pycocotools shapely six terminaltables tqdm xtcocotools && "
-    "pip install --no-deps mmpose==1.3.2 mmdet==3.3.0 mmcv-lite==2.1.0"
+    "pip install 'skelact[mmpose]' && "
+    "pip install --no-deps mmpose==1.3.2 mmdet==3.3.0 mmcv-lite==2.1.0 mmengine==0.10.7"
 )
 
 
@@ -115,8 +115,8 @@ def require(name: str) -> Path:
 
 
 def is_installed() -> bool:
-    """Whether mmpose, mmdet and mmcv are installed."""
-    return all(find_spec(m) is not None for m in ("mmpose", "mmdet", "mmcv"))
+    """Whether mmpose, mmdet, mmcv and mmengine are installed."""
+    return all(find_spec(m) is not None for m in ("mmpose", "mmdet", "mmcv", "mmengine"))
 
 
 def missing(name: str) -> list[str]:

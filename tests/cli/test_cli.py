@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -287,7 +288,8 @@ def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
     (tmp_path / "broken" / "ai_edge_litert" / "__init__.py").write_text(
         "raise ImportError('broken')"
     )
-    done = run("doctor", PYTHONPATH=str(tmp_path / "broken"), COLUMNS="300")
+    path = os.pathsep.join((str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")))
+    done = run("doctor", PYTHONPATH=path, COLUMNS="300")
     assert done.returncode == 1 and "pip install 'ai-edge-litert" in done.stdout
 
 
@@ -306,6 +308,8 @@ def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
         (("extract", ".", "--pose", "blazpose"), "No pose estimator is called 'blazpose' (did you"),
         (("train", "--data", "nowhere", "--pose", "blazpose"), "did you mean 'blazepose'?"),
         (("models", "pull", "rtmo-xl"), "did you mean 'rtmo-"),
+        (("models", "pull", "blazpose"), "(did you mean 'blazepose'?)"),
+        (("models", "pull", "custom"), "Choose one of blazepose, rtmo-s"),
         (("models", "pull", "rtmo-s", "--from", "nowhere"), "no such file"),
     ],
 )

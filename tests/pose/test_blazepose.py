@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -39,20 +40,22 @@ def wheel(path: Path, change: bytes = b"") -> Path:
     return path
 
 
-def hide_mediapipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = weights.find_spec
-    monkeypatch.setattr(weights, "find_spec", lambda n: None if n == "mediapipe" else found(n))
+def remove_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder of weights, and no installed mediapipe."""
+    find_spec = weights.find_spec
+    monkeypatch.setattr(weights, "find_spec", lambda n: None if n == "mediapipe" else find_spec(n))
+    monkeypatch.setenv("SKELACT_MODELS", str(tmp_path / "empty"))
 
 
 @pytest.mark.usefixtures("runtime")
 def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = wheel(tmp_path / "mediapipe.whl")
-    hide_mediapipe(monkeypatch)
+    remove_weights(tmp_path, monkeypatch)
     with pytest.raises(WeightsMissing, match=r"pose_detection\.tflite is not in") as missing:
         weights.check()
     assert missing.value.hint == "skelact models pull blazepose"
     lines = list(weights.pull(source))
-    assert len(lines) == 2 and all("SHA-256 checked" in line for line in lines)
+    assert len(lines) == len(weights.FILES) and all("SHA-256 checked" in line for line in lines)
     assert weights.check() == str(weights_folder())
     assert all("already downloaded" in line for line in weights.pull(None))
     (weights_folder() / "pose_detection.tflite").write_bytes(b"damaged")
@@ -62,8 +65,9 @@ def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("runtime")
-def test_a_wrong_wheel_is_refused(tmp_path: Path) -> None:
+def test_a_wrong_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed, empty = wheel(tmp_path / "changed.whl", b"x"), tmp_path / "empty.whl"
+    remove_weights(tmp_path, monkeypatch)
     zipfile.ZipFile(empty, "w").close()
     for file, says in ((changed, "SHA-256"), (empty, "does not contain")):
         with pytest.raises(EstimatorError, match=says):
@@ -71,6 +75,35 @@ def test_a_wrong_wheel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PathMissing):
         list(weights.pull(tmp_path / "nowhere.whl"))
     assert not list(weights_folder().glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("import shutil, sys; shutil.copy({wheel!r}, sys.argv[-1])", ""),
+        ("import sys; sys.exit('no network')", "pip cannot download .*: no network"),
+        ("", "pip wrote no file"),
+    ],
+)
+@pytest.mark.usefixtures("runtime")
+def test_pip_downloads_the_wheel(
+    script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for pip, whose last argument is the destination."""
+    source = wheel(tmp_path / "mediapipe-0.10.21.whl")
+    remove_weights(tmp_path, monkeypatch)
+    pip = tmp_path / "pip.py"
+    pip.write_text(script.format(wheel=str(source)))
+    monkeypatch.setattr(weights, "PIP", (sys.executable, str(pip)))
+    if message:
+        with pytest.raises(EstimatorError, match=message) as caught:
+            list(weights.pull(None))
+        assert "--from FILE.whl" in caught.value.hint
+        return
+    first, *others = weights.pull(None)
+    assert first.startswith("downloading mediapipe==0.10.21 with pip (36 MB)")
+    assert all("SHA-256 checked" in line for line in others)
+    assert weights.check() == str(weights_folder())
 
 
 def test_options() -> None:

