@@ -173,6 +173,11 @@ class EstimatorSpec:
     `gives_ids` says whether it assigns ids to the persons itself. `options` names the fields of
     PoseOptions that it supports and that other estimators do not.
 
+    `overlap_s` says that a long video may be divided into parts which are estimated independently,
+    and returns for how many seconds two parts must overlap with these options, None if a video
+    cannot be divided. A part is used from a frame in the second quarter of the overlap on, so that
+    time is needed to find its persons and, half of it, for what later frames add to earlier ones.
+
     `auto` selects the ready estimator of the highest `auto_rank` (None: never), and those with
     `needs_gpu` only on a machine with a GPU.
     """
@@ -185,6 +190,7 @@ class EstimatorSpec:
     pull: Callable[[Path | None], Iterator[str]] | None = None
     gives_ids: bool = False
     options: tuple[str, ...] = ()
+    overlap_s: Callable[[PoseOptions], float] | None = None
     auto_rank: int | None = None
     needs_gpu: bool = False
 

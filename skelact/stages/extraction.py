@@ -1,23 +1,31 @@
-"""The poses of one video: estimated, tracked, counted and written to the cache."""
+"""The poses of one video or of a part of it: estimated, tracked, counted and written to the cache.
+
+The parts of a long video are entries of a stage of their own, so that a run that was interrupted
+continues with the parts that are missing. They are removed once they are joined."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from skelact.cache import Cache, Stage
+from skelact.cache import Cache, CacheEntry, Stage
+from skelact.errors import CacheError, InputError
 from skelact.pose.base import Estimator, FrameRef, PoseOptions, get_spec
-from skelact.pose.store import JsonForm, write_poses
+from skelact.pose.join import PosePart, join_parts
+from skelact.pose.store import JsonForm, read_poses, write_poses
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.schemas import PosesManifest
 from skelact.skeletons import Skeleton
+from skelact.stages.parts import Division, Part, parts_of
 from skelact.types import PersonPose, VideoInfo
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 
 POSES = Stage(name="poses", version=2, manifest=PosesManifest)
+PARTS = Stage(name="parts", version=1, manifest=PosesManifest)
 State = Literal["done", "cached", "busy"]
 TRACK = TrackOptions()
 _PROGRESS_INTERVAL = 15  # frames between two progress messages
@@ -26,8 +34,9 @@ _PROGRESS_INTERVAL = 15  # frames between two progress messages
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One video whose poses are to be estimated; it can be sent to another process. `content` is
-    the hash of the video, `fingerprint` that of the estimator's weights; with `wait`, the job waits
-    for another process that works on the same video."""
+    the hash of the video, `fingerprint` that of the estimator's weights. `division` is None if a
+    long video is not divided. With `wait`, the job waits for another process that works on the same
+    video."""
 
     path: Path
     content: str
@@ -35,22 +44,55 @@ class Job:
     options: PoseOptions
     fingerprint: str
     form: JsonForm = "frames"
+    division: Division | None = None
     wait: bool = False
 
     @property
     def key(self) -> str:
         """The cache key. The form of the JSON files is not part of it."""
+        divided = {"division": asdict(self.division)} if self.division is not None else {}
         return POSES.key(
             video=self.content,
             pose=self.options.key_part(),
             weights=self.fingerprint,
             track=asdict(TRACK),
+            **divided,
         )
 
+    def part_key(self, part: Part) -> str:
+        """The cache key of a part."""
+        return PARTS.key(poses=self.key, **asdict(part))
 
-def frame_refs(info: VideoInfo, video: int) -> Iterator[FrameRef]:
-    """The frames of a video for an estimator; `video` is its running number."""
-    for n, image in enumerate(read_frames(info)):
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is left to do for a job: parts to estimate before the video can be stored (none if it is
+    not divided), and the number of frames to estimate."""
+
+    job: Job
+    parts: tuple[Part, ...] = ()
+    frames: int = 0
+
+
+def plan_work(job: Job) -> Work:
+    """The parts and frames of a job that are not stored yet. A video that cannot be opened has
+    none; the job will fail with the reason."""
+    cache = Cache(job.cache_root)
+    try:
+        info = probe(job.path)
+        parts = parts_of(info, job.division)
+    except InputError:
+        return Work(job=job)
+    if len(parts) == 1:
+        return Work(job=job, frames=info.frames)
+    missing = [part for part in parts if cache.find(PARTS, job.part_key(part)) is None]
+    frames = sum(part.frames(info) for part in missing)
+    return Work(job=job, parts=tuple(missing), frames=frames)
+
+
+def frame_refs(info: VideoInfo, video: int, part: Part = Part()) -> Iterator[FrameRef]:
+    """The frames of a video or a part for an estimator; `video` is its running number."""
+    for n, image in enumerate(read_frames(info, part.start, part.stop), part.start):
         yield FrameRef(video=video, frame=n, fps=info.fps, image=image)
 
 
@@ -134,9 +176,28 @@ def write_estimated(
     )
 
 
+def extract_part(
+    job: Job, part: Part, estimator: Estimator, on_frames: Callable[[int], None]
+) -> State:
+    """Estimate, track and store the poses of a part of a long video. Returns "done", "cached" if
+    the poses of the part or of the video are stored already, or "busy" if another process is
+    working on them."""
+    cache, key = Cache(job.cache_root), job.part_key(part)
+    with cache.lock(PARTS, key, job.wait) as acquired:
+        if not acquired:
+            return "busy"
+        if cache.find(POSES, job.key) is not None or cache.find(PARTS, key) is not None:
+            return "cached"
+        info = probe(job.path)
+        lines = replace(job, form="lines")
+        cache.write(PARTS, key, _estimation(lines, info, part, estimator, on_frames))
+    return "done"
+
+
 def extract_video(job: Job, estimator: Estimator, on_frames: Callable[[int], None]) -> State:
-    """Estimate, track and store the poses of one video. Returns "done", "cached" if another process
-    has just stored them, or "busy" if another process is working on them."""
+    """Estimate, track and store the poses of one video; those of a long one are joined from its
+    parts, and only missing parts are estimated. Returns "done", "cached" if another process has
+    just stored them, or "busy" if another process is working on them."""
     cache = Cache(job.cache_root)
     with cache.lock(POSES, job.key, job.wait) as acquired:
         if not acquired:
@@ -144,12 +205,53 @@ def extract_video(job: Job, estimator: Estimator, on_frames: Callable[[int], Non
         if cache.find(POSES, job.key) is not None:
             return "cached"
         info = probe(job.path)
-
-        def fill(folder: Path) -> PosesManifest:
-            frames = (people for _, people in estimator.run(frame_refs(info, 0)))
-            return write_estimated(
-                folder, job, info, frames, estimator=estimator, on_frames=on_frames
-            )
-
-        cache.write(POSES, job.key, fill)
+        parts = parts_of(info, job.division)
+        if len(parts) == 1:
+            cache.write(POSES, job.key, _estimation(job, info, parts[0], estimator, on_frames))
+            return "done"
+        if any(extract_part(job, part, estimator, on_frames) == "busy" for part in parts):
+            return "busy"
+        cache.write(POSES, job.key, lambda folder: _write_joined(folder, job, info, parts))
+        for part in parts:
+            shutil.rmtree(cache.root / PARTS.name / job.part_key(part), ignore_errors=True)
     return "done"
+
+
+def _write_joined(folder: Path, job: Job, info: VideoInfo, parts: list[Part]) -> PosesManifest:
+    """Write the poses of a long video from its stored parts. Raises CacheError if a part is missing
+    or damaged."""
+    entries = [_stored_part(job, part) for part in parts]
+    source = entries[0].manifest
+    frames = (
+        PosePart(start=part.start, frames=read_poses(entry))
+        for part, entry in zip(parts, entries, strict=True)
+    )
+    return write_tracked(
+        folder,
+        job,
+        info,
+        join_parts(frames, source.skeleton, info.fps, TRACK),
+        estimator=source.estimator,
+        weights=source.weights,
+        skeleton=source.skeleton,
+    )
+
+
+def _stored_part(job: Job, part: Part) -> CacheEntry[PosesManifest]:
+    key = job.part_key(part)
+    entry = Cache(job.cache_root).find(PARTS, key)
+    if entry is None:
+        raise CacheError(f"Part {key} of {job.path} disappeared", PosesManifest.hint)
+    return entry
+
+
+def _estimation(
+    job: Job, info: VideoInfo, part: Part, estimator: Estimator, on_frames: Callable[[int], None]
+) -> Callable[[Path], PosesManifest]:
+    """What writes the poses of a video or a part into a folder."""
+
+    def fill(folder: Path) -> PosesManifest:
+        frames = (people for _, people in estimator.run(frame_refs(info, 0, part)))
+        return write_estimated(folder, job, info, frames, estimator=estimator, on_frames=on_frames)
+
+    return fill

@@ -14,7 +14,8 @@ from skelact.pose.registry import fingerprint_of, open_estimator, resolve
 from skelact.pose.store import JsonForm, read_poses, write_poses
 from skelact.schemas import PosesManifest
 from skelact.stages.cut import cut_video
-from skelact.stages.extraction import POSES, TRACK, Job, write_tracked
+from skelact.stages.extraction import POSES, TRACK, Job, plan_work, write_tracked
+from skelact.stages.parts import PART_S, division
 from skelact.stages.workers import extract_in_batches, extract_in_processes
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_progress
 from skelact.video.cut import ClipOptions, CodingOptions
@@ -36,10 +37,13 @@ def poses_of(
     *,
     coding: CodingOptions = CodingOptions(),
     form: JsonForm = "frames",
+    part_s: float = PART_S,
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[Extracted]:
     """The poses of every video, from the cache or estimated now. Videos that cannot be used are
-    listed as failed. Raises ConfigError, EstimatorError and CacheError."""
+    listed as failed. A video that is longer than 1.5 `part_s` is divided into parts of this length
+    [s], which several processes estimate, if the estimator supports it; the poses depend on it, but
+    not on the number of processes. Raises ConfigError, EstimatorError and CacheError."""
     if pose.poses_from is not None:
         if coding.changes:
             raise ConfigError(
@@ -69,6 +73,7 @@ def poses_of(
             options=pose,
             fingerprint=weights,
             form=form,
+            division=division(pose, part_s),
         )
         entry = cache.find(POSES, job.key)
         if entry is not None:
@@ -93,10 +98,11 @@ def _estimate(
 ) -> dict[str, Failure]:
     """Run jobs, each key once. Returns the failures by key."""
     unique = list({job.key: job for job in jobs.values()}.values())
+    work = [plan_work(job) for job in unique]
     text = f"estimating poses with {pose.estimator}"
-    on_progress(Event("extract", "start", 0, _total_frames(unique), text))
+    on_progress(Event("extract", "start", 0, sum(w.frames for w in work), text))
     if get_spec(pose.estimator).parallel == "processes":
-        batch = extract_in_processes(unique, on_progress)
+        batch = extract_in_processes(work, on_progress)
     else:
         batch = extract_in_batches(unique, open_estimator(pose), on_progress)
     on_progress(Event("extract", "end"))
@@ -177,13 +183,3 @@ def _recoded(video: Path, coding: CodingOptions, cache: Cache) -> Path:
     """The video with another size or frame rate, stored as the only clip of the clips stage."""
     entry, _ = cut_video(video, ClipOptions(length_s=0, overlap_s=0), coding, cache)
     return entry.path / entry.manifest.clips[0].file
-
-
-def _total_frames(jobs: list[Job]) -> int:
-    total = 0
-    for job in jobs:
-        try:
-            total += probe(job.path).frames
-        except InputError:
-            continue
-    return total

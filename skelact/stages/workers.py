@@ -23,10 +23,13 @@ from skelact.stages.extraction import (
     POSES,
     Job,
     State,
+    Work,
+    extract_part,
     extract_video,
     frame_refs,
     write_estimated,
 )
+from skelact.stages.parts import Part
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, VideoInfo
 from skelact.video.probe import probe
 
@@ -53,10 +56,13 @@ def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     _estimator, _frame_counts = open_estimator(options), frame_counts
 
 
-def _run_job(job: Job) -> State | Failure:
+def _run_task(job: Job, part: Part | None) -> State | Failure:
+    """Extract a part of a video, or the video (None) from the parts that are stored already."""
     assert _estimator is not None
     try:
-        return extract_video(job, _estimator, lambda count: _frame_counts.put(count))
+        if part is not None:
+            return extract_part(job, part, _estimator, _frame_counts.put)
+        return extract_video(job, _estimator, _frame_counts.put)
     except InputError as error:
         return Failure.from_error(job.path, error)
     except SkelactError:
@@ -65,12 +71,12 @@ def _run_job(job: Job) -> State | Failure:
         return Failure.from_error(job.path, error)
 
 
-def process_count(videos: int) -> int:
-    """One process per core, but no more than videos."""
+def process_count(tasks: int) -> int:
+    """One process per core, but no more than tasks."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    return max(1, min(cores, videos))
+    return max(1, min(cores, tasks))
 
 
 class _ProgressThread:
@@ -94,18 +100,18 @@ class _ProgressThread:
         self.thread.join()
 
 
-def extract_in_processes(jobs: list[Job], on_progress: ProgressCallback) -> BatchResult[Path]:
-    """Run all jobs in a pool of processes, each with its own estimator. Jobs whose pool broke, or
-    that another process was working on, are run again one at a time. Raises CacheError and
-    EstimatorError."""
+def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> BatchResult[Path]:
+    """Run all jobs in a pool of processes, each with its own estimator; the parts of a long video
+    are tasks of their own. Jobs whose pool broke, or that another process was working on, are run
+    again one at a time. Raises CacheError and EstimatorError."""
     batch: BatchResult[Path] = BatchResult()
     context = multiprocessing.get_context("spawn")
     frame_counts = context.Queue()
     progress = _ProgressThread(frame_counts, on_progress)
     try:
-        remaining = _run_pool(jobs, process_count(len(jobs)), context, frame_counts, batch)
-        for job in remaining:
-            if _run_pool([replace(job, wait=True)], 1, context, frame_counts, batch):
+        for job in _Pool(work, context, frame_counts).run(batch):
+            alone = Work(job=replace(job, wait=True))
+            if _Pool([alone], context, frame_counts).run(batch):
                 batch.failed.append(
                     Failure(
                         job.path,
@@ -119,38 +125,69 @@ def extract_in_processes(jobs: list[Job], on_progress: ProgressCallback) -> Batc
     return batch
 
 
-def _run_pool(
-    jobs: list[Job], workers: int, context: Any, frame_counts: Any, batch: BatchResult[Path]
-) -> list[Job]:
-    """Run jobs in a new pool and add their results to `batch`. Returns the jobs that another
-    process is working on, and those that were not finished when the pool broke."""
-    remaining: list[Job] = []
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(jobs[0].options, frame_counts),
-    )
-    try:
-        pending: dict[Future[State | Failure], Job] = {pool.submit(_run_job, j): j for j in jobs}
-        while pending:
-            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                job = pending.pop(future)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    remaining.append(job)
-                    continue
-                if isinstance(result, Failure):
-                    batch.failed.append(result)
-                elif result == "busy":
-                    remaining.append(job)
-                else:
-                    (batch.done if result == "done" else batch.cached).append(job.path)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return remaining
+class _Pool:
+    """A pool of processes for some jobs. A long video is stored by a last task, once all of its
+    parts are."""
+
+    def __init__(self, work: list[Work], context: Any, frame_counts: Any) -> None:
+        self.pool = ProcessPoolExecutor(
+            process_count(sum(max(1, len(w.parts)) for w in work)),
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(work[0].job.options, frame_counts),
+        )
+        self.work = work
+        self.pending: dict[Future[State | Failure], tuple[Job, Part | None]] = {}
+        self.remaining: dict[str, Job] = {}  # by key
+        self.failed: set[str] = set()  # keys
+
+    def run(self, batch: BatchResult[Path]) -> list[Job]:
+        """Run all jobs and add their results to `batch`. Returns the jobs that another process is
+        working on, and those that were not finished when the pool broke."""
+        try:
+            for work in self.work:
+                for part in work.parts or (None,):
+                    self._submit(work.job, part)
+            while self.pending:
+                finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._finish(future, batch)
+        finally:
+            self.pool.shutdown(wait=True, cancel_futures=True)
+        return [job for key, job in self.remaining.items() if key not in self.failed]
+
+    def _submit(self, job: Job, part: Part | None) -> None:
+        try:
+            self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
+        except BrokenProcessPool:
+            self.remaining[job.key] = job
+
+    def _finish(self, future: Future[State | Failure], batch: BatchResult[Path]) -> None:
+        """Record the result of a task, and submit the last task of a video after its parts."""
+        job, part = self.pending.pop(future)
+        try:
+            result = future.result()
+        except BrokenProcessPool:
+            result = "busy"
+        if isinstance(result, Failure):
+            if job.key not in self.failed:
+                batch.failed.append(result)
+            self.failed.add(job.key)
+            self.pending = {
+                other: task
+                for other, task in self.pending.items()
+                if task[0].key != job.key or not other.cancel()
+            }
+        elif result == "busy":
+            self.remaining[job.key] = job
+        elif part is None:
+            (batch.done if result == "done" else batch.cached).append(job.path)
+        elif self._has_all_parts(job):
+            self._submit(job, None)
+
+    def _has_all_parts(self, job: Job) -> bool:
+        keys = {other.key for other, _ in self.pending.values()} | self.failed
+        return job.key not in keys and job.key not in self.remaining
 
 
 # --- one estimator in this process ----------------------------------------------------------------

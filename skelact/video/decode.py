@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Frame = npt.NDArray[np.uint8]  # (H, W, 3) BGR
 _COMPLETE = 0.95  # a file with a smaller fraction of its announced frames counts as truncated
+_LONGEST_FRAME_S = 60  # a larger step between two time stamps is an error of the file
+_SEEK_MARGINS_S = (1, 4, 16, 64)
 
 
 def open_video(path: Path) -> cv2.VideoCapture:
@@ -70,46 +73,108 @@ def _lacks_index(path: Path) -> bool:
     return True
 
 
-def read_frames(info: VideoInfo) -> Iterator[Frame]:
-    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps. A video of variable rate is
-    resampled by its time stamps: frames are repeated or dropped. Raises TruncatedVideo after the
-    last frame if the file has much fewer frames than it announces."""
-    import cv2
+def read_frames(info: VideoInfo, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+    """Frames (H, W, 3) uint8 BGR at the constant rate info.fps: all, or number `start` to before
+    number `stop`. A video of variable rate is resampled by its time stamps: frames are repeated or
+    dropped. If `has_usable_times`, the numbers of the frames do not depend on `start`.
 
+    Raises NotAVideo if no frame can be decoded, and TruncatedVideo after the last frame if the file
+    has much fewer frames than it announces."""
     capture = open_video(info.path)
     try:
-        decoded, written, first, last_time = 0, 0, 0.0, -1.0
+        grabbed = capture.grab()
+        clock = _Clock(capture, info.fps)
+        if grabbed and start:
+            grabbed = _seek(info.path, capture, clock, start)
+        slot = number = clock.slot(0)
         previous: Frame | None = None
-        stamped = True
-        while True:
-            ok, image = capture.read()
-            if not ok:
+        while grabbed and (stop is None or number < stop):
+            decoded, image = capture.retrieve()
+            if not decoded:
                 break
-            time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if decoded == 0:
-                first = time_s
-            elif time_s <= last_time or time_s - last_time > 60:
-                stamped = False  # unusable time stamps: count frames instead
-            last_time = time_s
             frame = to_bgr(image)
-            slot = round((time_s - first) * info.fps) if stamped else written
-            decoded += 1
-            while previous is not None and written < slot:
-                yield previous
-                written += 1
-            if written <= slot:
-                yield frame
-                written += 1
+            shown = [] if previous is None else [previous] * (slot - number)
+            if slot >= number:
+                shown.append(frame)
+            for image in shown:
+                if number >= start and (stop is None or number < stop):
+                    yield image
+                number += 1
             previous = frame
+            grabbed = capture.grab()
+            slot = clock.slot(number)
         if previous is None:
             raise NotAVideo(f"{info.path}: no frame can be decoded")
-        if written < _COMPLETE * info.frames - 2:
+        ended = stop is None or number < stop
+        if ended and number < _COMPLETE * info.frames - 2:
             raise TruncatedVideo(
-                f"{info.path} is truncated: {written} of {info.frames} frames can be decoded",
+                f"{info.path} is truncated: {number} of {info.frames} frames can be decoded",
                 "Copy it again, or re-encode it to keep the existing frames.",
             )
     finally:
         capture.release()
+
+
+class _Clock:
+    """Numbers the frames of a capture at a constant rate, by their time since the frame at which
+    the clock was made. Once a time stamp is unusable, frames are counted instead."""
+
+    def __init__(self, capture: cv2.VideoCapture, fps: float) -> None:
+        self.capture, self.fps = capture, fps
+        self.zero_s, self.last_s = self._time_s(), -math.inf
+        self.usable = True
+
+    def slot(self, number: int) -> int:
+        """The number of the frame that was just grabbed; `number` is that of the next one."""
+        time_s = self._time_s()
+        if self.last_s > -math.inf and not 0 < time_s - self.last_s <= _LONGEST_FRAME_S:
+            self.usable = False
+        self.last_s = time_s
+        return round((time_s - self.zero_s) * self.fps) if self.usable else number
+
+    def is_before(self, number: int) -> bool:
+        """Whether the frame that was just grabbed has a smaller number, by its time."""
+        return round((self._time_s() - self.zero_s) * self.fps) < number
+
+    def _time_s(self) -> float:
+        import cv2
+
+        return float(self.capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+
+def _seek(path: Path, capture: cv2.VideoCapture, clock: _Clock, number: int) -> bool:
+    """Grab a frame that precedes the frame `number`, as near as possible. Returns False if no frame
+    can be decoded. OpenCV may miss the position, but the time of the frame that it grabs is right,
+    so the result is checked; the last resort is the start of the video."""
+    import cv2
+
+    for margin_s in _SEEK_MARGINS_S:
+        time_s = clock.zero_s + number / clock.fps - margin_s
+        if time_s <= clock.zero_s:
+            break
+        capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * time_s)
+        if capture.grab() and clock.is_before(number):
+            return True
+    capture.open(str(path), cv2.CAP_FFMPEG)
+    return capture.grab()
+
+
+def has_usable_times(path: Path) -> bool:
+    """Whether the frames of a video have different time stamps without long gaps, so that a frame
+    can be found by its time. Reads the packets of the file without decoding them. Raises
+    PathMissing, NotAVideo or TruncatedVideo if it cannot be opened."""
+    import cv2
+
+    capture = open_video(path)
+    try:
+        capture.set(cv2.CAP_PROP_FORMAT, -1)  # packets instead of frames
+        times = []
+        while capture.grab():
+            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    finally:
+        capture.release()
+    steps = np.diff(np.sort(times))
+    return bool(len(steps) and steps.min() > 0 and steps.max() <= _LONGEST_FRAME_S)
 
 
 def to_bgr(image: npt.NDArray[Any]) -> Frame:

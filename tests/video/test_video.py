@@ -12,7 +12,7 @@ import pytest
 from skelact.errors import BadSpan, ConfigError, InputError, NotAVideo, PathMissing, TruncatedVideo
 from skelact.types import ClipSpan, VideoInfo
 from skelact.video.cut import ClipOptions, CodingOptions, cut, plan
-from skelact.video.decode import read_frames
+from skelact.video.decode import has_usable_times, read_frames
 from skelact.video.probe import find_videos, probe
 from tests.helpers import encode, pattern
 
@@ -223,3 +223,47 @@ def test_cut_recodes(tmp_path: Path) -> None:
     cut(info, ClipSpan(0, 60), tmp_path / "b.mp4", CodingOptions(height=60, fps=10))
     out = probe(tmp_path / "b.mp4")
     assert (out.width, out.height, out.frames, out.fps) == (80, 60, 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("long-group.mp4", ("-c:v", "libx264", "-g", "250", "-bf", "3")),
+        ("open-group.mp4", ("-c:v", "libx264", "-g", "30", "-x264-params", "open-gop=1")),
+        ("variable.mp4", ("-vf", "select='not(between(n,60,110))*mod(n,7)'", "-fps_mode", "vfr")),
+        ("motion-jpeg.avi", ("-c:v", "mjpeg")),
+        ("b-frames.avi", ("-c:v", "mpeg4", "-bf", "2")),
+        ("transport.ts", ("-c:v", "libx264", "-g", "100")),
+        ("matroska.mkv", ("-c:v", "libx264", "-g", "100")),
+    ],
+)
+def test_frames_from_any_number_on(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
+    """They are those that a reader from the start gets, pixel by pixel."""
+    info = probe(pattern(tmp_path / name, "96x64", "25", "8", *arguments))
+    assert has_usable_times(info.path)
+    frames = list(read_frames(info))
+    assert 120 <= len(frames) <= 200
+    end = len(frames)
+    for start, stop in ((0, 20), (1, 30), (26, 40), (70, 90), (100, None), (end - 2, end + 5)):
+        part = list(read_frames(info, start, stop))
+        assert len(part) == len(frames[start:stop])
+        assert all(np.array_equal(a, b) for a, b in zip(part, frames[start:stop], strict=True))
+    assert list(read_frames(info, end + 10)) == []
+
+
+def test_times_that_cannot_be_used(tmp_path: Path) -> None:
+    assert not has_usable_times(pattern(tmp_path / "raw.h264", "64x48", "25", "2"))
+    assert not has_usable_times(pattern(tmp_path / "one.mp4", "64x48", "25", "0.04"))
+
+
+def test_a_part_of_a_truncated_video(tmp_path: Path) -> None:
+    """A part that is complete is read, one that is not raises."""
+    content = pattern(
+        tmp_path / "whole.mp4", "320x240", "25", "8", "-movflags", "+faststart", "-g", "10"
+    ).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) // 2])
+    info = probe(tmp_path / "cut.mp4")
+    assert len(list(read_frames(info, 40, 60))) == 20
+    for start, stop in ((60, 190), (150, None)):
+        with pytest.raises(TruncatedVideo, match="of 200 frames"):
+            list(read_frames(info, start, stop))

@@ -28,6 +28,7 @@ from skelact.video.decode import Frame
 
 _VERIFY_S = 1.5  # evidence that is collected before the first pose of a track is released
 _MIN_S, _LOST_S = 0.5, 0.3  # shorter tracks are dropped, once their person is lost for this time
+_OVERLAP_S = 3.0  # shortest overlap of the parts of a long video
 _KNOWN = 0.15  # advantage of persons of earlier frames, if there are too many
 
 
@@ -171,6 +172,12 @@ def _fingerprint(options: PoseOptions) -> str:
     return fingerprint(hands=options.hands, face=options.face)
 
 
+def overlap_s(options: PoseOptions) -> float:
+    """Overlap of the parts of a long video: a person who is found in its second half is tracked
+    backwards to its middle."""
+    return max(_OVERLAP_S, 2 * options.backfill_s, 2 * options.detect_every_s)
+
+
 def _status() -> EstimatorStatus:
     try:
         where = check()
@@ -197,6 +204,7 @@ ESTIMATORS = (
             "hands",
             "face",
         ),
+        overlap_s=overlap_s,
         auto_rank=0,
     ),
 )
