@@ -29,7 +29,9 @@ from skelact.video.decode import Frame
 _VERIFY_S = 1.5  # evidence that is collected before the first pose of a track is released
 _MIN_S, _LOST_S = 0.5, 0.3  # shorter tracks are dropped, once their person is lost for this time
 _OVERLAP_S = 3.0  # shortest overlap of the parts of a long video
-_KNOWN = 0.15  # advantage of persons of earlier frames, if there are too many
+# if there are too many persons: the advantage of those of the previous frame, and the length of a
+# track from which its quality counts fully
+_SELECTED, _FULL_WEIGHT_S = 0.4, 0.5
 
 
 class NetworkVision:
@@ -120,6 +122,7 @@ class Timeline:
         )
         self.next = 0  # the frame that is released next
         self.ids = 0
+        self.selected: list[Track] = []  # in the frame that was released last
 
     def add(self, image: Frame) -> None:
         """Process the next frame."""
@@ -131,9 +134,10 @@ class Timeline:
         """The persons of the next frame, the most certain ones if there are too many."""
         number, self.next = self.next, self.next + 1
         tracks = self.follower.tracks
-        present = [t for t in tracks if number in t.fits and self._is_person(t)]
-        present.sort(key=lambda t: -t.evidence.quality - (_KNOWN if t.person_id >= 0 else 0))
-        chosen = present[: self.options.max_persons]
+        candidates = [t for t in tracks if self._may_appear(t, number) and self._is_person(t)]
+        candidates.sort(key=self._rank, reverse=True)
+        self.selected = candidates[: self.options.max_persons]
+        chosen = [t for t in self.selected if number in t.fits]
         for track in chosen:
             if track.person_id < 0:
                 track.person_id, self.ids = self.ids, self.ids + 1
@@ -142,6 +146,18 @@ class Timeline:
             track.fits.pop(number - self.reach, None)
         self.follower.tracks = [t for t in tracks if not t.ended or any(n > number for n in t.fits)]
         return people
+
+    def _may_appear(self, track: Track, number: int) -> bool:
+        """Whether a track has a pose in a frame. A selected one that is only missing for a moment
+        keeps its place, so that nobody else is shown in between."""
+        if number in track.fits:
+            return True
+        return track in self.selected and any(n > number for n in track.fits)
+
+    def _rank(self, track: Track) -> float:
+        evidence = track.evidence
+        weight = min(1.0, evidence.frames / (_FULL_WEIGHT_S * self.fps))
+        return evidence.quality * weight + (_SELECTED if track in self.selected else 0)
 
     def _is_person(self, track: Track) -> bool:
         lost = track.ended or track.missed > _LOST_S * self.fps
