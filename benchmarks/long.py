@@ -47,19 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given:
         print("no video is given: python -m benchmarks long VIDEO")
         return
-    info = probe(Path(given[0]))
-    print(
-        f"{info.path.name}: {info.frames} frames of {info.width}x{info.height}, "
-        f"{info.duration_s / 60:.1f} minutes"
-    )
+    video = Path(given[0])
     cores = sorted(os.sched_getaffinity(0))
-    hashes = set()
+    runs = {}
     for count in dict.fromkeys((1, len(cores))):
-        seconds, peak, poses = extract(info.path, set(cores[:count]))
-        hashes.add(poses)
-        print(
-            f"{count} processes: {seconds:.0f} s, {info.frames / seconds:.1f} frames/s, at most "
-            f"{peak:.0f} MB in a process, poses {poses[:12]}",
-            flush=True,
-        )
-    print("the poses are equal" if len(hashes) == 1 else "THE POSES DIFFER")
+        seconds, peak, poses = runs[count] = extract(video, set(cores[:count]))
+        text = f"{count} processes: {seconds:.0f} s, at most {peak:.0f} MB in a process"
+        print(f"{text}, poses {poses[:12]}", flush=True)
+    # opened last, because the memory that this process uses counts for those that it starts
+    info = probe(video)
+    rates = ", ".join(f"{info.frames / seconds:.1f}" for seconds, _, _ in runs.values())
+    print(
+        f"{info.frames} frames of {info.width}x{info.height}, {info.duration_s / 60:.1f} minutes: "
+        f"{rates} frames/s"
+    )
+    equal = len({poses for _, _, poses in runs.values()}) == 1
+    print("the poses are equal" if equal else "THE POSES DIFFER")
