@@ -2,8 +2,9 @@
 
     python -m benchmarks people [DATA]
 
-DATA is a folder with clips/ (test videos) and more/no-person/clips/ (videos without people). The
-thresholds of the estimator were chosen on these clips.
+DATA is a folder with clips/ (test videos), more/no-person/ (clips/ and pictures/ without people)
+and jhmdb/ (the videos and splits of JHMDB). The thresholds of the estimator were chosen on the
+videos of clips/ and more/no-person/clips/.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ SPEED = (("karate.mp4", 1), ("tai_chi.mp4", 1), ("exercise_three_people.avi", 4)
 CHILD = "damo-nlp-sg_sample-demo-3.mp4"  # listed as without people, but shows a sitting child
 _EVERY = 10  # frames between two that are compared
 _SPEED_FRAMES = 120
+_STILL_FPS = 30
+_CLIPS_PER_ACTION = 2
 
 
 def run(
@@ -87,6 +90,53 @@ def false_tracks(estimator: BlazePose, videos: Sequence[Path]) -> None:
         print(
             f"{len(videos)} videos without people, {seconds:.0f} s: {tracks} tracks, {rate:.2f}/min"
         )
+
+
+def pictures(estimator: BlazePose, folder: Path) -> None:
+    """Pictures without people, each as a still video of one second."""
+    import cv2
+
+    counts = []
+    for picture in sorted(folder.glob("*.jpg")):
+        image = np.asarray(cv2.imread(str(picture)), np.uint8)
+        still = (FrameRef(video=0, frame=n, fps=_STILL_FPS, image=image) for n in range(_STILL_FPS))
+        counts.append(len({q.person_id for _, people in estimator.run(still) for q in people}))
+    if counts:
+        print(
+            f"{len(counts)} pictures without people: {sum(counts)} tracks in "
+            f"{sum(map(bool, counts))} of them"
+        )
+
+
+def pairs(estimator: BlazePose, jhmdb: Path) -> None:
+    """Two test clips of each action of JHMDB, each beside one of the next action: both persons are
+    found if there is one in each half of the frame in half of the frames."""
+    videos = []
+    for split in sorted((jhmdb / "splits").glob("*_test_split1.txt")):
+        lines = [line.split() for line in split.read_text().splitlines()]
+        action = split.name.removesuffix("_test_split1.txt")
+        tests = [name for name, subset in lines if subset == "2"][:_CLIPS_PER_ACTION]
+        videos += [jhmdb / "videos" / action / f"{Path(name).stem}.mp4" for name in tests]
+    if not videos:
+        return
+    both = 0
+    for number, video in enumerate(videos):
+        other = videos[(number + _CLIPS_PER_ACTION) % len(videos)]
+        info = probe(video)
+        frames = [
+            np.hstack(pair)
+            for pair in zip(read_frames(info), read_frames(probe(other)), strict=False)
+        ]
+        middle = frames[0].shape[1] / 2
+        numbered = (
+            FrameRef(video=0, frame=n, fps=info.fps, image=image) for n, image in enumerate(frames)
+        )
+        halves = [
+            {bool(np.nanmean(q.xy[:, 0]) > middle) for q in people}
+            for _, people in estimator.run(numbered)
+        ]
+        both += np.mean([len(h) == 2 for h in halves]) >= 0.5
+    print(f"{len(videos)} pairs of JHMDB clips side by side: both persons found in {both}")
 
 
 def accuracy(clips: Path) -> None:
@@ -151,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     people(estimator, clips)
     folder = data / "more" / "no-person" / "clips"
     false_tracks(estimator, [v for v in sorted(folder.glob("*.mp4")) if v.name != CHILD])
+    pictures(estimator, folder.with_name("pictures"))
+    pairs(estimator, data / "jhmdb")
     if reference.is_installed():
         accuracy(clips)
         speed(estimator, clips)

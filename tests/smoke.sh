@@ -34,7 +34,7 @@ cd "$work"
 export SKELACT_CACHE=$work/cache PATH=$bin:$PATH
 step "weights and doctor"
 skelact models pull blazepose
-skelact doctor --quiet | head -n 12
+skelact doctor
 
 step "extract"
 mkdir -p videos/Kata videos/Taichi

@@ -88,6 +88,7 @@ class World:
             xyz=np.zeros((JOINTS, 3), np.float32),
             presence=actor.presence if actor is not None and seen else 0.0,
             peak=actor.peak if actor is not None else 0.0,
+            torso_peak=actor.peak if actor is not None else 0.0,
             region=Region(x=x, y=y, size=SIZE),
         )
 

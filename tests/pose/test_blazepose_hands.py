@@ -41,6 +41,7 @@ def pose(xy: dict[str, tuple[float, float]], score: float = 0.9) -> Fit:
         xyz=np.zeros((JOINTS, 3), np.float32),
         presence=1.0,
         peak=1.0,
+        torso_peak=1.0,
         region=Region(x=0, y=0, size=100),
     )
 

@@ -8,7 +8,7 @@ the other person counts as hidden, is predicted, and gets the track back when fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Protocol
 
@@ -363,11 +363,4 @@ def scaled_region(region: Region, scale: float) -> Region:
 
 def scaled_fit(fit: Fit, scale: float) -> Fit:
     """A pose in a frame that was resized by `scale`."""
-    return Fit(
-        xy=fit.xy * np.float32(scale),
-        score=fit.score,
-        xyz=fit.xyz,
-        presence=fit.presence,
-        peak=fit.peak,
-        region=scaled_region(fit.region, scale),
-    )
+    return replace(fit, xy=fit.xy * np.float32(scale), region=scaled_region(fit.region, scale))

@@ -20,6 +20,9 @@ from skelact.video.decode import Frame
 
 SKELETON = SKELETONS["blazepose-33"]
 JOINTS = len(SKELETON.joints)
+_TORSO = [
+    SKELETON.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")
+]
 _CENTRE, _TOP = 33, 34  # auxiliary landmarks: between the hips, and on the circle around the body
 _MARGIN = 1.25
 _GRID = 64  # side of a heat map
@@ -75,14 +78,15 @@ class Region:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """A person in a region: xy (33, 2) in pixels of the frame, score (33,), xyz (33, 3) in metres,
-    the probability of a person, the mean of the heat maps' maxima, and the region of the person in
-    the next frame; hands and face if they were searched."""
+    the probability of a person, the mean of the heat maps' maxima (all joints, and shoulders and
+    hips), the region of the person in the next frame, and hands and face if they were searched."""
 
     xy: Floats
     score: Floats
     xyz: Floats
     presence: float
     peak: float
+    torso_peak: float
     region: Region
     details: Details | None = None
 
@@ -129,6 +133,7 @@ def fit(network: LandmarkNetwork, image: Frame, region: Region, mirrored: bool =
         xyz=world[order],
         presence=raw.presence,
         peak=float(peaks[:JOINTS].mean()),
+        torso_peak=float(peaks[_TORSO].mean()),
         region=Region.around(points[_CENTRE], points[_TOP]),
     )
 

@@ -1,9 +1,9 @@
 """Whether a track is a person.
 
 The landmark network's own probability is high on loudspeakers, animals and trees. On people, the
-heat maps are sharp, the mirrored crop gives the same pose, the detector finds the person again, and
-the limbs keep their length. The weights and thresholds were chosen on videos with and without
-people.
+heat maps are sharp, most of all those of shoulders and hips, which animals lack; the mirrored crop
+gives the same pose, the detector finds the person again, and the limbs keep their length. The
+weights and thresholds were chosen on videos with and without people.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from skelact.pose.track import area, similarity, tolerances
 
 _TOLERANCES = tolerances(SKELETON)
 _MIRROR, _DETECTOR, _BONES = 0.3, 0.2, -0.5  # weights, that of the heat maps is 1
-# thresholds at min_confidence 0.5: to accept a track, to keep an accepted one, to start one, and
-# to go on with one that is not accepted
-_ACCEPT, _KEEP, _START, _GO_ON = 0.74, 0.50, 0.50, 0.40
-_PER_CONFIDENCE = 1.5  # change of all thresholds with min_confidence
-_SHORT, _SHORT_S = 0.45, 1.5  # a track that is shorter than this time has to be better
+_TORSO = 2.0  # weight of the heat maps of shoulders and hips in the certainty
+# thresholds at min_confidence 0.5: of the certainty, to accept a track and to keep an accepted one;
+# of the quality, to start one and to go on with one that is not accepted
+_ACCEPT, _KEEP, _START, _GO_ON = 1.65, 1.20, 0.50, 0.40
+_CERTAINTY_PER_CONFIDENCE, _QUALITY_PER_CONFIDENCE = 3.5, 1.5  # change with min_confidence
+_SHORT, _SHORT_S = 0.45, 1.0  # a track that is shorter than this time has to be more certain
 _MEMORY_S = 3.0  # time in which evidence loses its weight
 _LIMBS = (
     *(("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")),
@@ -55,7 +56,7 @@ class Evidence:
     frames: int = 0
     checks: int = 0
     last_check: int = -1
-    _frame_sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    _frame_sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     _bone_sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((2, len(_PAIRS))))
     _check_sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
 
@@ -64,7 +65,7 @@ class Evidence:
         decay = np.exp(-1 / (_MEMORY_S * self.fps))
         bones = np.linalg.norm(fit.xyz[_PAIRS[:, 0]] - fit.xyz[_PAIRS[:, 1]], axis=1)
         self.frames += 1
-        self._frame_sums = self._frame_sums * decay + [1, fit.peak]
+        self._frame_sums = self._frame_sums * decay + [1, fit.peak, fit.torso_peak]
         self._bone_sums = self._bone_sums * decay + np.stack([bones, bones**2])
 
     def add_check(self, check: Check) -> None:
@@ -79,7 +80,7 @@ class Evidence:
         """The weighted sum of the evidence, in [0, 1.5]."""
         if not self.checks or not self.frames:
             return 0.0
-        weight, peak = self._frame_sums
+        weight, peak, _ = self._frame_sums
         mean, square = self._bone_sums / weight
         deviation = np.sqrt(np.maximum(square - mean**2, 0)) / np.maximum(mean, 1e-6)
         count, mirror, detector = self._check_sums
@@ -89,6 +90,14 @@ class Evidence:
             + _BONES * np.median(deviation)
         )
 
+    @property
+    def certainty(self) -> float:
+        """The quality and the weighted heat maps of shoulders and hips, in [0, 3.5]."""
+        if not self.checks or not self.frames:
+            return 0.0
+        weight, _, torso = self._frame_sums
+        return self.quality + _TORSO * float(torso / weight)
+
     def is_person(self, accepted: bool, min_confidence: float) -> bool:
         """Whether the track is a person. `accepted` says that it was one before: a lower threshold
         then avoids interruptions."""
@@ -96,19 +105,15 @@ class Evidence:
         if not accepted:
             missing = max(0.0, 1 - self.frames / (_SHORT_S * self.fps))
             threshold += _SHORT * missing * min(1.0, min_confidence / 0.5) ** 2
-        return self.quality >= threshold + _shift(min_confidence)
+        return self.certainty >= threshold + _CERTAINTY_PER_CONFIDENCE * (min_confidence - 0.5)
 
     def may_start(self, min_confidence: float) -> bool:
         """Whether a new track is worth following."""
-        return self.quality >= _START + _shift(min_confidence)
+        return self.quality >= _START + _QUALITY_PER_CONFIDENCE * (min_confidence - 0.5)
 
     def is_hopeless(self, min_confidence: float) -> bool:
         """Whether a track that is not accepted will not become a person."""
-        return self.quality < _GO_ON + _shift(min_confidence)
-
-
-def _shift(min_confidence: float) -> float:
-    return _PER_CONFIDENCE * (min_confidence - 0.5)
+        return self.quality < _GO_ON + _QUALITY_PER_CONFIDENCE * (min_confidence - 0.5)
 
 
 def same_pose(a: Fit, b: Fit) -> float:
