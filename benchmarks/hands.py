@@ -96,6 +96,7 @@ def holistic(
                 xyz=np.zeros((len(xy), 3), np.float32),
                 presence=1.0,
                 peak=1.0,
+                torso_peak=1.0,
                 region=Region(x=0, y=0, size=1),
             )
             parts: dict[Part, Floats] = {}
