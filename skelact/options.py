@@ -164,6 +164,13 @@ class PredictOptions:
         max=1,
         default_text="the calibrated threshold of the model",
     )
+    min_confidence: float | None = option(
+        None,
+        "Minimum confidence of a person detection.",
+        above=0,
+        below=1,
+        default_text="as in training, or as set by models export",
+    )
     detect_every_s: float | None = option(
         None,
         "Search for new persons at this interval, in seconds (blazepose).",
@@ -192,7 +199,7 @@ class PredictOptions:
     def estimation(self) -> tuple[str, ...]:
         """The names of the options of pose estimation that are set here and replace those of the
         training."""
-        names = ("detect_every_s", "small_people", "smoothing")
+        names = ("min_confidence", "detect_every_s", "small_people", "smoothing")
         return tuple(name for name in names if getattr(self, name) is not None)
 
 
