@@ -54,7 +54,7 @@ step "predict"
 skelact predict videos/Kata/A1.mp4 --model runs/small --overlay drawn.mp4 --json > predictions.json
 test -s drawn.mp4
 grep -q '"predictions"' predictions.json
-skelact predict videos/Taichi
+skelact predict videos/Taichi/A1.mp4
 
 step "tests that need no mmpose"
 cp -r "$root/tests" "$root/pyproject.toml" .
