@@ -1,18 +1,29 @@
-"""Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people [DATA], or
+"""Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA], or
 python -m benchmarks long VIDEO
 
 Without a name, all benchmarks run, except for long: extraction, cached, startup, packed, training,
-networks, pck, people."""
+networks, pck, people, hands."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import cached, extraction, long, networks, packed, pck, people, startup, training
+from benchmarks import (
+    cached,
+    extraction,
+    hands,
+    long,
+    networks,
+    packed,
+    pck,
+    people,
+    startup,
+    training,
+)
 
-MODULES = (extraction, cached, startup, packed, training, networks, pck, people, long)
+MODULES = (extraction, cached, startup, packed, training, networks, pck, people, hands, long)
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-WITH_ARGUMENTS = ("people", "long")
+WITH_ARGUMENTS = ("people", "hands", "long")
 
 if __name__ == "__main__":
     names = sys.argv[1:] or [name for name in ALL if name != "long"]

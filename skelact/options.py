@@ -151,12 +151,25 @@ class PredictOptions:
         max=32,
         default_text="8, or more if the model was trained with more",
     )
+    hands: bool = option(
+        False, "Also estimate the hands if the model does not use them, for the overlay."
+    )
+    face: bool = option(
+        False, "Also estimate the faces if the model does not use them, for the overlay."
+    )
     unknown_threshold: float | None = option(
         None,
         "Segments with a lower probability are labelled unknown; 0 disables this.",
         min=0,
         max=1,
         default_text="the calibrated threshold of the model",
+    )
+    min_confidence: float | None = option(
+        None,
+        "Minimum confidence of a person detection.",
+        above=0,
+        below=1,
+        default_text="as in training, or as set by models export",
     )
     detect_every_s: float | None = option(
         None,
@@ -186,7 +199,7 @@ class PredictOptions:
     def estimation(self) -> tuple[str, ...]:
         """The names of the options of pose estimation that are set here and replace those of the
         training."""
-        names = ("detect_every_s", "small_people", "smoothing")
+        names = ("min_confidence", "detect_every_s", "small_people", "smoothing")
         return tuple(name for name in names if getattr(self, name) is not None)
 
 

@@ -32,14 +32,15 @@ MODELS = weights_folder()  # the weights that `make install` downloads
 
 
 @pytest.fixture(autouse=True)
-def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_surroundings(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every test in its own folder, without settings of the machine, and with no weights but those
     of blazepose."""
     monkeypatch.chdir(tmp_path)
     for name in ("SKELACT_CACHE", "SKELACT_DATA", "SKELACT_MODELS", "SKELACT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    models = tmp_path / "models"
-    models.mkdir()
+    models = tmp_path_factory.mktemp("models")
     for file in MODELS.glob("*.tflite"):
         (models / file.name).symlink_to(file)
     monkeypatch.setenv("SKELACT_MODELS", str(models))

@@ -59,5 +59,5 @@ skelact predict videos/Taichi
 step "tests that need no mmpose"
 cp -r "$root/tests" "$root/pyproject.toml" .
 pytest -n 2 tests/test_config.py tests/test_types.py tests/test_skeletons.py tests/test_schemas.py tests/test_cache.py \
-    tests/test_properties.py tests/sequence tests/video tests/datasets tests/pose
+    tests/test_files.py tests/test_properties.py tests/sequence tests/video tests/datasets tests/pose
 step "done"

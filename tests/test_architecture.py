@@ -62,7 +62,7 @@ ADAPTERS = {
 }
 NO_TORCH = (
     *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
-    *("types.py", "cache.py", "config.py", "skeletons.py", "errors.py", "metrics.py"),
+    *("types.py", "cache.py", "config.py", "skeletons/", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
     *(f"pose/{n}.py" for n in ("base", "importers", "mirrored", "store", "track")),
     "pose/blazepose/",

@@ -85,6 +85,29 @@ def test_a_config_that_is_no_config(tmp_path: Path) -> None:
         config.load(file)
 
 
+def test_a_config_extends_others(tmp_path: Path) -> None:
+    """In order, key by key, with paths relative to the config; what it imports is no section."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "a.py").write_text("train = dict(epochs=1, lr=0.1)\nmodel = dict(name='sgn')")
+    (tmp_path / "more" / "b.py").write_text("_base_ = '../a.py'\ntrain = dict(lr=0.2, warmup=3)")
+    (tmp_path / "c.py").write_text(
+        "import math\n_base_ = ['a.py', 'more/b.py']\ntrain = dict(epochs=math.ceil(1.5))"
+    )
+    assert config.load(tmp_path / "c.py") == {
+        "train": {"epochs": 2, "lr": 0.2, "warmup": 3},
+        "model": {"name": "sgn"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "says"), [("c.py", "extends itself"), ("nowhere.py", "no such config file")]
+)
+def test_a_base_that_cannot_be_used(base: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "c.py").write_text(f"_base_ = [{base!r}]")
+    with pytest.raises(ConfigError, match=says):
+        config.load(tmp_path / "c.py")
+
+
 def test_help_comes_from_the_options() -> None:
     assert config.info_of(TrainOptions, "epochs").help == "Maximum number of epochs."
 

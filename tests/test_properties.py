@@ -15,6 +15,7 @@ from skelact.types import PersonPose
 from skelact.video.cut import ClipOptions, plan
 
 skeletons = st.sampled_from(list(SKELETONS.values()))
+FIVE = Skeleton("five", tuple("abcde"), tuple("aaaaa"), (), (), "a")
 
 
 @given(
@@ -100,7 +101,7 @@ def persons(draw: st.DrawFn, joints: int) -> PersonPose:
 
 @given(people=st.lists(persons(joints=5), max_size=3))
 def test_frame_json_round_trip(people: list[PersonPose]) -> None:
-    again = parse_frame(frame_json(people), joints=5)
+    again = parse_frame(frame_json(people, FIVE), FIVE)
     assert [p.person_id for p in again] == [p.person_id for p in people]
     for a, b in zip(people, again, strict=True):
         np.testing.assert_allclose(b.xy, a.xy, atol=0.005 + 1e-3)

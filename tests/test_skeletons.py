@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from skelact.errors import ConfigError
-from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
+from skelact.skeletons import (
+    SKELETONS,
+    Skeleton,
+    convert,
+    load_skeleton,
+    parts_of,
+    with_details,
+)
 
 SIZES = {
     "coco-17": 17,
@@ -17,12 +24,18 @@ SIZES = {
     "mads-19": 19,
     "mads-15": 15,
     "openpose-mpi-15": 15,
+    "hand-21": 21,
+    "left-hand-21": 21,
+    "face-70": 70,
+    "blazepose-33-hands": 75,
+    "blazepose-33-hands-face": 145,
+    "body-25-face": 95,
 }
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_layouts(name: str) -> None:
-    s = SKELETONS[name]
+    s = load_skeleton(name)
     assert len(s.joints) == SIZES[name]
     # a graph of one piece
     reached = {s.centre}
@@ -32,7 +45,7 @@ def test_layouts(name: str) -> None:
             break
         reached |= new
     loose = set(s.joints) - reached
-    assert loose <= ({"mouth_left", "mouth_right"} if name == "blazepose-33" else set())
+    assert loose <= ({"mouth_left", "mouth_right"} if name.startswith("blazepose-33") else set())
     # bones lead to a root
     for joint in s.joints:
         for _ in range(20):
@@ -69,6 +82,44 @@ def test_convert_by_name_and_missing_is_nan() -> None:
     assert np.isnan(out[0, target.index("neck")]).all()
     mads = convert(values, source, SKELETONS["mads-19"])
     assert not np.isnan(mads[0, SKELETONS["mads-19"].index("left_foot")]).any()
+
+
+def test_hands_and_face_of_a_body() -> None:
+    body = SKELETONS["blazepose-33"]
+    skeleton = with_details(body, hands=True, face=True)
+    assert parts_of(skeleton) == {
+        "pose": slice(0, 33),
+        "hand_left": slice(33, 54),
+        "hand_right": slice(54, 75),
+        "face": slice(75, 145),
+    }
+    for name in ("blazepose-33", "hand-21", "face-70", "ntu-25"):
+        assert list(parts_of(SKELETONS[name])) == ["pose"]
+    values = np.arange(145, dtype=np.float32)[:, None]
+    starts = {"blazepose-33": 0, "left-hand-21": 33, "hand-21": 54, "face-70": 75}
+    for name, first in starts.items():
+        target = SKELETONS[name]
+        expected = first + np.arange(len(target.joints))
+        assert np.array_equal(convert(values, skeleton, target)[:, 0], expected)
+    assert np.isnan(convert(values[:33], body, SKELETONS["hand-21"])).all()
+    assert skeleton.parents[skeleton.index("left_hand_wrist")] == "left_wrist"
+    pairs = dict(skeleton.flip_pairs)
+    assert pairs["left_hand_thumb_4"] == "right_hand_thumb_4"
+    assert pairs["left_eye_1"] == "right_eye_1" and pairs["left_knee"] == "right_knee"
+    with pytest.raises(ConfigError, match="nose"):
+        with_details(SKELETONS["mads-15"], face=True)
+
+
+def test_face_70_is_openposes_order() -> None:
+    """Spot checks against the figure of iBUG's 68 points; left and right are those of the face."""
+    face = SKELETONS["face-70"].joints
+    expected = {
+        **{0: "right_jaw_1", 8: "chin", 16: "left_jaw_1", 17: "right_brow_1", 26: "left_brow_1"},
+        **{30: "nose_bridge_4", 33: "nose_base", 36: "right_eye_1", 39: "right_eye_4"},
+        **{42: "left_eye_4", 45: "left_eye_1", 48: "right_outer_lip_1", 54: "left_outer_lip_1"},
+        **{57: "outer_lip_bottom", 62: "inner_lip_top", 68: "right_pupil", 69: "left_pupil"},
+    }
+    assert {n: face[n] for n in expected} == expected
 
 
 def test_a_skeleton_from_toml(tmp_path: Path) -> None:

@@ -23,6 +23,13 @@ def command(
             help="Fraction of the windows of negative videos that may get a label.", min=0, max=1
         ),
     ] = 0.1,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Minimum confidence of a person detection in the negative videos.",
+            show_default="as in training",
+        ),
+    ] = None,
     poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
     json: Json = False,
@@ -42,6 +49,7 @@ def command(
             target_fpr=target_fpr,
             cache=Cache(cache_dir),
             poses_from=poses_from,
+            min_confidence=min_confidence,
             on_progress=on_progress,
         )
     if not json:

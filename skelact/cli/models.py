@@ -118,11 +118,18 @@ def export(
     calibration: Annotated[
         Path | None, typer.Option(help="Take the calibration from this calibrated run.")
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Minimum confidence of a person detection in predictions with this file.",
+            show_default="as in training",
+        ),
+    ] = None,
 ) -> None:
     """Write a run as one small file in half precision for predict --model."""
     from skelact.inference import zoo
 
-    size = zoo.export_checkpoint(run, out, calibration)
+    size = zoo.export_checkpoint(run, out, calibration, min_confidence)
     console.say(f"{out}: {size / 1e6:.2f} MB")
 
 

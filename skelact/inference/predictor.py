@@ -129,8 +129,9 @@ class Predictor:
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
         """Options of the estimator that the model was trained with, for all persons in the frame
-        even if the model sees one at a time; or for importing poses from a folder. Raises
-        ConfigError if the model was trained on imported poses and no folder is given."""
+        even if the model sees one at a time, with hands and faces if the model or the user needs
+        them; or for importing poses from a folder. Raises ConfigError if the model was trained on
+        imported poses and no folder is given."""
         trained = [
             config.build(PoseOptions, m.checkpoint.estimator.pose, "pose")
             for m in members_of(self.model)
@@ -138,7 +139,12 @@ class Predictor:
         persons = self.options.max_persons
         if persons is None:
             persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))
-        options = replace(trained[0], max_persons=persons)
+        options = replace(
+            trained[0],
+            max_persons=persons,
+            hands=trained[0].hands or self.options.hands,
+            face=trained[0].face or self.options.face,
+        )
         if poses_from is not None:
             if self.options.estimation:
                 raise ConfigError(

@@ -11,7 +11,7 @@ from msgspec import structs
 from skelact.config import shipped
 from skelact.errors import CheckpointError, InputError
 from skelact.models.checkpoint import load_model
-from skelact.options import LATEST
+from skelact.options import LATEST, PredictOptions
 from skelact.schemas import (
     BEST,
     CALIBRATION,
@@ -78,19 +78,32 @@ def find(model: Path | str) -> Path:
     return known[str(model)]
 
 
-def export_checkpoint(run: Path, out: Path, calibration: Path | None = None) -> int:
+def export_checkpoint(
+    run: Path,
+    out: Path,
+    calibration: Path | None = None,
+    min_confidence: float | None = None,
+) -> int:
     """Write the best checkpoint of a run in half precision for distribution, and return its size in
     bytes. `calibration` is another run whose calibration is used, for a run that was trained on all
-    data. Raises CheckpointError or InputError if a file cannot be read or written."""
+    data. `min_confidence` replaces that of the training when the file is used for prediction: a
+    dataset may need a lower one than footage in which nobody may be.
+
+    Raises ConfigError if `min_confidence` is outside (0, 1), CheckpointError or InputError if a
+    file cannot be read or written."""
+    PredictOptions(min_confidence=min_confidence)  # checks the range
     model = load_model(run / BEST)
     if calibration is not None:
         values = load_json(calibration / CALIBRATION, Calibration)
         model = structs.replace(model, calibration=values)
     if isinstance(model, Ensemble):
-        members = [structs.replace(m, checkpoint=_half(m.checkpoint)) for m in model.members]
+        members = [
+            structs.replace(m, checkpoint=_compact(m.checkpoint, min_confidence))
+            for m in model.members
+        ]
         model = structs.replace(model, members=tuple(members))
     else:
-        model = _half(model)
+        model = _compact(model, min_confidence)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -99,10 +112,14 @@ def export_checkpoint(run: Path, out: Path, calibration: Path | None = None) -> 
     return out.stat().st_size
 
 
-def _half(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with weights in half precision."""
+def _compact(checkpoint: Checkpoint, min_confidence: float | None) -> Checkpoint:
+    """The checkpoint with weights in half precision, and another `min_confidence` if given."""
     weights = {
         k: v.to(torch.float16) if v.is_floating_point() else v
         for k, v in checkpoint.weights.items()
     }
-    return structs.replace(checkpoint, weights=weights)
+    estimator = checkpoint.estimator
+    if min_confidence is not None:
+        pose = {**estimator.pose, "min_confidence": min_confidence}
+        estimator = structs.replace(estimator, pose=pose)
+    return structs.replace(checkpoint, weights=weights, estimator=estimator)

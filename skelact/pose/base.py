@@ -23,6 +23,7 @@ from skelact.video.decode import Frame
 
 AUTO = "auto"  # the best estimator that can run on this machine
 IMPORT = "import"  # poses that another program estimated
+_IF_SET = ("hands", "face", "mirrored")  # are part of the cache key only if they are set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,15 @@ class PoseOptions:
         min=0,
         max=10,
     )
+    hands: bool = option(
+        False,
+        "Also estimate the 21 joints of each hand, or import them from OpenPose's JSON "
+        "(blazepose).",
+    )
+    face: bool = option(
+        False,
+        "Also estimate 70 points of each face, or import them from OpenPose's JSON (blazepose).",
+    )
     mirrored: bool = option(
         False,
         "Estimate poses on horizontally mirrored frames and mirror the result back, which gives "
@@ -112,9 +122,9 @@ class PoseOptions:
 
     def key_part(self) -> dict[str, object]:
         """The options that change the poses, for the cache key. The fingerprint covers files."""
-        names = ("estimator", "max_persons", "min_confidence", *self._supported())
+        names = ("estimator", "max_persons", "min_confidence", *self._supported(), "mirrored")
         part = {name: getattr(self, name) for name in names}
-        return part | {"mirrored": True} if self.mirrored else part
+        return {name: value for name, value in part.items() if value or name not in _IF_SET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

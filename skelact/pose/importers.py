@@ -2,7 +2,8 @@
 COCO.
 
     <stem>_000000000000_keypoints.json …   OpenPose, one file per frame (BODY_25, COCO-18, MPI-15,
-                                           or a hand's 21), in the folder itself or in <stem>/
+                                           or a hand's 21), in the folder itself or in <stem>/;
+                                           hands and face on request
     <stem>.json, AlphaPose_<stem>.json,    a list of {"image_id", "keypoints", "score",
     <stem>/alphapose-results.json          optional "idx"}
 """
@@ -21,7 +22,7 @@ import numpy as np
 from skelact.errors import InputError, PathMissing
 from skelact.pose.store import parse_frame, people_of
 from skelact.pose.track import Tracker, TrackOptions
-from skelact.skeletons import Skeleton, layout_for
+from skelact.skeletons import Skeleton, layout_for, parts_of, with_details
 from skelact.types import PersonPose
 
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
@@ -79,13 +80,31 @@ def sources(folder: Path) -> dict[str, PoseFiles]:
     return by_stem
 
 
-def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions) -> Imported:
+def read(
+    source: PoseFiles,
+    frames: int | None,
+    fps: float,
+    track: TrackOptions,
+    *,
+    hands: bool = False,
+    face: bool = False,
+) -> Imported:
     """The persons of every frame; `frames` is the length of the video if it is known. Person ids
-    are kept if every person has one; otherwise all persons are tracked.
+    are kept if every person has one; otherwise all persons are tracked. With `hands` and `face`,
+    these joints are read as well.
 
-    Raises InputError if a file does not have the format of its program."""
+    Raises InputError if a file does not have the format of its program, or has no hands or no
+    faces although they are requested."""
+    if (hands or face) and not source.per_frame:
+        raise InputError(
+            f"{source.name}: only OpenPose's JSON has hands and faces",
+            "Leave out --hands and --face.",
+        )
     try:
-        imported = _openpose(source) if source.per_frame else _results(source, frames)
+        if source.per_frame:
+            imported = _openpose(source, hands=hands, face=face)
+        else:
+            imported = _results(source, frames)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputError(f"{source.name}: the pose JSON cannot be read: {error}") from error
     everyone = [p for people in imported.frames for p in people]
@@ -95,17 +114,29 @@ def read(source: PoseFiles, frames: int | None, fps: float, track: TrackOptions)
     return replace(imported, frames=[tracker.update(people) for people in imported.frames])
 
 
-def _openpose(source: PoseFiles) -> Imported:
+def _openpose(source: PoseFiles, *, hands: bool, face: bool) -> Imported:
     texts = [path.read_bytes() for path in source.files]
-    lists = [p.get("pose_keypoints_2d") for text in texts for p in people_of(text)]
+    people = [person for text in texts for person in people_of(text)]
+    lists = [person.get("pose_keypoints_2d") for person in people]
     sizes = {len(values) // 3 for values in lists if values}
     if len(sizes) > 1:
         raise ValueError(f"frames with different numbers of joints: {sorted(sizes)}")
-    skeleton = layout_for(sizes.pop() if sizes else 25, "openpose")
+    body = layout_for(sizes.pop() if sizes else 25, "openpose")
+    skeleton = with_details(body, hands=hands, face=face)
+    for part in parts_of(skeleton):
+        if (
+            part != "pose"
+            and people
+            and not any(person.get(f"{part}_keypoints_2d") for person in people)
+        ):
+            raise InputError(
+                f"{source.name}: no person has {part}_keypoints_2d",
+                "Leave out --hands and --face, or run OpenPose with --hand and --face.",
+            )
     numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
     frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
     for number, text in zip(numbers, texts, strict=True):
-        frames[number - numbers[0]] = parse_frame(text, len(skeleton.joints))
+        frames[number - numbers[0]] = parse_frame(text, skeleton)
     return Imported(frames=frames, skeleton=skeleton, program="openpose")
 
 

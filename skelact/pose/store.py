@@ -5,8 +5,10 @@ per frame.
     "pose_keypoints_3d": [x, y, z, score, …]}]}
 
 Coordinates are in pixels, 3-D ones in metres if the estimator provides them. The joints are in the
-order of the estimator's layout, which the manifest names. A missing joint is written as 0, 0, 0, as
-OpenPose does, and read as NaN with score 0. A frame without persons is an empty list.
+order of the estimator's layout, which the manifest names. If that layout has hands or a face, their
+joints are stored under OpenPose's keys: hand_left_keypoints_2d, hand_right_keypoints_2d and
+face_keypoints_2d, and likewise _3d. A missing joint is written as 0, 0, 0, as OpenPose does, and
+read as NaN with score 0. A frame without persons is an empty list.
 """
 
 from __future__ import annotations
@@ -21,22 +23,22 @@ import numpy as np
 from skelact.cache import CacheEntry
 from skelact.errors import CacheError
 from skelact.schemas import PosesManifest
+from skelact.skeletons import Part, Skeleton, parts_of
 from skelact.types import Floats, PersonPose
 
 JsonForm = Literal["frames", "lines"]
 LINES = "frames.jsonl"
 
 
-def frame_json(people: list[PersonPose]) -> str:
+def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
     """The persons of one frame as JSON text."""
     out = []
     for p in people:
-        record: dict[str, Any] = {
-            "person_id": [p.person_id],
-            "pose_keypoints_2d": _flat(p.xy, p.score, 2),
-        }
-        if p.xyz is not None:
-            record["pose_keypoints_3d"] = _flat(p.xyz, p.score, 4)
+        record: dict[str, Any] = {"person_id": [p.person_id]}
+        for part, joints in parts_of(skeleton).items():
+            record[f"{part}_keypoints_2d"] = _flat(p.xy[joints], p.score[joints], 2)
+            if p.xyz is not None and (part == "pose" or np.isfinite(p.xyz[joints]).any()):
+                record[f"{part}_keypoints_3d"] = _flat(p.xyz[joints], p.score[joints], 4)
         out.append(record)
     return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"))
 
@@ -48,9 +50,10 @@ def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
     return table.ravel().tolist()  # type: ignore[no-any-return]
 
 
-def parse_frame(text: str | bytes, joints: int) -> list[PersonPose]:
-    """The persons of the JSON of one frame. Raises ValueError if it has another structure."""
-    return [_person(record, joints) for record in people_of(text)]
+def parse_frame(text: str | bytes, skeleton: Skeleton) -> list[PersonPose]:
+    """The persons of the JSON of one frame. Hands and face without a key, or with an empty list,
+    are missing. Raises ValueError if the JSON has another structure."""
+    return [_person(record, skeleton) for record in people_of(text)]
 
 
 def people_of(text: str | bytes) -> list[dict[str, Any]]:
@@ -63,43 +66,57 @@ def people_of(text: str | bytes) -> list[dict[str, Any]]:
     return people
 
 
-def _person(record: dict[str, Any], joints: int) -> PersonPose:
-    flat = np.asarray(record.get("pose_keypoints_2d", ()), np.float32)
-    if flat.size != joints * 3:
-        raise ValueError(f"{flat.size} values, but {joints} joints need {joints * 3}")
-    xys = flat.reshape(joints, 3)
-    missing = (xys[:, 2] <= 0) & (xys[:, :2] == 0).all(axis=1)
-    xy, score = xys[:, :2].copy(), np.clip(xys[:, 2], 0, 1)
+def _person(record: dict[str, Any], skeleton: Skeleton) -> PersonPose:
+    parts = parts_of(skeleton)
+    flat = np.concatenate([_table(record, part, s, 2) for part, s in parts.items()])
+    missing = (flat[:, 2] <= 0) & (flat[:, :2] == 0).all(axis=1)
+    xy, score = flat[:, :2].copy(), np.clip(flat[:, 2], 0, 1)
     xy[missing] = np.nan
     xyz = None
-    spatial = np.asarray(record.get("pose_keypoints_3d") or (), np.float32)
-    if spatial.size == joints * 4:
-        xyz = spatial.reshape(joints, 4)[:, :3].copy()
-        xyz[missing] = np.nan
+    if record.get("pose_keypoints_3d"):
+        spatial = np.concatenate([_table(record, part, s, 3) for part, s in parts.items()])
+        xyz = spatial[:, :3].copy()
+        xyz[missing | ((spatial[:, 3] <= 0) & (xyz == 0).all(axis=1))] = np.nan
     ids = record.get("person_id", [-1])
     return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
 
 
+def _table(record: dict[str, Any], part: Part, joints: slice, dims: int) -> Floats:
+    """Coordinates and scores of a part (V, dims + 1). Only the body must be present."""
+    count = joints.stop - joints.start
+    flat = np.asarray(record.get(f"{part}_keypoints_{dims}d") or (), np.float32)
+    if not flat.size and part != "pose":
+        return np.zeros((count, dims + 1), np.float32)
+    size = count * (dims + 1)
+    if flat.size != size:
+        raise ValueError(f"{flat.size} values of {part}, but {count} joints need {size}")
+    return flat.reshape(count, dims + 1)
+
+
 def write_poses(
-    folder: Path, frames: Iterable[list[PersonPose]], form: JsonForm = "frames"
+    folder: Path,
+    frames: Iterable[list[PersonPose]],
+    skeleton: Skeleton,
+    form: JsonForm = "frames",
 ) -> None:
     """Write the frames to files in `folder`."""
     if form == "lines":
         with (folder / LINES).open("w", encoding="utf-8") as file:
-            file.writelines(frame_json(people) + "\n" for people in frames)
+            file.writelines(frame_json(people, skeleton) + "\n" for people in frames)
         return
     for number, people in enumerate(frames):
-        (folder / f"{number:06d}.json").write_text(frame_json(people), encoding="utf-8")
+        text = frame_json(people, skeleton)
+        (folder / f"{number:06d}.json").write_text(text, encoding="utf-8")
 
 
 def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     """All frames of a stored video. Raises CacheError if a file is damaged."""
-    joints = len(entry.manifest.skeleton.joints)
+    skeleton = entry.manifest.skeleton
     names = sorted(entry.files)
     try:
         if names == [LINES]:
-            return [parse_frame(line, joints) for line in entry.read(LINES).splitlines()]
-        return [parse_frame(entry.read(name), joints) for name in names]
+            return [parse_frame(line, skeleton) for line in entry.read(LINES).splitlines()]
+        return [parse_frame(entry.read(name), skeleton) for name in names]
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(
             f"{entry.path} holds no poses: {error}",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.errors import FfmpegError
-from skelact.skeletons import Skeleton
+from skelact.skeletons import Skeleton, parts_of
 from skelact.types import UNKNOWN, PersonPose, Prediction, Segment, VideoInfo
 from skelact.video.decode import Frame, read_frames
 from skelact.video.ffmpeg import ffmpeg
@@ -101,7 +101,10 @@ class _Painter:
         self.height = info.height + strip + (info.height + strip) % 2
         self.video_height = info.height
         self.skeleton = skeleton
-        self.edges = skeleton.edge_indices
+        self.body = parts_of(skeleton)["pose"]
+        edges = skeleton.edge_indices
+        self.edges = [e for e in edges if max(e) < self.body.stop]
+        self.detail_edges = [e for e in edges if max(e) >= self.body.stop]  # hands and face
         self.duration = max(frames / info.fps, 1e-6)
         self.thickness = max(1, round(min(info.width, info.height) / 180))
         self.left = round(self.size * 3.2)
@@ -178,16 +181,22 @@ class _Painter:
             (round(float(x) * 8), round(float(y) * 8)) if ok else None
             for (x, y), ok in zip(person.xy, visible, strict=True)
         ]
-        for shade, extra in (((20, 20, 20), 2), (colour, 0)):
-            for a, b in self.edges:
+        thin = max(1, self.thickness // 3)
+        dark: Colour = (20, 20, 20)
+        layers = [(self.edges, self.thickness + 2, dark), (self.edges, self.thickness, colour)]
+        if thin > 1:  # thinner lines would be hidden by their outline
+            layers.append((self.detail_edges, thin + 2, dark))
+        for edges, thickness, shade in (*layers, (self.detail_edges, thin, colour)):
+            for a, b in edges:
                 pa, pb = points[a], points[b]
                 if pa is not None and pb is not None:
-                    cv2.line(frame, pa, pb, shade, self.thickness + extra, cv2.LINE_AA, 3)
-        for point in filter(None, points):
+                    cv2.line(frame, pa, pb, shade, thickness, cv2.LINE_AA, 3)
+        for point in filter(None, points[self.body]):
             cv2.circle(frame, point, self.thickness * 8, WHITE, -1, cv2.LINE_AA, 3)
 
     def _label(self, frame: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
-        if np.isnan(person.xy).all():
+        body = person.xy[self.body]
+        if np.isnan(body).all():
             return
         prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)
         segment = _segment_at(prediction.segments, time_s) if prediction else None
@@ -199,9 +208,9 @@ class _Painter:
             fill = self.class_colour(segment.label, prediction.classes)
         alpha = _text(content, self.size)
         h, w = alpha.shape[0] + self.size // 2, alpha.shape[1] + self.size
-        centre = float(np.nanmean(person.xy[:, 0]))
+        centre = float(np.nanmean(body[:, 0]))
         x = max(0, min(round(centre - w / 2), frame.shape[1] - w))
-        top = float(np.nanmin(person.xy[:, 1]))
+        top = float(np.nanmin(body[:, 1]))
         y = max(0, min(round(top - h - self.size * 1.2), frame.shape[0] - h))
         box = frame[y : y + h, x : x + w]
         box[:] = (box * 0.15 + np.array(fill, np.float32) * 0.85).astype(np.uint8)

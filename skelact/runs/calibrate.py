@@ -20,6 +20,7 @@ from skelact.inference.calibration import (
 )
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_model
+from skelact.options import PredictOptions
 from skelact.schemas import (
     BEST,
     CALIBRATION,
@@ -58,6 +59,7 @@ def calibrate(
     target_fpr: float = 0.1,
     cache: Cache | None = None,
     poses_from: Path | None = None,
+    min_confidence: float | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> CalibrationResult:
     """Calibrate the best checkpoint of a run and save the result in best.pt, calibration.json and
@@ -66,7 +68,8 @@ def calibrate(
     The temperature is fitted to the validation clips of the run, or to its test clips if it has no
     validation subset. The threshold is chosen such that at most the share `target_fpr` of the
     windows of every second negatives video gets a label; the other videos measure its effect.
-    `poses_from` is the folder of the videos' poses for a run on imported poses.
+    `poses_from` is the folder of the videos' poses for a run on imported poses, `min_confidence`
+    the confidence of person detections in the videos, if it is not that of the training.
     Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
     used."""
     if not 0 <= target_fpr < 1:
@@ -75,7 +78,9 @@ def calibrate(
     file = VALIDATION if (run / VALIDATION).is_file() else PREDICTIONS
     samples = load_predictions(run / file, model.classes)
     temperature = fit_temperature(samples.probabilities, samples.labels)
-    uncalibrated = Predictor(structs.replace(model, calibration=None))
+    uncalibrated = Predictor(
+        structs.replace(model, calibration=None), PredictOptions(min_confidence=min_confidence)
+    )
     by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
         raise InputError("No person was found in the negatives videos", failed[0].reason)

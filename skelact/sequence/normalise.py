@@ -75,7 +75,8 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
             return by_kinect(sequence.xyz, sequence.skeleton, every_frame)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
-    if sequence.xyz is not None and xy.size and np.isnan(xy).all():
+    only_3d = sequence.xyz is not None and np.isnan(xy).all() and np.isfinite(sequence.xyz).any()
+    if only_3d:
         raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))

@@ -132,7 +132,7 @@ def write_tracked(
 ) -> PosesManifest:
     """Write tracked persons as JSON into `folder`. `estimator` and `weights` name their source."""
     counted = _CountedFrames(frames, on_frames)
-    write_poses(folder, counted, job.form)
+    write_poses(folder, counted, skeleton, job.form)
     return PosesManifest(
         source=str(job.path),
         content=job.content,

@@ -54,7 +54,7 @@ def poses_of(
                 "Imported poses cannot be estimated again in mirrored frames",
                 "Leave out --mirrored and dataset.mirrored_poses.",
             )
-        return _import_poses(videos, cache, Path(pose.poses_from), form)
+        return _import_poses(videos, cache, pose, Path(pose.poses_from), form)
     pose = resolve(pose)
     weights = fingerprint_of(pose)
     batch: BatchResult[Extracted] = BatchResult()
@@ -111,7 +111,7 @@ def _estimate(
 
 
 def _import_poses(
-    videos: Sequence[Path], cache: Cache, folder: Path, form: JsonForm
+    videos: Sequence[Path], cache: Cache, pose: PoseOptions, folder: Path, form: JsonForm
 ) -> BatchResult[Extracted]:
     """Poses that another program wrote, matched to the videos by name."""
     sources = importers.sources(folder)
@@ -124,7 +124,7 @@ def _import_poses(
                     f"{video}: no poses of that name in {folder}",
                     f"The folder contains {', '.join(sorted(sources)[:5])}.",
                 )
-            entry, is_new = _import_video(video, source, cache, form)
+            entry, is_new = _import_video(video, source, cache, pose, form)
         except (InputError, OSError) as error:
             batch.failed.append(Failure.from_error(video, error))
         else:
@@ -134,14 +134,14 @@ def _import_poses(
 
 
 def _import_video(
-    video: Path, source: importers.PoseFiles, cache: Cache, form: JsonForm
+    video: Path, source: importers.PoseFiles, cache: Cache, pose: PoseOptions, form: JsonForm
 ) -> tuple[CacheEntry[PosesManifest], bool]:
     """The imported poses of one video, and whether they were imported now."""
     job = Job(
         path=video,
         content=cache.content_hash(video),
         cache_root=cache.root,
-        options=PoseOptions(estimator=IMPORT),
+        options=PoseOptions(estimator=IMPORT, hands=pose.hands, face=pose.face),
         fingerprint=source.content,
         form=form,
     )
@@ -149,7 +149,9 @@ def _import_video(
     entry = cache.find(POSES, job.key)
     if entry is not None:
         return entry, False
-    imported = importers.read(source, info.frames, info.fps, TRACK)
+    imported = importers.read(
+        source, info.frames, info.fps, TRACK, hands=pose.hands, face=pose.face
+    )
 
     def fill(target: Path) -> PosesManifest:
         return write_tracked(
@@ -170,7 +172,7 @@ def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm)
     cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_poses(folder, read_poses(poses), form)
+        write_poses(folder, read_poses(poses), poses.manifest.skeleton, form)
     except OSError as error:
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from skelact.errors import CheckpointError
+from skelact.errors import CheckpointError, ConfigError
 from skelact.inference import zoo
+from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import build_network, load_model
-from skelact.options import DEFAULT
+from skelact.options import DEFAULT, PredictOptions
 from skelact.schemas import Ensemble
 from skelact.types import UNKNOWN
 from skelact.video.ffmpeg import ffmpeg
@@ -44,6 +46,29 @@ def test_predict_without_any_option(clip: Path, cache_dir: Path) -> None:
         assert prediction["label"] in (*known, UNKNOWN)
         for segment in prediction["segments"]:
             assert sum(segment["probabilities"].values()) == pytest.approx(1, abs=2e-3)
+
+
+def test_a_file_for_prediction_can_have_its_own_confidence(tmp_path: Path) -> None:
+    run_folder, out = tmp_path / "run", tmp_path / "small.pt"
+    run_folder.mkdir()
+    (run_folder / "best.pt").write_bytes(zoo.find(DEFAULT).read_bytes())
+    zoo.export_checkpoint(run_folder, out, min_confidence=0.7)
+    assert Predictor.load(out).pose().min_confidence == 0.7
+    lower = Predictor.load(out, PredictOptions(min_confidence=0.4))
+    assert lower.pose().min_confidence == 0.4
+    with pytest.raises(ConfigError, match="min_confidence"):
+        zoo.export_checkpoint(run_folder, out, min_confidence=1.0)
+
+
+def test_options_of_pose_estimation_replace_those_of_the_training(tmp_path: Path) -> None:
+    trained = Predictor.load(DEFAULT).pose()
+    options = PredictOptions(detect_every_s=0.5, small_people="always", smoothing=0.0)
+    predictor = Predictor.load(DEFAULT, options)
+    assert predictor.pose() == replace(
+        trained, detect_every_s=0.5, small_people="always", smoothing=0.0
+    )
+    with pytest.raises(ConfigError, match="detect_every_s and small_people and smoothing"):
+        predictor.pose(poses_from=tmp_path)
 
 
 def test_models_lists_it() -> None:

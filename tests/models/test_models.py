@@ -37,9 +37,17 @@ def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> Act
     return build(name, 5, SKELETONS[skeleton], **{**SMALL.get(name, {}), **kwargs})  # type: ignore[arg-type]
 
 
+# persons and frames; layouts with hands or a face are slow, and get one size
+SIZES = [
+    (name, *size)
+    for name, skeleton in SKELETONS.items()
+    for size in ((1, 1), (2, 20), (3, 33))
+    if len(skeleton.joints) <= 33 or size == (1, 1)
+]
+
+
 @pytest.mark.parametrize("name", SPECS)
-@pytest.mark.parametrize("skeleton", SKELETONS)
-@pytest.mark.parametrize(("persons", "frames"), [(1, 1), (2, 20), (3, 33)])
+@pytest.mark.parametrize(("skeleton", "persons", "frames"), SIZES)
 def test_contract(name: str, skeleton: str, persons: int, frames: int) -> None:
     model = net(name, skeleton, persons=persons)
     x = torch.randn(2, persons, frames, len(SKELETONS[skeleton].joints), 3)

@@ -26,7 +26,7 @@ from tests.conftest import run, short_clip
 def runtime() -> None:
     """Skip if LiteRT or the weights are absent."""
     try:
-        weights.check()
+        weights.fingerprint(hands=True, face=True)
     except EstimatorError as error:
         pytest.skip(error.message)
 

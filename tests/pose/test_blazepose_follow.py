@@ -190,3 +190,16 @@ def test_waiting_frames_hold_no_pixels() -> None:
     for _ in BlazePose(PoseOptions(estimator="blazepose"), world).run(frames()):
         pass
     assert most <= 35  # one second of frames to track backwards, and the current one
+
+
+def test_the_only_person_shown_stays_the_same_one() -> None:
+    """The other person is not shown while the first one is missing for a moment."""
+
+    def blinking(frame: int) -> tuple[float, float] | None:
+        return None if frame % 10 in (5, 6) and frame < 50 else (150.0, 180.0)
+
+    first, other = Actor(path=blinking), Actor(path=walk(450, 180, 0.0), peak=0.75)
+    world = World(first, other)
+    frames = world.run(60, max_persons=1)
+    assert {p.person_id for people in frames for p in people} == {0}
+    assert set(world.ids(frames, first)) == {0} and not world.ids(frames, other)

@@ -14,10 +14,12 @@ from skelact.pose import importers
 from skelact.pose.store import frame_json, parse_frame, read_poses, write_poses
 from skelact.pose.track import TrackOptions
 from skelact.schemas import PosesManifest
-from skelact.skeletons import SKELETONS
+from skelact.skeletons import SKELETONS, Skeleton, parts_of, with_details
 from skelact.stages.extraction import POSES
 from skelact.types import PersonPose
 from tests.conftest import SHARED, need, walking
+
+COCO = SKELETONS["coco-17"]
 
 
 def people() -> list[list[PersonPose]]:
@@ -69,19 +71,53 @@ def stored(root: Path, write: Callable[[Path], object]) -> CacheEntry[PosesManif
 @pytest.mark.parametrize("form", ["frames", "lines"])
 def test_written_and_read(tmp_path: Path, form: str) -> None:
     frames = people()
-    entry = stored(tmp_path, lambda folder: write_poses(folder, frames, form))  # type: ignore[arg-type]
+    entry = stored(tmp_path, lambda folder: write_poses(folder, frames, COCO, form))  # type: ignore[arg-type]
     again = read_poses(entry)
     assert [len(p) for p in again] == [1, 1, 0, 1, 1]
     same(frames[4][0], again[4][0])
 
 
 def test_the_json_is_openpose_shaped() -> None:
-    content = json.loads(frame_json(people()[0]))
+    content = json.loads(frame_json(people()[0], COCO))
     assert set(content) == {"version", "people"}
     person = content["people"][0]
     assert person["person_id"] == [4] and len(person["pose_keypoints_2d"]) == 51
     assert person["pose_keypoints_2d"][9:12] == [0, 0, 0]  # missing, as OpenPose writes it
-    assert json.loads(frame_json([])) == {"version": 1.3, "people": []}
+    assert json.loads(frame_json([], COCO)) == {"version": 1.3, "people": []}
+
+
+def test_hands_and_face_have_keys_of_their_own() -> None:
+    skeleton = with_details(SKELETONS["blazepose-33"], hands=True, face=True)
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(1, 400, (145, 2)).astype(np.float32)
+    score = rng.uniform(0.1, 1, 145).astype(np.float32)
+    xyz = rng.normal(size=(145, 3)).astype(np.float32)
+    parts = parts_of(skeleton)
+    xy[parts["hand_right"]], score[parts["hand_right"]] = np.nan, 0
+    xyz[parts["hand_right"]], xyz[parts["face"]] = np.nan, np.nan
+    person = PersonPose(xy, score, xyz=xyz, person_id=1)
+    (record,) = json.loads(frame_json([person], skeleton))["people"]
+    lengths = {key: len(values) for key, values in record.items()}
+    assert lengths == {
+        "person_id": 1,
+        **{"pose_keypoints_2d": 99, "pose_keypoints_3d": 132, "face_keypoints_2d": 210},
+        **{f"hand_{side}_keypoints_2d": 63 for side in ("left", "right")},
+        "hand_left_keypoints_3d": 84,  # the others have no 3-D coordinates
+    }
+    assert record["hand_right_keypoints_2d"] == [0] * 63
+    same(person, parse_frame(frame_json([person], skeleton), skeleton)[0])
+
+
+def test_hands_without_a_key_are_missing() -> None:
+    """OpenPose writes empty lists for parts that it did not estimate."""
+    skeleton = with_details(COCO, hands=True)
+    record = {"pose_keypoints_2d": [1, 2, 0.5] * 17, "hand_left_keypoints_2d": []}
+    (person,) = parse_frame(json.dumps({"people": [record]}), skeleton)
+    assert np.isfinite(person.xy[:17]).all() and np.isnan(person.xy[17:]).all()
+    assert not person.score[17:].any() and person.xyz is None
+    record["hand_left_keypoints_2d"] = [1, 2, 0.5]
+    with pytest.raises(ValueError, match="hand_left"):
+        parse_frame(json.dumps({"people": [record]}), skeleton)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +129,7 @@ def test_the_json_is_openpose_shaped() -> None:
 )
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        parse_frame(text, 17)
+        parse_frame(text, COCO)
 
 
 def test_stored_nonsense_is_a_cache_error(tmp_path: Path) -> None:
@@ -105,20 +141,40 @@ def test_stored_nonsense_is_a_cache_error(tmp_path: Path) -> None:
 # --- imports ---
 
 
-def openpose_files(folder: Path, stem: str, frames: list[list[PersonPose]]) -> None:
+def openpose_files(
+    folder: Path, stem: str, frames: list[list[PersonPose]], skeleton: Skeleton
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for n, these in enumerate(frames):
-        content = json.loads(frame_json(these).replace('"person_id":[4]', '"person_id":[-1]'))
+        text = frame_json(these, skeleton)
+        content = json.loads(text.replace('"person_id":[4]', '"person_id":[-1]'))
         (folder / f"{stem}_{n:012d}_keypoints.json").write_text(json.dumps(content))
 
 
 def test_openpose_folder(tmp_path: Path) -> None:
     skeleton = SKELETONS["openpose-18"]
-    openpose_files(tmp_path / "v", "v", [[p] for p in walking(8, skeleton)])
+    openpose_files(tmp_path / "v", "v", [[p] for p in walking(8, skeleton)], skeleton)
     found = importers.sources(tmp_path)
     made = importers.read(found["v"], 8, 10.0, TrackOptions())
     assert made.program == "openpose" and made.skeleton == skeleton
     assert [p[0].person_id for p in made.frames] == [0] * 8
+
+
+def test_openpose_hands_and_faces_on_request(tmp_path: Path) -> None:
+    body = SKELETONS["body-25"]
+    skeleton = with_details(body, hands=True)
+    openpose_files(tmp_path / "v", "v", [[p] for p in walking(4, skeleton)], skeleton)
+    source = importers.sources(tmp_path)["v"]
+    plain = importers.read(source, 4, 10.0, TrackOptions())
+    assert plain.skeleton == body and plain.frames[0][0].xy.shape == (25, 2)
+    hands = importers.read(source, 4, 10.0, TrackOptions(), hands=True)
+    assert hands.skeleton == skeleton and hands.skeleton.name == "body-25-hands"
+    np.testing.assert_allclose(hands.frames[3][0].xy, walking(4, skeleton)[3].xy, atol=0.006)
+    with pytest.raises(InputError, match="no person has face_keypoints_2d"):
+        importers.read(source, 4, 10.0, TrackOptions(), hands=True, face=True)
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(InputError, match="only OpenPose"):
+        importers.read(importers.sources(tmp_path)["a"], 4, 10.0, TrackOptions(), hands=True)
 
 
 def test_alphapose_and_coco_results(tmp_path: Path) -> None:

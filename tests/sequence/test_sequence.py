@@ -134,6 +134,16 @@ def test_channels_of_normalised_poses() -> None:
         normalise(s, NormaliseOptions(dims=3))
 
 
+def test_a_hand_that_is_never_visible() -> None:
+    """All joints are missing, in the image and in 3-D: not an error in one clip of many."""
+    s = sequence_of(np.full((1, 4, 17, 2), NAN))
+    s = replace(s, xyz=np.full((1, 4, 17, 3), NAN, np.float32))
+    assert np.isnan(normalise(s, NormaliseOptions())[..., :2]).all()
+    assert np.isnan(normalise(s, NormaliseOptions(dims=3))).all()
+    with pytest.raises(ConfigError, match="3-D and have no image"):
+        normalise(replace(s, xyz=np.zeros((1, 4, 17, 3), np.float32)), NormaliseOptions())
+
+
 def test_conversion_of_a_sequence() -> None:
     s = sequence_of(np.ones((1, 3, 17, 2)))
     out = to_skeleton(s, SKELETONS["body-25"])

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from skelact.pose.blazepose.details import Details
 from skelact.pose.blazepose.network import LANDMARK_SIZE, RawLandmarks
 from skelact.skeletons import SKELETONS
 from skelact.types import Floats
@@ -78,7 +79,7 @@ class Region:
 class Fit:
     """A person in a region: xy (33, 2) in pixels of the frame, score (33,), xyz (33, 3) in metres,
     the probability of a person, the mean of the heat maps' maxima (all joints, and shoulders and
-    hips), and the region of the person in the next frame."""
+    hips), the region of the person in the next frame, and hands and face if they were searched."""
 
     xy: Floats
     score: Floats
@@ -87,6 +88,7 @@ class Fit:
     peak: float
     torso_peak: float
     region: Region
+    details: Details | None = None
 
 
 class LandmarkNetwork(Protocol):
@@ -95,17 +97,17 @@ class LandmarkNetwork(Protocol):
     def landmarks(self, image: Floats) -> RawLandmarks: ...
 
 
-def crop(image: Frame, region: Region) -> Floats:
-    """The region of a BGR frame as RGB (256, 256, 3) in [0, 1]. Outside the frame, its border is
+def crop(image: Frame, region: Region, size: int = LANDMARK_SIZE) -> Floats:
+    """The region of a BGR frame as RGB (size, size, 3) in [0, 1]. Outside the frame, its border is
     repeated."""
     import cv2
 
     corners = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
-    matrix = cv2.getAffineTransform(region.to_frame(corners), corners * LANDMARK_SIZE)
+    matrix = cv2.getAffineTransform(region.to_frame(corners), corners * size)
     small = cv2.warpAffine(
         image,
         matrix,
-        (LANDMARK_SIZE, LANDMARK_SIZE),
+        (size, size),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )

@@ -32,9 +32,9 @@ class Networks:
     """Both networks, loaded from their files. Raises BackendMissing or WeightsMissing."""
 
     def __init__(self) -> None:
-        self._detector = _Network(find(DETECTOR).read_bytes(), (0, 1))
+        self._detector = Network(find(DETECTOR).read_bytes(), (0, 1))
         # output 2 is the segmentation mask: a third of the computation, and not needed
-        self._landmarks = _Network(find(LANDMARKS).read_bytes(), (0, 1, 3, 4))
+        self._landmarks = Network(find(LANDMARKS).read_bytes(), (0, 1, 3, 4))
 
     def detect(self, image: Floats) -> tuple[Floats, Floats]:
         """Raw boxes (2254, 12) and score logits (2254,) for an RGB image (224, 224, 3) in
@@ -53,8 +53,9 @@ class Networks:
         )
 
 
-class _Network:
-    """A LiteRT interpreter that computes some of the outputs of a model."""
+class Network:
+    """A LiteRT interpreter that computes some of the outputs of a model. Raises BackendMissing if
+    LiteRT cannot be loaded."""
 
     def __init__(self, content: bytes, outputs: Sequence[int]) -> None:
         try:

@@ -26,16 +26,22 @@ def radius(strength: float, fps: float) -> int:
 
 def smooth(values: Floats, score: Floats, offsets: npt.NDArray[Any], sigma: float) -> Floats:
     """The values (T, V, C) smoothed at offset 0: (V, C). `offsets` (T,) are the positions of the
-    frames in time relative to that one, `sigma` is in the same unit, score (T, V) in [0, 1]."""
+    frames in time relative to that one, `sigma` is in the same unit, score (T, V) in [0, 1]. Joints
+    that are missing (NaN) at offset 0 stay missing, those of other frames have no weight."""
     time = np.asarray(offsets, np.float64)
+    known = np.isfinite(values).all(axis=2)
     weights = np.exp(-((time / sigma) ** 2) / 2)[:, None] * (_MIN_WEIGHT + score)
-    total = weights.sum(axis=0)
+    weights = np.where(known, weights, 0)
+    values = np.where(known[..., None], values, np.float32(0))
+    total = np.where(known.any(axis=0), weights.sum(axis=0), 1)
     mean_time = (weights * time[:, None]).sum(axis=0) / total
     centred = time[:, None] - mean_time
     mean = np.einsum("tv,tvc->vc", weights, values) / total[:, None]
     spread = (weights * centred**2).sum(axis=0)
     slope = np.einsum("tv,tvc->vc", weights * centred, values) / np.maximum(spread, 1e-9)[:, None]
-    return np.asarray(mean - slope * mean_time[:, None], np.float32)
+    missing = ~known.any(axis=0) | (~known[time == 0]).any(axis=0)
+    smoothed = mean - slope * mean_time[:, None]
+    return np.asarray(np.where(missing[:, None], np.nan, smoothed), np.float32)
 
 
 def sigma_frames(strength: float, fps: float) -> float:

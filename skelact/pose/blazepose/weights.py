@@ -54,7 +54,24 @@ LANDMARKS = ModelFile(
     name="pose_landmark_full.tflite",
     sha256="e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
 )
-FILES = (DETECTOR, LANDMARKS)
+HAND_REGION = ModelFile(
+    folder="holistic_landmark",
+    name="hand_recrop.tflite",
+    sha256="67d996ce96f9d36fe17d2693022c6da93168026ab2f028f9e2365398d8ac7d5d",
+)
+HAND = ModelFile(
+    folder="hand_landmark",
+    name="hand_landmark_full.tflite",
+    sha256="11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+)
+FACE = ModelFile(
+    folder="face_landmark",
+    name="face_landmark.tflite",
+    sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+)
+BODY_FILES = (DETECTOR, LANDMARKS)
+HAND_FILES, FACE_FILES = (HAND_REGION, HAND), (FACE,)
+FILES = (*BODY_FILES, *HAND_FILES, *FACE_FILES)
 
 
 def find(file: ModelFile) -> Path:
@@ -78,22 +95,22 @@ def find(file: ModelFile) -> Path:
 
 
 def check() -> str:
-    """Check that the runtime and the weights are present, without loading either. Returns where the
-    weights are. Raises BackendMissing or WeightsMissing."""
+    """Check that the runtime and the weights for the body are present, without loading either.
+    Returns where the weights are. Raises BackendMissing or WeightsMissing."""
     if any(find_spec(module) is None for module in RUNTIME):
         raise BackendMissing(
             "the blazepose estimator needs ai-edge-litert, which is not installed", INSTALL
         )
-    folders = {find(file).parent for file in FILES}
+    folders = {find(file).parent for file in BODY_FILES}
     return str(folders.pop()) if len(folders) == 1 else "inside mediapipe"
 
 
 @cache
-def fingerprint() -> str:
-    """Hash of the weights. Raises BackendMissing or WeightsMissing."""
+def fingerprint(*, hands: bool = False, face: bool = False) -> str:
+    """Hash of the weights that are used. Raises BackendMissing or WeightsMissing."""
     check()
     digest = hashlib.blake2b(digest_size=8)
-    for file in FILES:
+    for file in (*BODY_FILES, *(HAND_FILES if hands else ()), *(FACE_FILES if face else ())):
         digest.update(bytes.fromhex(sha256(find(file))))
     return digest.hexdigest()
 

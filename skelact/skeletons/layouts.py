@@ -1,0 +1,185 @@
+"""The layouts by name.
+
+The published ones are kept as they are: the edges of coco-17 connect the hips to the shoulders, its
+bones connect them to the nose; PYSKL's NTU graph (ntu-25) connects the fingertips to the hands, its
+bone list goes through the thumbs; the NTU graph of all others goes through the thumbs too
+(ntu-25-thumb).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from skelact.errors import ConfigError, nearest
+from skelact.skeletons.base import Skeleton, layout, sides
+from skelact.skeletons.details import FACE_70, HAND_21, LEFT_HAND_21, with_details
+
+Context = Literal["openpose", "pyskl", "checkpoint", "mads"]
+_COMMON = {17: "coco-17", 18: "openpose-18", 21: "hand-21"}
+_BY_JOINT_COUNT: Mapping[Context, Mapping[int, str]] = {
+    "openpose": {15: "openpose-mpi-15", **_COMMON, 25: "body-25"},
+    "pyskl": {**_COMMON, 20: "kinect-20", 25: "ntu-25"},
+    "checkpoint": {**_COMMON, 25: "ntu-25"},
+    "mads": {15: "mads-15", 19: "mads-19"},
+}
+
+
+_ARM_LEG = "*wrist>elbow *elbow>shoulder *ankle>knee *knee>hip"
+_MADS = (
+    "*shoulder>neck *elbow>shoulder *wrist>elbow *hip>pelvis *knee>hip *ankle>knee "
+    "pelvis>neck head>neck"
+)
+_NTU_JOINTS = (
+    "pelvis spine_mid neck head left_shoulder left_elbow left_wrist left_hand "
+    "right_shoulder right_elbow right_wrist right_hand "
+    "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot "
+    "spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb"
+)
+_NTU = (
+    "pelvis>spine_mid neck>spine_shoulder spine_mid>spine_shoulder head>neck "
+    "*shoulder>spine_shoulder *elbow>shoulder *wrist>elbow "
+    + ("*hand>wrist *hip>pelvis *knee>hip *ankle>knee *foot>ankle")
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s
+    for s in (
+        layout(
+            "coco-17",
+            "nose",
+            f"nose {sides('eye', 'ear', 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')}",
+            f"*eye>nose *ear>eye *shoulder>nose *hip>nose {_ARM_LEG}",
+            f"*eye>nose *ear>eye *shoulder>nose *hip>shoulder {_ARM_LEG}",
+        ),
+        layout(
+            "body-25",
+            "neck",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist mid_hip right_hip right_knee right_ankle "
+            "left_hip left_knee left_ankle right_eye left_eye right_ear left_ear "
+            "left_big_toe left_small_toe left_heel right_big_toe "
+            "right_small_toe right_heel",
+            "nose>neck *eye>nose *ear>eye *shoulder>neck mid_hip>neck *hip>mid_hip "
+            f"{_ARM_LEG} *big_toe>ankle *small_toe>big_toe *heel>ankle",
+        ),
+        layout(
+            "openpose-18",
+            "neck",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow "
+            "left_wrist right_hip right_knee right_ankle left_hip "
+            "left_knee left_ankle right_eye left_eye right_ear left_ear",
+            f"neck>nose *shoulder>neck *hip>shoulder {_ARM_LEG} *eye>nose *ear>eye",
+            f"nose>neck *shoulder>neck *hip>shoulder {_ARM_LEG} *eye>nose *ear>eye",
+        ),
+        layout(
+            "openpose-mpi-15",
+            "neck",
+            "head neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
+            "right_hip right_knee right_ankle left_hip left_knee left_ankle chest",
+            f"head>neck *shoulder>neck chest>neck *hip>chest {_ARM_LEG}",
+        ),
+        layout(
+            "blazepose-33",
+            "nose",
+            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye "
+            "right_eye_outer left_ear right_ear mouth_left mouth_right "
+            + sides(
+                "shoulder",
+                "elbow",
+                "wrist",
+                "pinky",
+                "index",
+                "thumb",
+                "hip",
+                "knee",
+                "ankle",
+                "heel",
+                "foot_index",
+            ),
+            "*eye_inner>nose *eye>eye_inner *eye_outer>eye *ear>eye_outer mouth_left>nose "
+            "mouth_right>nose *shoulder>nose *hip>shoulder "
+            f"{_ARM_LEG} *pinky>wrist *index>wrist *thumb>wrist *heel>ankle *foot_index>ankle",
+        ),
+        layout(
+            "ntu-25",
+            "spine_shoulder",
+            _NTU_JOINTS,
+            f"{_NTU} *hand_tip>thumb *thumb>hand",
+            f"{_NTU} *hand_tip>hand *thumb>hand",
+        ),
+        layout(
+            "ntu-25-thumb",
+            "spine_shoulder",
+            _NTU_JOINTS,
+            f"{_NTU} *hand_tip>thumb *thumb>hand",
+        ),
+        layout(
+            "kinect-20",
+            "spine_shoulder",
+            "pelvis spine_mid spine_shoulder head left_shoulder left_elbow left_wrist left_hand "
+            "right_shoulder right_elbow right_wrist right_hand "
+            "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot",
+            "pelvis>spine_mid spine_mid>spine_shoulder head>spine_shoulder "
+            f"*shoulder>spine_shoulder *hip>pelvis *hand>wrist *foot>ankle {_ARM_LEG}",
+        ),
+        HAND_21,
+        LEFT_HAND_21,
+        FACE_70,
+        layout(
+            "mads-19",
+            "neck",
+            "neck pelvis left_hip left_knee left_ankle left_foot right_hip right_knee "
+            "right_ankle right_foot left_shoulder left_elbow "
+            "left_wrist left_hand right_shoulder right_elbow right_wrist right_hand head",
+            f"{_MADS} *foot>ankle *hand>wrist",
+        ),
+        layout(
+            "mads-15",
+            "neck",
+            "neck pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle "
+            "left_shoulder left_elbow left_wrist right_shoulder "
+            "right_elbow right_wrist head",
+            _MADS,
+        ),
+    )
+}
+SKELETONS["blazepose-33-hands"] = with_details(SKELETONS["blazepose-33"], hands=True)
+
+
+def load_skeleton(name_or_file: str | Path) -> Skeleton:
+    """A layout of SKELETONS by name, one of them with hands and face (a name with -hands, -face or
+    -hands-face), or the layout of a TOML file with name, centre, joints, parents and optionally
+    edges and flip_pairs. Raises ConfigError if there is no such layout or file."""
+    name = str(name_or_file)
+    if name in SKELETONS:
+        return SKELETONS[name]
+    for suffix in ("-hands-face", "-hands", "-face"):
+        body = SKELETONS.get(name.removesuffix(suffix))
+        if name.endswith(suffix) and body is not None:
+            return with_details(body, hands="-hands" in suffix, face="-face" in suffix)
+    path = Path(name_or_file)
+    if path.suffix != ".toml" or not path.is_file():
+        raise ConfigError(
+            f"No skeleton is called {name!r}{nearest(name, SKELETONS)}",
+            f"Choose one of {', '.join(SKELETONS)}, or a .toml file.",
+        )
+    try:
+        return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} is not a skeleton file: {error}") from error
+
+
+def layout_for(joint_count: int, context: Context) -> Skeleton:
+    """The layout of poses that only state their number of joints. The same number means different
+    layouts in OpenPose's output ("openpose"), PYSKL's annotations ("pyskl"), published checkpoints
+    ("checkpoint") and MADS's ground truth ("mads").
+
+    Raises ValueError if no layout with that many joints is known there."""
+    names = _BY_JOINT_COUNT[context]
+    if joint_count not in names:
+        known = ", ".join(f"{n} ({name})" for n, name in names.items())
+        raise ValueError(f"{joint_count} joints, but the known layouts have {known}")
+    return SKELETONS[names[joint_count]]
