@@ -67,7 +67,9 @@ def test_completion_of_options() -> None:
     assert complete("skelact sweep --config stgcn_mads") == [
         *("stgcn_mads", "stgcn_mads_demo", "stgcn_mads_thesis")
     ]
-    assert complete("skelact predict --s") == ["--srt", "--step", "--skeleton"]
+    assert complete("skelact predict --s") == [
+        *("--srt", "--step", "--small-people", "--smoothing", "--skeleton")
+    ]
     assert complete("skelact datasets check --d") == ["--dataset"]
 
 
