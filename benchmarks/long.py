@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     video = Path(given[0])
     cores = sorted(os.sched_getaffinity(0))
     runs = {}
-    for count in dict.fromkeys((1, len(cores))):
+    for count in dict.fromkeys((len(cores), 1)):
         seconds, peak, poses = runs[count] = extract(video, set(cores[:count]))
         text = f"{count} processes: {seconds:.0f} s, at most {peak:.0f} MB in a process"
         print(f"{text}, poses {poses[:12]}", flush=True)

@@ -44,6 +44,7 @@ _frame_counts: Any = None
 
 def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     global _estimator, _frame_counts
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     if not os.environ.get(DEBUG_VARIABLE):
         # native libraries write messages to stderr; errors are returned as exceptions
@@ -54,6 +55,14 @@ def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     from skelact.pose.registry import open_estimator
 
     _estimator, _frame_counts = open_estimator(options), frame_counts
+
+
+def _exit_with_parent() -> None:
+    """End this process when its parent has died, instead of waiting for tasks forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_task(job: Job, part: Part | None) -> State | Failure:

@@ -360,7 +360,9 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
 
     done = run("predict", video, "--cache-dir", cache_dir, "--json")
     assert done.returncode == 0, done.stderr
-    (prediction,) = json.loads(done.stdout)["predictions"]
-    assert prediction["segments"]
-    for segment in prediction["segments"]:
-        assert np.isfinite(list(segment["probabilities"].values())).all()
+    predictions = json.loads(done.stdout)["predictions"]
+    assert predictions  # one, or two if the black frames are a scene cut
+    for prediction in predictions:
+        assert prediction["segments"]
+        for segment in prediction["segments"]:
+            assert np.isfinite(list(segment["probabilities"].values())).all()

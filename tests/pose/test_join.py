@@ -174,7 +174,7 @@ def test_blazepose_in_parts(meet: int) -> None:
         return PosePart(start=start, frames=people)
 
     parts = (estimated(0, 170), estimated(80, 200))
-    out = list(join_parts(parts, BlazePose.skeleton, 30.0, TrackOptions()))
+    out = list(join_parts(parts, SKELETONS["blazepose-33"], 30.0, TrackOptions()))
     complete = world.run(200)
     assert len(out) == 200
     for actor in (red, blue):
