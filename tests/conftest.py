@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 from skelact.config import shipped
+from skelact.errors import EstimatorError
+from skelact.pose.blazepose import weights as blazepose
 from skelact.pose.weights import weights_folder
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import ClipSpan, PersonPose, PoseSequence
@@ -44,6 +46,15 @@ def _clean_surroundings(
     for file in MODELS.glob("*.tflite"):
         (models / file.name).symlink_to(file)
     monkeypatch.setenv("SKELACT_MODELS", str(models))
+
+
+@pytest.fixture
+def networks() -> None:
+    """Skip if LiteRT or a weights file of blazepose is absent."""
+    try:
+        blazepose.fingerprint(hands=True, face=True)
+    except EstimatorError as error:
+        pytest.skip(error.message)
 
 
 def run(

@@ -22,15 +22,6 @@ from skelact.video.probe import probe
 from tests.conftest import run, short_clip
 
 
-@pytest.fixture
-def runtime() -> None:
-    """Skip if LiteRT or the weights are absent."""
-    try:
-        weights.fingerprint(hands=True, face=True)
-    except EstimatorError as error:
-        pytest.skip(error.message)
-
-
 def wheel(path: Path, change: bytes = b"") -> Path:
     """A wheel with the real model files, each followed by `change`."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -47,7 +38,7 @@ def remove_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKELACT_MODELS", str(tmp_path / "empty"))
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = wheel(tmp_path / "mediapipe.whl")
     remove_weights(tmp_path, monkeypatch)
@@ -64,7 +55,7 @@ def test_weights_are_pulled_from_a_wheel(tmp_path: Path, monkeypatch: pytest.Mon
         weights.check()
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_a_wrong_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed, empty = wheel(tmp_path / "changed.whl", b"x"), tmp_path / "empty.whl"
     remove_weights(tmp_path, monkeypatch)
@@ -85,7 +76,7 @@ def test_a_wrong_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("", "pip wrote no file"),
     ],
 )
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_pip_downloads_the_wheel(
     script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +151,7 @@ def frames_of(path: Path) -> list[FrameRef]:
     ]
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_two_people_who_cross(tmp_path: Path) -> None:
     """One of them is hidden for a moment; both keep their ids."""
     source = shipped("sample_videos") / "extras" / "crossing.avi"
@@ -184,7 +175,7 @@ def test_two_people_who_cross(tmp_path: Path) -> None:
     assert red(both[0]) == red(both[-1]) and len(red(both[0])) == 1
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_results_do_not_depend_on_the_run(clip: Path) -> None:
     estimator = BlazePose(PoseOptions(estimator="blazepose"))
     first, second = ([p for _, p in estimator.run(frames_of(clip))] for _ in range(2))
@@ -194,7 +185,7 @@ def test_results_do_not_depend_on_the_run(clip: Path) -> None:
         assert a.xyz is not None and np.linalg.norm(a.xyz[[23, 24]].mean(axis=0)) < 0.05
 
 
-@pytest.mark.usefixtures("runtime")
+@pytest.mark.usefixtures("networks")
 def test_backwards_in_a_real_clip(clip: Path, tmp_path: Path) -> None:
     """Eight nearly black frames, in which a person is only found by tracking backwards."""
     info, dark = probe(clip), tmp_path / "dark.avi"

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from skelact.errors import EstimatorError, WeightsMissing
+from skelact.errors import WeightsMissing
 from skelact.pose.base import FrameRef, PoseOptions
 from skelact.pose.blazepose import BlazePose, weights
 from skelact.pose.blazepose.details import Face
@@ -241,15 +241,6 @@ def test_without_options_nothing_changes() -> None:
 
 
 # --- weights, options, a real video ---
-
-
-@pytest.fixture
-def networks() -> None:
-    """Skip if LiteRT or a weights file is absent."""
-    try:
-        weights.fingerprint(hands=True, face=True)
-    except EstimatorError as error:
-        pytest.skip(error.message)
 
 
 @pytest.mark.usefixtures("networks")

@@ -8,22 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from skelact.errors import EstimatorError
-from skelact.pose.blazepose import weights
 from skelact.video.probe import probe
 from tests.conftest import run, sample
 from tests.helpers import encode
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("networks")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a choice of the cores")
 def test_one_person_over_two_parts(tmp_path: Path) -> None:
     """A kata forwards and backwards, again and again, for 100 s. The person keeps one id, and one
     process and several write the same bytes."""
-    try:
-        weights.check()
-    except EstimatorError as error:
-        pytest.skip(error.message)
     source = sample("Kata_A1_C0.avi")
     once = "[0:v]split[a][b];[b]reverse[r];[a][r]concat,scale=320:-2"
     encode(tmp_path / "once.mp4", "-i", str(source), "-filter_complex", once)
