@@ -1,14 +1,16 @@
 """Persons, ids, accuracy and speed of the blazepose estimator. What is absent is skipped.
 
-    python -m benchmarks people [DATA]
+    python -m benchmarks people [DATA] [--min-confidence 0.5] [--backfill-s 0] [--only PART,...]
 
 DATA is a folder with clips/ (test videos), more/no-person/ (clips/ and pictures/ without people)
 and jhmdb/ (the videos and splits of JHMDB). The thresholds of the estimator were chosen on the
-videos of clips/ and more/no-person/clips/.
+videos of clips/ and more/no-person/clips/. The parts are people, false_tracks, pictures, pairs,
+accuracy and speed; the last two compare with MediaPipe and always use the default options.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections import Counter
@@ -190,19 +192,36 @@ def speed(estimator: BlazePose, clips: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    given = list(sys.argv[2:] if arguments is None else arguments)
-    data = Path(given[0]) if given and Path(given[0]).is_dir() else Path("data")
-    clips = data / "clips"
+    parser = argparse.ArgumentParser(prog="python -m benchmarks people")
+    parser.add_argument("data", nargs="?", type=Path, default=Path("data"))
+    parser.add_argument("--min-confidence", type=float, default=0.5)
+    parser.add_argument("--backfill-s", type=float, default=0.0)
+    parser.add_argument("--only", default="people,false_tracks,pictures,pairs,accuracy,speed")
+    given = parser.parse_args(sys.argv[2:] if arguments is None else arguments)
+    parts = set(given.only.split(","))
+    clips, no_person = given.data / "clips", given.data / "more" / "no-person"
     status = get_spec("blazepose").status()
     if not status.ready:
         print(f"{status.text}: {status.fix}")
         return
-    estimator = BlazePose(PoseOptions(estimator="blazepose"))
-    people(estimator, clips)
-    folder = data / "more" / "no-person" / "clips"
-    false_tracks(estimator, [v for v in sorted(folder.glob("*.mp4")) if v.name != CHILD])
-    pictures(estimator, folder.with_name("pictures"))
-    pairs(estimator, data / "jhmdb")
-    if reference.is_installed():
-        accuracy(clips)
-        speed(estimator, clips)
+    estimator = BlazePose(
+        PoseOptions(
+            estimator="blazepose",
+            min_confidence=given.min_confidence,
+            backfill_s=given.backfill_s,
+        )
+    )
+    if "people" in parts:
+        people(estimator, clips)
+    if "false_tracks" in parts:
+        videos = sorted((no_person / "clips").glob("*.mp4"))
+        false_tracks(estimator, [v for v in videos if v.name != CHILD])
+    if "pictures" in parts:
+        pictures(estimator, no_person / "pictures")
+    if "pairs" in parts:
+        pairs(estimator, given.data / "jhmdb")
+    if parts & {"accuracy", "speed"} and reference.is_installed():
+        if "accuracy" in parts:
+            accuracy(clips)
+        if "speed" in parts:
+            speed(BlazePose(PoseOptions(estimator="blazepose")), clips)
