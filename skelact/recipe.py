@@ -9,6 +9,7 @@ from typing import Any
 
 from skelact import config
 from skelact.datasets.base import DatasetOptions
+from skelact.datasets.registry import dataset_specs
 from skelact.errors import ConfigError, nearest
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
@@ -59,10 +60,15 @@ class Recipe:
 
 
 def compose(
-    dataset: str, model: str | None, file: str | Path | None, changes: Mapping[str, Any]
+    dataset: str,
+    model: str | None,
+    file: str | Path | None,
+    changes: Mapping[str, Any],
+    data: Path | None = None,
 ) -> Recipe:
     """The recipe of a run: a config file (by path or shipped name), or the recipe of a dataset,
-    then the network if one is named, then `changes`.
+    the options that follow from its files at `data`, then the network if one is named, then
+    `changes`.
 
     Without a file, a network is trained with training/modern, or with its variant for small
     datasets if the dataset is small. Raises ConfigError if a name or an option is unknown."""
@@ -77,6 +83,9 @@ def compose(
                 f"Use one of {', '.join(known)}.",
             )
         parts.append(config.load(f"datasets/{dataset}"))
+        defaults = dataset_specs()[dataset].defaults if dataset in dataset_specs() else None
+        if data is not None and defaults is not None:
+            parts[0] = config.merge(parts[0], defaults(data))
     if model is not None:
         from skelact.models import spec  # imports torch
 

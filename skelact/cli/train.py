@@ -103,7 +103,8 @@ def command(
         changes["sampling"] = {"streams": every_stream[0]}
     if split not in (None, "all"):
         changes.setdefault("dataset", {})["protocol"] = split
-    recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
+    settings = configs.merge(changes, configs.overrides(set_ or []))
+    recipe = compose(dataset, model, config, settings, data)
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep

@@ -13,8 +13,12 @@ import numpy as np
 
 from skelact.config import check_ranges, option
 from skelact.errors import DatasetError, lookup
+from skelact.readers.format import Format
+from skelact.schemas import Sections
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
+
+FILES = "files"  # as the layout of the network input: that of the skeleton files
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ Reader = Callable[[Item], PoseSequence]
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """A dataset on disk. The first of `protocols` is the default. `read` is None for videos, whose
-    poses have to be extracted. `optional` items belong to classes that are only used if the user
+    poses have to be extracted. `files` are the files of an item. `format` is that of skeleton files
+    of the user's own, whose sequences are cleaned as the poses of videos are; other datasets are
+    used as they were published. `optional` items belong to classes that are only used if the user
     names them."""
 
     name: str
@@ -64,6 +70,8 @@ class Collection:
     protocols: dict[str, Protocol]
     notice: str = ""
     read: Reader | None = None
+    files: Callable[[Item], tuple[Path, ...]] = lambda item: (item.path,)
+    format: Format | None = None
     dev_protocols: tuple[str, ...] = ()  # for development: no results are reported on these
     optional: tuple[Item, ...] = ()
 
@@ -99,7 +107,8 @@ class DatasetSpec:
     """A dataset that can be selected by name. `find` returns its collection at a path and raises
     MissingDataset if it is not there; `layout` describes the expected files, `origin` is where to
     get them. `fallback` is a collection that is used if the user names no path and the dataset is
-    in none of the default places."""
+    in none of the default places. `defaults` returns options that follow from the data at a
+    path."""
 
     name: str
     title: str
@@ -107,6 +116,7 @@ class DatasetSpec:
     layout: str
     find: Callable[[Path], Collection]
     fallback: Callable[[], Collection] | None = None
+    defaults: Callable[[Path], Sections] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,9 @@ class DatasetOptions:
     )
     classes: tuple[str, ...] | None = option(None, "Use only these classes.")
     skeleton: str = option(
-        "coco-17", "Joint layout of the network input, by name or as a .toml file."
+        "coco-17",
+        "Joint layout of the network input, by name or as a .toml file; files: the layout of the "
+        "skeleton files.",
     )
     mirrored_poses: bool = option(
         False,

@@ -11,9 +11,8 @@ from skelact.datasets.base import Collection
 from skelact.errors import InputError, NoPersonFound
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
-from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import extract_collection
-from skelact.stages.pack import ClipReader
+from skelact.stages.pack import ClipReader, input_skeleton
 from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
 
 
@@ -32,7 +31,7 @@ def export_pyskl(
     )
     collection = registry.find(dataset, data, recipe.dataset.classes)
     extracted, failed = extract_collection(collection, recipe, cache, on_progress)
-    skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
+    skeleton, classes = input_skeleton(collection, recipe), collection.classes
     reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     rows: list[tuple[str, int, PoseSequence]] = []
     names = _names(collection)

@@ -94,9 +94,7 @@ def load_dataset(
         subsets=tuple(clip_subsets),
         item_subsets=tuple(subsets),
         protocol=protocol,
-        estimator=EstimatorInfo(name=f"dataset {collection.name}")
-        if collection.read is not None
-        else _single_estimator(list(extracted.values())),
+        estimator=_source(collection, extracted),
         failed=(*failed, *unread),
     )
 
@@ -148,6 +146,14 @@ def _extract_mirrored(
         text = f"no person was found in the mirrored frames of {len(failed)} training videos"
         on_progress(Event("train", "notice", text=text))
     return extracted
+
+
+def _source(collection: Collection, extracted: ByVideo) -> EstimatorInfo:
+    """Where the poses come from."""
+    if collection.read is None:
+        return _single_estimator(list(extracted.values()))
+    files = collection.format.as_dict() if collection.format is not None else {}
+    return EstimatorInfo(name=f"dataset {collection.name}", files=files)
 
 
 def _single_estimator(extracted: Sequence[ExtractedSequences]) -> EstimatorInfo:

@@ -12,15 +12,15 @@ from msgspec import structs
 
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.datasets.base import Collection, Item
+from skelact.datasets.base import FILES, Collection, Item
 from skelact.datasets.packed import PACKED, Packed, Sample
-from skelact.errors import InputError
+from skelact.errors import ConfigError, InputError
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
 from skelact.schemas import FailedInput, PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import clip_values
-from skelact.sequence.stack import take_frames
+from skelact.sequence.stack import take_frames, visible_frames
 from skelact.skeletons import Skeleton, load_skeleton
 from skelact.stages.sequences import ExtractedSequences, load_sequences, stack_poses
 from skelact.types import ClipSpan, Event, Failure, PoseSequence, ProgressCallback, no_progress
@@ -45,7 +45,7 @@ class ClipReader:
     def input_key(self, item: Item, cache: Cache) -> str:
         """What identifies the input of an item's clips: a hash, or the key of a cache entry."""
         if self.collection.read:
-            return cache.content_hash(item.path)
+            return " ".join(map(cache.content_hash, self.collection.files(item)))
         extracted = self.extracted[item.path]
         if item.span_s is not None:
             return f"{extracted.poses.path.name} {item.span_s}"
@@ -63,9 +63,13 @@ class ClipReader:
 
     def _file_clips(self, sequence: PoseSequence) -> list[Clip]:
         spans = plan(sequence.frames, sequence.fps, self.recipe.clips)
+        parts = [(f"{s.start}-{s.end}", take_frames(sequence, s.start, s.end)) for s in spans]
         if len(spans) == 1:
-            return [("", sequence)]
-        return [(f"{s.start}-{s.end}", take_frames(sequence, s.start, s.end)) for s in spans]
+            parts = [("", sequence)]
+        if self.collection.format is None:
+            return parts
+        cleaned = [(part, clean(s, self.recipe.sequence)) for part, s in parts]
+        return [(part, s) for part, s in cleaned if visible_frames(s).any()]
 
     def _span_clips(
         self, extracted: ExtractedSequences, item: Item, start_s: float, end_s: float | None
@@ -86,6 +90,18 @@ class ClipReader:
             if sequence.persons:
                 clips.append((f"{span.start}-{span.end}", sequence))
         return clips
+
+
+def input_skeleton(collection: Collection, recipe: Recipe) -> Skeleton:
+    """The joint layout of the network input. Raises ConfigError if there is no such layout."""
+    if recipe.dataset.skeleton != FILES:
+        return load_skeleton(recipe.dataset.skeleton)
+    if collection.format is None:
+        raise ConfigError(
+            f"{collection.name} has no skeleton files with a layout of their own",
+            "Set dataset.skeleton to a layout, such as coco-17.",
+        )
+    return collection.format.skeleton
 
 
 def pack(
@@ -109,7 +125,7 @@ def pack(
             part.append(mirrored_reader.input_key(item, cache))
         parts.append(part)
     cache.save_hashes()
-    skeleton = load_skeleton(recipe.dataset.skeleton)
+    skeleton = input_skeleton(collection, recipe)
     key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
     failed: list[FailedInput] = []
 
@@ -178,4 +194,7 @@ def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dic
         settings["clip_options"] = asdict(recipe.clips)
         settings["readers"] = READERS_VERSION
         settings["dataset"] = collection.name
+    if collection.format is not None:
+        settings["format"] = collection.format.as_dict()
+        settings["sequence"] = asdict(recipe.sequence)
     return settings
