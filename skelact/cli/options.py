@@ -27,7 +27,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Videos = Annotated[
     list[str],
     typer.Argument(
-        help="Video files, folders (searched recursively) or glob patterns.", show_default=False
+        help="Video or skeleton files, folders (searched recursively) or glob patterns.",
+        show_default=False,
     ),
 ]
 Settings = Annotated[
@@ -37,8 +38,8 @@ Settings = Annotated[
 Dataset = Annotated[
     str,
     typer.Option(
-        help="A dataset listed by `skelact datasets`, a folder with one folder per class, or a "
-        "labels.csv.",
+        help="A dataset listed by `skelact datasets`, a folder of videos or skeleton files with "
+        "one folder per class, or a labels.csv.",
         autocompletion=datasets,
     ),
 ]

@@ -18,7 +18,9 @@ from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import Floats
 
 FPS = 30.0
-_PLAUSIBLE = 2.2  # longest bones of a fitting layout, relative to the shortest tree of the joints
+_PLAUSIBLE = (
+    1.5  # mean edge of a fitting layout (1.1 to 1.3 measured), relative to the shortest tree
+)
 _CLEARLY = 1.1  # ratio of the bone lengths of two layouts, to prefer one
 _FRAMES = 200  # frames of all samples that are looked at
 _LIKELY_MARKS = (0.0, -1.0)
