@@ -67,6 +67,46 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("init")
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with skeleton files.", show_default=False)
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look at skeleton files and write skeletons.toml, which describes them: frame rate, joint
+    layout, axes, unit and more. Joints of an unknown layout also get a layout.toml to correct."""
+    from skelact.datasets.describe import write_description
+
+    found = write_description(folder, overwrite=overwrite)
+    form = found.form
+    if json:
+        content = asdict(found) | {"form": form.as_dict()}
+        console.as_json(content)
+        return
+    ranges = ", ".join(
+        f"{axis} {a:.4g} to {b:.4g}"
+        for axis, a, b in zip("xyz", found.low, found.high, strict=False)
+    )
+    rows = [
+        *(("files", f"{count} x {kind}") for kind, count in found.files.items()),
+        *(("shape", f"{shape}, {count} sequences") for shape, count in found.shapes.items()),
+        ("layout", f"{form.skeleton.name}, {len(form.skeleton.joints)} joints"),
+        ("dimensions", f"{form.dims}" + (" and a score" if form.score else "")),
+        ("frames per second", f"{form.fps:g}"),
+        ("missing joints", f"{found.missing:.1%}"),
+        ("values", ranges),
+        ("unit, axes", f"{form.unit}, {form.axes}"),
+    ]
+    console.table(f"{folder} (persons, frames, joints, numbers)", ("", ""), rows)
+    for text in (*found.guesses, *found.failed):
+        console.say(text)
+    console.say(f"written: {', '.join(map(str, found.written))}; please check")
+
+
 @app.command("export")
 def export(
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")],

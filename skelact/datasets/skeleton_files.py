@@ -158,10 +158,7 @@ def _items(entry: Entry, found: Source) -> list[Item]:
         groups = {**named, **raw.groups, **entry.groups}
         label = entry.label or groups.get("label", "")
         groups.pop("label", None)
-        take = groups.pop("take", None)
-        groups["take"] = groups.pop("source", None) or "_".join(
-            filter(None, (path.stem, raw.key, take if raw.key else None))
-        )
+        groups["take"] = groups.pop("source", "") or "_".join(filter(None, (path.stem, raw.key)))
         if label:
             label = found.described.class_name(label)
         items.append(Item(path, label, groups=groups, key=raw.key, span_s=entry.span_s))

@@ -304,8 +304,9 @@ class Predictor:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""
-        is_file = isinstance(extracted, SkeletonInput)
-        if is_file:
+        as_stored = False
+        if isinstance(extracted, SkeletonInput):
+            as_stored = self._is_as_stored(extracted)
             sequence = extracted.load()
             for member in self.members:
                 check_file(member.spec, sequence, extracted.path)
@@ -313,7 +314,6 @@ class Predictor:
             sequence = stack_poses(extracted.poses, read_poses(extracted.poses))
             for member in self.members:
                 check_joints(member.spec, sequence.skeleton)
-        as_stored = is_file and self._is_as_stored(extracted)
         per_person = is_per_person(self.members[0].spec)
         tracks = []
         for track in find_tracks(sequence, per_person, self.options.min_seen_s):

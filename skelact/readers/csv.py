@@ -81,11 +81,11 @@ def _wide(names: list[str], rows: list[list[str]], description: Description) -> 
     channels = sorted(set().union(*(c.keys() for c in found.values())))
     table = _floats(rows, len(names))
     points = np.full((len(rows), len(found), len(channels)), np.nan, np.float32)
-    for v, columns in enumerate(found.values()):
+    for v, column_of in enumerate(found.values()):
         for n, channel in enumerate(channels):
-            if channel in columns:
-                points[:, v, n] = table[:, columns[channel]]
-    columns = {}
+            if channel in column_of:
+                points[:, v, n] = table[:, column_of[channel]]
+    columns: dict[str, list[str]] = {}
     for n, name in enumerate(names):
         meaning = _OTHER_NAMES.get(name.lower(), name.lower())
         if meaning in COLUMNS and meaning != "-":

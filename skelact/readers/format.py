@@ -68,7 +68,7 @@ def build(raw: RawSequence, form: Format, where: str) -> PoseSequence:
             "All files of a folder need the same format; see dims and score in skeletons.toml.",
         )
     missing = is_missing(values[..., :dims], form.missing)
-    points = np.where(missing[..., None], np.float32(np.nan), values[..., :dims])
+    points: Floats = np.where(missing[..., None], np.float32(np.nan), values[..., :dims])
     score = np.where(missing, np.float32(0), 1)
     if has_score:
         stated = np.clip(np.nan_to_num(values[..., -1]), 0, 1)
@@ -80,7 +80,7 @@ def build(raw: RawSequence, form: Format, where: str) -> PoseSequence:
     picked = parse_axes(form.axes)[:dims]
     points = points[..., [a for a, _ in picked]] * np.array([s for _, s in picked], np.float32)
     if size is None:
-        size = _extent(points) if dims == 2 else (1, 1)
+        size = _extent(np.asarray(points, np.float32)) if dims == 2 else (1, 1)
     sequence = PoseSequence(
         xy=np.full((*points.shape[:3], 2), np.nan, np.float32),
         score=np.asarray(score, np.float32),

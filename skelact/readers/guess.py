@@ -163,7 +163,7 @@ def _poses(samples: Sequence[RawSequence], dims: int, mark: float | None) -> Flo
         flat = points.reshape(-1, first, dims)
         out.append(flat[~np.isnan(flat).all(axis=(1, 2))])
     poses = np.concatenate(out)
-    return poses[:: max(1, len(poses) // _FRAMES)]
+    return np.asarray(poses[:: max(1, len(poses) // _FRAMES)], np.float32)
 
 
 def _layout(sample: RawSequence, points: Floats, folder: Path, guesses: list[str]) -> Skeleton:

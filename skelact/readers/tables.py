@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
 from skelact.readers.arrays import split_columns
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
@@ -24,10 +24,11 @@ Numbers = npt.NDArray[np.float64]
 
 def accepts(path: Path) -> bool:
     """Whether one of the first lines has at least two numbers and nothing else."""
-    return any(_numbers(line) is not None for line in first_lines(path, 6))
+    return any(numbers_of(line) is not None for line in first_lines(path, 6))
 
 
-def _numbers(line: str) -> list[float] | None:
+def numbers_of(line: str) -> list[float] | None:
+    """The numbers of a line; None if it holds anything else or fewer than two."""
     words = [w for w in _SEPARATORS.split(line.strip()) if w]
     try:
         return [float(w) for w in words] if len(words) > 1 else None
@@ -75,24 +76,21 @@ def read(
         description.table.rows is None and not columns and numbers.shape[1] <= 4
     )
     if is_joints:
-        numbers, columns = _join_lines(numbers, columns, joints)
-    return sequences(
-        split_columns(numbers.astype(np.float32), _with_dims(description, numbers, joints)),
-        columns,
-        description,
-    )
+        points, columns = _join_lines(numbers, columns, joints)
+    else:
+        described = _with_dims(description, numbers, joints)
+        points = split_columns(numbers.astype(np.float32), described)
+    return sequences(points, columns, description)
 
 
-def _with_dims(description: Description, numbers: Numbers, joints: int | None) -> Any:
+def _with_dims(description: Description, numbers: Numbers, joints: int | None) -> Description:
     """The description, with `dims` from the number of joints if it does not state it."""
     if description.dims is not None or joints is None or numbers.shape[1] % joints:
         return description
     channels = numbers.shape[1] // joints
-    import msgspec
-
-    if channels in (2, 3):
-        return msgspec.structs.replace(description, dims=channels, score=False)
-    return msgspec.structs.replace(description, dims=3, score=channels == 4)
+    if channels not in (2, 3, 4):
+        return description
+    return structs.replace(description, dims=min(channels, 3), score=channels == 4)
 
 
 def counts_frames(numbers: Numbers, description: Description) -> bool:
@@ -108,14 +106,14 @@ def counts_frames(numbers: Numbers, description: Description) -> bool:
 
 def _join_lines(
     numbers: Numbers, columns: dict[str, list[str]], joints: int | None
-) -> tuple[Numbers, dict[str, list[str]]]:
-    """Lines of one joint each -> lines of one frame each. Raises ValueError if the lines are not a
+) -> tuple[Floats, dict[str, list[str]]]:
+    """Lines of one joint each -> frames (T, V, C). Raises ValueError if the lines are not a
     multiple of the joints."""
     count = joints or period(numbers)
     if len(numbers) % count:
         raise ValueError(f"{len(numbers)} lines are not a multiple of {count} joints")
-    joined = numbers.reshape(len(numbers) // count, -1)
-    return joined, {name: values[::count] for name, values in columns.items()}
+    points = numbers.reshape(len(numbers) // count, count, -1).astype(np.float32)
+    return points, {name: values[::count] for name, values in columns.items()}
 
 
 def period(numbers: Numbers) -> int:
