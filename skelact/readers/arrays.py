@@ -39,6 +39,11 @@ def axes_order(shape: Sequence[int]) -> str:
         return "VCT"
     if len(shape) == 3 and is_coordinates(shape[0]):
         return "CTV"
+    if len(shape) == 4 and shape[0] == 3 and shape[3] == 2:
+        raise ValueError(
+            f"an array of shape {tuple(shape)} can be two persons in 3-D as in ST-GCN, or three in "
+            '2-D; state order = "CTVM" or order = "MTVC"'
+        )
     if len(shape) == 4 and is_coordinates(shape[3]) and shape[0] <= _MOST_PERSONS:
         return "TMVC" if shape[0] > shape[1] else "MTVC"
     if len(shape) == 4 and is_coordinates(shape[3]) and shape[1] <= _MOST_PERSONS:
