@@ -74,7 +74,7 @@ def test_public_collections_train_with_the_documented_steps(
         *("predict", str(first), "--model", str(tmp_path / "runs" / "r"), "--csv", str(out)),
         *("--cache-dir", str(tmp_path / "cache")),
     )
-    labels = {row["label"] for row in csv.DictReader(out.open())}
+    labels = {row["label"] for row in csv.DictReader(out.read_text().splitlines())}
     classes = {f"{a:02d}" for a in ACTIONS} | {str(a) for a in ACTIONS} | set(ACTIONS.values())
     assert labels and labels <= classes, done.stdout
 
