@@ -3,7 +3,9 @@ only."""
 
 from skelact.skeletons.base import Skeleton, convert
 from skelact.skeletons.details import FACE_70, HAND_21, Part, parts_of, with_details
-from skelact.skeletons.layouts import SKELETONS, Context, layout_for, load_skeleton
+from skelact.skeletons.layouts import SKELETONS, Context, layout_for
+from skelact.skeletons.load import load_skeleton, parse_layout
+from skelact.skeletons.names import known_name
 
 __all__ = [
     "FACE_70",
@@ -13,8 +15,10 @@ __all__ = [
     "Part",
     "Skeleton",
     "convert",
+    "known_name",
     "layout_for",
     "load_skeleton",
+    "parse_layout",
     "parts_of",
     "with_details",
 ]

@@ -8,12 +8,9 @@ bone list goes through the thumbs; the NTU graph of all others goes through the 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
-from skelact.errors import ConfigError, nearest
 from skelact.skeletons.base import Skeleton, layout, sides
 from skelact.skeletons.details import FACE_70, HAND_21, LEFT_HAND_21, with_details
 
@@ -147,29 +144,6 @@ SKELETONS: dict[str, Skeleton] = {
     )
 }
 SKELETONS["blazepose-33-hands"] = with_details(SKELETONS["blazepose-33"], hands=True)
-
-
-def load_skeleton(name_or_file: str | Path) -> Skeleton:
-    """A layout of SKELETONS by name, one of them with hands and face (a name with -hands, -face or
-    -hands-face), or the layout of a TOML file with name, centre, joints, parents and optionally
-    edges and flip_pairs. Raises ConfigError if there is no such layout or file."""
-    name = str(name_or_file)
-    if name in SKELETONS:
-        return SKELETONS[name]
-    for suffix in ("-hands-face", "-hands", "-face"):
-        body = SKELETONS.get(name.removesuffix(suffix))
-        if name.endswith(suffix) and body is not None:
-            return with_details(body, hands="-hands" in suffix, face="-face" in suffix)
-    path = Path(name_or_file)
-    if path.suffix != ".toml" or not path.is_file():
-        raise ConfigError(
-            f"No skeleton is called {name!r}{nearest(name, SKELETONS)}",
-            f"Choose one of {', '.join(SKELETONS)}, or a .toml file.",
-        )
-    try:
-        return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is not a skeleton file: {error}") from error
 
 
 def layout_for(joint_count: int, context: Context) -> Skeleton:
