@@ -21,7 +21,7 @@ from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, Ensemble, Member
 from skelact.sequence.input import ClipArrays, InputSpec, window_values
-from skelact.skeletons import Skeleton, convert
+from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats
 
 
@@ -111,7 +111,7 @@ def input_spec(checkpoint: Checkpoint) -> InputSpec:
         skeleton=checkpoint.skeleton,
         persons=checkpoint.persons,
         sequence=recipe.sequence,
-        normalise=recipe.normalise,
+        normalise=recipe.normalise.resolved(),
         sampling=recipe.sampling,
     )
 
@@ -162,9 +162,3 @@ def check_joints(spec: InputSpec, source: Skeleton) -> None:
             f"{source.name}",
             "Import poses of that layout with --poses-from.",
         )
-
-
-def missing_joints(skeleton: Skeleton, source: Skeleton) -> list[str]:
-    """The joints of `skeleton` that poses in the layout `source` do not have."""
-    known = convert(np.zeros((len(source.joints), 1)), source, skeleton)[:, 0]
-    return [j for j, value in zip(skeleton.joints, known, strict=True) if np.isnan(value)]
