@@ -42,7 +42,9 @@ def command(
         return
     skeleton = load_skeleton(layout)
     if picture is not None:
-        tables.draw(skeleton, picture)
+        from skelact.report import plots
+
+        plots.layout(skeleton, picture)
     if json:
         console.as_json(skeleton.as_dict())
     else:

@@ -84,8 +84,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     in the coordinates and 0 in the score. T shrinks in mode "kinect" only.
 
     Raises ConfigError if the poses do not have the coordinates that `options` ask for."""
-    only_3d = is_only_3d(sequence)
-    options = options.resolved(3 if only_3d else 2)
+    options = options.resolved()  # 2-D where the dimensions are automatic
     if options.dims == 3:
         if sequence.xyz is None:
             raise ConfigError(
@@ -97,7 +96,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
             return by_kinect(sequence.xyz, sequence.skeleton, every_frame)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
-    if only_3d:
+    if is_only_3d(sequence):
         raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
