@@ -20,7 +20,7 @@ from skelact.errors import SkelactError
 HELPERS = ("console", "options")  # modules that are not commands
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
-    *("cut", "datasets", "models", "doctor", "cache"),
+    *("cut", "datasets", "skeletons", "models", "doctor", "cache"),
 )
 
 

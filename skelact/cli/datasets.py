@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Data, Json
+from skelact.cli.options import CacheDir, Data, Json, Settings
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -115,14 +115,18 @@ def export(
         Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
     ] = "pyskl",
     data: Data = None,
+    set_: Settings = None,
     cache_dir: CacheDir = None,
 ) -> None:
     """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
     Missing poses are extracted first."""
     from skelact.cache import Cache
+    from skelact.config import overrides
     from skelact.runs.export import export_pyskl
 
     with console.Bars() as on_progress:
-        count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
+        count, failed = export_pyskl(
+            dataset, data, out, Cache(cache_dir), on_progress, overrides(set_ or [])
+        )
     console.say(f"{count} samples: {out}")
     console.finish(count, failed)

@@ -36,10 +36,12 @@ Settings = Annotated[
     typer.Option("--set", help="Set any option of the recipe: section.key=value. Can be repeated."),
 ]
 Dataset = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="A dataset listed by `skelact datasets`, a folder of videos or skeleton files with "
-        "one folder per class, or a labels.csv.",
+        "one folder per class, or a labels.csv. With --config, it replaces the dataset of the "
+        "recipe.",
+        show_default="that of --config, otherwise mads",
         autocompletion=datasets,
     ),
 ]

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from skelact.config import check_ranges, option
-from skelact.errors import DatasetError, lookup
+from skelact.errors import ConfigError, DatasetError, InputError, lookup
 from skelact.readers.format import Format
 from skelact.schemas import Sections
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
-
-FILES = "files"  # as the layout of the network input: that of the skeleton files
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,8 @@ class Collection:
     format: Format | None = None
     dev_protocols: tuple[str, ...] = ()  # for development: no results are reported on these
     optional: tuple[Item, ...] = ()
+    layout_notice: str = ""  # how the layout of joints without names was chosen
+    mode_2d: str = "body"  # the automatic normalisation of 2-D data
 
     @property
     def official(self) -> list[str]:
@@ -129,9 +129,14 @@ class DatasetOptions:
     )
     classes: tuple[str, ...] | None = option(None, "Use only these classes.")
     skeleton: str = option(
-        "coco-17",
-        "Joint layout of the network input, by name or as a .toml file; files: the layout of the "
-        "skeleton files.",
+        "auto",
+        "Joint layout of the network input, by name or as a .toml file; auto for coco-17 with "
+        "videos and for the layout of the data with skeleton files.",
+    )
+    source_skeleton: str = option(
+        "auto",
+        "Joint layout of skeleton files that do not name their joints, by name or as a .toml file; "
+        "auto for the known layout that fits.",
     )
     mirrored_poses: bool = option(
         False,
@@ -158,6 +163,29 @@ def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
         ids=tuple(range(len(points))),
         xyz=points,
     )
+
+
+def with_layout(collection: Collection, skeleton: Skeleton) -> Collection:
+    """The collection with another layout for the joints of its files, in the same order. Raises
+    ConfigError if it consists of videos; reading raises InputError for another number of joints."""
+    read = collection.read
+    if read is None:
+        raise ConfigError(
+            f"{collection.name} consists of videos, whose layout is that of the pose estimator",
+            "Leave out dataset.source_skeleton.",
+        )
+
+    def relabelled(item: Item) -> PoseSequence:
+        sequence = read(item)
+        if len(sequence.skeleton.joints) != len(skeleton.joints):
+            raise InputError(
+                f"{item.path.name}:{item.key}: {len(sequence.skeleton.joints)} joints, but the "
+                f"layout {skeleton.name} has {len(skeleton.joints)}",
+                "Correct dataset.source_skeleton.",
+            )
+        return replace(sequence, skeleton=skeleton)
+
+    return replace(collection, read=relabelled, layout_notice="")
 
 
 def by_value(group: str, subsets: Mapping[str, str], other: str = "none") -> SplitRule:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skelact.datasets.base import FILES, Collection, Item
+from skelact.datasets.base import Collection, Item
 from skelact.errors import InputError, MissingDataset
 from skelact.readers import description
 from skelact.readers.base import RawSequence, SequenceFile
@@ -181,16 +181,14 @@ def _part(sequence: PoseSequence, item: Item) -> PoseSequence:
 
 
 def defaults(found: Source, items: Sequence[Item]) -> Sections:
-    """The options of a recipe that follow from the data: the layout of the files, two or three
-    dimensions, one clip for each file or part unless they are long, two persons where most
-    sequences have them."""
+    """The options of a recipe that follow from the data: two or three dimensions, one clip for
+    each file or part unless they are long, two persons where most sequences have them."""
     two = sum(_persons(s) > 1 for s in found.samples) > len(found.samples) / 2
     if all(i.span_s is not None and i.span_s[1] is not None for i in items):
         lengths = [float(i.span_s[1] or 0) - i.span_s[0] for i in items if i.span_s]
     else:
         lengths = [s.values.shape[1] / (s.fps or found.form.fps) for s in found.samples]
     return {
-        "dataset": {"skeleton": FILES},
         "normalise": {"mode": "body", "dims": found.form.dims},
         "sequence": {"persons": 2 if two else 1},
         "clips": {"length_s": 0.0 if float(np.median(lengths)) <= _WHOLE_S else 5.0},

@@ -22,7 +22,7 @@ from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, Ensemble, Member
 from skelact.sequence.input import ClipArrays, InputSpec, window_values
-from skelact.skeletons import Skeleton, convert
+from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats, PoseSequence
 
 
@@ -112,7 +112,7 @@ def input_spec(checkpoint: Checkpoint) -> InputSpec:
         skeleton=checkpoint.skeleton,
         persons=checkpoint.persons,
         sequence=recipe.sequence,
-        normalise=recipe.normalise,
+        normalise=recipe.normalise.resolved(),
         sampling=recipe.sampling,
     )
 
@@ -185,9 +185,3 @@ def check_file(spec: InputSpec, sequence: PoseSequence, path: Path) -> None:
             f"{path} has 3-D joints, but the model was trained on 2-D joints",
             "Use a model that was trained with normalise.dims=3.",
         )
-
-
-def missing_joints(skeleton: Skeleton, source: Skeleton) -> list[str]:
-    """The joints of `skeleton` that poses in the layout `source` do not have."""
-    known = convert(np.zeros((len(source.joints), 1)), source, skeleton)[:, 0]
-    return [j for j, value in zip(skeleton.joints, known, strict=True) if np.isnan(value)]

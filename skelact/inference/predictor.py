@@ -23,7 +23,6 @@ from skelact.inference.ensemble import (
     is_per_person,
     load_members,
     members_of,
-    missing_joints,
     window_probabilities,
 )
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
@@ -37,7 +36,7 @@ from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton
+from skelact.skeletons import Skeleton, missing_joints
 from skelact.stages.poses import Extracted, poses_of
 from skelact.stages.sequences import stack_poses
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs

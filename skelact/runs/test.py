@@ -17,6 +17,7 @@ from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
 from skelact.schemas import BEST, RUN_FILES, SPLIT, RunResult, SplitDocument, load_json, save_json
+from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import measure
@@ -51,7 +52,14 @@ def test(
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))
-    dataset = load_dataset(recipe, cache, data, on_progress)
+    skeleton = checkpoint.skeleton
+    other = (changes or {}).get("dataset", {}).get("skeleton", "auto")
+    if other != "auto" and load_skeleton(other) != skeleton:
+        raise ConfigError(
+            f"The network of {run} expects the joints of {skeleton.name}, not of {other}",
+            "Leave out dataset.skeleton: poses are converted to the joints of the network.",
+        )
+    dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
             f"The data has other classes than {run}",

@@ -162,7 +162,7 @@ class ClipArrays:
             offsets=np.cumsum(lengths) - lengths,
             lengths=lengths,
             skeleton=spec.skeleton,
-            dims=spec.normalise.dims,
+            dims=spec.normalise.coordinates,
             minmax=spec.normalise.minmax,
         )
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from skelact.cache import Cache
 from skelact.datasets import packed
-from skelact.datasets.base import FILES, Collection, Item
+from skelact.datasets.base import Collection, Item
 from skelact.datasets.packed import PACKED, Packed, Sample
 from skelact.errors import ConfigError, InputError
 from skelact.pose.store import read_poses
@@ -21,7 +21,7 @@ from skelact.schemas import FailedInput, PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import clip_values
 from skelact.sequence.stack import take_frames, visible_frames
-from skelact.skeletons import Skeleton, load_skeleton
+from skelact.skeletons import Skeleton, check_common_joints
 from skelact.stages.sequences import ExtractedSequences, load_sequences, stack_poses
 from skelact.types import ClipSpan, Event, Failure, PoseSequence, ProgressCallback, no_progress
 from skelact.video.cut import plan
@@ -92,29 +92,19 @@ class ClipReader:
         return clips
 
 
-def input_skeleton(collection: Collection, recipe: Recipe) -> Skeleton:
-    """The joint layout of the network input. Raises ConfigError if there is no such layout."""
-    if recipe.dataset.skeleton != FILES:
-        return load_skeleton(recipe.dataset.skeleton)
-    if collection.format is None:
-        raise ConfigError(
-            f"{collection.name} has no skeleton files with a layout of their own",
-            "Set dataset.skeleton to a layout, such as coco-17.",
-        )
-    return collection.format.skeleton
-
-
 def pack(
     collection: Collection,
     recipe: Recipe,
+    skeleton: Skeleton,
     cache: Cache,
     *,
     extracted: ByVideo,
     mirrored: ByVideo,
     on_progress: ProgressCallback = no_progress,
 ) -> tuple[Packed, tuple[Failure, ...]]:
-    """All clips of a collection, cached, and the items that could not be used. A video that is not
-    in `extracted` is left out; `mirrored` adds clips of the same videos in mirrored frames."""
+    """All clips of a collection in the joints of `skeleton`, cached, and the items that could not
+    be used. A video that is not in `extracted` is left out; `mirrored` adds clips of the same
+    videos in mirrored frames."""
     reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     mirrored_reader = ClipReader(collection=collection, recipe=recipe, extracted=mirrored)
     items = {n: i for n, i in enumerate(collection.items) if collection.read or i.path in extracted}
@@ -125,7 +115,6 @@ def pack(
             part.append(mirrored_reader.input_key(item, cache))
         parts.append(part)
     cache.save_hashes()
-    skeleton = input_skeleton(collection, recipe)
     key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
     failed: list[FailedInput] = []
 
@@ -156,7 +145,7 @@ def pack(
             classes=collection.classes,
             skeleton=skeleton,
             persons=persons,
-            dims=recipe.normalise.dims,
+            dims=recipe.normalise.coordinates,
             minmax=recipe.normalise.minmax,
             y_up=collection.read is not None,  # in videos, y points down
         )
@@ -173,6 +162,10 @@ def _samples(
     """The clips of item number `n`. Raises InputError if the item cannot be used."""
     name = item.name(reader.collection.root)
     for part, sequence in reader.clips(item):
+        try:
+            check_common_joints(skeleton, sequence.skeleton)
+        except ConfigError as error:
+            raise InputError(f"{name}: {error.message}", error.hint) from error
         yield Sample(
             id="#".join(filter(None, (name, part, "mirrored" if is_mirrored else ""))),
             label=item.label,
