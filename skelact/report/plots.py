@@ -130,7 +130,7 @@ def _places(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
     """(x, y) of every joint: y is the depth in the tree, leaves have their own columns, and a
     parent is in the middle of its children."""
     children: dict[str, list[str]] = {joint: [] for joint in skeleton.joints}
-    roots = []
+    roots: list[str] = []
     for joint, parent in zip(skeleton.joints, skeleton.parents, strict=True):
         (roots if joint == parent else children[parent]).append(joint)
     places: dict[str, tuple[float, float]] = {}
