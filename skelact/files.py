@@ -87,8 +87,8 @@ def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
         if refused:
             raise CheckpointError(
                 f"{path} holds an object of type {refused[1]} and was not opened",
-                "Such an object could run code. Only tensors and plain values are read: save the state "
-                "dict alone with the program that wrote the file.",
+                "Such an object could run code. Only tensors and plain values are read: save the "
+                "state dict alone with the program that wrote the file.",
             ) from error
         raise CheckpointError(f"{path} is not a checkpoint") from error
     except Exception as error:  # a damaged file can make the unpickler raise anything

@@ -300,16 +300,15 @@ class Predictor:
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
         fps = track.extracted.poses.manifest.fps
-        label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
+        parts = segments(probabilities, fps, self.classes, self.options.min_segment_s, threshold)
+        label, probability = label_of(parts)
         return Prediction(
             path=track.extracted.path,
             person_id=track.track.person_id,
             label=label,
             probability=probability,
             classes=self.classes,
-            segments=segments(
-                probabilities, fps, self.classes, self.options.min_segment_s, threshold
-            ),
+            segments=parts,
         )
 
 

@@ -1,6 +1,6 @@
-"""Checkpoints of PYSKL, mmaction2 and the authors of networks as checkpoints of skelact: the network
-with its weights, and a recipe that does the preprocessing of PYSKL's and mmaction2's test pipelines.
-"""
+"""Checkpoints of PYSKL, mmaction2 and the authors of networks as checkpoints of skelact: the
+network with its weights, and a recipe that does the preprocessing of PYSKL's and mmaction2's test
+pipelines."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _notes(path: Path, foreign: ForeignModel, persons: int, dims: int) -> tuple[
         )
     if foreign.format.authors:
         notes.append(
-            f"Coordinates are normalised as by PYSKL, which is not exactly what the code of {origin} "
-            "does: expect a lower accuracy than the published one."
+            f"Coordinates are normalised as by PYSKL, which is not exactly what the code of "
+            f"{origin} does: expect a lower accuracy than the published one."
         )
     return tuple(notes)
 

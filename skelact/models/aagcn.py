@@ -142,6 +142,7 @@ class AAGCN(StagedBackbone):
 
 
 _read = partial(read_staged, blocks="gcn", bn="gcn.bn", graph="gcn.A", conv="gcn.conv_d.0")
+_authors_names = partial(rename_blocks, blocks="gcn", parts={"gcn1.": "gcn.", "tcn1.": "tcn."})
 
 SPECS = (
     ModelSpec(
@@ -160,9 +161,7 @@ SPECS = (
                 absent=("l1.gcn1.alpha",),
                 read=partial(_read, graph="gcn.PA"),
                 authors="2s-AGCN",
-                rename=partial(
-                    rename_blocks, blocks="gcn", parts={"gcn1.": "gcn.", "tcn1.": "tcn."}
-                ),
+                rename=_authors_names,
                 layouts={25: "ntu-25-thumb"},
                 sampling={"method": "wrap", "length": 300},
             ),

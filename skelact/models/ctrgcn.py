@@ -1,5 +1,5 @@
-"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, as in PYSKL; with `original=True` as
-in the authors' own code."""
+"""CTR-GCN (Chen et al. 2021): channel-wise topology refinement, as in PYSKL; with `original=True`
+as in the authors' own code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""State dicts of PYSKL, mmaction2 and the authors of the networks: how a network recognises its own,
-and what their names and shapes say about it.
+"""State dicts of PYSKL, mmaction2 and the authors of the networks: how a network recognises its
+own, and what their names and shapes say about it.
 
 In this module and in the functions that a `ForeignFormat` refers to, names have no "backbone."
 prefix."""
@@ -18,8 +18,9 @@ State = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignArguments:
-    """What a state dict says about its network; `kwargs` are arguments of the backbone. `graphs` are
-    further arguments of which the state dict's constant graph selects one, the usual one first."""
+    """What a state dict says about its network; `kwargs` are arguments of the backbone. `graphs`
+    are further arguments of which the state dict's constant graph selects one, the usual one first.
+    """
 
     kwargs: dict[str, Any]
     joints: int
