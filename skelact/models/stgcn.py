@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,10 +108,12 @@ def _read_stgcn(state: State) -> ForeignArguments:
         "with_res": "gcn.0.gcn.down.0.weight" in state,
     }
     subsets = len(state["gcn.0.gcn.A"])
-    modes = [{"graph_mode": "stgcn_spatial"}, {"graph_mode": "spatial"}] if subsets > 2 else []
-    further = {1: {"graph_mode": "uniform"}, 2: {"graph_mode": "distance", "max_hop": subsets - 1}}
-    graphs = (*modes, further[min(subsets, 2)])
-    return replace(common, kwargs=common.kwargs | form, graphs=graphs)
+    graphs: list[dict[str, Any]] = [{"graph_mode": "uniform"}]
+    if subsets > 1:
+        graphs = [{"graph_mode": "distance", "max_hop": subsets - 1}]
+    if subsets > 2:
+        graphs = [{"graph_mode": "stgcn_spatial"}, {"graph_mode": "spatial"}, *graphs]
+    return replace(common, kwargs=common.kwargs | form, graphs=tuple(graphs))
 
 
 def _authors_names(state: State) -> dict[str, Tensor]:
