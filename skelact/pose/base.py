@@ -137,6 +137,11 @@ class PoseOptions:
                 "which skelact does not open because a config can run code",
                 f"Name your own copy: {' '.join(f'--pose-{n} FILE' for n in absent)}.",
             )
+        if surplus := [n for n, path in given.items() if path is not None and n not in named]:
+            raise ConfigError(
+                f"The model was trained with the pose estimator {stored.estimator} as it is",
+                f"Leave out {' and '.join(f'--pose-{n}' for n in surplus)}.",
+            )
         return replace(stored, **given)
 
     def key_part(self) -> dict[str, object]:

@@ -29,6 +29,11 @@ def test_the_users_own_files_replace_stored_ones() -> None:
     assert (options.config, options.checkpoint) == ("mine.py", "mine.pth")
 
 
+def test_files_for_a_model_without_its_own_estimator_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="blazepose as it is"):
+        PoseOptions.stored({"estimator": "blazepose"}, "mine.py", None)
+
+
 def test_a_model_with_a_stored_config_does_not_predict(tmp_path: Path) -> None:
     model = load_model(find("everyday"))
     assert isinstance(model, Ensemble)
