@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skelact import config
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, ConfigError, InputError, NoPersonFound
@@ -134,7 +133,11 @@ class Predictor:
         them; or for importing poses from a folder. Raises ConfigError if the model was trained on
         imported poses and no folder is given."""
         trained = [
-            config.build(PoseOptions, m.checkpoint.estimator.pose, "pose")
+            PoseOptions.stored(
+                m.checkpoint.estimator.pose,
+                self.options.pose_config,
+                self.options.pose_checkpoint,
+            )
             for m in members_of(self.model)
         ]
         persons = self.options.max_persons
