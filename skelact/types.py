@@ -113,6 +113,15 @@ class PoseSequence:
         return replace(self, xy=function(self.xy), xyz=xyz, **changes)
 
     @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(M, T, V) whether a joint has coordinates: in pixels or, if no joint of the sequence has
+        these, in metres."""
+        known = ~np.isnan(self.xy[..., 0])
+        if self.xyz is not None and not known.any():
+            known = ~np.isnan(self.xyz[..., 0])
+        return np.asarray(known)
+
+    @property
     def persons(self) -> int:
         return len(self.ids)
 
@@ -137,7 +146,7 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The action of one tracked person of a video. `segments` cover the time in which the person is
-    visible."""
+    visible; `label` is the action that lasts longest, see `inference.segments.label_of`."""
 
     path: Path
     person_id: int
