@@ -186,6 +186,8 @@ class Failure:
         """The failure of `path` because of `error`."""
         if isinstance(error, SkelactError):
             return cls(path, error.message, error.hint)
+        if isinstance(error, FileNotFoundError):
+            return cls(path, "no such file or folder")
         return cls(path, f"{type(error).__name__}: {error}")
 
 

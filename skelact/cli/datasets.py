@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Data, Json
+from skelact.cli.options import CacheDir, Data, Dataset, Json
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -69,20 +69,24 @@ def check(
 
 @app.command("export")
 def export(
-    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    dataset: Dataset,
     out: Annotated[Path, typer.Option(help="The file to write.")],
     form: Annotated[
         Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
     ] = "pyskl",
     data: Data = None,
     cache_dir: CacheDir = None,
+    json: Json = False,
 ) -> None:
     """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
     Missing poses are extracted first."""
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
     from skelact.runs.export import export_pyskl
 
+    dataset, data = locate(dataset, data)
     with console.Bars() as on_progress:
         count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
-    console.say(f"{count} samples: {out}")
-    console.finish(count, failed)
+    if not json:
+        console.say(f"Wrote {count} samples to {out}.")
+    console.finish(count, failed, {"file": out, "samples": count} if json else None)

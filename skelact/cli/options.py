@@ -48,6 +48,12 @@ Data = Annotated[
         help="Folder or file of the dataset.", show_default="$SKELACT_DATA/<name> or ./data/<name>"
     ),
 ]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the dataset, such as xsub, xview or xseq.", show_default="the first"
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import (
     CacheDir,
+    Changes,
     ConfigFile,
     Data,
     Dataset,
@@ -17,10 +18,15 @@ from skelact.cli.options import (
     Model,
     Runs,
     Settings,
+    Split,
+    with_options,
 )
+from skelact.cli.train import OPTIONS
 
 
+@with_options
 def command(
+    *,
     over: Annotated[
         list[str],
         typer.Option(
@@ -37,6 +43,8 @@ def command(
     data: Data = None,
     model: Model = None,
     config: ConfigFile = None,
+    split: Split = None,
+    changes: Annotated[Changes, OPTIONS],
     set_: Settings = None,
     name: Annotated[str, typer.Option(help="Name of the sweep.")] = "sweep",
     runs: Runs = Path("runs"),
@@ -47,9 +55,13 @@ def command(
     rate, ...), test each run as trained and in other ways, and write <name>.csv and <name>.png."""
     from skelact import config as configs
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
     from skelact.recipe import compose
 
-    recipe = compose(dataset, model, config, configs.overrides(set_ or []))
+    dataset, data = locate(dataset, data)
+    if split is not None:
+        changes.setdefault("dataset", {})["protocol"] = split
+    recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
     from skelact.report.plots import bars
     from skelact.runs import sweep
 

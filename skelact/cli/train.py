@@ -91,13 +91,11 @@ def command(
     """Train a model on a dataset: extract missing poses, split without leaks, train and test."""
     from skelact import config as configs
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
     from skelact.recipe import compose
 
     started = time.monotonic()
-    if dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir():
-        from skelact.datasets.registry import kind_of
-
-        data, dataset = Path(dataset), kind_of(Path(dataset))
+    dataset, data = locate(dataset, data)
     every_stream = [s.strip() for s in streams.split(",")] if streams else []
     if len(every_stream) == 1:
         changes["sampling"] = {"streams": every_stream[0]}

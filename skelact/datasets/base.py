@@ -56,7 +56,7 @@ Reader = Callable[[Item], PoseSequence]
 class Collection:
     """A dataset on disk. The first of `protocols` is the default. `read` is None for videos, whose
     poses have to be extracted. `optional` items belong to classes that are only used if the user
-    names them."""
+    names them. `place` is the path where the dataset was found by name; None if it was not."""
 
     name: str
     root: Path
@@ -66,6 +66,7 @@ class Collection:
     read: Reader | None = None
     dev_protocols: tuple[str, ...] = ()  # for development: no results are reported on these
     optional: tuple[Item, ...] = ()
+    place: Path | None = None
 
     @property
     def official(self) -> list[str]:
