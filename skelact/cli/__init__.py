@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from skelact import __version__
 from skelact.errors import SkelactError
 
-HELPERS = ("console", "options")  # modules that are not commands
+HELPERS = ("console", "options", "pace")  # modules that are not commands
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
     *("cut", "datasets", "models", "doctor", "cache"),
