@@ -60,10 +60,27 @@ def _load(name: str) -> Any:
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name
-        return group
+        return _without_markup(group)
     single = typer.Typer(add_completion=False)
-    single.command(name)(module.command)
-    return typer.main.get_command(single)
+    single.command(name, epilog=examples(module.EXAMPLES))(module.command)
+    return _without_markup(typer.main.get_command(single))
+
+
+def examples(lines: Sequence[str]) -> str:
+    """The examples below the help of a command."""
+    return "\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
+def _without_markup(command: Any) -> Any:
+    """Escape what Rich would read as markup in the help of a command and its subcommands: "[s]"."""
+    from rich.markup import escape
+
+    for described in (command, *command.params):
+        described.help = escape(described.help or "")
+    command.epilog = escape(command.epilog or "")
+    for subcommand in getattr(command, "commands", {}).values():
+        _without_markup(subcommand)
+    return command
 
 
 app = typer.Typer(

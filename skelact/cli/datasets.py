@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from skelact.cli import console
+from skelact.cli import console, examples
 from skelact.cli.options import CacheDir, Data, Dataset, Json
 
-app = typer.Typer(help=__doc__, invoke_without_command=True)
+app = typer.Typer(help=__doc__, epilog=examples(["skelact datasets"]), invoke_without_command=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -34,7 +34,7 @@ def table(context: typer.Context, json: Json = False) -> None:
         console.say("searched in $SKELACT_DATA/<name> and ./data/<name>")
 
 
-@app.command("check")
+@app.command("check", epilog=examples(["skelact datasets check my_videos/"]))
 def check(
     path: Annotated[
         Path, typer.Argument(help="A folder, labels.csv or .pkl file.", show_default=False)
@@ -67,7 +67,9 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("export")
+@app.command(
+    "export", epilog=examples(["skelact datasets export --dataset my_videos/ --out mine.pkl"])
+)
 def export(
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="The file to write.")],

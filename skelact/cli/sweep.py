@@ -23,6 +23,10 @@ from skelact.cli.options import (
 )
 from skelact.cli.train import OPTIONS
 
+EXAMPLES = (
+    "skelact sweep --over clips.length_s=3,5 --over train.lr=0.1,0.05 --dataset my_videos/",
+)
+
 
 @with_options
 def command(

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from skelact.runs.sweep import Spread
     from skelact.runs.train import Run
 
+EXAMPLES = (
+    "skelact train --dataset my_videos/",
+    "skelact train --dataset ntu60 --data NTU/ --model ctrgcn --split xsub",
+)
 OPTIONS = RecipeOptions(
     *("dataset.classes", "pose.estimator", "pose.detect_every_s", "pose.small_people"),
     *("pose.smoothing", "pose.poses_from", "normalise.dims"),
