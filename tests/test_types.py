@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skelact import errors
-from skelact.errors import BadSpan, NotAVideo, SkelactError, nearest
-from skelact.types import ClipSpan, Failure, PersonPose, VideoInfo
+from skelact.errors import BackendMissing, BadSpan, NotAVideo, SkelactError, nearest
+from skelact.types import ClipSpan, Failure, PersonPose, Prediction, Predictions, Segment, VideoInfo
 from tests.conftest import sequence_of
 
 

@@ -253,8 +253,9 @@ class _Painter:
 
 
 def mean_score(person: PersonPose) -> float:
-    """The mean score of the joints of a person."""
-    return float(np.mean(person.score))
+    """The mean score of the joints of a person that are not missing."""
+    known = ~np.isnan(person.xy).any(axis=1) & (person.score > 0)
+    return float(person.score[known].mean()) if known.any() else 0.0
 
 
 def free_place(

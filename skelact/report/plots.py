@@ -79,7 +79,9 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
             colour = "white" if share[i, j] > 0.55 else "black"
             axis.text(j, i, counts[i, j], ha="center", va="center", color=colour)
         turn = 90 if len(classes) > 12 else 40
-        axis.set_xticks(range(len(names)), names, rotation=turn, ha="right", rotation_mode="anchor")
+        axis.set_xticks(
+            range(len(names)), names, rotation=turn, ha="right", va="center", rotation_mode="anchor"
+        )
         axis.set_yticks(range(len(names)), names)
         axis.set(xlabel="predicted", ylabel="true")
 
