@@ -62,12 +62,14 @@ def _load(name: str) -> Any:
         group.name = name
         return _without_markup(group)
     single = typer.Typer(add_completion=False)
-    single.command(name, epilog=examples(module.EXAMPLES))(module.command)
+    single.command(name, epilog=examples(getattr(module, "EXAMPLES", ())))(module.command)
     return _without_markup(typer.main.get_command(single))
 
 
 def examples(lines: Sequence[str]) -> str:
-    """The examples below the help of a command."""
+    """The examples below the help of a command, which may have none."""
+    if not lines:
+        return ""
     return "\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
