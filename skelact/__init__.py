@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from skelact.errors import SkelactError
     from skelact.inference.predictor import Predictor
     from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
-    from skelact.types import PoseSequence, Prediction, Predictions, Segment
+    from skelact.types import PoseSequence, Prediction, PredictionList, Segment
 
 __version__ = "0.1.0"
 __all__ = [
     "SKELETONS",
     "PoseSequence",
     "Prediction",
-    "Predictions",
+    "PredictionList",
     "Predictor",
     "Segment",
     "SkelactError",
@@ -42,7 +42,7 @@ _MODULES = {
     "SKELETONS": "skelact.skeletons",
     "PoseSequence": "skelact.types",
     "Prediction": "skelact.types",
-    "Predictions": "skelact.types",
+    "PredictionList": "skelact.types",
     "Predictor": "skelact.inference.predictor",
     "Segment": "skelact.types",
     "SkelactError": "skelact.errors",

@@ -183,7 +183,7 @@ class Prediction:
         }
 
 
-class Predictions(list[Prediction]):
+class PredictionList(list[Prediction]):
     """The predictions of a video: a list that prints as a table and converts to rows."""
 
     def __str__(self) -> str:

@@ -9,7 +9,15 @@ import pytest
 
 from skelact import errors
 from skelact.errors import BackendMissing, BadSpan, NotAVideo, SkelactError, nearest
-from skelact.types import ClipSpan, Failure, PersonPose, Prediction, Predictions, Segment, VideoInfo
+from skelact.types import (
+    ClipSpan,
+    Failure,
+    PersonPose,
+    Prediction,
+    PredictionList,
+    Segment,
+    VideoInfo,
+)
 from tests.conftest import sequence_of
 
 
@@ -56,7 +64,7 @@ def test_nearest() -> None:
 
 def test_predictions_print_as_lines_and_convert_to_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     segments = (Segment(0.0, 1.5, "wave", 0.8, (0.8, 0.2)), Segment(1.5, 2.0, "run", 0.6))
-    found = Predictions([Prediction(Path("a.mp4"), 3, "wave", 0.75, ("wave", "run"), segments)])
+    found = PredictionList([Prediction(Path("a.mp4"), 3, "wave", 0.75, ("wave", "run"), segments)])
     assert str(found).splitlines()[0] == "a.mp4, person 3: wave 75%" and len(found) == 1
     assert "1.5 s to" in repr(found)
     rows = found.to_dicts()

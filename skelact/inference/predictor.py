@@ -42,7 +42,7 @@ from skelact.types import (
     Event,
     Failure,
     Prediction,
-    Predictions,
+    PredictionList,
     ProgressCallback,
     no_progress,
 )
@@ -178,14 +178,14 @@ class Predictor:
         path: Path | str,
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
-    ) -> Predictions:
+    ) -> PredictionList:
         """The actions of each person in one video, the person who is visible longest first. Raises
         InputError if the video cannot be used."""
         batch = self.predict_many([path], cache, on_progress)
         if batch.failed:
             failure = batch.failed[0]
             raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
-        return Predictions(p for result in batch.results for p in result.predictions)
+        return PredictionList(p for result in batch.results for p in result.predictions)
 
     def predict_many(
         self,
