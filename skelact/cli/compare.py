@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from skelact.report.page import ComparedRun
 
 
+EXAMPLES = ("skelact compare runs/* --out comparison.html",)
+
+
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,

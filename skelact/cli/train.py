@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from skelact.runs.sweep import Spread
     from skelact.runs.train import Run
 
+EXAMPLES = (
+    "skelact train --dataset my_videos/",
+    "skelact train --dataset ntu60 --data NTU/ --model ctrgcn --split xsub",
+)
 OPTIONS = RecipeOptions(
     *("dataset.classes", "dataset.skeleton", "dataset.source_skeleton"),
     *("pose.estimator", "pose.detect_every_s", "pose.small_people"),
@@ -92,15 +96,11 @@ def command(
     """Train a model on a dataset: extract missing poses, split without leaks, train and test."""
     from skelact import config as configs
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
     from skelact.recipe import compose
 
     started = time.monotonic()
-    if dataset is not None and (
-        dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir()
-    ):
-        from skelact.datasets.registry import kind_of
-
-        data, dataset = Path(dataset), kind_of(Path(dataset))
+    dataset, data = locate(dataset, data)
     every_stream = [s.strip() for s in streams.split(",")] if streams else []
     if len(every_stream) == 1:
         changes["sampling"] = {"streams": every_stream[0]}

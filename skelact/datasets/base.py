@@ -60,7 +60,7 @@ class Collection:
     poses have to be extracted. `files` are the files of an item. `format` is that of skeleton files
     of the user's own, whose sequences are cleaned as the poses of videos are; other datasets are
     used as they were published. `optional` items belong to classes that are only used if the user
-    names them."""
+    names them. `place` is the path where the dataset was found by name; None if it was not."""
 
     name: str
     root: Path
@@ -74,6 +74,7 @@ class Collection:
     optional: tuple[Item, ...] = ()
     layout_notice: str = ""  # how the layout of joints without names was chosen
     mode_2d: str = "body"  # the automatic normalisation of 2-D data
+    place: Path | None = None
 
     @property
     def official(self) -> list[str]:

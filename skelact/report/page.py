@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skelact import __version__
 from skelact.metrics import per_class
 from skelact.schemas import (
     CONFIG,
@@ -33,7 +34,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; 
   color: #222; background: #fff }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
 table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .8em; text-align: right;
-  border-bottom: 1px solid #ddd } td:first-child, th:first-child { text-align: left }
+  border-bottom: 1px solid #ddd; overflow-wrap: anywhere }
+td:first-child, th:first-child { text-align: left }
 .big { display: flex; flex-wrap: wrap; gap: 2em } .big div { font-size: 1.8em }
 .big small { display: block; font-size: .5em; color: #666 }
 img { max-width: 100% } figure { display: inline-block; margin: .5em; width: 13em }
@@ -46,11 +48,12 @@ _PLAYER = """
 for (const c of document.querySelectorAll('canvas[data-poses]')) {
   const d = JSON.parse(c.dataset.poses), g = c.getContext('2d'); let t = 0;
   const flat = d.frames.flat(2).filter(v => v !== null);
+  if (!flat.length) continue;
   const xs = flat.map(p => p[0]), ys = flat.map(p => p[1]);
   const x0 = Math.min(...xs), y0 = Math.min(...ys);
   const s = 180 / Math.max(Math.max(...xs) - x0, Math.max(...ys) - y0, 1e-6);
   const at = p => [10 + (p[0] - x0) * s, 10 + (p[1] - y0) * s];
-  setInterval(() => {
+  const draw = () => {
     g.clearRect(0, 0, 200, 200); g.lineWidth = 3;
     d.frames[t].forEach((person, k) => {
       g.strokeStyle = ['#2a78d6', '#d6662a', '#3a9a4a'][k % 3];
@@ -59,7 +62,9 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
       }
     });
     t = (t + 1) % d.frames.length;
-  }, d.step);
+  };
+  while (t < d.frames.length - 1 && !d.frames[t].flat().some(v => v !== null)) t++;
+  draw(); setInterval(draw, d.step);
 }
 """
 
@@ -92,6 +97,7 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
             *([("top-5", f"{scores.top5:.1%}")] if scores.top5 is not None else []),
         ),
         _split_statement(split, result.clips),
+        _sources(run, config),
         "<h2>Training</h2>",
         _image(run / "curves.png"),
         _training(result, load_log(run / LOG)),
@@ -103,6 +109,21 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         _settings(config.recipe),
     ]
     return _page(f"{run.name}: {config.model} on {config.data}", parts)
+
+
+def _sources(run: Path, config: RunConfig) -> str:
+    """The data, the run and the version of skelact that the page was made from."""
+    data = config.location.path if config.location else "the sample set that comes with skelact"
+    return _table(
+        (),
+        (
+            ("data", data),
+            ("dataset", config.recipe["dataset"]["name"]),
+            ("network", config.model),
+            ("run folder", run.resolve()),
+            ("skelact", __version__),
+        ),
+    )
 
 
 def _training(result: RunResult, log: Sequence[EpochLog]) -> str:

@@ -18,6 +18,7 @@ from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
+from skelact.runs.location import data_location
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
@@ -84,7 +85,8 @@ def train(
     if resume:
         trainer.resume()  # raises before anything is written to the folder of another run
     if rank == 0:
-        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict()))
+        location = data_location(folder, dataset.collection)
+        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict(), location=location))
         save_json(folder / SPLIT, dataset.split_document())
     trainer.fit()
     scores = trainer.finish()

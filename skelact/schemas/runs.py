@@ -25,10 +25,19 @@ class RunDocument(Document, frozen=True, kw_only=True):
     hint: ClassVar[str] = "A finished run has this file: skelact train, skelact test."
 
 
+class DataLocation(Record, frozen=True, kw_only=True):
+    """Where the dataset of a run is: as an absolute path, and relative to the run folder."""
+
+    path: str
+    relative: str
+
+
 class RunConfig(RunDocument, tag="config", frozen=True, kw_only=True):
-    """All settings of a run."""
+    """All settings of a run. `location` is None for the sample set that comes with skelact. It is
+    stored here only: no checkpoint or exported model holds a path."""
 
     recipe: Sections
+    location: DataLocation | None = None
 
     def __post_init__(self) -> None:
         for section in ("model", "dataset"):
