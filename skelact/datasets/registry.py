@@ -54,8 +54,9 @@ def locate(dataset: str | None, data: Path | None) -> tuple[str | None, Path | N
 
 def locate(dataset: str | None, data: Path | None) -> tuple[str | None, Path | None]:
     """The name and the path of a dataset from what the user gives as --dataset and --data: a name,
-    or the path of a folder, a labels.csv or a pickle in place of a name; None stays None. Raises ConfigError if both
-    are paths, MissingDataset if there is nothing at the path."""
+    or the path of a folder, a labels.csv or a pickle in place of a name; None stays None.
+
+    Raises ConfigError if both are paths, MissingDataset if there is nothing at the path."""
     if dataset is None or dataset in dataset_specs():
         return dataset, data
     path = Path(dataset)
