@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, every_third, split_half
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
 from skelact.errors import InputError, MissingDataset
 from skelact.video.probe import VIDEO_SUFFIXES
 
@@ -31,7 +31,13 @@ def folder(root: Path) -> Collection:
         raise MissingDataset(
             f"{root} holds no class folder with videos", f"{root}/<class>/<video>.mp4"
         )
-    return Collection(name=root.name, root=root, items=tuple(items), protocols=protocols(items))
+    return Collection(
+        name=root.name,
+        root=root,
+        items=tuple(items),
+        protocols=protocols(items),
+        merge_similar=True,
+    )
 
 
 def table(file: Path) -> Collection:
@@ -57,7 +63,11 @@ def table(file: Path) -> Collection:
     if not items:
         raise InputError(f"{file} has no rows")
     return Collection(
-        name=file.stem, root=file.parent, items=tuple(items), protocols=protocols(items)
+        name=file.stem,
+        root=file.parent,
+        items=tuple(items),
+        protocols=protocols(items),
+        merge_similar=True,
     )
 
 
@@ -68,7 +78,7 @@ def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
     path = Path(values["path"])
     path = path if path.is_absolute() else file.parent / path
     groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
-    groups["take"] = values.get("source") or _COPY.sub("", path.stem)
+    groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
         raise InputError(
             f"{file}, line {line}: subset {groups['subset']!r}", "Use train, val or test."
@@ -97,12 +107,12 @@ def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     subjects, by cameras."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        disjoint_groups = ["take"] + ["subject"] * all("subject" in i.groups for i in items)
+        disjoint_groups = ["source"] + ["subject"] * all("subject" in i.groups for i in items)
         out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
-    out["takes"] = (every_third("take"), ("take",))
+    out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):
-            out[name] = (split_half(group), (group,))
+            out[name] = (stratified(group), (group,))
     return out
 
 
