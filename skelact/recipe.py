@@ -18,7 +18,9 @@ from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
 from skelact.video.cut import ClipOptions
 
-SMALL_DATASETS = ("mads",)  # networks use their small variant by default
+# networks use their small variant by default
+SMALL_DATASETS = ("mads", "folder", "labels")
+AUTO_DATASETS = ("folder", "labels")  # own data, for which --model auto chooses the network
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,9 @@ def command(
     from skelact.cache import Cache
     from skelact.recipe import compose
 
-    recipe = compose(dataset, model, config, configs.overrides(set_ or []))
+    recipe = compose(
+        dataset, None if model == "auto" else model, config, configs.overrides(set_ or [])
+    )
     from skelact.report.plots import bars
     from skelact.runs import sweep
 

@@ -57,7 +57,7 @@ def resolve(collection: Collection, protocol: str) -> Protocol:
 
 def _fold(count: int, number: int) -> SplitRule:
     """Test on fold `number` of `count`; takes are kept together, classes in equal shares."""
-    if not 2 <= count or not 1 <= number <= count:
+    if count < 2 or not 1 <= number <= count:
         raise ConfigError(f"kfold{count}-{number}: there is no such fold", "Use --split kfold5.")
 
     def rule(items: Sequence[Item]) -> list[str]:
@@ -100,8 +100,8 @@ def apply(collection: Collection, protocol: str) -> list[str]:
 
 
 def check_counts(labels: Sequence[str], subsets: Sequence[str], classes: Sequence[str]) -> None:
-    """Raise DatasetError if a class has fewer training or test clips than MIN_CLIPS; subsets without
-    any clip are not checked."""
+    """Raise DatasetError if a class has fewer training or test clips than MIN_CLIPS. A subset
+    without any clip is not checked."""
     counts = Counter(zip(subsets, labels, strict=True))
     for subset, least in MIN_CLIPS.items():
         few = {c: counts[subset, c] for c in classes if counts[subset, c] < least}

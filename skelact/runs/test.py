@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
+from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import CheckpointError, ConfigError, LeakingSplit
 from skelact.metrics import Scores
@@ -51,6 +52,9 @@ def test(
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))
+    if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
+        options = replace(recipe.dataset, protocol=ONLY_TEST)
+        recipe = replace(recipe, dataset=options)
     dataset = load_dataset(recipe, cache, data, on_progress)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
@@ -90,5 +94,5 @@ def check_not_trained_on(run: Path, dataset: ReadyDataset) -> None:
         more = f" and {len(leaked) - 3} more" if len(leaked) > 3 else ""
         raise LeakingSplit(
             f"{run} was trained on what this split tests on: {', '.join(leaked[:3])}{more}",
-            "Train on that split, or test on the split of the run.",
+            "Train on that split, test on the split of the run, or on other data: --data.",
         )
