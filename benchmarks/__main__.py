@@ -1,8 +1,8 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks long VIDEO, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long and choice: extraction, cached, startup, packed, training,
-networks, pck, people, hands."""
+Without a name, all benchmarks run, except for long and choice: extraction, cached, startup, packed,
+training, networks, pck, people, hands."""
 
 from __future__ import annotations
 

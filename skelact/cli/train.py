@@ -100,6 +100,7 @@ def command(
     """Train a model on a dataset: extract missing poses, split without leaks, train and test."""
     from skelact import config as configs
     from skelact.cache import Cache
+    from skelact.datasets.split_file import SUFFIXES as SPLIT_SUFFIXES
     from skelact.recipe import AUTO_DATASETS, compose
 
     started = time.monotonic()
@@ -114,6 +115,8 @@ def command(
         if split is not None:
             raise ConfigError("--no-test and --split exclude each other")
         split = "no-test"
+    if split is not None and Path(split).suffix in SPLIT_SUFFIXES:
+        split = str(Path(split).resolve())  # the run can be tested from another folder
     if split not in (None, "all"):
         changes.setdefault("dataset", {})["protocol"] = split
     settings = configs.merge(changes, configs.overrides(set_ or []))

@@ -7,6 +7,7 @@ tracks are similar if, at some offset, their deviations from the own mean agree 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +74,9 @@ def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
         for j in np.flatnonzero(nearest < _TOLERANCE * np.maximum(energy, energy[k])):
             b = usable[int(j)]
             pair = (min(a, b), max(a, b))
-            if a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out:
-                if _is_similar(tracks[a], tracks[b]):
-                    out.add(pair)
+            is_new = a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out
+            if is_new and _is_similar(tracks[a], tracks[b]):
+                out.add(pair)
     return sorted(out)
 
 
@@ -121,7 +122,7 @@ def overlapping(items: Sequence[Item]) -> list[tuple[int, int]]:
     for rows in by_path.values():
         spans = [(items[n].span_s or (0.0, None), n) for n in rows]
         spans.sort(key=lambda pair: pair[0][0])
-        for (first, a), (second, b) in zip(spans, spans[1:], strict=False):
+        for (first, a), (second, b) in pairwise(spans):
             if first[1] is None or second[0] < first[1]:
                 out.append((a, b))
     return out

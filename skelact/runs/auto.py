@@ -24,8 +24,8 @@ class Rule:
 
 
 # Measured with `python -m benchmarks choice`: up to about 1,000 clips, rocket was the most accurate
-# on the development parts of both datasets, and by far the fastest. Its fit keeps the features of all
-# training clips in memory (up to 40 kB for each copy), which limits their number.
+# on the development parts of both datasets, and by far the fastest. Its fit keeps the features of
+# all training clips in memory (40 kB for each copy), which limits their number.
 RULES = (
     Rule(max_clips=1_000, cpu="rocket", gpu="rocket"),
     Rule(max_clips=5_000, cpu="rocket", gpu="stgcnpp"),
