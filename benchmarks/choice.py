@@ -1,10 +1,10 @@
 """Which network suits how many clips: accuracy and CPU-seconds of training on parts of NW-UCLA
 (3-D) and Penn Action (2-D). python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-DATA holds all_sqe/ of NW-UCLA and penn_action_2d.npz. The test part is the official one. The
-training part is divided: a fixed quarter of its takes is the development part, on which networks
-are compared; the training clips are drawn from the rest, a quarter of them for early stopping. So the
-choice never looks at the test part."""
+DATA holds all_sqe/ of NW-UCLA and penn_action_2d.npz. The test part is the official one. A fixed
+quarter of the takes of the training part is the development part, on which networks are compared;
+the training clips are drawn from the rest, a quarter of them for early stopping. So the choice
+never looks at the test part."""
 
 from __future__ import annotations
 
