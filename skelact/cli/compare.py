@@ -46,7 +46,7 @@ def command(
 
 
 def _cells(row: ComparedRun) -> tuple[object, ...]:
-    scores, cost = row.result.scores, ("", "")
+    scores, cost = row.result.test_scores, ("", "")
     if row.config is not None:  # a fusion has no cost of its own
         cost = (f"{row.result.seconds:.0f}", f"{row.result.memory_mb}")
     accuracy = (f"{scores.top1:.1%}", f"{scores.mean_class:.1%}")

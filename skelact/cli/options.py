@@ -92,8 +92,10 @@ Split = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network, listed by `skelact models`. On mads its variant for small datasets is used.",
-        show_default="stgcn",
+        help="Network, listed by `skelact models`; auto chooses one for own videos by the number "
+        "of clips and the device, and is stgcn for other datasets. On mads and on own videos, its "
+        "variant for small datasets is used.",
+        show_default="auto",
         rich_help_panel=TRAINING,
     ),
 ]

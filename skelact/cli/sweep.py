@@ -65,7 +65,13 @@ def command(
     dataset, data = locate(dataset, data)
     if split is not None:
         changes.setdefault("dataset", {})["protocol"] = split
-    recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
+    recipe = compose(
+        dataset,
+        None if model == "auto" else model,
+        config,
+        configs.merge(changes, configs.overrides(set_ or [])),
+        data,
+    )
     from skelact.report.plots import bars
     from skelact.runs import sweep
 

@@ -69,6 +69,12 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
 """
 
 
+_NO_RESULT = (
+    "<p class='warn'>This run was trained on all clips. It has no test result, so nothing is known "
+    "about its accuracy on other recordings.</p>"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
     """A test sample with a wrong prediction. `frames` [T][M][V] holds [x, y], or None for a missing
@@ -90,7 +96,9 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
     split = load_json(run / SPLIT, SplitDocument)
     scores = result.scores
     parts = [
-        _numbers(
+        _NO_RESULT
+        if scores is None
+        else _numbers(
             ("top-1", f"{scores.top1:.1%}"),
             ("mean class accuracy", f"{scores.mean_class:.1%}"),
             ("majority class", f"{scores.majority:.1%}"),
@@ -101,9 +109,8 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         "<h2>Training</h2>",
         _image(run / "curves.png"),
         _training(result, load_log(run / LOG)),
-        "<h2>Classes</h2>",
-        _classes(result),
-        _image(run / "confusion.png"),
+        *(["<h2>Classes</h2>", _classes(result)] if scores is not None else []),
+        _image(run / "confusion.png") if scores is not None else "",
         _mistakes(mistakes),
         "<h2>Settings</h2>",
         _settings(config.recipe),
@@ -163,10 +170,10 @@ class ComparedRun:
             "model": self.model,
             "data": self.data,
             "split": self.protocol,
-            "top1": self.result.scores.top1,
-            "mean_class": self.result.scores.mean_class,
-            "majority": self.result.scores.majority,
-            "samples": self.result.scores.samples,
+            "top1": self.result.test_scores.top1,
+            "mean_class": self.result.test_scores.mean_class,
+            "majority": self.result.test_scores.majority,
+            "samples": self.result.test_scores.samples,
             "seconds": self.result.seconds if trained else None,
             "memory_mb": self.result.memory_mb if trained else None,
             "same_split": self.same_split,
@@ -176,7 +183,7 @@ class ComparedRun:
 def comparison(runs: Sequence[Path]) -> list[ComparedRun]:
     """The runs, best first. Raises InputError if a folder is not a finished run."""
     rows = [_compared(run) for run in runs]
-    rows.sort(key=lambda row: -row.result.scores.top1)
+    rows.sort(key=lambda row: -row.result.test_scores.top1)
     return [replace(r, same_split=r.test_samples == rows[0].test_samples) for r in rows]
 
 
@@ -208,7 +215,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
-    scores = row.result.scores
+    scores = row.result.test_scores
     accuracy = (f"{value:.1%}" for value in (scores.top1, scores.mean_class, scores.majority))
     bar = f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/>"
     svg = _Html(f"<svg width='160' height='12'>{bar}</svg>")
@@ -219,7 +226,7 @@ def _recall_table(rows: Sequence[ComparedRun]) -> str:
     """Recall of every class in every run; empty if the runs have different classes."""
     if any(row.result.classes != rows[0].result.classes for row in rows):
         return ""
-    tables = [per_class(row.result.scores.confusion) for row in rows]
+    tables = [per_class(row.result.test_scores.confusion) for row in rows]
     heads = ("class", *(row.run.name for row in rows))
     cells = (
         (name, *(f"{table[k].recall:.1%}" for table in tables))
@@ -256,7 +263,7 @@ def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
 def _classes(result: RunResult) -> str:
     rows = (
         (name, f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", c.samples)
-        for name, c in zip(result.classes, per_class(result.scores.confusion), strict=True)
+        for name, c in zip(result.classes, per_class(result.test_scores.confusion), strict=True)
     )
     return _table(("class", "precision", "recall", "F1", "clips"), rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
+from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import CheckpointError, ConfigError, LeakingSplit
 from skelact.metrics import Scores
@@ -74,6 +75,9 @@ def test(
     same_data = recipe.dataset.name == checkpoint.recipe["dataset"]["name"]
     if data is None and same_data:
         data = stored_data(run)
+    if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
+        options = replace(recipe.dataset, protocol=ONLY_TEST)
+        recipe = replace(recipe, dataset=options)
     dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
@@ -122,5 +126,5 @@ def check_not_trained_on(run: Path, dataset: ReadyDataset) -> None:
         more = f" and {len(leaked) - 3} more" if len(leaked) > 3 else ""
         raise LeakingSplit(
             f"{run} was trained on what this split tests on: {', '.join(leaked[:3])}{more}",
-            "Train on that split, or test on the split of the run.",
+            "Train on that split, test on the split of the run, or on other data: --data.",
         )

@@ -74,9 +74,9 @@ class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
 
 
 class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
-    """The scores of a run, a test or a fusion."""
+    """The scores of a run, a test or a fusion; `scores` is None for a run without a test subset."""
 
-    scores: Scores
+    scores: Scores | None
     classes: tuple[str, ...]
     clips: dict[str, int] = msgspec.field(default_factory=dict)
     best_epoch: int = 0
@@ -91,9 +91,21 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
     weights: tuple[float, ...] = ()  # of a fusion
 
     def __post_init__(self) -> None:
+        if self.scores is None:
+            return
         matrix, size = self.scores.confusion, len(self.classes)
         if len(matrix) != size or any(len(row) != size for row in matrix):
             raise ValueError(f"the confusion matrix is not {size} x {size}")
+
+    @property
+    def test_scores(self) -> Scores:
+        """Raises InputError if the run has no test result."""
+        if self.scores is None:
+            raise InputError(
+                "The run has no test result: it was trained on everything (--no-test)",
+                "Test it on other data: skelact test RUN --data NEW_DATA.",
+            )
+        return self.scores
 
 
 class PredictedSample(Record, frozen=True, kw_only=True):
