@@ -1,8 +1,9 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long VIDEO, or python -m benchmarks changed RUN [JHMDB]
+python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
+python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long and changed: extraction, cached, startup,
-packed, training, networks, pck, people, hands."""
+Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
+startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import sys
 from benchmarks import (
     cached,
     changed,
+    choice,
     extraction,
     hands,
     long,
@@ -34,12 +36,14 @@ MODULES = (
     hands,
     long,
     changed,
+    choice,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-WITH_ARGUMENTS = ("people", "hands", "long", "changed")
+ON_REQUEST = ("long", "changed", "choice")  # run only if they are named
+WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or [name for name in ALL if name not in ("long", "changed")]
+    names = sys.argv[1:] or [name for name in ALL if name not in ON_REQUEST]
     for name in names[:1] if names[0] in WITH_ARGUMENTS else names:
         print(f"== {name}", flush=True)
         ALL[name]()
