@@ -174,7 +174,8 @@ def _network_arguments() -> str:
             value = spec.kwargs.get(p.name, p.default)
             kind = "" if p.annotation is inspect.Parameter.empty else _type(p.annotation)
             rows.append((code(spec.name), code(f"model.{p.name}"), kind, code(repr(value))))
-        rows.append((code(spec.name), code("model.dropout"), "`float`", code(spec.kwargs.get("dropout", 0.0))))  # fmt: skip
+        dropout = code(spec.kwargs.get("dropout", 0.0))
+        rows.append((code(spec.name), code("model.dropout"), "`float`", dropout))
     return table(("network", "option", "type", "default"), rows)
 
 
