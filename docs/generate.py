@@ -106,19 +106,28 @@ def _values(parameter: Any) -> str:
 
 
 def cli() -> str:
-    """Every command with its arguments and options."""
+    """Every command with its arguments and options, in the groups of its help."""
     out = []
     for words, command in command_tree():
-        out.append(f"## skelact {words}")
-        out.append(_paragraphs(inspect.cleandoc(command.help or "")))
-        rows = [
-            (_names(p), _values(p), _default(p), text_of(getattr(p, "help", "") or ""))
-            for p in command.params
-            if p.name not in ("help", "install_completion", "show_completion")
-        ]
-        if rows:
+        out += [f"## skelact {words}", _paragraphs(_without_markup(command.help))]
+        groups: dict[str, list[tuple[str, ...]]] = {}
+        for p in command.params:
+            if p.name in ("help", "install_completion", "show_completion"):
+                continue
+            row = (_names(p), _values(p), _default(p), text_of(_without_markup(p.help)))
+            groups.setdefault(getattr(p, "rich_help_panel", None) or "", []).append(row)
+        for group, rows in groups.items():
+            out += [f"**{group}**"] if group and len(groups) > 1 else []
             out.append(table(("option", "value", "default", "meaning"), rows))
+        if command.epilog:
+            lines = _without_markup(command.epilog).splitlines()[1:]
+            out.append("\n".join(("```bash", *map(str.strip, lines), "```")))
     return "\n\n".join(out)
+
+
+def _without_markup(text: str | None) -> str:
+    """The text of a help, in which brackets are escaped for Rich."""
+    return inspect.cleandoc(text or "").replace("\\[", "[")
 
 
 def _paragraphs(text: str) -> str:
@@ -363,3 +372,13 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return expand(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Refuse a page that loads anything from another site."""
+    from mkdocs.exceptions import PluginError
+
+    found = re.search(r"""(?:src=|<link[^>]*href=)["']?(https?:[^"'> ]+)""", output)
+    if found:
+        raise PluginError(f"{page.file.src_uri} loads {found[1]}")
+    return output
