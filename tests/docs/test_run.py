@@ -21,7 +21,6 @@ from tests.docs import world
 from tests.docs.blocks import Block, blocks, pages, skelact_arguments
 
 RUN = {p: [b for b in blocks(p, "bash", "python") if not b.reason] for p in pages()}
-FAST = (ROOT / "README.md",)  # the other pages take minutes
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +36,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("documentation-cache")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(p, marks=() if p in FAST else pytest.mark.slow, id=str(p.relative_to(ROOT)))
-        for p, found in RUN.items()
-        if found
-    ],
+    [pytest.param(p, id=str(p.relative_to(ROOT))) for p, found in RUN.items() if found],
 )
 def test_the_commands_of_a_page_run(
     page: Path,
