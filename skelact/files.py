@@ -87,11 +87,19 @@ def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
         if refused:
             raise CheckpointError(
                 f"{path} holds an object of type {refused[1]} and was not opened",
-                "Such an object could run code. Only tensors and plain values are read.",
+                "Such an object could run code. Only tensors and plain values are read: save the "
+                "state dict alone with the program that wrote the file.",
             ) from error
         raise CheckpointError(f"{path} is not a checkpoint") from error
     except Exception as error:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged or not a checkpoint") from error
+
+
+def is_skelact_checkpoint(path: Path) -> bool:
+    """Whether a file of tensors is a document of skelact's, judging by its content, not its name.
+    Raises CheckpointError as `load_weights`."""
+    content = read_tensors(path, _harmless_types())
+    return isinstance(content, dict) and isinstance(content.get("document"), str)
 
 
 def load_weights(path: Path) -> dict[str, Any]:
@@ -100,12 +108,22 @@ def load_weights(path: Path) -> dict[str, Any]:
     import torch
 
     content = read_tensors(path, _harmless_types())
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(isinstance(v, torch.Tensor) for v in weights.values()):
-        raise CheckpointError(
-            f"{path} holds no state dict", "Check that it is the checkpoint of a network."
-        )
-    return dict(weights)
+    found = f"{type(content).__name__}"
+    if isinstance(content, dict):
+        found = f"dict with the keys {', '.join(map(repr, list(content)[:4]))}"
+        found += f" and {len(content) - 4} more" if len(content) > 4 else ""
+        wrapper = next((k for k in _STATE_DICTS if isinstance(content.get(k), dict)), None)
+        content = content[wrapper] if wrapper else content
+        if content and all(isinstance(v, torch.Tensor) for v in content.values()):
+            return dict(content)
+    raise CheckpointError(
+        f"{path} holds no state dict, but a {found}",
+        "The file must hold the tensors of a network by their names, alone or under the key "
+        f"{' or '.join(map(repr, _STATE_DICTS))}.",
+    )
+
+
+_STATE_DICTS = ("state_dict", "model_state_dict")
 
 
 def _harmless_types() -> list[Any]:

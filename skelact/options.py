@@ -192,6 +192,11 @@ class PredictOptions:
         default_text="as in training",
     )
 
+    pose_config: str | None = option(
+        None, "The mmpose config file of the model's own pose estimator (it is executed)."
+    )
+    pose_checkpoint: str | None = option(None, "The checkpoint of the model's own pose estimator.")
+
     def __post_init__(self) -> None:
         check_ranges(self)
 

@@ -137,7 +137,7 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The action of one tracked person of a video. `segments` cover the time in which the person is
-    visible."""
+    visible; `label` is the action that lasts longest, see `inference.segments.label_of`."""
 
     path: Path
     person_id: int

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +21,7 @@ from skelact import __version__
 from skelact.errors import SkelactError
 
 HELPERS = ("console", "options")  # modules that are not commands
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
     *("cut", "datasets", "models", "doctor", "cache"),
@@ -98,9 +102,29 @@ def _options(
     """--quiet and --debug are removed by `main` before the arguments are parsed."""
 
 
+def _interrupted(terminated: bool) -> int:
+    from skelact.cli import console
+
+    console.error("Interrupted", "Run the same command again to continue.")
+    return TERMINATED if terminated else INTERRUPTED
+
+
+def _interrupt_on_sigterm() -> threading.Event:
+    """Let SIGTERM end the command in the same way as SIGINT. The event is set when it arrived."""
+    terminated = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        terminated.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+    return terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line. Returns the exit code: 0 done, 1 some inputs failed, 2 nothing could be
-    done or wrong usage, 130 interrupted."""
+    done or wrong usage, 130 interrupted, 143 terminated."""
     from skelact.cli import console
 
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -111,13 +135,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
     head = [word for word in head if word not in ("--debug", "--quiet")]
+    terminated = _interrupt_on_sigterm()
     try:
         app(head + words[end:], prog_name="skelact")
     except SystemExit as end_of_command:
-        return end_of_command.code if isinstance(end_of_command.code, int) else 2
+        code = end_of_command.code if isinstance(end_of_command.code, int) else 2
+        return _interrupted(terminated.is_set()) if code == INTERRUPTED else code
     except KeyboardInterrupt:
-        console.error("Interrupted", "Run the same command again to continue.")
-        return 130
+        return _interrupted(terminated.is_set())
     except BrokenPipeError:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # the reader of the pipe has ended
         return 0

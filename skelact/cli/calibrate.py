@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, PosesFrom, Videos
+from skelact.cli.options import CacheDir, Json, PosesFrom
+from skelact.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
@@ -16,7 +17,21 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
-    negatives: Videos,
+    negatives: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Videos of people who do none of the actions: files, folders (searched "
+            "recursively) or glob patterns.",
+            show_default=False,
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Store the result in best.pt of the run.")
+    ] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Restore the calibration before the last one was applied."),
+    ] = False,
     target_fpr: Annotated[
         float,
         typer.Option(
@@ -36,17 +51,35 @@ def command(
 ) -> None:
     """Calibrate the probabilities of a run and choose the threshold below which it predicts
     "unknown". The negative videos must show people who do none of its actions: every second video
-    is used to choose the threshold, the others to measure it. The result is stored in best.pt and
-    plotted in calibration.png."""
+    is used to choose the threshold, the others to measure it. Nothing is written without --apply,
+    which stores the result in best.pt and plots it in calibration.png; --undo restores the state
+    before."""
     from skelact.cache import Cache
-    from skelact.runs.calibrate import calibrate  # imports torch
+    from skelact.runs import calibrate as job  # imports torch
     from skelact.schemas import to_plain
 
+    if undo:
+        if apply or negatives:
+            raise ConfigError("--undo goes without --apply and without videos")
+        previous = job.undo(run)
+        if json:
+            console.as_json({"calibration": None if previous is None else to_plain(previous)})
+        console.say(
+            f"{run} is not calibrated any more"
+            if previous is None
+            else f"{run} has its earlier calibration again: "
+            f"temperature {previous.temperature:.2f}, threshold {previous.unknown_threshold:.2f}"
+        )
+        return
+    if not negatives:
+        raise InputError("No negative videos were given", "skelact calibrate RUN negatives/")
+
     with console.Bars() as on_progress:
-        result = calibrate(
+        result = job.calibrate(
             run,
             negatives,
             target_fpr=target_fpr,
+            apply=apply,
             cache=Cache(cache_dir),
             poses_from=poses_from,
             min_confidence=min_confidence,
@@ -54,6 +87,10 @@ def command(
         )
     if not json:
         _table(run, result)
+    if result.obstacle:
+        console.say(f"warning: {result.obstacle}; --apply would refuse this.")
+    elif not apply:
+        console.say("nothing was written; add --apply to store this calibration in best.pt")
     console.finish(sum(result.negatives), result.failed, to_plain(result) if json else None)
 
 
@@ -68,6 +105,10 @@ def _table(run: Path, result: CalibrationResult) -> None:
         for p in sorted((result.chosen, *result.curve), key=lambda p: p.threshold)
     ]
     heads = (">threshold", ">known labelled", ">accuracy of these", ">negatives labelled")
+    console.say(
+        f"{result.rejected:.1%} of the known samples become unknown at the chosen threshold, "
+        f"{result.chosen.threshold:.2f}"
+    )
     console.table(str(run), heads, rows)
     chosen_on, measured_on = result.negatives
     measured = "measured on the same windows, as there is only one video"

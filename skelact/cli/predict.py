@@ -70,6 +70,8 @@ def command(
         console.say(_notice(predictor.classes))
     elif model == LATEST:
         console.say(f"using the latest run, {zoo.latest_run()}")
+    for note in predictor.notes:
+        console.say(note)
     with console.Bars() as on_progress:
         batch = predictor.predict_many(videos, Cache(cache_dir), on_progress, poses_from)
         names = output_names([r.path for r in batch.results])

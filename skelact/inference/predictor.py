@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skelact import config
 from skelact.cache import Cache
 from skelact.device import resolve_device
-from skelact.errors import CacheError, CheckpointError, ConfigError, InputError, NoPersonFound
+from skelact.errors import CacheError, ConfigError, InputError, NoPersonFound
+from skelact.files import is_skelact_checkpoint
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
     MemberModel,
@@ -93,6 +93,7 @@ class Predictor:
         an ensemble cannot be combined, ConfigError if the device does not exist."""
         self.options = options or PredictOptions()
         self.model = model
+        self.notes: tuple[str, ...] = ()  # on a checkpoint of another program
         self.classes = model.classes
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
@@ -110,22 +111,21 @@ class Predictor:
         foreign: ForeignOptions | None = None,
     ) -> Predictor:
         """The predictor of a run folder, a checkpoint file, a shipped model by name, or a
-        checkpoint of PYSKL or mmaction2 that `foreign` describes further. Raises CheckpointError
-        for anything else."""
+        checkpoint of another program that `foreign` describes further. What a file is, its content
+        tells, not its name. Raises CheckpointError for anything else."""
         path = find(model)
-        try:
-            document = load_model(path)
-        except CheckpointError:
-            if path.suffix != ".pth" and foreign is None:
-                raise
-            return cls(foreign_checkpoint(path, foreign or ForeignOptions()), options)
+        if not is_skelact_checkpoint(path):
+            document, notes = foreign_checkpoint(path, foreign or ForeignOptions())
+            predictor = cls(document, options)
+            predictor.notes = notes
+            return predictor
         if foreign is not None:
             raise ConfigError(
                 f"{path} is a checkpoint of skelact and contains its classes, skeleton and number "
                 "of persons",
                 "Leave out --labels, --skeleton and --persons.",
             )
-        return cls(document, options)
+        return cls(load_model(path), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
         """Options of the estimator that the model was trained with, for all persons in the frame
@@ -133,7 +133,11 @@ class Predictor:
         them; or for importing poses from a folder. Raises ConfigError if the model was trained on
         imported poses and no folder is given."""
         trained = [
-            config.build(PoseOptions, m.checkpoint.estimator.pose, "pose")
+            PoseOptions.stored(
+                m.checkpoint.estimator.pose,
+                self.options.pose_config,
+                self.options.pose_checkpoint,
+            )
             for m in members_of(self.model)
         ]
         persons = self.options.max_persons
@@ -299,16 +303,15 @@ class Predictor:
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
         fps = track.extracted.poses.manifest.fps
-        label, probability = label_of(np.nanmean(probabilities, axis=0), self.classes, threshold)
+        parts = segments(probabilities, fps, self.classes, self.options.min_segment_s, threshold)
+        label, probability = label_of(parts)
         return Prediction(
             path=track.extracted.path,
             person_id=track.track.person_id,
             label=label,
             probability=probability,
             classes=self.classes,
-            segments=segments(
-                probabilities, fps, self.classes, self.options.min_segment_s, threshold
-            ),
+            segments=parts,
         )
 
 

@@ -46,13 +46,32 @@ def per_frame(
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
-def label_of(
-    probs: npt.NDArray[np.float64], classes: tuple[str, ...], unknown_threshold: float
-) -> tuple[str, float]:
-    """The class with the highest probability, and that probability; the class is "unknown" if the
-    probability is below the threshold."""
-    best = int(probs.argmax())
-    return (classes[best] if probs[best] >= unknown_threshold else UNKNOWN), float(probs[best])
+MIN_LABEL_SHARE = 0.2  # of a person's time, for a label of the clip; below it the clip is unknown
+
+
+def label_of(parts: Sequence[Segment]) -> tuple[str, float]:
+    """The label of a clip from its segments, and its probability: the mean over the time of the
+    segments with that label.
+
+    It is the label that most of the time has, not counting "unknown"; of two labels with equally
+    much time, the more probable one. A person who waits, acts and leaves gets the action: it needs
+    only MIN_LABEL_SHARE of the time. The label is "unknown" if no action lasts that long; the
+    probability is then that of the most probable class over the whole time."""
+    time: dict[str, float] = {}
+    weighted: dict[str, float] = {}
+    for part in parts:
+        length = part.end_s - part.start_s
+        time[part.label] = time.get(part.label, 0.0) + length
+        weighted[part.label] = weighted.get(part.label, 0.0) + length * part.probability
+    total = sum(time.values())
+    mean = {label: weighted[label] / time[label] for label in time}
+    known = [label for label in time if label != UNKNOWN]
+    best = max(known, key=lambda label: (round(time[label], 6), mean[label]), default=UNKNOWN)
+    if best != UNKNOWN and time[best] >= MIN_LABEL_SHARE * total - 1e-9:
+        return best, mean[best]
+    lengths = [p.end_s - p.start_s for p in parts]
+    overall = np.average([p.probabilities for p in parts], axis=0, weights=lengths)
+    return UNKNOWN, float(overall.max())
 
 
 def segments(
@@ -63,29 +82,19 @@ def segments(
     unknown_threshold: float = 0.0,
 ) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
-    probabilities (NaN) belong to none. A segment shorter than `min_segment_s` is merged with the
-    adjacent one whose class has the higher mean probability in it. Where no class reaches
-    `unknown_threshold` the label is "unknown".
+    probabilities (NaN) belong to none. Where no class reaches `unknown_threshold` the label is
+    "unknown". A segment shorter than `min_segment_s` is merged with the adjacent one whose class
+    has the higher mean probability in it, unless the mean probability of the result would be below
+    the threshold: no segment below it has a label. If it cannot be merged with either it becomes
+    "unknown".
 
     frame_probs (frames, K)."""
     threshold = np.full((len(frame_probs), 1), unknown_threshold)
     known = ~np.isnan(frame_probs[:, 0])
     frame_probs = np.hstack([frame_probs, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(frame_probs).argmax(axis=1), -1)
-    shortest = min_segment_s * fps
-    while True:
-        runs = _runs(best)
-        short = [
-            i
-            for i, (start, end, label) in enumerate(runs)
-            if label >= 0 and end - start < shortest and _adjacent_labels(runs, i)
-        ]
-        if not short:
-            break
-        i = min(short, key=lambda k: runs[k][1] - runs[k][0])
-        start, end, _ = runs[i]
-        part = frame_probs[start:end]
-        best[start:end] = max(_adjacent_labels(runs, i), key=lambda label: part[:, label].mean())
+    _merge_short(best, frame_probs, min_segment_s * fps)
+    runs = _runs(best)
     out = []
     for start, end, label in runs:
         if label >= 0:
@@ -101,6 +110,42 @@ def segments(
                 )
             )
     return tuple(out)
+
+
+def _merge_short(
+    best: npt.NDArray[np.int64], frame_probs: npt.NDArray[np.float64], shortest: float
+) -> None:
+    """Merge the runs of `best` that have fewer than `shortest` frames, in place. The last column of
+    frame_probs is the threshold, the probability of "unknown"."""
+    unknown, threshold = frame_probs.shape[1] - 1, frame_probs[0, -1]
+    while True:
+        runs = _runs(best)
+        options: dict[int, list[int]] = {}
+        for i, (start, end, label) in enumerate(runs):
+            neighbours = _adjacent_labels(runs, i) if label >= 0 and end - start < shortest else []
+            options[i] = [
+                other
+                for other in neighbours
+                if other == unknown or _merged(runs, i, other, frame_probs) >= threshold - 1e-9
+            ]
+            if neighbours and not options[i] and label != unknown:
+                options[i] = [unknown]
+        short = [i for i, labels in options.items() if labels]
+        if not short:
+            return
+        i = min(short, key=lambda k: runs[k][1] - runs[k][0])
+        start, end, _ = runs[i]
+        part = frame_probs[start:end]
+        best[start:end] = max(options[i], key=lambda label: part[:, label].mean())
+
+
+def _merged(
+    runs: list[tuple[int, int, int]], i: int, label: int, frame_probs: npt.NDArray[np.float64]
+) -> float:
+    """The mean probability of a label over run `i` and the runs beside it that have the label."""
+    near = [k for k in (i - 1, i + 1) if 0 <= k < len(runs) and runs[k][2] == label]
+    spans = [runs[k][:2] for k in (i, *near)]
+    return float(np.concatenate([frame_probs[a:b, label] for a, b in spans]).mean())
 
 
 def _runs(labels: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:

@@ -1,5 +1,6 @@
-"""Checkpoints of PYSKL and mmaction2 as checkpoints of skelact: the network with its weights, and a
-recipe that does the preprocessing of those programs' test pipelines."""
+"""Checkpoints of PYSKL, mmaction2 and the authors of networks as checkpoints of skelact: the
+network with its weights, and a recipe that does the preprocessing of PYSKL's and mmaction2's test
+pipelines."""
 
 from __future__ import annotations
 
@@ -7,29 +8,33 @@ from pathlib import Path
 
 from skelact.errors import InputError
 from skelact.files import load_weights
-from skelact.interop.architectures import identify_architecture
+from skelact.interop.architectures import ForeignModel, identify_architecture
 from skelact.options import ForeignOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, EstimatorInfo
-from skelact.skeletons import load_skeleton
+from skelact.skeletons import SKELETONS, load_skeleton
+
+_THREE_D = ("ntu-25", "ntu-25-thumb", "kinect-20")
 
 
-def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
-    """A checkpoint of PYSKL or mmaction2 as one of skelact. Raises CheckpointError if no network
-    fits the weights, InputError if the number of labels is wrong, ConfigError for bad options."""
+def foreign_checkpoint(path: Path, options: ForeignOptions) -> tuple[Checkpoint, tuple[str, ...]]:
+    """A checkpoint of another program as one of skelact; and what a user should know about it, one
+    sentence each. Raises CheckpointError if no network fits the weights, InputError if the number
+    of labels is wrong, ConfigError for bad options."""
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
     foreign = identify_architecture(load_weights(path), skeleton)
     persons = options.persons or (1 if foreign.skeleton.name == "hand-21" else foreign.persons)
-    dims = 3 if foreign.channels == 3 and foreign.skeleton.name == "ntu-25" else 2
+    dims = 3 if foreign.channels == 3 and foreign.skeleton.name in _THREE_D else 2
     mode = "kinect" if dims == 3 else "unit" if foreign.unit_input else "image"
     recipe = {
         "dataset": {"skeleton": options.skeleton or foreign.skeleton.name},
         "sequence": {"persons": persons},
         "normalise": {"mode": mode, "dims": dims, "score": foreign.channels == 3},
-        "sampling": {"length": foreign.kwargs.get("frames", 100), "test_clips": 1},
+        "sampling": {"length": foreign.kwargs.get("frames", 100), "test_clips": 1}
+        | dict(foreign.format.sampling),
         "model": {"name": foreign.name, **foreign.kwargs},
     }
-    return Checkpoint(
+    checkpoint = Checkpoint(
         model=foreign.name,
         model_kwargs=foreign.kwargs,
         weights=foreign.net.state_dict(),
@@ -42,6 +47,29 @@ def foreign_checkpoint(path: Path, options: ForeignOptions) -> Checkpoint:
         clip_s=0.0,
         split="",
     )
+    return checkpoint, _notes(path, foreign, persons, dims)
+
+
+def _notes(path: Path, foreign: ForeignModel, persons: int, dims: int) -> tuple[str, ...]:
+    layout, origin = foreign.skeleton.name, foreign.format.authors or "PYSKL or mmaction2"
+    by = f"the authors of {origin}" if foreign.format.authors else origin
+    notes = [
+        f"{path.name} is a checkpoint of {by}: {foreign.name}, {foreign.classes} classes, {layout} "
+        f"in {dims}-D, {persons} {'person' if persons == 1 else 'persons'}."
+    ]
+    if foreign.assumed_layout:
+        joints = len(foreign.skeleton.joints)
+        others = [n for n, s in SKELETONS.items() if len(s.joints) == joints and n != layout]
+        notes.append(
+            f"{joints} joints do not determine the layout: {layout} is assumed. The others are "
+            f"{', '.join(others)} (--skeleton)."
+        )
+    if foreign.format.authors:
+        notes.append(
+            f"Coordinates are normalised as by PYSKL, which is not exactly what the code of "
+            f"{origin} does: expect a lower accuracy than the published one."
+        )
+    return tuple(notes)
 
 
 def class_names(file: Path | None, count: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import StagedBackbone, stage_plan
-from skelact.models.foreign import ForeignFormat, read_staged
+from skelact.models.foreign import ForeignFormat, read_staged, rename_blocks
 from skelact.models.graph import adjacency
 from skelact.models.layers import DataBN, GraphConvolution, UnitTCN, projection
 from skelact.models.specs import HALF_WIDTH, ModelSpec, SmallVariant
@@ -142,6 +142,7 @@ class AAGCN(StagedBackbone):
 
 
 _read = partial(read_staged, blocks="gcn", bn="gcn.bn", graph="gcn.A", conv="gcn.conv_d.0")
+_authors_names = partial(rename_blocks, blocks="gcn", parts={"gcn1.": "gcn.", "tcn1.": "tcn."})
 
 SPECS = (
     ModelSpec(
@@ -154,6 +155,17 @@ SPECS = (
         reference="the authors' code",
         kwargs={"attention": False, "original": True},
         small=SmallVariant(sections={"model": HALF_WIDTH}),
+        foreign=(
+            ForeignFormat(
+                key="l1.gcn1.PA",
+                absent=("l1.gcn1.alpha",),
+                read=partial(_read, graph="gcn.PA"),
+                authors="2s-AGCN",
+                rename=_authors_names,
+                layouts={25: "ntu-25-thumb"},
+                sampling={"method": "wrap", "length": 300},
+            ),
+        ),
     ),
     ModelSpec(
         name="2s-agcn",
@@ -165,7 +177,7 @@ SPECS = (
         reference="PYSKL's AAGCN without its attention",
         kwargs={"attention": False},
         small=SmallVariant(sections={"model": HALF_WIDTH}),
-        foreign=ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),
+        foreign=(ForeignFormat(key="gcn.0.gcn.alpha", absent=("gcn.0.gcn.conv_sa.",), read=_read),),
     ),
     ModelSpec(
         name="aagcn",
@@ -176,6 +188,6 @@ SPECS = (
         source="the paper",
         reference="PYSKL",
         small=SmallVariant(sections={"model": HALF_WIDTH}),
-        foreign=ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),
+        foreign=(ForeignFormat(key="gcn.0.gcn.conv_sa.", read=_read),),
     ),
 )

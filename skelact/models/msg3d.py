@@ -4,6 +4,7 @@ normalisation of the authors' code."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -212,6 +213,22 @@ class MSG3D(Backbone):
         return x.reshape(n, m, *x.shape[1:])
 
 
+def _authors_names(state: State) -> dict[str, Tensor]:
+    """Their added links `A_res` (K V, V) have receivers as rows."""
+    out = {}
+    for key, value in state.items():
+        if key.endswith(".A_res"):
+            key, joints = key.removesuffix("A_res") + "PA", value.shape[1]
+            value = value.reshape(-1, joints, joints).transpose(1, 2)
+        out[key] = value
+    return out
+
+
+def _read_authors(state: State) -> ForeignArguments:
+    found = _read(state)
+    return replace(found, kwargs=found.kwargs | {"norm": "sym"})
+
+
 def _read(state: State) -> ForeignArguments:
     scales, joints, _ = state["sgcn1.0.PA"].shape
     base_channels, inputs = state["sgcn1.0.mlp.layers.0.weight"].shape[:2]
@@ -242,6 +259,16 @@ SPECS = (
                 "model": {"base_channels": 24, "gcn_scales": 8, "g3d_scales": 4, "dropout": 0.2}
             }
         ),
-        foreign=ForeignFormat(key="gcn3d1.", read=_read),
+        foreign=(
+            ForeignFormat(key="gcn3d1.gcn3d.0.gcn3d.1.PA", read=_read),
+            ForeignFormat(
+                key="gcn3d1.gcn3d.0.gcn3d.1.A_res",
+                read=_read_authors,
+                authors="MS-G3D",
+                rename=_authors_names,
+                layouts={25: "ntu-25-thumb"},
+                sampling={"method": "wrap", "length": 300},
+            ),
+        ),
     ),
 )

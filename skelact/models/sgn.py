@@ -157,7 +157,7 @@ SPECS = (
         reference="PYSKL",
         clip_shape=(1, 20, 3),
         small=SMALL,
-        foreign=ForeignFormat(key="t_embed.", read=_read),
+        foreign=(ForeignFormat(key="t_embed.", read=_read),),
         benchmark_batch=64,
     ),
 )

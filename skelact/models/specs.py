@@ -63,8 +63,8 @@ class ModelSpec:
     small: SmallVariant | None = None
     """For small datasets such as mads; None if the network has no variant for them."""
 
-    foreign: ForeignFormat | None = None
-    """How checkpoints of PYSKL and mmaction2 are read; None if they have no such network."""
+    foreign: tuple[ForeignFormat, ...] = ()
+    """How checkpoints of PYSKL, mmaction2 and the authors' own code are read."""
 
     reference: str = ""
     """The implementation whose numbers `tests/parity` holds; empty if none was available."""

@@ -3,15 +3,23 @@ weights of PYSKL and mmaction2."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skelact.models.base import BlockSpec, StagedBackbone, stage_plan
-from skelact.models.foreign import ForeignArguments, ForeignFormat, State, read_data_bn, read_stages
+from skelact.models.foreign import (
+    ForeignArguments,
+    ForeignFormat,
+    State,
+    count_children,
+    read_data_bn,
+    read_stages,
+)
 from skelact.models.graph import adjacency
 from skelact.models.layers import Adaptive, DataBN, FlattenPersons, Residual, UnitGCN, UnitTCN
 from skelact.models.multiscale import DilatedTCN
@@ -99,7 +107,43 @@ def _read_stgcn(state: State) -> ForeignArguments:
         "conv_pos": "post" if _is_post(state) else "pre",
         "with_res": "gcn.0.gcn.down.0.weight" in state,
     }
-    return replace(common, kwargs=common.kwargs | form)
+    subsets = len(state["gcn.0.gcn.A"])
+    graphs: list[dict[str, Any]] = [{"graph_mode": "uniform"}]
+    if subsets > 1:
+        graphs = [{"graph_mode": "distance", "max_hop": subsets - 1}]
+    if subsets > 2:
+        graphs = [{"graph_mode": "stgcn_spatial"}, {"graph_mode": "spatial"}, *graphs]
+    return replace(common, kwargs=common.kwargs | form, graphs=tuple(graphs))
+
+
+def _authors_names(state: State) -> dict[str, Tensor]:
+    """The names of yysijie/st-gcn and of mmaction2 0.x, which have one graph for all blocks."""
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        block = re.match(r"st_gcn_networks\.(\d+)\.(.*)", key)
+        mask = re.match(r"edge_importance\.(\d+)$", key)
+        if block:
+            rest = block[2]
+            for theirs, ours in _PARTS.items():
+                rest = re.sub(f"^{re.escape(theirs)}", ours, rest)
+            out[f"gcn.{block[1]}.{rest}"] = value
+        elif mask:
+            out[f"gcn.{mask[1]}.gcn.PA"] = value
+        elif key == "A":
+            for n in range(count_children(state, "st_gcn_networks")):
+                out[f"gcn.{n}.gcn.A"] = value
+        else:
+            out[key] = value
+    return out
+
+
+_PARTS = {
+    "tcn.0.": "gcn.bn.",
+    "tcn.2.": "tcn.conv.",
+    "tcn.3.": "tcn.bn.",
+    "residual.0.": "residual.conv.",
+    "residual.1.": "residual.bn.",
+}
 
 
 def _is_post(state: State) -> bool:
@@ -116,7 +160,17 @@ _STGCN = ModelSpec(
     accuracy="2D: joint 88.95, 4 streams 92.34; 3D: joint 88.11, 4 streams 90.39",
     source=PYSKL_ZOO,
     reference="PYSKL, and the authors' code",
-    foreign=ForeignFormat(key="gcn.0.tcn.conv.", absent=("gcn.0.gcn.conv_a.",), read=_read_stgcn),
+    foreign=(
+        ForeignFormat(key="gcn.0.tcn.conv.", absent=("gcn.0.gcn.conv_a.",), read=_read_stgcn),
+        ForeignFormat(
+            key="st_gcn_networks.0.gcn.conv.",
+            read=_read_stgcn,
+            authors="ST-GCN",
+            rename=_authors_names,
+            layouts={25: "ntu-25-thumb"},
+            sampling={"method": "wrap", "length": 300},
+        ),
+    ),
 )
 SPECS = (
     _STGCN,
@@ -128,7 +182,7 @@ SPECS = (
         source="not published",
         reference="",
         kwargs=HALF_WIDTH,
-        foreign=None,
+        foreign=(),
     ),
     ModelSpec(
         name="stgcnpp",
@@ -145,6 +199,6 @@ SPECS = (
             "tcn_type": "dilated",
         },
         small=SmallVariant(sections={"model": HALF_WIDTH}),
-        foreign=ForeignFormat(key="gcn.0.tcn.branches.", read=_read),
+        foreign=(ForeignFormat(key="gcn.0.tcn.branches.", read=_read),),
     ),
 )

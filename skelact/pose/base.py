@@ -7,14 +7,14 @@ functions that use them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import skelact.pose
-from skelact.config import check_ranges, option
+from skelact.config import build, check_ranges, option
 from skelact.discovery import declared
 from skelact.errors import ConfigError, lookup
 from skelact.skeletons import Skeleton
@@ -119,6 +119,30 @@ class PoseOptions:
         if self.estimator in (AUTO, IMPORT):
             return specific_options()
         return get_spec(self.estimator).options
+
+    @classmethod
+    def stored(
+        cls, section: Mapping[str, Any], config: str | None = None, checkpoint: str | None = None
+    ) -> PoseOptions:
+        """The options in a checkpoint or a run folder, with the files that the user names. A config
+        is a program, so a path in a file that somebody else may have made is never opened.
+
+        Raises ConfigError if the options name such files and the user does not, or the reverse."""
+        stored = build(cls, section, "pose")
+        named = [n for n in ("config", "checkpoint") if getattr(stored, n) is not None]
+        given = {"config": config, "checkpoint": checkpoint}
+        if absent := [n for n in named if given[n] is None]:
+            raise ConfigError(
+                f"The model was trained with the {' and the '.join(named)} of a pose estimator, "
+                "which skelact does not open because a config can run code",
+                f"Name your own copy: {' '.join(f'--pose-{n} FILE' for n in absent)}.",
+            )
+        if surplus := [n for n, path in given.items() if path is not None and n not in named]:
+            raise ConfigError(
+                f"The model was trained with the pose estimator {stored.estimator} as it is",
+                f"Leave out {' and '.join(f'--pose-{n}' for n in surplus)}.",
+            )
+        return replace(stored, **given)
 
     def key_part(self) -> dict[str, object]:
         """The options that change the poses, for the cache key. The fingerprint covers files."""

@@ -27,13 +27,19 @@ from skelact.schemas import (
     PREDICTIONS,
     VALIDATION,
     Calibration,
+    Checkpoint,
+    Ensemble,
     ThresholdPoint,
+    load_json,
     save_json,
     save_tensors,
 )
 from skelact.training.results import load_predictions
 from skelact.types import Failure, ProgressCallback, no_progress
 
+MIN_NEGATIVES = 50  # windows to choose a threshold on: a share of 0.1 is then 5 of them
+MAX_REJECTED = 0.5  # share of the known samples that a stored threshold may make unknown
+PREVIOUS = "calibration_previous.json"
 _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -50,6 +56,27 @@ class CalibrationResult:
     known: str
     negatives: tuple[int, int]
     failed: tuple[Failure, ...]
+    applied: bool
+
+    @property
+    def rejected(self) -> float:
+        """The share of known samples that the chosen threshold makes unknown."""
+        return 1 - self.chosen.coverage
+
+    @property
+    def obstacle(self) -> str:
+        """Why the threshold should not be used; empty if nothing speaks against it."""
+        if self.negatives[0] < MIN_NEGATIVES:
+            return (
+                f"The negative videos give {self.negatives[0]} windows to choose the threshold on, "
+                f"at least {MIN_NEGATIVES} are needed"
+            )
+        if self.rejected > MAX_REJECTED:
+            return (
+                f"The threshold {self.chosen.threshold:.2f} makes {self.rejected:.0%} of the known "
+                f"samples unknown, more than {MAX_REJECTED:.0%}"
+            )
+        return ""
 
 
 def calibrate(
@@ -57,13 +84,15 @@ def calibrate(
     videos: Sequence[Path | str],
     *,
     target_fpr: float = 0.1,
+    apply: bool = False,
     cache: Cache | None = None,
     poses_from: Path | None = None,
     min_confidence: float | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> CalibrationResult:
-    """Calibrate the best checkpoint of a run and save the result in best.pt, calibration.json and
-    calibration.png.
+    """Calibrate the best checkpoint of a run. With `apply` the result is saved in best.pt,
+    calibration.json and calibration.png, and `undo` restores the earlier state; otherwise nothing
+    is written.
 
     The temperature is fitted to the validation clips of the run, or to its test clips if it has no
     validation subset. The threshold is chosen such that at most the share `target_fpr` of the
@@ -71,7 +100,8 @@ def calibrate(
     `poses_from` is the folder of the videos' poses for a run on imported poses, `min_confidence`
     the confidence of person detections in the videos, if it is not that of the training.
     Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
-    used."""
+    used, and with `apply` if they have fewer than MIN_NEGATIVES windows to choose on or if the
+    threshold makes more than the share MAX_REJECTED of the known samples unknown."""
     if not 0 <= target_fpr < 1:
         raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
     model = load_model(run / BEST)
@@ -100,17 +130,54 @@ def calibrate(
         known=file,
         curve=(chosen, *curve),
     )
-    save_json(run / CALIBRATION, calibration)
-    save_tensors(run / BEST, structs.replace(model, calibration=calibration))
-    from skelact.report import plots
-
-    columns = [list(c) for c in zip(*map(structs.astuple, curve), strict=True)]
-    plots.calibration(columns, threshold, run / "calibration.png")
-    return CalibrationResult(
+    result = CalibrationResult(
         temperature=temperature,
         chosen=chosen,
         curve=tuple(curve),
         known=file,
         negatives=(len(chosen_on), len(measured_on) if len(rows) > 1 else 0),
         failed=tuple(failed),
+        applied=apply,
     )
+    if apply:
+        if result.obstacle:
+            raise InputError(
+                result.obstacle,
+                "Nothing was changed. Add longer or more negative videos, raise --target-fpr, or "
+                "choose a threshold for one prediction with `predict --unknown-threshold`.",
+            )
+        _store(run, model, calibration)
+        if model.calibration is None:
+            (run / PREVIOUS).unlink(missing_ok=True)
+        else:
+            save_json(run / PREVIOUS, model.calibration)
+    return result
+
+
+def undo(run: Path) -> Calibration | None:
+    """Restore the calibration that the run had before the last one was applied, and return it; None
+    if it had none. Raises InputError if the run is not calibrated."""
+    model = load_model(run / BEST)
+    if model.calibration is None:
+        raise InputError(f"{run} is not calibrated", "There is nothing to undo.")
+    file = run / PREVIOUS
+    previous = load_json(file, Calibration) if file.is_file() else None
+    _store(run, model, previous)
+    file.unlink(missing_ok=True)
+    return previous
+
+
+def _store(run: Path, model: Checkpoint | Ensemble, calibration: Calibration | None) -> None:
+    """Write or remove the calibration in the checkpoint, as JSON, and as a plot."""
+    save_tensors(run / BEST, structs.replace(model, calibration=calibration))
+    plot = run / "calibration.png"
+    if calibration is None:
+        (run / CALIBRATION).unlink(missing_ok=True)
+        plot.unlink(missing_ok=True)
+        return
+    save_json(run / CALIBRATION, calibration)
+    from skelact.report import plots
+
+    _, *curve = calibration.curve  # the first point is the chosen one
+    columns = [list(c) for c in zip(*map(structs.astuple, curve), strict=True)]
+    plots.calibration(columns, calibration.unknown_threshold, plot)

@@ -16,7 +16,16 @@ from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
-from skelact.schemas import BEST, RUN_FILES, SPLIT, RunResult, SplitDocument, load_json, save_json
+from skelact.schemas import (
+    BEST,
+    RUN_FILES,
+    SPLIT,
+    RunResult,
+    SplitDocument,
+    load_json,
+    save_json,
+)
+from skelact.schemas.base import Sections
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import measure
@@ -50,7 +59,7 @@ def test(
         raise ConfigError(f"{run / name}.json belongs to the run", "Choose another --name.")
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
-    recipe = Recipe.from_dict(merge(checkpoint.recipe, originals, changes or {}))
+    recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
     dataset = load_dataset(recipe, cache, data, on_progress)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
@@ -79,6 +88,15 @@ def test(
     save_json(files[0], result)
     measured.predictions.save(files[1], checkpoint.classes)
     return Tested(scores=measured.scores, dataset=dataset, files=files)
+
+
+def _without_files(recipe: Sections) -> Sections:
+    """The recipe of a checkpoint without the config and checkpoint of a pose estimator: only the
+    user can name a file that is executed. Raises ConfigError for another type than a section."""
+    pose = recipe.get("pose", {})
+    if not isinstance(pose, dict):
+        raise ConfigError("The section pose of the checkpoint is damaged")
+    return {**recipe, "pose": {k: v for k, v in pose.items() if k not in ("config", "checkpoint")}}
 
 
 def check_not_trained_on(run: Path, dataset: ReadyDataset) -> None:

@@ -36,7 +36,7 @@ class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
     """How a model's probabilities are corrected and when it answers "unknown"."""
 
     error: ClassVar[type[SkelactError]] = CheckpointError
-    hint: ClassVar[str] = "Write it with `skelact calibrate RUN negatives/`."
+    hint: ClassVar[str] = "Write it with `skelact calibrate RUN negatives/ --apply`."
 
     temperature: float = 1.0
     unknown_threshold: float = 0.0

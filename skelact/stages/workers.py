@@ -161,9 +161,17 @@ class _Pool:
                 finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
                 for future in finished:
                     self._finish(future, batch)
+        except KeyboardInterrupt:
+            self._kill()
+            raise
         finally:
             self.pool.shutdown(wait=True, cancel_futures=True)
         return [job for key, job in self.remaining.items() if key not in self.failed]
+
+    def _kill(self) -> None:
+        """End the processes now. Their unfinished cache entries have temporary names."""
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
 
     def _submit(self, job: Job, part: Part | None) -> None:
         try:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from skelact.cache import Cache
 from skelact.cli import main
+from skelact.runs.calibrate import calibrate
 from skelact.video.probe import probe
 from tests.conftest import run, short_clip, walking
 from tests.helpers import SMALL_RUN
@@ -333,7 +335,11 @@ def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_calibrate_then_pack_then_predict(
-    trained: Path, mini_mads: Path, cache_dir: Path, tmp_path: Path
+    trained: Path,
+    mini_mads: Path,
+    cache_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The negative videos are of the sample set itself, so the threshold is measured on windows of
     known actions."""
@@ -345,8 +351,29 @@ def test_calibrate_then_pack_then_predict(
     chosen = found["chosen"]
     assert 0 < chosen["threshold"] <= 1.01 and found["temperature"] > 0
     assert len(found["negatives"]) == 2 and found["known"] == "validation.json"
-    assert found["curve"][0]["coverage"] == 1 and (mine / "calibration.png").stat().st_size > 5000
-    assert "negatives labelled" in run("calibrate", mine, mini_mads / "HipHop", *options).stdout
+    assert found["curve"][0]["coverage"] == 1 and not found["applied"]
+    before = (mine / "best.pt").read_bytes()
+    shown = run("calibrate", mine, mini_mads / "HipHop", *options)
+    assert "negatives labelled" in shown.stdout and "known samples become unknown" in shown.stderr
+    assert "at least 50 are needed" in shown.stderr
+    refused = run("calibrate", mine, mini_mads / "HipHop", "--apply", *options)
+    assert refused.returncode == 2 and "at least 50 are needed" in refused.stderr
+    assert (mine / "best.pt").read_bytes() == before and not (mine / "calibration.json").exists()
+    assert run("calibrate", mine, "--undo").returncode == 2
+
+    monkeypatch.setattr("skelact.runs.calibrate.MIN_NEGATIVES", 1)
+    monkeypatch.setattr("skelact.runs.calibrate.MAX_REJECTED", 1.0)
+    cache, negatives = Cache(cache_dir), [mini_mads / "HipHop"]
+    first = calibrate(mine, negatives, target_fpr=0, apply=True, cache=cache).chosen
+    second = calibrate(mine, negatives, target_fpr=0.9, apply=True, cache=cache).chosen
+    assert first.threshold > second.threshold
+    undone = run("calibrate", mine, "--undo", "--json")
+    again = json.loads(undone.stdout)["calibration"]["unknown_threshold"]
+    assert undone.returncode == 0 and again == pytest.approx(first.threshold)
+    assert "not calibrated" in run("calibrate", mine, "--undo").stderr
+    assert not (mine / "calibration.json").exists() and not (mine / "calibration.png").exists()
+    calibrate(mine, negatives, target_fpr=0, apply=True, cache=cache)
+    assert (mine / "calibration.png").stat().st_size > 5000
 
     packed = tmp_path / "out" / "mine.pt"
     done = run("models", "export", mine, "--out", packed, "--calibration", mine)

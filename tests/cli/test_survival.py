@@ -366,3 +366,43 @@ def test_nan_free_all_the_way(cache_dir: Path, tmp_path: Path) -> None:
         assert prediction["segments"]
         for segment in prediction["segments"]:
             assert np.isfinite(list(segment["probabilities"].values())).all()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_to_the_parent_alone_ends_the_workers(
+    number: signal.Signals, code: int, tmp_path: Path, networks: None
+) -> None:
+    shutil.copy(sample("HipHop_A1_C0.avi"), tmp_path / "a.avi")
+    process = start("extract", tmp_path / "a.avi", "--cache-dir", tmp_path / "cache", cwd=tmp_path)
+    children: list[int] = []
+    for _ in range(600):
+        children = descendants(process.pid)
+        if children and list((tmp_path / "cache").glob("poses/*tmp*")):
+            break
+        time.sleep(0.1)
+    assert children
+    process.send_signal(number)
+    message = finish(process)
+    assert process.returncode == code
+    assert "Interrupted" in message
+    for _ in range(100):
+        if not any(Path(f"/proc/{child}").exists() for child in children):
+            break
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not entries(tmp_path / "cache")
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == pid:
+            found += [int(folder.name), *descendants(int(folder.name))]
+    return found

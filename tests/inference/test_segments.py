@@ -14,6 +14,7 @@ from skelact.inference.segments import (
     per_frame,
     segments,
 )
+from skelact.types import Segment
 
 
 def test_segments_follow_the_windows() -> None:
@@ -55,8 +56,51 @@ def test_unsure_frames_are_unknown() -> None:
     assert [s.label for s in segments(probs, 10.0, ("a", "b"), 1.0)] == ["a"]
     short = segments(probs, 10.0, ("a", "b"), 2.5, unknown_threshold=0.6)
     assert [s.label for s in short] == ["a"]
-    assert label_of(probs[0], ("a", "b"), 0.9) == ("unknown", 0.8)
-    assert label_of(probs[0], ("a", "b"), 0.8) == ("a", 0.8)
+
+
+def part(start_s: float, end_s: float, label: str, a: float) -> Segment:
+    return Segment(start_s, end_s, label, max(a, 1 - a), (a, 1 - a))
+
+
+def test_the_label_of_a_clip_is_that_of_its_longest_action() -> None:
+    """A mean over the clip, 0.62, would be below a threshold of 0.7."""
+    sure = (part(0, 3, "unknown", 0.5), part(3, 5, "a", 0.9), part(5, 8, "unknown", 0.55))
+    assert label_of(sure) == ("a", pytest.approx(0.9))
+    two = (
+        part(0, 3, "a", 0.9),
+        part(3, 5, "unknown", 0.5),
+        part(5, 7, "b", 0.0),
+        part(7, 9, "a", 0.8),
+    )
+    assert label_of(two) == ("a", pytest.approx((3 * 0.9 + 2 * 0.8) / 5))
+    tie = (part(0, 2, "a", 0.8), part(2, 4, "b", 0.1))
+    assert label_of(tie) == ("b", pytest.approx(0.9))
+
+
+def test_a_short_action_is_not_the_label_of_a_long_unknown_clip() -> None:
+    short = (part(0, 17, "unknown", 0.6), part(17, 20, "a", 0.9))
+    assert label_of(short) == ("unknown", pytest.approx((17 * 0.6 + 3 * 0.9) / 20))
+    enough = (part(0, 16, "unknown", 0.6), part(16, 20, "a", 0.9))
+    assert label_of(enough) == ("a", pytest.approx(0.9))
+    assert label_of((part(0, 4, "unknown", 0.6),)) == ("unknown", pytest.approx(0.6))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0, 1), st.floats(0, 3))
+def test_no_segment_below_the_threshold_has_a_label(
+    values: list[float], threshold: float, min_segment_s: float
+) -> None:
+    """Merging a short unsure part lowers the mean of its neighbour: kick_ball 0.59 under 0.64."""
+    probs = np.array([[v, 1 - v] for v in values])
+    found = segments(probs, 10.0, ("a", "b"), min_segment_s, threshold)
+    assert all(s.probability >= threshold - 1e-6 for s in found if s.label != "unknown")
+    assert sum(s.end_s - s.start_s for s in found) == pytest.approx(len(values) / 10)
+
+
+def test_a_sure_part_survives_a_short_unsure_one() -> None:
+    probs = np.tile([0.66, 0.34], (40, 1))
+    probs[30:] = [0.5, 0.5]
+    found = segments(probs, 10.0, ("a", "b"), 1.5, unknown_threshold=0.64)
+    assert [(s.label, s.start_s, s.end_s) for s in found] == [("a", 0, 3), ("unknown", 3, 4)]
 
 
 def test_different_window_lengths_are_averaged_frame_by_frame() -> None:

@@ -3,6 +3,7 @@ from which they were taken. No test requires the large ones."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from functools import cache
 from pathlib import Path
@@ -49,6 +50,13 @@ def large(case: str) -> tuple[dict[str, Any], Fixture]:
     about = json.loads((LARGE / f"{case}.json").read_text())
     with np.load(LARGE / f"{case}.npz") as content:
         return about, dict(content)
+
+
+@cache
+def state_dicts() -> dict[str, dict[str, list[int]]]:
+    """Case -> name -> shape of the reference's state dict, in its order."""
+    with gzip.open(FOLDER / "state_dicts.json.gz", "rt") as file:
+        return {case: dict(entries) for case, entries in json.load(file).items()}
 
 
 @cache

@@ -7,6 +7,7 @@ A fixture is a dict of arrays with the keys of the large fixtures (`in/x`, `out/
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -50,7 +51,8 @@ KTH = [
     )
 ]
 OTHERS = [f"pyskl_{n}_coco" for n in ("stgcnpp", "aagcn", "ctrgcn", "msg3d")]
-CASES = [*STGCN, *OTHERS, "pyskl_sgn_V25", "orig_agcn_V25", "orig_msg3d_V18", *ORIGINAL, *KTH]
+AUTHORS = ["orig_agcn_V25", "orig_ctrgcn_V25", "orig_msg3d_V18", *ORIGINAL]
+CASES = [*STGCN, *OTHERS, "pyskl_sgn_V25", *AUTHORS, *KTH]
 
 FULL_SIZE = ["fullsize_stgcn_V17", "fullsize_msg3d_V17"]
 
@@ -66,6 +68,7 @@ GRADIENT_TOLERANCE = {
     "pyskl_stgcn_offset_coco": 1e-2,
     "pyskl_stgcnpp_coco": 3e-2,
     "orig_agcn_V25": 2e-3,
+    "orig_ctrgcn_V25": 3e-3,
 }
 
 Fixture = dict[str, np.ndarray]
@@ -107,6 +110,10 @@ def original(case: str, about: dict[str, Any]) -> tuple[ActionClassifier, Callab
     if "agcn" in case:
         net = build("agcn", 12, SKELETONS["ntu-25-thumb"], persons=2, base_channels=8)
         return net, _agcn_name
+    if "ctrgcn" in case:
+        kwargs = {"base_channels": 16, "original": True}
+        net = build("ctrgcn", 12, SKELETONS["ntu-25-thumb"], persons=2, **kwargs)
+        return net, _ctrgcn_name
     if "msg3d" in case:
         kwargs = {"base_channels": 12, "gcn_scales": 8, "g3d_scales": 8, "norm": "sym"}
         net = build("msg3d", 12, SKELETONS["openpose-18"], persons=2, **kwargs)
@@ -150,6 +157,10 @@ def _agcn_name(ours: str) -> str:
     ).lstrip(".")
 
 
+def _ctrgcn_name(ours: str) -> str:
+    return re.sub(r"^net\.(\d+)", lambda m: f"l{int(m[1]) + 1}", bare(ours))
+
+
 def _stgcn_name(ours: str) -> str:
     pairs = ((".gcn.bn.", ".tcn.0."), (".tcn.conv.", ".tcn.2."), (".tcn.bn.", ".tcn.3."))
     pairs += ((".residual.conv.", ".residual.0."), (".residual.bn.", ".residual.1."))
@@ -182,7 +193,7 @@ def fill(case: str, name: str, value: Tensor) -> Tensor:
     last = name.rsplit(".", 1)[-1]
     if (last == "A" and case not in INIT) or last == "num_batches_tracked":
         return value
-    if last == "A":
+    if last == "A" or (last == "PA" and case == "orig_ctrgcn_V25"):
         if case in KTH:  # the layers share one graph there, which was filled last under this name
             r = draw("conv.9.spatialConv.A")
         new = value.numpy() + 0.02 * r.standard_normal(shape)
@@ -305,8 +316,8 @@ def stage_names(case: str, reference: Iterable[str]) -> dict[str, str]:
             ours = name.replace("st_gcn_networks.", "gcn.")
         elif case.startswith("kth"):
             ours = name.replace("conv.", "layers.")
-        elif case == "orig_agcn_V25":
-            ours = f"gcn.{int(name[1:]) - 1}"
+        elif case in ("orig_agcn_V25", "orig_ctrgcn_V25"):
+            ours = f"{'gcn' if 'agcn' in case else 'net'}.{int(name[1:]) - 1}"
         else:  # PYSKL's names; inputs of MS-G3D's stages and data_bn have another form
             ours = None if name == "data_bn" or name.startswith("sgcn1.") else name
         if ours is not None:
