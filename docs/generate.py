@@ -35,15 +35,18 @@ PICTURES = ("sample_videos/overlay.jpg",)
 
 
 def text_of(value: Any) -> str:
-    """Plain text as Markdown that shows exactly this text, in one line."""
-    line = " ".join(html.escape(str(value), quote=False).split())
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", line)
+    """Plain text as Markdown in one line that shows exactly this text; `code` stays code."""
+    parts = " ".join(str(value).split()).split("`")
+    if len(parts) % 2 == 0:  # a backtick without its twin
+        parts = ["\\`".join(parts)]
+    for n in range(0, len(parts), 2):
+        parts[n] = re.sub(r"([\\*_|\[\]])", r"\\\1", html.escape(parts[n], quote=False))
+    return "`".join(parts)
 
 
 def code(value: Any) -> str:
     """A literal in a cell of a table."""
-    text = str(value).replace("|", "\\|")
-    return f"`{text}`" if text else ""
+    return f"`{value}`" if str(value) else ""
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
