@@ -37,11 +37,10 @@ PICTURES = ("sample_videos/overlay.jpg",)
 def text_of(value: Any) -> str:
     """Plain text as Markdown in one line that shows exactly this text; `code` stays code."""
     parts = " ".join(str(value).split()).split("`")
-    if len(parts) % 2 == 0:  # a backtick without its twin
-        parts = ["\\`".join(parts)]
-    for n in range(0, len(parts), 2):
+    whole = len(parts) % 2  # without it, one backtick has no twin
+    for n in range(0, len(parts), 2 if whole else 1):
         parts[n] = re.sub(r"([\\*_|\[\]])", r"\\\1", html.escape(parts[n], quote=False))
-    return "`".join(parts)
+    return ("`" if whole else "\\`").join(parts)
 
 
 def code(value: Any) -> str:
@@ -266,15 +265,12 @@ def _msgspec_default(f: Any) -> str:
 
 def layouts() -> str:
     """Every joint layout: a picture, and its joints in the order of a file."""
-    from skelact.skeletons import SKELETONS
+    from skelact.skeletons import SKELETONS, tables
 
-    out = []
+    rows = [tuple(map(text_of, row.values())) for row in tables.overview()]
+    out = [table(("layout", "joints", "centre", "used by"), rows)]
     for name, s in SKELETONS.items():
-        other = {a: b for pair in s.flip_pairs for a, b in (pair, pair[::-1])}
-        rows = [
-            (str(i), code(j), "" if j == p else code(p), code(other.get(j, "")))
-            for i, (j, p) in enumerate(zip(s.joints, s.parents, strict=True))
-        ]
+        rows = [(str(n), code(j), code(p), code(o)) for n, j, p, o in tables.joint_rows(s)]
         heads = ("number", "joint", "parent", "other side")
         text = f"{len(s.joints)} joints, centred on {code(s.centre)}."
         out += [f"## {name}", text, layout_pictures.picture(s), table(heads, rows)]

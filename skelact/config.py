@@ -124,9 +124,13 @@ def datasets() -> list[str]:
     return sorted(p.stem for p in (shipped("configs") / "datasets").glob("*.py"))
 
 
-def load(name_or_file: str | Path) -> dict[str, Any]:
+def load(name_or_file: str | Path, dataset: str | None = None) -> dict[str, Any]:
     """The sections of a config file, given as a path or as a name under configs/ without '.py'
     (stgcn_mads, training/modern).
+
+    `dataset` is used instead of the dataset that the file is for: its shipped config replaces that
+    of the other dataset among the bases, and the file's own section `dataset` is left out. The
+    other sections of the file stay as they are.
 
     Raises ConfigError if there is no such file or if it cannot be executed."""
     path = Path(name_or_file)
@@ -139,12 +143,36 @@ def load(name_or_file: str | Path) -> dict[str, Any]:
                 f"There is no config {str(name_or_file)!r}{nearest(path.stem, known)}",
                 f"Use one of {', '.join(known)}, or a .py file.",
             )
-    return _read(path)
+    content = _read(path)
+    name = content.get("dataset", {}).get("name")
+    if dataset is None or name == dataset:
+        return content
+    own = load(f"datasets/{dataset}")
+    if name is None:
+        return merge(own, content)
+    return {**merge(own, _read(path, dataset=dataset)), "dataset": own["dataset"]}
 
 
-def _read(path: Path, derived: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The sections of a config file merged into those of its bases, whose paths are relative to its
-    folder. `derived` are the files that extend it."""
+def _base(path: Path, base: str) -> Path:
+    """The file that the config `path` names as its base: relative to its folder or, if there is no
+    such file, to the shipped configs. Raises ConfigError if there is no such file in either."""
+    ours = shipped("configs")
+    file = path.parent / base
+    if not file.is_file():
+        file = ours / base
+    if not file.is_file():
+        known = [p.relative_to(ours).as_posix() for p in ours.rglob("*.py")]
+        raise ConfigError(
+            f"{path}: the base {base!r} exists neither in {path.parent} nor among the shipped "
+            f"configs{nearest(base, known)}",
+            "Shipped bases are, for example, datasets/pyskl.py and training/modern.py.",
+        )
+    return file
+
+
+def _read(path: Path, derived: tuple[Path, ...] = (), dataset: str | None = None) -> dict[str, Any]:
+    """The sections of a config file merged into those of its bases. `derived` are the files that
+    extend it; `dataset` replaces the shipped configs of datasets among the bases."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
     if path.resolve() in derived:
@@ -155,7 +183,16 @@ def _read(path: Path, derived: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     names = content.get("_base_", ())
     bases = [names] if isinstance(names, str) else names
-    parts = [_read(path.parent / base, (*derived, path.resolve())) for base in bases]
+    parts = []
+    for base in bases:
+        file = _base(path, base)
+        if (
+            dataset is not None
+            and file.resolve().parent == (shipped("configs") / "datasets").resolve()
+        ):
+            parts.append(load(f"datasets/{dataset}"))
+        else:
+            parts.append(_read(file, (*derived, path.resolve()), dataset))
     own = {k: v for k, v in content.items() if k[0] != "_" and not isinstance(v, _CODE)}
     return merge(*parts, own)
 
@@ -213,7 +250,9 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
                 raise ConfigError(f"{label} is a section, not a value")
             values[key] = build(typing.cast(type, hint), value, label)
         else:
-            values[key] = _convert(value, hint, label)
+            info = known[key].metadata.get("option")
+            is_none = info is not None and info.none is not None and value == info.none
+            values[key] = None if is_none else _convert(value, hint, label)
     return cls(**values)
 
 

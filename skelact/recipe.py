@@ -9,6 +9,7 @@ from typing import Any
 
 from skelact import config
 from skelact.datasets.base import DatasetOptions
+from skelact.datasets.registry import dataset_specs
 from skelact.errors import ConfigError, nearest
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
@@ -18,6 +19,7 @@ from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
 from skelact.video.cut import ClipOptions
 
+DEFAULT_DATASET = "mads"
 SMALL_DATASETS = ("mads",)  # networks use their small variant by default
 
 
@@ -59,24 +61,35 @@ class Recipe:
 
 
 def compose(
-    dataset: str, model: str | None, file: str | Path | None, changes: Mapping[str, Any]
+    dataset: str | None,
+    model: str | None,
+    file: str | Path | None,
+    changes: Mapping[str, Any],
+    data: Path | None = None,
 ) -> Recipe:
     """The recipe of a run: a config file (by path or shipped name), or the recipe of a dataset,
-    then the network if one is named, then `changes`.
+    the options that follow from its files at `data`, then the network if one is named, then
+    `changes`. With a file and a dataset, the file's settings for its own dataset are replaced by
+    those of the other (see `config.load`). Without either, the dataset is mads.
 
     Without a file, a network is trained with training/modern, or with its variant for small
     datasets if the dataset is small. Raises ConfigError if a name or an option is unknown."""
     parts: list[Mapping[str, Any]] = []
+    known = config.datasets()
+    if dataset is None and file is None:
+        dataset = DEFAULT_DATASET
+    if dataset is not None and dataset not in known:
+        raise ConfigError(
+            f"No dataset is called {dataset!r}{nearest(dataset, known)}",
+            f"Use one of {', '.join(known)}.",
+        )
     if file is not None:
-        parts.append(config.load(file))
+        parts.append(config.load(file, dataset))
     else:
-        known = config.datasets()
-        if dataset not in known:
-            raise ConfigError(
-                f"No dataset is called {dataset!r}{nearest(dataset, known)}",
-                f"Use one of {', '.join(known)}.",
-            )
         parts.append(config.load(f"datasets/{dataset}"))
+        defaults = dataset_specs()[dataset].defaults if dataset in dataset_specs() else None
+        if data is not None and defaults is not None:
+            parts[0] = config.merge(parts[0], defaults(data))
     if model is not None:
         from skelact.models import spec  # imports torch
 

@@ -113,6 +113,15 @@ class PoseSequence:
         return replace(self, xy=function(self.xy), xyz=xyz, **changes)
 
     @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(M, T, V) whether a joint has coordinates: in pixels or, if no joint of the sequence has
+        these, in metres."""
+        known = ~np.isnan(self.xy[..., 0])
+        if self.xyz is not None and not known.any():
+            known = ~np.isnan(self.xyz[..., 0])
+        return np.asarray(known)
+
+    @property
     def persons(self) -> int:
         return len(self.ids)
 

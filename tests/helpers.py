@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -195,7 +195,7 @@ def poses(persons: int = 3, frames: int = 40, missing: float = 0.0, seed: int = 
 
 def input_spec(persons: int = 1, **options: object) -> InputSpec:
     """Input of `persons` persons in ntu-25; `options` are those of normalisation."""
-    normalise = NormaliseOptions(**{"mode": "body", **options})  # type: ignore[arg-type]
+    normalise = NormaliseOptions(**{"mode": "body", "dims": 2, **options})  # type: ignore[arg-type]
     return InputSpec(
         skeleton=NTU,
         persons=1 if normalise.flatten_persons else persons,
@@ -203,3 +203,29 @@ def input_spec(persons: int = 1, **options: object) -> InputSpec:
         normalise=normalise,
         sampling=SamplingOptions(length=16),
     )
+
+
+Floats32 = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def kinect_clip(n: int, frames: int = 20) -> Floats32:
+    """(1, frames, 20, 3) float32 [m]: a body of Kinect v1's proportions that raises its left arm (n
+    even) or its right one."""
+    skeleton = SKELETONS["kinect-20"]
+    places = {
+        **{"pelvis": (0, 0), "spine_mid": (0, 0.1), "spine_shoulder": (0, 0.45), "head": (0, 0.65)},
+        **{"shoulder": (0.18, 0.38), "elbow": (0.25, 0.12), "wrist": (0.27, -0.1)},
+        **{"hand": (0.28, -0.18), "hip": (0.08, -0.06), "knee": (0.1, -0.45)},
+        **{"ankle": (0.11, -0.82), "foot": (0.12, -0.87)},
+    }
+    x = np.zeros((1, frames, 20, 3), np.float32)
+    for v, joint in enumerate(skeleton.joints):
+        side = 1 if joint.startswith("left_") else -1
+        a, b = places[joint.removeprefix("left_").removeprefix("right_")]
+        x[..., v, :] = (side * a, b, 2.5)
+    arm = [skeleton.index(f"{('left', 'right')[n % 2]}_{j}") for j in ("elbow", "wrist", "hand")]
+    lift = np.linspace(0, 1, frames)[:, None] * np.array([0.3, 0.6, 0.7])
+    x[0][:, arm, 1] += lift
+    x[0][:, arm, 2] -= lift / 3
+    noise = np.random.default_rng(n).normal(0, 0.005, x.shape)
+    return (x + noise).astype(np.float32)

@@ -37,6 +37,7 @@ LAYERS = (
     ("cache", "options", "device"),
     ("video", "sequence"),
     ("pose",),
+    ("readers",),
     ("datasets", "models"),
     ("recipe",),
     ("interop", "stages"),
@@ -58,9 +59,10 @@ ADAPTERS = {
     "matplotlib": {"report/plots.py", "report/overlay.py"},
     "PIL": {"report/overlay.py"},
     "ffmpeg": {"video/cut.py"},
+    "c3d": {"readers/c3d.py"},
 }
 NO_TORCH = (
-    *("video/", "sequence/", "datasets/", "stages/", "schemas/"),
+    *("video/", "sequence/", "readers/", "datasets/", "stages/", "schemas/"),
     *("types.py", "cache.py", "config.py", "skeletons/", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
     *(f"pose/{n}.py" for n in ("base", "importers", "mirrored", "store", "track")),

@@ -10,6 +10,7 @@ from skelact.skeletons import (
     SKELETONS,
     Skeleton,
     convert,
+    known_name,
     load_skeleton,
     parts_of,
     with_details,
@@ -134,21 +135,102 @@ def test_a_skeleton_from_toml(tmp_path: Path) -> None:
     assert s.parents == ("root", "root", "root")
 
 
+DECLARED = """
+name = "studio"
+joints = ["Hips", "Neck", "HandL", "HandR", "LeftKnee", "Right Knee", "tail"]
+centre = "Hips"
+[parents]
+Neck = "Hips"
+HandL = "Neck"
+HandR = "Neck"
+LeftKnee = "Hips"
+"Right Knee" = "Hips"
+tail = "Hips"
+[same]
+HandL = "left_wrist"
+HandR = "right_wrist"
+"""
+
+
+def test_a_declared_layout_is_matched_by_names(tmp_path: Path) -> None:
+    file = tmp_path / "studio.toml"
+    file.write_text(DECLARED)
+    s = load_skeleton(file)
+    assert s.joints == (
+        *("pelvis", "neck", "left_wrist", "right_wrist", "left_knee", "right_knee", "tail"),
+    )
+    assert s.parents == ("pelvis", "pelvis", "neck", "neck", "pelvis", "pelvis", "pelvis")
+    assert s.flip_pairs == (("left_wrist", "right_wrist"), ("left_knee", "right_knee"))
+    assert s.centre == "pelvis" and len(s.edges) == 6
+    values = np.arange(7, dtype=float)[:, None]
+    coco = SKELETONS["coco-17"]
+    assert convert(values, s, coco)[coco.index("right_wrist"), 0] == 3
+    file.write_text('flip_pairs = [["HandL", "HandR"]]\nedges = [["tail", "Neck"]]' + DECLARED)
+    s = load_skeleton(file)
+    assert s.flip_pairs == (("left_wrist", "right_wrist"),) and s.edges == (("tail", "neck"),)
+
+
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("name", "known"),
     [
-        ("name = 1 2", "not a skeleton file"),
-        ('name = "a"\njoints = ["x"]', "needs"),
-        ('name="a"\ncentre="y"\njoints=["x"]\nparents={}', "'y'"),
-        ('name="a"\ncentre="x"\njoints=["x","x"]\nparents={}', "unique"),
-        ('name="a"\ncentre="x"\njoints=["x"]\nparents={z="x"}', "'z'"),
+        ("LeftElbow", "left_elbow"),
+        ("elbow_l", "left_elbow"),
+        ("R Knee", "right_knee"),
+        ("ElbowRight", "right_elbow"),
+        ("HIP_CENTER", "pelvis"),
+        ("ShoulderCenter", "spine_shoulder"),
+        ("LeftForeArm", "left_elbow"),
+        ("left_hand_thumb_1", "left_hand_thumb_1"),
+        ("tail", None),
+        ("left_right_knee", None),
+        ("", None),
     ],
 )
-def test_bad_skeleton_files(tmp_path: Path, text: str, says: str) -> None:
+def test_spellings_of_joints(name: str, known: str | None) -> None:
+    assert known_name(name) == known
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('name = "studio"', "name = 1 2", "not a skeleton file"),
+        ('name = "studio"', "", "'name' is missing"),
+        ('centre = "Hips"', "", "'centre' is missing"),
+        ('centre = "Hips"', 'center = "Hips"', "'center' is unknown .did you mean 'centre'"),
+        ('centre = "Hips"', 'centre = "Hip"', "centre names 'Hip'.*did you mean 'Hips'"),
+        ('"Neck", ', '"Neck", "Neck", ', "'Neck' more than once"),
+        ('"Neck", ', '"Neck", 3, ', "contains 3"),
+        ('Neck = "Hips"', 'Neck = "HandL"', "cycle: HandL > Neck > HandL|cycle: Neck > HandL"),
+        ('tail = "Hips"', 'tail = "Hipps"', "parents names 'Hipps'.*did you mean 'Hips'"),
+        ('tail = "Hips"', 'tial = "Hips"', "parents names 'tial'.*did you mean 'tail'"),
+        ('HandL = "left_wrist"', 'HandL = "left_wrst"', "did you mean 'left_wrist'"),
+        ('HandL = "left_wrist"', 'HandL = "right_wrist"', "'right_wrist' more than once"),
+        ('HandL = "left_wrist"', 'Hand = "left_wrist"', "same names 'Hand'.*did you mean 'Hand"),
+        ("[same]", 'flip_pairs = [["tail"]]\n[same]', "flip_pairs"),
+        ("joints = [", 'flip_pairs = [["tail"]]\njoints = [', "expected two different joints"),
+        ("joints = [", 'edges = [["tail", "x"]]\njoints = [', "edges names 'x'"),
+        (
+            "joints = [",
+            'flip_pairs = [["tail", "Neck"], ["tail", "Hips"]]\njoints = [',
+            "flip_pairs names 'tail' more than once",
+        ),
+    ],
+)
+def test_bad_skeleton_files(tmp_path: Path, before: str, after: str, says: str) -> None:
     file = tmp_path / "s.toml"
-    file.write_text(text)
-    with pytest.raises(ConfigError, match=says):
+    assert before in DECLARED
+    file.write_text(DECLARED.replace(before, after, 1))
+    with pytest.raises(ConfigError, match=says) as raised:
         load_skeleton(file)
+    assert str(file) in raised.value.message and raised.value.hint
+
+
+def test_a_missing_or_unreadable_skeleton_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_skeleton("missing.toml")
+    (tmp_path / "s.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not a skeleton file"):
+        load_skeleton("s.toml")
 
 
 def test_unknown_skeleton_and_joint() -> None:

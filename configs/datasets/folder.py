@@ -1,5 +1,4 @@
 # Own videos with one folder per class: 5-second clips of one person.
-dataset = dict(name="folder", skeleton="coco-17")
+dataset = dict(name="folder")
 clips = dict(length_s=5.0, overlap_s=0.0)
 sequence = dict(persons=1, max_gap_s=0.5)
-normalise = dict(mode="body", dims=2)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Data, Json
+from skelact.cli.options import CacheDir, Data, Json, Settings
 
 app = typer.Typer(help=__doc__, invoke_without_command=True)
 
@@ -67,6 +67,46 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("init")
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with skeleton files.", show_default=False)
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look at skeleton files and write skeletons.toml, which describes them: frame rate, joint
+    layout, axes, unit and more. Joints of an unknown layout also get a layout.toml to correct."""
+    from skelact.datasets.describe import write_description
+
+    found = write_description(folder, overwrite=overwrite)
+    form = found.form
+    if json:
+        content = asdict(found) | {"form": form.as_dict()}
+        console.as_json(content)
+        return
+    ranges = ", ".join(
+        f"{axis} {a:.4g} to {b:.4g}"
+        for axis, a, b in zip("xyz", found.low, found.high, strict=False)
+    )
+    rows = [
+        *(("files", f"{count} x {kind}") for kind, count in found.files.items()),
+        *(("shape", f"{shape}, {count} sequences") for shape, count in found.shapes.items()),
+        ("layout", f"{form.skeleton.name}, {len(form.skeleton.joints)} joints"),
+        ("dimensions", f"{form.dims}" + (" and a score" if form.score else "")),
+        ("frames per second", f"{form.fps:g}"),
+        ("missing joints", f"{found.missing:.1%}"),
+        ("values", ranges),
+        ("unit, axes", f"{form.unit}, {form.axes}"),
+    ]
+    console.table(f"{folder} (persons, frames, joints, numbers)", ("", ""), rows)
+    for text in (*found.guesses, *found.failed):
+        console.say(text)
+    console.say(f"written: {', '.join(map(str, found.written))}; please check")
+
+
 @app.command("export")
 def export(
     dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
@@ -75,14 +115,18 @@ def export(
         Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
     ] = "pyskl",
     data: Data = None,
+    set_: Settings = None,
     cache_dir: CacheDir = None,
 ) -> None:
     """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
     Missing poses are extracted first."""
     from skelact.cache import Cache
+    from skelact.config import overrides
     from skelact.runs.export import export_pyskl
 
     with console.Bars() as on_progress:
-        count, failed = export_pyskl(dataset, data, out, Cache(cache_dir), on_progress)
+        count, failed = export_pyskl(
+            dataset, data, out, Cache(cache_dir), on_progress, overrides(set_ or [])
+        )
     console.say(f"{count} samples: {out}")
     console.finish(count, failed)

@@ -27,7 +27,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Videos = Annotated[
     list[str],
     typer.Argument(
-        help="Video files, folders (searched recursively) or glob patterns.", show_default=False
+        help="Video or skeleton files, folders (searched recursively) or glob patterns.",
+        show_default=False,
     ),
 ]
 Settings = Annotated[
@@ -35,10 +36,12 @@ Settings = Annotated[
     typer.Option("--set", help="Set any option of the recipe: section.key=value. Can be repeated."),
 ]
 Dataset = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="A dataset listed by `skelact datasets`, a folder with one folder per class, or a "
-        "labels.csv.",
+        help="A dataset listed by `skelact datasets`, a folder of videos or skeleton files with "
+        "one folder per class, or a labels.csv. With --config, it replaces the dataset of the "
+        "recipe.",
+        show_default="that of --config, otherwise mads",
         autocompletion=datasets,
     ),
 ]

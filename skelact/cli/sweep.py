@@ -33,7 +33,7 @@ def command(
         list[str] | None,
         typer.Option(help="Values to test every run with in addition, in the same form."),
     ] = None,
-    dataset: Dataset = "mads",
+    dataset: Dataset = None,
     data: Data = None,
     model: Model = None,
     config: ConfigFile = None,

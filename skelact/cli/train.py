@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from skelact.runs.train import Run
 
 OPTIONS = RecipeOptions(
-    *("dataset.classes", "pose.estimator", "pose.detect_every_s", "pose.small_people"),
+    *("dataset.classes", "dataset.skeleton", "dataset.source_skeleton"),
+    *("pose.estimator", "pose.detect_every_s", "pose.small_people"),
     *("pose.smoothing", "pose.poses_from", "normalise.dims"),
     *("sequence.persons", "clips.length_s", "clips.overlap_s", "train.epochs", "train.batch_size"),
     *("train.seed", "train.compile", "train.device"),
@@ -40,7 +41,7 @@ OPTIONS = RecipeOptions(
 @with_options
 def command(
     *,
-    dataset: Dataset = "mads",
+    dataset: Dataset = None,
     data: Data = None,
     model: Model = None,
     config: ConfigFile = None,
@@ -94,7 +95,9 @@ def command(
     from skelact.recipe import compose
 
     started = time.monotonic()
-    if dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir():
+    if dataset is not None and (
+        dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir()
+    ):
         from skelact.datasets.registry import kind_of
 
         data, dataset = Path(dataset), kind_of(Path(dataset))
@@ -103,7 +106,8 @@ def command(
         changes["sampling"] = {"streams": every_stream[0]}
     if split not in (None, "all"):
         changes.setdefault("dataset", {})["protocol"] = split
-    recipe = compose(dataset, model, config, configs.merge(changes, configs.overrides(set_ or [])))
+    settings = configs.merge(changes, configs.overrides(set_ or []))
+    recipe = compose(dataset, model, config, settings, data)
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep

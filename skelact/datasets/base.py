@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from skelact.config import check_ranges, option
-from skelact.errors import DatasetError, lookup
+from skelact.errors import ConfigError, DatasetError, InputError, lookup
+from skelact.readers.format import Format
+from skelact.schemas import Sections
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
@@ -55,7 +57,9 @@ Reader = Callable[[Item], PoseSequence]
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """A dataset on disk. The first of `protocols` is the default. `read` is None for videos, whose
-    poses have to be extracted. `optional` items belong to classes that are only used if the user
+    poses have to be extracted. `files` are the files of an item. `format` is that of skeleton files
+    of the user's own, whose sequences are cleaned as the poses of videos are; other datasets are
+    used as they were published. `optional` items belong to classes that are only used if the user
     names them."""
 
     name: str
@@ -64,8 +68,12 @@ class Collection:
     protocols: dict[str, Protocol]
     notice: str = ""
     read: Reader | None = None
+    files: Callable[[Item], tuple[Path, ...]] = lambda item: (item.path,)
+    format: Format | None = None
     dev_protocols: tuple[str, ...] = ()  # for development: no results are reported on these
     optional: tuple[Item, ...] = ()
+    layout_notice: str = ""  # how the layout of joints without names was chosen
+    mode_2d: str = "body"  # the automatic normalisation of 2-D data
 
     @property
     def official(self) -> list[str]:
@@ -99,7 +107,8 @@ class DatasetSpec:
     """A dataset that can be selected by name. `find` returns its collection at a path and raises
     MissingDataset if it is not there; `layout` describes the expected files, `origin` is where to
     get them. `fallback` is a collection that is used if the user names no path and the dataset is
-    in none of the default places."""
+    in none of the default places. `defaults` returns options that follow from the data at a
+    path."""
 
     name: str
     title: str
@@ -107,6 +116,7 @@ class DatasetSpec:
     layout: str
     find: Callable[[Path], Collection]
     fallback: Callable[[], Collection] | None = None
+    defaults: Callable[[Path], Sections] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,14 @@ class DatasetOptions:
     )
     classes: tuple[str, ...] | None = option(None, "Use only these classes.")
     skeleton: str = option(
-        "coco-17", "Joint layout of the network input, by name or as a .toml file."
+        "auto",
+        "Joint layout of the network input, by name or as a .toml file; auto for coco-17 with "
+        "videos and for the layout of the data with skeleton files.",
+    )
+    source_skeleton: str = option(
+        "auto",
+        "Joint layout of skeleton files that do not name their joints, by name or as a .toml file; "
+        "auto for the known layout that fits.",
     )
     mirrored_poses: bool = option(
         False,
@@ -146,6 +163,29 @@ def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
         ids=tuple(range(len(points))),
         xyz=points,
     )
+
+
+def with_layout(collection: Collection, skeleton: Skeleton) -> Collection:
+    """The collection with another layout for the joints of its files, in the same order. Raises
+    ConfigError if it consists of videos; reading raises InputError for another number of joints."""
+    read = collection.read
+    if read is None:
+        raise ConfigError(
+            f"{collection.name} consists of videos, whose layout is that of the pose estimator",
+            "Leave out dataset.source_skeleton.",
+        )
+
+    def relabelled(item: Item) -> PoseSequence:
+        sequence = read(item)
+        if len(sequence.skeleton.joints) != len(skeleton.joints):
+            raise InputError(
+                f"{item.path.name}:{item.key}: {len(sequence.skeleton.joints)} joints, but the "
+                f"layout {skeleton.name} has {len(skeleton.joints)}",
+                "Correct dataset.source_skeleton.",
+            )
+        return replace(sequence, skeleton=skeleton)
+
+    return replace(collection, read=relabelled, layout_notice="")
 
 
 def by_value(group: str, subsets: Mapping[str, str], other: str = "none") -> SplitRule:

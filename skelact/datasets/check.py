@@ -48,11 +48,10 @@ def inspect(name: str, place: Path) -> Findings:
         if item.path not in file_lengths or collection.read:
             file_lengths[item.path] = _length(collection, item, warnings)
             if file_lengths[item.path] is not None and not item.key:
-                digest = hashlib.blake2b(item.path.read_bytes(), digest_size=16).hexdigest()
-                contents[digest].append(item)
+                contents[_digest(collection, item)].append(item)
         length = file_lengths[item.path]
         if length is not None:
-            lengths[item.label].append(_part(item, length, warnings))
+            lengths[item.label].append(_part(item, length, warnings, collection.read is not None))
     warnings += [*_duplicates(contents), *_imbalance(lengths)]
     usable = ", ".join(_usable(collection, warnings)) or "none"
     groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
@@ -83,9 +82,16 @@ def _length(collection: Collection, item: Item, warnings: list[str]) -> float | 
         return None
 
 
-def _part(item: Item, length: float, warnings: list[str]) -> float:
-    """The length of the item's part of its file [s]."""
-    if item.span_s is None or item.key:
+def _digest(collection: Collection, item: Item) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for path in collection.files(item):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _part(item: Item, length: float, warnings: list[str], is_read: bool) -> float:
+    """The length of the item's part of its file [s]; files that are read give only that part."""
+    if item.span_s is None or item.key or is_read:
         return length
     start, end = item.span_s
     if start >= length or (end or 0) > length + 0.1:

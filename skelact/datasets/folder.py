@@ -1,4 +1,4 @@
-"""Your own videos: a folder for each class, or a table of labels."""
+"""Your own videos or skeleton files: a folder for each class, or a table of labels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import io
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from skelact.datasets import skeleton_files
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, every_third, split_half
-from skelact.errors import InputError, MissingDataset
+from skelact.datasets.skeleton_files import Entry, Source
+from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.readers.base import SequenceFile, unreadable
+from skelact.readers.base import suffixes as known_suffixes
+from skelact.readers.find import find_files, sequence_file
+from skelact.schemas import Sections
 from skelact.video.probe import VIDEO_SUFFIXES
 
 COLUMNS = ("path", "label", "start", "end", "subject", "camera", "person", "source", "subset")
@@ -19,7 +26,8 @@ _COPY = re.compile(r"[ _-]*(\(\d+\)|copy)$", re.IGNORECASE)
 
 def folder(root: Path) -> Collection:
     """Videos in <root>/<class>/…: the first folder is the label. Copies of a video belong to the
-    take of the original. Raises MissingDataset if there is no such video."""
+    take of the original. Or skeleton files, whose label may also be in their names or in a column.
+    Raises MissingDataset if there is neither, DatasetError if there are both."""
     if not root.is_dir():
         raise MissingDataset(f"{root}: no such folder", "One folder for each class is expected.")
     items = []
@@ -27,18 +35,61 @@ def folder(root: Path) -> Collection:
         parts = path.relative_to(root).parts
         if len(parts) > 1:
             items.append(Item(path, parts[0], groups={"take": _COPY.sub("", path.stem)}))
+    files = find_files(root, certain=bool(items))
+    if items and files:
+        raise DatasetError(
+            f"{root} holds videos, such as {items[0].path.name}, and skeleton files, such as "
+            f"{files[0].path.name}",
+            "Train on one kind at a time: move the others to a folder of their own.",
+        )
+    if files:
+        return _skeleton_folder(root, files)[0]
     if not items:
         raise MissingDataset(
-            f"{root} holds no class folder with videos", f"{root}/<class>/<video>.mp4"
+            f"{root} holds no class folder with videos, and no skeleton files",
+            f"{root}/<class>/<video>.mp4, or {root}/<class>/<sequence>.npy (also .npz, .csv, "
+            ".json, .txt, .bvh, .c3d, .skeleton)",
         )
     return Collection(name=root.name, root=root, items=tuple(items), protocols=protocols(items))
 
 
+def _skeleton_folder(root: Path, files: Sequence[SequenceFile]) -> tuple[Collection, Source]:
+    entries = []
+    for file in files:
+        parts = file.path.relative_to(root).parts
+        entries.append(Entry(file=file, label=parts[0] if len(parts) > 1 else "", groups={}))
+    collection, source = skeleton_files.collection(root.name, root, entries)
+    items = collection.items
+    return replace(collection, protocols=protocols(items)), source
+
+
+def _folder_defaults(root: Path) -> Sections:
+    """Options that follow from skeleton files; none for videos."""
+    if not root.is_dir() or any(p.suffix.lower() in VIDEO_SUFFIXES for p in root.rglob("*")):
+        return {}
+    files = find_files(root)
+    if not files:
+        return {}
+    collection, source = _skeleton_folder(root, files)
+    return skeleton_files.defaults(source, collection.items)
+
+
 def table(file: Path) -> Collection:
-    """The videos of a CSV file with the columns path, label, and optionally start and end [s],
-    subject, camera, person, source (the recording it was cut from) and subset (train, val, test).
+    """The videos or skeleton files of a CSV file with the columns path, label, and optionally start
+    and end [s], subject, camera, person, source (the recording it was cut from) and subset (train,
+    val, test).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
+    items = _rows(file)
+    found = _skeleton_table(file, items)
+    if found is not None:
+        return found[0]
+    return Collection(
+        name=file.stem, root=file.parent, items=tuple(items), protocols=protocols(items)
+    )
+
+
+def _rows(file: Path) -> list[Item]:
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
     try:
@@ -56,9 +107,44 @@ def table(file: Path) -> Collection:
     items = [_row(file, rows.line_num, row) for row in rows]
     if not items:
         raise InputError(f"{file} has no rows")
-    return Collection(
-        name=file.stem, root=file.parent, items=tuple(items), protocols=protocols(items)
-    )
+    return items
+
+
+def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Source] | None:
+    """The skeleton files of a table; None if it lists videos. Raises DatasetError if it lists
+    both."""
+    files = {path: sequence_file(path) for path in dict.fromkeys(i.path for i in items)}
+    suffixes = known_suffixes()
+    skeletons = [p for p, f in files.items() if f is not None or p.suffix.lower() in suffixes]
+    if not skeletons:
+        return None
+    videos = [p for p in files if p not in skeletons and p.suffix.lower() in VIDEO_SUFFIXES]
+    if videos:
+        raise DatasetError(
+            f"{file} lists videos, such as {videos[0].name}, and skeleton files, such as "
+            f"{skeletons[0].name}",
+            "Train on one kind at a time: make a table for each.",
+        )
+    entries = [
+        Entry(
+            file=files[i.path] or unreadable(i.path),
+            label=i.label,
+            groups={k: v for k, v in i.groups.items() if k != "take"}
+            | {"source": i.groups["take"]},
+            span_s=i.span_s,
+        )
+        for i in items
+    ]
+    collection, source = skeleton_files.collection(file.stem, file.parent, entries)
+    return replace(collection, protocols=protocols(collection.items)), source
+
+
+def _table_defaults(file: Path) -> Sections:
+    """Options that follow from skeleton files; none for videos."""
+    if not file.is_file():
+        return {}
+    found = _skeleton_table(file, _rows(file))
+    return skeleton_files.defaults(found[1], found[0].items) if found is not None else {}
 
 
 def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
@@ -109,16 +195,18 @@ def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
 DATASETS = (
     DatasetSpec(
         name="folder",
-        title="your own videos: one folder for each class",
+        title="your own videos or skeleton files: one folder for each class",
         origin="your own recordings",
-        layout="<class>/…/<video>",
+        layout="<class>/…/<video or skeleton file>",
         find=folder,
+        defaults=_folder_defaults,
     ),
     DatasetSpec(
         name="labels",
-        title="your own videos: a table of labels",
+        title="your own videos or skeleton files: a table of labels",
         origin="your own recordings",
         layout="labels.csv: " + ", ".join(COLUMNS),
         find=table,
+        defaults=_table_defaults,
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, Split
 from skelact.datasets.ntu_names import item_of
 from skelact.errors import DatasetError, InputError, MissingDataset
 from skelact.files import load_pickle, replacing
-from skelact.skeletons import layout_for
+from skelact.skeletons import Guess, Skeleton, guess_layout, layout_for
 from skelact.types import PoseSequence
 
 FPS = 30.0
+_LOOKED_AT = 20  # samples whose coordinates are compared with the layouts
 SUFFIXES = (".pkl", ".pickle")
 
 
@@ -39,9 +40,13 @@ def load(path: Path) -> dict[str, Any]:
     return {"split": content.get("split") or {}, "annotations": annotations}
 
 
-def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
-    """The sequence of one annotation. Joints whose coordinates are all zero are missing. Raises
-    InputError if a field is missing, has the wrong shape, or is not finite."""
+def sequence_of(
+    annotation: dict[str, Any], where: str = "", layouts: Mapping[int, Skeleton] = {}
+) -> PoseSequence:
+    """The sequence of one annotation. Joints whose coordinates are all zero are missing. `layouts`
+    are those of the numbers of joints, by default the usual ones.
+
+    Raises InputError if a field is missing, has the wrong shape, or is not finite."""
     try:
         keypoints = np.asarray(annotation["keypoint"], np.float32)
         m, t, v, c = keypoints.shape
@@ -50,7 +55,7 @@ def sequence_of(annotation: dict[str, Any], where: str = "") -> PoseSequence:
             f"{where}: no keypoint array of shape (persons, frames, joints, values)"
         ) from error
     try:
-        skeleton = layout_for(v, "pyskl")
+        skeleton = layouts.get(v) or layout_for(v, "pyskl")
         height, width = map(int, annotation.get("img_shape", (1080, 1920)))
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {error}") from error
@@ -99,8 +104,11 @@ def find(path: Path, name: str = "pyskl") -> Collection:
         groups = known.groups if known else {"take": key}
         items.append(Item(path, known.label if known else text, groups=groups, key=key))
 
+    guesses = _layouts(content["annotations"])
+    layouts = {count: guess.skeleton for count, guess in guesses.items()}
+
     def read(item: Item) -> PoseSequence:
-        return sequence_of(by_name[item.key], f"{path.name}:{item.key}")
+        return sequence_of(by_name[item.key], f"{path.name}:{item.key}", layouts)
 
     return Collection(
         name=name,
@@ -108,7 +116,39 @@ def find(path: Path, name: str = "pyskl") -> Collection:
         items=tuple(items),
         protocols=_protocols(content["split"]),
         read=read,
+        layout_notice="; ".join(f"{g.skeleton.name}: {g.reason}" for g in guesses.values()),
+        mode_2d="image",
     )
+
+
+def _layouts(annotations: Sequence[dict[str, Any]]) -> dict[int, Guess]:
+    """Number of joints -> layout. That of 2-D poses is the usual one where there is one; the others
+    are chosen by the coordinates of some samples."""
+    samples: dict[int, list[Any]] = {}
+    for a in annotations:
+        points = a.get("keypoint")
+        if isinstance(points, np.ndarray) and points.ndim == 4 and points.shape[-1] in (2, 3):
+            samples.setdefault(points.shape[2], []).append((a, points))
+    out = {}
+    for count, found in samples.items():
+        a, first = found[0]
+        parts = []
+        for _, points in found[:: max(1, len(found) // _LOOKED_AT)][:_LOOKED_AT]:
+            if points.shape[-1] == first.shape[-1] and points.size and np.isfinite(points).all():
+                frames = points[:1].reshape(-1, *points.shape[2:]).astype(np.float32)
+                known = frames.any(axis=-1, keepdims=True)
+                parts.append(np.where(known, frames, np.float32(np.nan)))
+        if not parts:
+            continue
+        guess = guess_layout(np.concatenate(parts))
+        if first.shape[-1] == 2 or "keypoint_score" in a:
+            try:
+                usual = layout_for(count, "pyskl")
+                guess = Guess(skeleton=usual, reason=f"{count} joints in 2-D", is_shipped=True)
+            except ValueError:
+                pass
+        out[count] = guess
+    return out
 
 
 def _protocols(split: dict[str, Sequence[str]]) -> dict[str, Protocol]:

@@ -11,17 +11,11 @@ import numpy as np
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group, spatial
 from skelact.datasets.kinect import check_joints
 from skelact.errors import InputError, MissingDataset
-from skelact.skeletons import SKELETONS
+from skelact.skeletons import SKELETONS, convert
 from skelact.types import PoseSequence
 
 LAYOUT = "aA_sS_tT_skeleton.mat, in any folders below it"
 _NAME = re.compile(r"a(?P<action>\d+)_s(?P<performer>\d+)_t(?P<take>\d+)_skeleton$")
-# the order of the joints in the files
-_STORED_JOINTS = (
-    "head spine_shoulder spine_mid pelvis left_shoulder left_elbow left_wrist left_hand "
-    "right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot "
-    "right_hip right_knee right_ankle right_foot"
-)
 
 
 def find(root: Path) -> Collection:
@@ -50,10 +44,10 @@ def read(item: Item) -> PoseSequence:
         points = stored.transpose(2, 0, 1)
     except Exception as error:  # scipy raises anything for a damaged file
         raise InputError(f"{item.path} holds no d_skel: {error}") from error
-    skeleton = SKELETONS["kinect-20"]
     points = check_joints(points, item.path)
-    order = [_STORED_JOINTS.split().index(joint) for joint in skeleton.joints]
-    return spatial(points[None, :, order], skeleton, 30.0)
+    target = SKELETONS["kinect-20"]
+    points = convert(points[None], SKELETONS["utd-mhad-20"], target)
+    return spatial(points, target, 30.0)
 
 
 DATASETS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
 from skelact.schemas import Checkpoint, Ensemble, Member
 from skelact.sequence.input import ClipArrays, InputSpec, window_values
-from skelact.skeletons import Skeleton, convert
-from skelact.types import Floats
+from skelact.skeletons import Skeleton, missing_joints
+from skelact.types import Floats, PoseSequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def window_probabilities(
             clips[spec.before_sampling] = [
                 clip
                 for track, spans in zip(tracks, windows, strict=True)
-                for clip in window_values(track.sequence, spans, spec)
+                for clip in window_values(track.sequence, spans, spec, as_stored=track.as_stored)
             ]
     count = sum(map(len, windows))
     if not count:
@@ -111,7 +112,7 @@ def input_spec(checkpoint: Checkpoint) -> InputSpec:
         skeleton=checkpoint.skeleton,
         persons=checkpoint.persons,
         sequence=recipe.sequence,
-        normalise=recipe.normalise,
+        normalise=recipe.normalise.resolved(),
         sampling=recipe.sampling,
     )
 
@@ -164,7 +165,23 @@ def check_joints(spec: InputSpec, source: Skeleton) -> None:
         )
 
 
-def missing_joints(skeleton: Skeleton, source: Skeleton) -> list[str]:
-    """The joints of `skeleton` that poses in the layout `source` do not have."""
-    known = convert(np.zeros((len(source.joints), 1)), source, skeleton)[:, 0]
-    return [j for j, value in zip(skeleton.joints, known, strict=True) if np.isnan(value)]
+def check_file(spec: InputSpec, sequence: PoseSequence, path: Path) -> None:
+    """Raises InputError if a network cannot use the joints or the coordinates of a skeleton
+    file."""
+    try:
+        check_joints(spec, sequence.skeleton)
+    except ConfigError as error:
+        raise InputError(
+            f"{path}: {error.message}",
+            "Train on files of this layout, or correct layout in skeletons.toml.",
+        ) from error
+    if spec.normalise.dims == 3 and sequence.xyz is None:
+        raise InputError(
+            f"{path} has 2-D joints, but the model was trained on 3-D joints",
+            "Use a model that was trained with normalise.dims=2.",
+        )
+    if spec.normalise.dims == 2 and np.isnan(sequence.xy).all():
+        raise InputError(
+            f"{path} has 3-D joints, but the model was trained on 2-D joints",
+            "Use a model that was trained with normalise.dims=3.",
+        )

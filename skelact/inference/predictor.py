@@ -18,11 +18,11 @@ from skelact.files import is_skelact_checkpoint
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
     MemberModel,
+    check_file,
     check_joints,
     is_per_person,
     load_members,
     members_of,
-    missing_joints,
     window_probabilities,
 )
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
@@ -34,9 +34,12 @@ from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.pose.store import read_poses
+from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
+from skelact.skeletons import Skeleton, missing_joints
 from skelact.stages.poses import Extracted, poses_of
 from skelact.stages.sequences import stack_poses
+from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
     BatchResult,
     Event,
@@ -52,11 +55,11 @@ _VIDEOS_AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True)
 class VideoPrediction:
-    """The predictions of one video, the person who is visible longest first, and the poses that
-    they were made from."""
+    """The predictions of one video or skeleton file, the person who is visible longest first, and
+    the poses that they were made from."""
 
     predictions: list[Prediction]
-    extracted: Extracted
+    extracted: Extracted | SkeletonInput
 
     @property
     def path(self) -> Path:
@@ -68,7 +71,9 @@ class _VideoTrack:
     """One track of one video, its windows in frames of the track for each window length, and the
     probabilities of the window lengths that have windows, the longest one last."""
 
-    extracted: Extracted
+    extracted: Extracted | SkeletonInput
+    fps: float
+    frames: int
     track: PersonTrack
     windows: list[list[Window]]
     parts: list[WindowProbabilities] = field(default_factory=list)
@@ -76,7 +81,7 @@ class _VideoTrack:
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """(frames, K), NaN where no window covers a frame."""
-        return combine_per_frame(self.parts, self.extracted.poses.manifest.frames)
+        return combine_per_frame(self.parts, self.frames)
 
 
 class Predictor:
@@ -184,8 +189,8 @@ class Predictor:
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
     ) -> BatchResult[VideoPrediction]:
-        """A VideoPrediction for each video among files, folders and glob patterns; videos that
-        cannot be used are listed as failed."""
+        """A VideoPrediction for each video and each skeleton sequence among files, folders and glob
+        patterns; those that cannot be used are listed as failed."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
@@ -228,19 +233,37 @@ class Predictor:
         cache: Cache | None,
         on_progress: ProgressCallback,
         poses_from: Path | None,
-    ) -> tuple[list[Extracted], list[Failure]]:
-        """The poses of files, folders and glob patterns, in their order."""
-        videos = find_videos(paths)
+    ) -> tuple[list[Extracted | SkeletonInput], list[Failure]]:
+        """The poses of files, folders and glob patterns: videos in their order, then skeleton
+        files."""
+        inputs = find_inputs(paths, self._trained_format())
+        for text in inputs.notices:
+            on_progress(Event("predict", "notice", text=text))
+        if not inputs.videos and inputs.skeletons:
+            return list(inputs.skeletons), []
+        videos = find_videos(inputs.videos or paths)
         poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
-        return sorted(poses.results, key=lambda e: order[e.path]), list(poses.failed)
+        found = sorted(poses.results, key=lambda e: order[e.path])
+        return [*found, *inputs.skeletons], list(poses.failed)
+
+    def _trained_format(self) -> Format | None:
+        """The format of the skeleton files that the model was trained on."""
+        files = members_of(self.model)[0].checkpoint.estimator.files
+        return Format.from_dict(files) if files else None
+
+    def _is_as_stored(self, source: SkeletonInput) -> bool:
+        """Whether a sequence is used without cleaning: if it comes from a published dataset, or the
+        model was trained on one."""
+        estimator = members_of(self.model)[0].checkpoint.estimator
+        return source.as_stored or (estimator.name.startswith("dataset ") and not estimator.files)
 
     def _report_missing_joints(
-        self, videos: Sequence[Extracted], on_progress: ProgressCallback
+        self, videos: Sequence[Extracted | SkeletonInput], on_progress: ProgressCallback
     ) -> None:
-        if not videos:
+        source = next(filter(None, map(_skeleton_of, videos)), None)
+        if source is None:
             return
-        source = videos[0].poses.manifest.skeleton
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
             missing = missing_joints(skeleton, source)
             if missing:
@@ -250,7 +273,9 @@ class Predictor:
                 )
                 on_progress(Event("predict", "notice", text=text))
 
-    def _evaluate(self, videos: Sequence[Extracted], failed: list[Failure]) -> list[_VideoTrack]:
+    def _evaluate(
+        self, videos: Sequence[Extracted | SkeletonInput], failed: list[Failure]
+    ) -> list[_VideoTrack]:
         """The tracks of these videos with the probabilities of their windows; windows of all videos
         go through the networks together. Videos that cannot be used are added to `failed`."""
         tracks: list[_VideoTrack] = []
@@ -278,12 +303,20 @@ class Predictor:
                     )
         return tracks
 
-    def _tracks(self, extracted: Extracted) -> list[_VideoTrack]:
-        """The tracks of a video that have a window. Raises NoPersonFound if there are none, and
-        ConfigError if a network cannot use the joints of the poses."""
-        sequence = stack_poses(extracted.poses, read_poses(extracted.poses))
-        for member in self.members:
-            check_joints(member.spec, sequence.skeleton)
+    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
+        """The tracks of a video that have a window. Raises NoPersonFound if there are none,
+        ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
+        a skeleton file."""
+        as_stored = False
+        if isinstance(extracted, SkeletonInput):
+            as_stored = self._is_as_stored(extracted)
+            sequence = extracted.load()
+            for member in self.members:
+                check_file(member.spec, sequence, extracted.path)
+        else:
+            sequence = stack_poses(extracted.poses, read_poses(extracted.poses))
+            for member in self.members:
+                check_joints(member.spec, sequence.skeleton)
         per_person = is_per_person(self.members[0].spec)
         tracks = []
         for track in find_tracks(sequence, per_person, self.options.min_seen_s):
@@ -292,7 +325,15 @@ class Predictor:
                 length = round(clip_s * sequence.fps) or sequence.frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
-                tracks.append(_VideoTrack(extracted=extracted, track=track, windows=windows))
+                tracks.append(
+                    _VideoTrack(
+                        extracted=extracted,
+                        fps=sequence.fps,
+                        frames=sequence.frames,
+                        track=replace(track, as_stored=as_stored),
+                        windows=windows,
+                    )
+                )
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {sequence.frames} frames",
@@ -302,8 +343,9 @@ class Predictor:
 
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
-        fps = track.extracted.poses.manifest.fps
-        parts = segments(probabilities, fps, self.classes, self.options.min_segment_s, threshold)
+        parts = segments(
+            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+        )
         label, probability = label_of(parts)
         return Prediction(
             path=track.extracted.path,
@@ -313,6 +355,16 @@ class Predictor:
             classes=self.classes,
             segments=parts,
         )
+
+
+def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
+    """The layout of the poses; None if a skeleton file cannot be read."""
+    if isinstance(source, Extracted):
+        return source.poses.manifest.skeleton
+    try:
+        return source.load().skeleton
+    except InputError:
+        return None  # listed as failed later
 
 
 def _by_window_length(members: Sequence[MemberModel]) -> dict[float, list[MemberModel]]:

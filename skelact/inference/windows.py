@@ -19,11 +19,13 @@ Window = tuple[int, int]  # first frame, frame after the last
 @dataclass(frozen=True, kw_only=True)
 class PersonTrack:
     """One person of a video, or all persons together (SCENE), from the first to the last frame in
-    which anyone is visible. `start` is that first frame; `sequence` is stacked but not cleaned."""
+    which anyone is visible. `start` is that first frame; `sequence` is stacked but not cleaned, and
+    with `as_stored` it is not to be cleaned."""
 
     person_id: int
     start: int
     sequence: PoseSequence
+    as_stored: bool = False
 
     def windows(self, length: int, step: int) -> list[Window]:
         """Windows of `length` frames every `step` frames, counted from the track's first frame, in

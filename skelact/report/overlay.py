@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,8 +50,10 @@ def write_overlay(
     skeleton: Skeleton,
     predictions: Sequence[Prediction],
     out: Path,
+    images: Iterable[Frame] | None = None,
 ) -> None:
-    """Write the video with everything drawn on it as H.264. `frames` are the persons of each frame.
+    """Write the video with everything drawn on it as H.264. `frames` are the persons of each frame,
+    `images` the frames to draw on if there is no video.
 
     Raises FfmpegError if `out` cannot be written."""
     painter = _Painter(info, skeleton, predictions, len(frames))
@@ -62,7 +64,7 @@ def write_overlay(
         assert process.stdin is not None and process.stderr is not None
         # a broken pipe: the message of ffmpeg is read below
         with contextlib.suppress(BrokenPipeError), process.stdin:
-            for n, image in enumerate(read_frames(info)):
+            for n, image in enumerate(read_frames(info) if images is None else images):
                 persons = frames[n] if n < len(frames) else []
                 process.stdin.write(painter.paint(image, persons, n / info.fps).tobytes())
         message = process.stderr.read().decode(errors="replace").strip()

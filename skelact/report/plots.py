@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skelact.errors import InputError
 from skelact.schemas import EpochLog
+from skelact.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,3 +100,50 @@ def bars(names: list[str], values: list[float], path: Path) -> None:
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.set(xlim=(0, 1.12), xlabel="top-1")
+
+
+def layout(skeleton: Skeleton, path: Path) -> None:
+    """Draw the graph with the numbers and names of the joints; the format follows from the suffix
+    (.png, .svg, .pdf). The positions are those of a tree, the root above, not of a body. Raises
+    InputError if the file cannot be written."""
+    places = _places(skeleton)
+    columns, rows = (1 + max(place[k] for place in places.values()) for k in (0, 1))
+    try:
+        with _axes(path, min(40, 2 + 1.3 * columns), min(40, 1 + 0.9 * rows)) as (axis,):
+            for a, b in skeleton.edges:
+                axis.plot(*zip(places[a], places[b], strict=True), color="grey", zorder=1)
+            for n, joint in enumerate(skeleton.joints):
+                x, y = places[joint]
+                colour = {"left": "tab:blue", "right": "tab:red"}.get(joint.split("_")[0], "black")
+                axis.scatter([x], [y], s=160, color=colour, zorder=2)
+                axis.text(x, y, str(n), color="white", ha="center", va="center", fontsize=7)
+                axis.text(x, y + 0.22, joint, ha="center", va="top", fontsize=6)
+            axis.invert_yaxis()
+            axis.margins(0.1)
+            axis.set_axis_off()
+            axis.set_title(f"{skeleton.name}: {len(skeleton.joints)} joints")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be written: {error}", "Use .png or .svg.") from error
+
+
+def _places(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
+    """(x, y) of every joint: y is the depth in the tree, leaves have their own columns, and a
+    parent is in the middle of its children."""
+    children: dict[str, list[str]] = {joint: [] for joint in skeleton.joints}
+    roots: list[str] = []
+    for joint, parent in zip(skeleton.joints, skeleton.parents, strict=True):
+        (roots if joint == parent else children[parent]).append(joint)
+    places: dict[str, tuple[float, float]] = {}
+    column = 0.0
+
+    def place(joint: str, depth: int) -> float:
+        nonlocal column
+        below = [place(child, depth + 1) for child in children[joint]]
+        if not below:
+            below, column = [column], column + 1
+        places[joint] = (sum(below) / len(below), float(depth))
+        return places[joint][0]
+
+    for root in roots:
+        place(root, 0)
+    return places

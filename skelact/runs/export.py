@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from skelact import config
 from skelact.cache import Cache
-from skelact.datasets import pyskl, registry
+from skelact.datasets import pyskl
 from skelact.datasets.base import Collection
-from skelact.errors import InputError, NoPersonFound
+from skelact.errors import ConfigError, InputError, NoPersonFound
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
-from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import extract_collection
 from skelact.stages.pack import ClipReader
+from skelact.stages.resolve import find_collection, resolve
 from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
 
 
@@ -23,16 +25,26 @@ def export_pyskl(
     out: Path,
     cache: Cache,
     on_progress: ProgressCallback = no_progress,
+    changes: Mapping[str, Any] | None = None,
 ) -> tuple[int, list[Failure]]:
-    """Write a dataset as PYSKL's pickle: complete sequences in its own joint layout, and every
-    split as <split>_train and <split>_val. Returns the number of samples, and the files that could
-    not be used."""
+    """Write a dataset as PYSKL's pickle: complete sequences, and every split as <split>_train and
+    <split>_val. Skeleton files keep their joints unless `changes`, which override the recipe of the
+    dataset, name another dataset.skeleton; poses of videos are in the layout of the recipe. Returns
+    the number of samples, and the files that could not be used."""
     recipe = Recipe.from_dict(
-        config.merge(config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}})
+        config.merge(
+            config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}}, changes or {}
+        )
     )
-    collection = registry.find(dataset, data, recipe.dataset.classes)
+    if recipe.clips.length_s:
+        raise ConfigError("An export contains complete sequences", "Leave out clips.length_s.")
+    collection = find_collection(recipe, data)
+    resolved = resolve(recipe, collection, on_progress)
+    recipe = resolved.recipe
+    keep = collection.read is not None and "skeleton" not in (changes or {}).get("dataset", {})
     extracted, failed = extract_collection(collection, recipe, cache, on_progress)
-    skeleton, classes = load_skeleton(recipe.dataset.skeleton), collection.classes
+    classes = collection.classes
+    numbers = {c: int(c) if all(map(str.isdecimal, classes)) else n for n, c in enumerate(classes)}
     reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     rows: list[tuple[str, int, PoseSequence]] = []
     names = _names(collection)
@@ -47,7 +59,9 @@ def export_pyskl(
             failed.append(Failure.from_error(item.path, error))
         else:
             _, sequence = clips[0]  # with clips of length 0, an item is one clip
-            rows.append((name, classes.index(item.label), to_skeleton(sequence, skeleton)))
+            if not keep:
+                sequence = to_skeleton(sequence, resolved.skeleton)
+            rows.append((name, numbers[item.label], sequence))
     written = {name for name, _, _ in rows}
     split: dict[str, list[str]] = {}
     for protocol, (rule, _) in collection.protocols.items():

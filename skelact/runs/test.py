@@ -26,6 +26,7 @@ from skelact.schemas import (
     save_json,
 )
 from skelact.schemas.base import Sections
+from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import measure
@@ -60,7 +61,14 @@ def test(
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
-    dataset = load_dataset(recipe, cache, data, on_progress)
+    skeleton = checkpoint.skeleton
+    other = (changes or {}).get("dataset", {}).get("skeleton", "auto")
+    if other != "auto" and load_skeleton(other) != skeleton:
+        raise ConfigError(
+            f"The network of {run} expects the joints of {skeleton.name}, not of {other}",
+            "Leave out dataset.skeleton: poses are converted to the joints of the network.",
+        )
+    dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
             f"The data has other classes than {run}",

@@ -67,6 +67,7 @@ def train(
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
         dataset = load_dataset(recipe, cache, data, on_progress)
+    recipe = dataset.recipe
     name = name or f"{recipe.network}_{dataset.collection.name}_{dataset.protocol}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name, resume))
     plan = Plan(

@@ -15,11 +15,13 @@ from skelact.skeletons import Skeleton
 
 class EstimatorInfo(Record, frozen=True, kw_only=True):
     """Where the poses of a run came from: the estimator's name, a hash of its weights, and its
-    options (fields of pose.base.PoseOptions)."""
+    options (fields of pose.base.PoseOptions); or the format of the user's own skeleton files
+    (readers.format.Format)."""
 
     name: str
     weights: str = ""
     pose: dict[str, Any] = msgspec.field(default_factory=dict)
+    files: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ThresholdPoint(Record, frozen=True, kw_only=True):

@@ -36,10 +36,12 @@ def clean(sequence: PoseSequence, options: SequenceOptions) -> PoseSequence:
 
 def prominence(sequence: PoseSequence) -> Floats:
     """(M,) how prominent each person is: the sum over all frames of its mean score times the square
-    root of the area of its bounding box [px]."""
+    root of the area of its bounding box [px]; the sum of the scores in sequences without pixels."""
     if not sequence.persons:
         return np.zeros(0, np.float32)
     seen = ~np.isnan(sequence.xy).all(axis=(2, 3))  # (M, T)
+    if not seen.any():
+        return np.asarray(sequence.score.mean(axis=2).sum(axis=1), np.float32)
     low = np.where(np.isnan(sequence.xy), np.inf, sequence.xy).min(axis=2)
     high = np.where(np.isnan(sequence.xy), -np.inf, sequence.xy).max(axis=2)
     extent = np.where(seen[..., None], high - low, 0).clip(1, None)
@@ -77,7 +79,7 @@ def drop_low_scores(sequence: PoseSequence, min_score: float) -> PoseSequence:
 def between_detections(sequence: PoseSequence) -> npt.NDArray[np.bool_]:
     """(M, T, V) whether a joint is detected in this or an earlier frame, and in this or a later
     one: the only places where `fill_gaps` may fill it."""
-    known = ~np.isnan(sequence.xy[..., 0])
+    known = sequence.known
     since = np.logical_or.accumulate(known, axis=1)
     until = np.logical_or.accumulate(known[:, ::-1], axis=1)[:, ::-1]
     return np.asarray(since & until)
@@ -88,7 +90,7 @@ def fill_gaps(sequence: PoseSequence, max_gap_s: float) -> PoseSequence:
     interpolation. Longer gaps stay missing, and so do frames before the first and after the last
     detection."""
     longest = int(max_gap_s * sequence.fps + 1e-6)
-    missing = np.isnan(sequence.xy[..., 0])
+    missing = ~sequence.known
     if longest < 1 or not missing.any():
         return sequence
     xy, score = sequence.xy.copy(), sequence.score.copy()

@@ -68,7 +68,11 @@ def clip_values(sequence: PoseSequence, skeleton: Skeleton, options: NormaliseOp
 
 
 def window_values(
-    sequence: PoseSequence, windows: Sequence[tuple[int, int]], spec: InputSpec
+    sequence: PoseSequence,
+    windows: Sequence[tuple[int, int]],
+    spec: InputSpec,
+    *,
+    as_stored: bool = False,
 ) -> list[Floats]:
     """The `clip_values` (M, T', V, C) of windows [start, end) of a sequence that was stacked but
     not cleaned, with the most prominent persons of each window. Equal to cleaning and normalising
@@ -77,8 +81,15 @@ def window_values(
     Once for the sequence: removing low scores, filling gaps, converting joints, and normalisation
     in the modes that treat every frame by itself (image, unit, none). For every window: the choice
     of persons, leaving gaps open that reach beyond the window, normalisation in modes that depend
-    on the clip (body, kinect, kinect-frame), `flatten_persons` and `minmax`."""
+    on the clip (body, kinect, kinect-frame), `flatten_persons` and `minmax`.
+
+    With `as_stored`, persons are neither chosen nor cleaned, as in training on the sequences of
+    published datasets."""
     options = spec.normalise
+    if as_stored:
+        return [
+            clip_values(take_frames(sequence, a, b), spec.skeleton, options) for a, b in windows
+        ]
     detected = drop_low_scores(sequence, spec.sequence.min_score)
     sources = [detected, fill_gaps(detected, spec.sequence.max_gap_s)]
     detected, filled = (to_skeleton(s, spec.skeleton) for s in sources)
@@ -151,7 +162,7 @@ class ClipArrays:
             offsets=np.cumsum(lengths) - lengths,
             lengths=lengths,
             skeleton=spec.skeleton,
-            dims=spec.normalise.dims,
+            dims=spec.normalise.coordinates,
             minmax=spec.normalise.minmax,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
 Floats64 = npt.NDArray[np.float64]
-MODES = ("body", "image", "unit", "kinect", "kinect-frame", "none")
+MODES = ("auto", "body", "image", "unit", "kinect", "kinect-frame", "none")
 PER_FRAME_MODES = ("image", "unit", "none")
 
 
@@ -22,17 +22,20 @@ class NormaliseOptions:
     """Normalisation of coordinates, and the channels of the network input."""
 
     mode: str = option(
-        "body",
-        "Normalisation: body (centred and scaled by the person), image (PYSKL's PreNormalize2D), "
+        "auto",
+        "Normalisation: auto (body, but image for 2-D pickles of PYSKL), body (centred and "
+        "scaled by the person), image (PYSKL's PreNormalize2D), "
         "unit (0 to 1 across the frame), kinect (PYSKL's PreNormalize3D, dims=3), kinect-frame "
         "(as in AS-GCN, centred in every frame) or none.",
         choices=MODES,
     )
-    dims: int = option(
-        2,
-        "2 for x, y and score; 3 for x, y, z in metres from the estimator's world landmarks.",
+    dims: int | None = option(
+        None,
+        "2 for x, y and score; 3 for x, y, z in metres, from skeleton files or the estimator's "
+        "world landmarks; auto for 3 if the data are 3-D files.",
         min=2,
         max=3,
+        none="auto",
     )
     score: bool = option(True, "Use the joint score as third channel (dims=2).")
     minmax: bool = option(
@@ -56,7 +59,24 @@ class NormaliseOptions:
                 "normalise.mode=body",
             )
         if self.dims == 2 and self.mode.startswith("kinect"):
-            raise ConfigError(f"Normalisation {self.mode} needs dims=3", "normalise.dims=3")
+            raise ConfigError(
+                f"Normalisation {self.mode} needs 3-D data, but dims is 2",
+                "normalise.dims=3, or normalise.mode=body for 2-D data.",
+            )
+
+    @property
+    def coordinates(self) -> int:
+        """The number of coordinates, 2 or 3. Raises ValueError while `dims` is automatic."""
+        if self.dims is None:
+            raise ValueError("normalise.dims is automatic and was not resolved")
+        return self.dims
+
+    def resolved(self, dims: int = 2, mode_2d: str = "body") -> NormaliseOptions:
+        """With values for what is automatic: `dims`, and the mode body in 3-D or `mode_2d` in 2-D.
+        Raises ConfigError if the other options do not fit."""
+        dims = self.dims or dims
+        mode = (mode_2d if dims == 2 else "body") if self.mode == "auto" else self.mode
+        return replace(self, dims=dims, mode=mode)
 
 
 def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
@@ -64,6 +84,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     in the coordinates and 0 in the score. T shrinks in mode "kinect" only.
 
     Raises ConfigError if the poses do not have the coordinates that `options` ask for."""
+    options = options.resolved()  # 2-D where the dimensions are automatic
     if options.dims == 3:
         if sequence.xyz is None:
             raise ConfigError(
@@ -75,8 +96,7 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
             return by_kinect(sequence.xyz, sequence.skeleton, every_frame)
         return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
-    only_3d = sequence.xyz is not None and np.isnan(xy).all() and np.isfinite(sequence.xyz).any()
-    if only_3d:
+    if is_only_3d(sequence):
         raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
@@ -87,6 +107,12 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
     elif options.mode == "unit":
         xy = xy / np.array([sequence.width, sequence.height], np.float32)
     return np.asarray(np.concatenate([xy, score] if options.score else [xy], axis=-1), np.float32)
+
+
+def is_only_3d(sequence: PoseSequence) -> bool:
+    """Whether the sequence has 3-D joints and no pixels."""
+    xyz = sequence.xyz
+    return xyz is not None and bool(np.isnan(sequence.xy).all() and np.isfinite(xyz).any())
 
 
 def is_per_frame(options: NormaliseOptions) -> bool:

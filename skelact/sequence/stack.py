@@ -69,4 +69,4 @@ def take_frames(sequence: PoseSequence, start: int, end: int) -> PoseSequence:
 
 def visible_frames(sequence: PoseSequence) -> npt.NDArray[np.bool_]:
     """(M, T) whether any joint of a person is known in a frame."""
-    return np.asarray(~np.isnan(sequence.xy).all(axis=(2, 3)))
+    return np.asarray(sequence.known.any(axis=2))

@@ -132,6 +132,30 @@ def convert(values: npt.NDArray[Any], source: Skeleton, target: Skeleton) -> npt
     return out
 
 
+def missing_joints(target: Skeleton, source: Skeleton) -> list[str]:
+    """The joints of `target` that poses in the layout `source` do not have."""
+    known = convert(np.zeros((len(source.joints), 1)), source, target)[:, 0]
+    return [j for j, value in zip(target.joints, known, strict=True) if np.isnan(value)]
+
+
+def check_common_joints(target: Skeleton, source: Skeleton) -> list[str]:
+    """`missing_joints`. Raises ConfigError if these are all joints, because then the input of the
+    network would be empty."""
+    missing = missing_joints(target, source)
+    if len(missing) == len(target.joints):
+        raise ConfigError(
+            f"No joint of the layout {target.name} ({_first(target.joints)}) is known in the data, "
+            f"whose layout is {source.name} ({_first(source.joints)})",
+            "Choose another layout, or name the joints that are the same in [same] of the .toml "
+            "file (see `skelact skeletons`).",
+        )
+    return missing
+
+
+def _first(names: tuple[str, ...], count: int = 4) -> str:
+    return ", ".join(names[:count]) + (", …" if len(names) > count else "")
+
+
 def sides(*names: str) -> str:
     return " ".join(f"{side}_{n}" for n in names for side in ("left", "right"))
 

@@ -8,12 +8,9 @@ bone list goes through the thumbs; the NTU graph of all others goes through the 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
-from skelact.errors import ConfigError, nearest
 from skelact.skeletons.base import Skeleton, layout, sides
 from skelact.skeletons.details import FACE_70, HAND_21, LEFT_HAND_21, with_details
 
@@ -43,6 +40,11 @@ _NTU = (
     "*shoulder>spine_shoulder *elbow>shoulder *wrist>elbow "
     + ("*hand>wrist *hip>pelvis *knee>hip *ankle>knee *foot>ankle")
 )
+_KINECT_20 = (
+    "pelvis>spine_mid spine_mid>spine_shoulder head>spine_shoulder "
+    f"*shoulder>spine_shoulder *hip>pelvis *hand>wrist *foot>ankle {_ARM_LEG}"
+)
+_TORSO_15 = "head>neck neck>spine_mid *shoulder>neck *hip>spine_mid *elbow>shoulder *knee>hip"
 
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
@@ -122,8 +124,46 @@ SKELETONS: dict[str, Skeleton] = {
             "pelvis spine_mid spine_shoulder head left_shoulder left_elbow left_wrist left_hand "
             "right_shoulder right_elbow right_wrist right_hand "
             "left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot",
-            "pelvis>spine_mid spine_mid>spine_shoulder head>spine_shoulder "
-            f"*shoulder>spine_shoulder *hip>pelvis *hand>wrist *foot>ankle {_ARM_LEG}",
+            _KINECT_20,
+        ),
+        layout(
+            "utd-mhad-20",
+            "spine_shoulder",
+            "head spine_shoulder spine_mid pelvis left_shoulder left_elbow left_wrist left_hand "
+            "right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle "
+            "left_foot right_hip right_knee right_ankle right_foot",
+            _KINECT_20,
+        ),
+        layout(
+            "msr-action3d-20",
+            "spine_shoulder",
+            "right_shoulder left_shoulder spine_shoulder spine_mid right_hip left_hip pelvis "
+            "right_elbow left_elbow right_wrist left_wrist right_hand left_hand right_knee "
+            "left_knee right_ankle left_ankle right_foot left_foot head",
+            _KINECT_20,
+        ),
+        layout(
+            "florence-15",
+            "spine_mid",
+            "head neck spine_mid left_shoulder left_elbow left_wrist right_shoulder right_elbow "
+            "right_wrist left_hip left_knee left_ankle right_hip right_knee right_ankle",
+            f"{_TORSO_15} *wrist>elbow *ankle>knee",
+        ),
+        layout(
+            "cad60-15",
+            "spine_mid",
+            "head neck spine_mid left_shoulder left_elbow right_shoulder right_elbow left_hip "
+            "left_knee right_hip right_knee left_hand right_hand left_foot right_foot",
+            f"{_TORSO_15} *hand>elbow *foot>knee",
+        ),
+        layout(
+            "h36m-17",
+            "pelvis",
+            "pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine_mid "
+            "spine_shoulder nose head left_shoulder left_elbow left_wrist right_shoulder "
+            "right_elbow right_wrist",
+            "*hip>pelvis spine_mid>pelvis spine_shoulder>spine_mid nose>spine_shoulder head>nose "
+            f"*shoulder>spine_shoulder {_ARM_LEG}",
         ),
         HAND_21,
         LEFT_HAND_21,
@@ -149,27 +189,27 @@ SKELETONS: dict[str, Skeleton] = {
 SKELETONS["blazepose-33-hands"] = with_details(SKELETONS["blazepose-33"], hands=True)
 
 
-def load_skeleton(name_or_file: str | Path) -> Skeleton:
-    """A layout of SKELETONS by name, one of them with hands and face (a name with -hands, -face or
-    -hands-face), or the layout of a TOML file with name, centre, joints, parents and optionally
-    edges and flip_pairs. Raises ConfigError if there is no such layout or file."""
-    name = str(name_or_file)
-    if name in SKELETONS:
-        return SKELETONS[name]
-    for suffix in ("-hands-face", "-hands", "-face"):
-        body = SKELETONS.get(name.removesuffix(suffix))
-        if name.endswith(suffix) and body is not None:
-            return with_details(body, hands="-hands" in suffix, face="-face" in suffix)
-    path = Path(name_or_file)
-    if path.suffix != ".toml" or not path.is_file():
-        raise ConfigError(
-            f"No skeleton is called {name!r}{nearest(name, SKELETONS)}",
-            f"Choose one of {', '.join(SKELETONS)}, or a .toml file.",
-        )
-    try:
-        return Skeleton.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is not a skeleton file: {error}") from error
+USED_BY: Mapping[str, str] = {
+    "coco-17": "networks trained on videos; COCO, AlphaPose, RTMPose, RTMO, PYSKL's 2-D pickles",
+    "body-25": "OpenPose; KTH",
+    "openpose-18": "OpenPose's COCO model; Kinetics-skeleton",
+    "openpose-mpi-15": "OpenPose's MPI model",
+    "blazepose-33": "BlazePose (MediaPipe), the estimator of `skelact extract`",
+    "ntu-25": "NTU RGB+D, Kinect v2; PYSKL's graph",
+    "ntu-25-thumb": "NTU RGB+D, Kinect v2; the graph of ST-GCN and AS-GCN",
+    "kinect-20": "Kinect v1: NW-UCLA, UTKinect, MSRC-12",
+    "utd-mhad-20": "Kinect v1: the files of UTD-MHAD",
+    "msr-action3d-20": "Kinect v1: the files of MSR-Action3D",
+    "florence-15": "Florence 3D Actions; SBU Kinect (hands and feet for wrists and ankles)",
+    "cad60-15": "CAD-60, CAD-120",
+    "h36m-17": "Human3.6M; many 3-D estimators",
+    "hand-21": "one hand: OpenPose, MediaPipe, HaGRID",
+    "left-hand-21": "the left hand of a body with hands",
+    "face-70": "a face: OpenPose",
+    "mads-19": "MADS, 3-D ground truth",
+    "mads-15": "MADS, 3-D ground truth",
+    "blazepose-33-hands": "BlazePose with `--hands`",
+}
 
 
 def layout_for(joint_count: int, context: Context) -> Skeleton:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skelact.cache import Cache
-from skelact.datasets import registry, splits
+from skelact.datasets import splits
 from skelact.datasets.base import Collection
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
 from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
+from skelact.skeletons import Skeleton
 from skelact.stages.pack import ByVideo, pack
+from skelact.stages.resolve import find_collection, report_missing, resolve
 from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
 
@@ -27,6 +29,7 @@ class ReadyDataset:
     each item of the collection."""
 
     collection: Collection
+    recipe: Recipe  # without automatic options
     packed: Packed
     subsets: tuple[str, ...]
     item_subsets: tuple[str, ...]
@@ -62,12 +65,16 @@ def load_dataset(
     cache: Cache,
     data: Path | None = None,
     on_progress: ProgressCallback = no_progress,
+    skeleton: Skeleton | None = None,
 ) -> ReadyDataset:
-    """The dataset of a recipe, ready for training. Raises DatasetError if it does not exist, its
-    subsets are not disjoint, or none of its clips can be used."""
-    collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
+    """The dataset of a recipe, ready for training, in the joints of `skeleton` if it is for a
+    trained network. Raises ConfigError if the data do not fit the options, DatasetError if it
+    does not exist, its subsets are not disjoint, or none of its clips can be used."""
+    collection = find_collection(recipe, data)
     if collection.notice:
         on_progress(Event("train", "notice", text=collection.notice))
+    resolved = resolve(recipe, collection, on_progress, skeleton)
+    recipe = resolved.recipe
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
     subsets = splits.hold_out(
         collection.items,
@@ -76,9 +83,12 @@ def load_dataset(
         recipe.train.seed,
     )
     extracted, failed = extract_collection(collection, recipe, cache, on_progress)
+    for source in dict.fromkeys(e.poses.manifest.skeleton for e in extracted.values()):
+        report_missing(resolved.skeleton, source, on_progress)
     packed, unread = pack(
         collection,
         recipe,
+        resolved.skeleton,
         cache,
         extracted=extracted,
         mirrored=_extract_mirrored(collection, subsets, recipe, cache, on_progress),
@@ -90,13 +100,12 @@ def load_dataset(
     )
     return ReadyDataset(
         collection=collection,
+        recipe=recipe,
         packed=packed,
         subsets=tuple(clip_subsets),
         item_subsets=tuple(subsets),
         protocol=protocol,
-        estimator=EstimatorInfo(name=f"dataset {collection.name}")
-        if collection.read is not None
-        else _single_estimator(list(extracted.values())),
+        estimator=_source(collection, extracted),
         failed=(*failed, *unread),
     )
 
@@ -148,6 +157,14 @@ def _extract_mirrored(
         text = f"no person was found in the mirrored frames of {len(failed)} training videos"
         on_progress(Event("train", "notice", text=text))
     return extracted
+
+
+def _source(collection: Collection, extracted: ByVideo) -> EstimatorInfo:
+    """Where the poses come from."""
+    if collection.read is None:
+        return _single_estimator(list(extracted.values()))
+    files = collection.format.as_dict() if collection.format is not None else {}
+    return EstimatorInfo(name=f"dataset {collection.name}", files=files)
 
 
 def _single_estimator(extracted: Sequence[ExtractedSequences]) -> EstimatorInfo:

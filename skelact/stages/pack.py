@@ -14,14 +14,14 @@ from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.datasets.base import Collection, Item
 from skelact.datasets.packed import PACKED, Packed, Sample
-from skelact.errors import InputError
+from skelact.errors import ConfigError, InputError
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
 from skelact.schemas import FailedInput, PackedManifest
 from skelact.sequence.clean import clean
 from skelact.sequence.input import clip_values
-from skelact.sequence.stack import take_frames
-from skelact.skeletons import Skeleton, load_skeleton
+from skelact.sequence.stack import take_frames, visible_frames
+from skelact.skeletons import Skeleton, check_common_joints
 from skelact.stages.sequences import ExtractedSequences, load_sequences, stack_poses
 from skelact.types import ClipSpan, Event, Failure, PoseSequence, ProgressCallback, no_progress
 from skelact.video.cut import plan
@@ -45,7 +45,7 @@ class ClipReader:
     def input_key(self, item: Item, cache: Cache) -> str:
         """What identifies the input of an item's clips: a hash, or the key of a cache entry."""
         if self.collection.read:
-            return cache.content_hash(item.path)
+            return " ".join(map(cache.content_hash, self.collection.files(item)))
         extracted = self.extracted[item.path]
         if item.span_s is not None:
             return f"{extracted.poses.path.name} {item.span_s}"
@@ -63,9 +63,13 @@ class ClipReader:
 
     def _file_clips(self, sequence: PoseSequence) -> list[Clip]:
         spans = plan(sequence.frames, sequence.fps, self.recipe.clips)
+        parts = [(f"{s.start}-{s.end}", take_frames(sequence, s.start, s.end)) for s in spans]
         if len(spans) == 1:
-            return [("", sequence)]
-        return [(f"{s.start}-{s.end}", take_frames(sequence, s.start, s.end)) for s in spans]
+            parts = [("", sequence)]
+        if self.collection.format is None:
+            return parts
+        cleaned = [(part, clean(s, self.recipe.sequence)) for part, s in parts]
+        return [(part, s) for part, s in cleaned if visible_frames(s).any()]
 
     def _span_clips(
         self, extracted: ExtractedSequences, item: Item, start_s: float, end_s: float | None
@@ -91,14 +95,16 @@ class ClipReader:
 def pack(
     collection: Collection,
     recipe: Recipe,
+    skeleton: Skeleton,
     cache: Cache,
     *,
     extracted: ByVideo,
     mirrored: ByVideo,
     on_progress: ProgressCallback = no_progress,
 ) -> tuple[Packed, tuple[Failure, ...]]:
-    """All clips of a collection, cached, and the items that could not be used. A video that is not
-    in `extracted` is left out; `mirrored` adds clips of the same videos in mirrored frames."""
+    """All clips of a collection in the joints of `skeleton`, cached, and the items that could not
+    be used. A video that is not in `extracted` is left out; `mirrored` adds clips of the same
+    videos in mirrored frames."""
     reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     mirrored_reader = ClipReader(collection=collection, recipe=recipe, extracted=mirrored)
     items = {n: i for n, i in enumerate(collection.items) if collection.read or i.path in extracted}
@@ -109,7 +115,6 @@ def pack(
             part.append(mirrored_reader.input_key(item, cache))
         parts.append(part)
     cache.save_hashes()
-    skeleton = load_skeleton(recipe.dataset.skeleton)
     key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
     failed: list[FailedInput] = []
 
@@ -140,7 +145,7 @@ def pack(
             classes=collection.classes,
             skeleton=skeleton,
             persons=persons,
-            dims=recipe.normalise.dims,
+            dims=recipe.normalise.coordinates,
             minmax=recipe.normalise.minmax,
             y_up=collection.read is not None,  # in videos, y points down
         )
@@ -157,6 +162,10 @@ def _samples(
     """The clips of item number `n`. Raises InputError if the item cannot be used."""
     name = item.name(reader.collection.root)
     for part, sequence in reader.clips(item):
+        try:
+            check_common_joints(skeleton, sequence.skeleton)
+        except ConfigError as error:
+            raise InputError(f"{name}: {error.message}", error.hint) from error
         yield Sample(
             id="#".join(filter(None, (name, part, "mirrored" if is_mirrored else ""))),
             label=item.label,
@@ -178,4 +187,7 @@ def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dic
         settings["clip_options"] = asdict(recipe.clips)
         settings["readers"] = READERS_VERSION
         settings["dataset"] = collection.name
+    if collection.format is not None:
+        settings["format"] = collection.format.as_dict()
+        settings["sequence"] = asdict(recipe.sequence)
     return settings

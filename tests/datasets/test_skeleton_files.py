@@ -14,6 +14,7 @@ from scipy.io import savemat
 from skelact.datasets import kinetics, kth, ntu, nw_ucla, pyskl, splits, utd_mhad
 from skelact.datasets.base import Item
 from skelact.errors import DatasetError, InputError, LeakingSplit, MissingDataset
+from skelact.readers import kinect
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
 from tests.conftest import SHARED, need
@@ -51,11 +52,11 @@ def test_all_fields_of_a_skeleton_file(tmp_path: Path) -> None:
     still, lively = moving(0, 20, 0.01), moving(1, 20, 0.5)
     frames = [[(1, a), (2, b)] for a, b in zip(still, lively, strict=True)]
     path = skeleton_file(tmp_path / "S001C001P001R001A050.skeleton", frames)
-    first = ntu.read_bodies(path)[0]
+    first = kinect.read_bodies(path)[0]
     assert [b.id[-4:] for b in first] == ["0001", "0002"]
     assert first[0].joints.shape == (25, 12)
     np.testing.assert_allclose(first[0].joints[:, :3], still[0], atol=1e-6)
-    found = ntu.read_sequence(path)
+    found = kinect.read_sequence(path)
     assert found.xyz is not None and found.xyz.shape == (2, 20, 25, 3)
     np.testing.assert_allclose(found.xyz[0, 3], lively[3], atol=1e-5)  # the livelier first
     np.testing.assert_allclose(found.xy[0, 3, :, 0], 960 + 300 * lively[3][:, 0], atol=1e-2)
@@ -66,13 +67,13 @@ def test_a_third_body_and_flickering_ids(tmp_path: Path) -> None:
     a, b, c = moving(0, 30, 0.5), moving(1, 30, 0.3), moving(2, 30, 0.01)
     frames = [[(1, a[t]), (2, b[t]), (3, c[t])] for t in range(30)]
     path = skeleton_file(tmp_path / "S001C001P001R001A050.skeleton", frames)
-    assert ntu.read_sequence(path).persons == 2
+    assert kinect.read_sequence(path).persons == 2
     # one person under two numbers, one after the other, and a ghost of five frames
     frames = [[(1, a[t])] if t < 15 else [(2, a[t])] for t in range(30)]
     for t in range(5):
         frames[t].append((9, c[t]))
     path = skeleton_file(tmp_path / "S001C001P001R001A001.skeleton", frames)
-    found = ntu.read_sequence(path, denoise=True)
+    found = kinect.read_sequence(path, denoise=True)
     assert found.persons == 1 and found.xyz is not None
     assert not np.isnan(found.xyz).any() and found.frames == 30
 
@@ -94,7 +95,7 @@ def test_damaged_skeleton_files(tmp_path: Path, damage, says: str) -> None:  # t
     )
     path.write_text(damage(path.read_text()))
     with pytest.raises(InputError, match=says):
-        ntu.read_sequence(path)
+        kinect.read_sequence(path)
 
 
 def test_ntu_protocols_and_the_missing_list(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ SMALL = [name for name, spec in SPECS.items() if spec.small]
     [*((None, name) for name in config.recipes()), *((model, None) for model in SMALL)],
 )
 def test_one_step(model: str | None, name: str | None, tmp_path: Path) -> None:
-    recipe = compose("mads", model, name, {})
+    recipe = compose(None if name else "mads", model, name, {})
     rng = np.random.default_rng(0)
     samples = []
     for n in range(4):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from skelact.stages.poses import Extracted
+    from skelact.stages.skeleton_input import SkeletonInput
     from skelact.types import Prediction
 
 
@@ -24,8 +25,8 @@ class Result(Protocol):
         """One prediction per person, or one for all persons together."""
 
     @property
-    def extracted(self) -> Extracted:
-        """The cache entry of the poses."""
+    def extracted(self) -> Extracted | SkeletonInput:
+        """The cache entry of the poses, or the skeleton file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,22 @@ from pathlib import Path
 
 from skelact.pose.store import read_poses
 from skelact.report.writers.base import Result, Writer
+from skelact.stages.skeleton_input import SkeletonInput
 from skelact.video.probe import probe
 
 
 def write(results: Sequence[Result], path: Path) -> None:
-    """An H.264 video with the frame rate of the original."""
+    """An H.264 video with the frame rate of the original; skeleton files are drawn on a blank
+    canvas."""
+    from skelact.report.canvas import on_canvas
     from skelact.report.overlay import write_overlay
 
     (result,) = results
+    if isinstance(result.extracted, SkeletonInput):
+        info, frames, images = on_canvas(result.extracted.load(), result.path)
+        skeleton = result.extracted.load().skeleton
+        write_overlay(info, frames, skeleton, result.predictions, path, images)
+        return
     poses = result.extracted.poses
     write_overlay(
         probe(result.path), read_poses(poses), poses.manifest.skeleton, result.predictions, path
