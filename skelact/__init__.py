@@ -3,8 +3,9 @@
     import skelact
 
     model = skelact.load("everyday")
-    for prediction in model.predict("clip.mp4"):
-        print(prediction.person_id, prediction.label, prediction.segments)
+    predictions = model.predict("clip.mp4")
+    print(predictions)
+    predictions.to_dicts()  # or to_pandas()
 
 Importing skelact imports neither torch nor a pose estimator; they are imported at first use.
 """
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from skelact.errors import SkelactError
     from skelact.inference.predictor import Predictor
     from skelact.skeletons import SKELETONS, Skeleton, convert, load_skeleton
-    from skelact.types import PoseSequence, Prediction, Segment
+    from skelact.types import PoseSequence, Prediction, PredictionList, Segment
 
 __version__ = "0.1.0"
 __all__ = [
     "SKELETONS",
     "PoseSequence",
     "Prediction",
+    "PredictionList",
     "Predictor",
     "Segment",
     "SkelactError",
@@ -40,6 +42,7 @@ _MODULES = {
     "SKELETONS": "skelact.skeletons",
     "PoseSequence": "skelact.types",
     "Prediction": "skelact.types",
+    "PredictionList": "skelact.types",
     "Predictor": "skelact.inference.predictor",
     "Segment": "skelact.types",
     "SkelactError": "skelact.errors",

@@ -24,6 +24,17 @@ from typing import Any, TypeVar
 from skelact.errors import ConfigError, nearest
 
 T = TypeVar("T")
+SYNONYMS = {  # other usual names of options, for suggestions
+    "learning_rate": "lr",
+    "lr_rate": "lr",
+    "batch": "batch_size",
+    "epoch": "epochs",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "optimizer": "optimiser",
+    "clip_length": "length_s",
+    "num_persons": "persons",
+}
 _CODE = (types.ModuleType, types.FunctionType, type)  # what a config imports or defines for itself
 
 
@@ -31,7 +42,8 @@ _CODE = (types.ModuleType, types.FunctionType, type)  # what a config imports or
 class OptionInfo:
     """Description of one option. `min` and `max` are inclusive bounds, `above` and `below` are
     exclusive ones. `none` is the text that stands for None on the command line; `default_text`
-    describes a default that is not a fixed value."""
+    describes a default that is not a fixed value. `panel` is the group of the option in the help,
+    by default that of its dataclass."""
 
     help: str
     flag: str | None = None
@@ -42,6 +54,7 @@ class OptionInfo:
     choices: tuple[str, ...] = ()
     none: str | None = None
     default_text: str | None = None
+    panel: str | None = None
 
     @property
     def allowed(self) -> str:
@@ -240,8 +253,15 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
     for key, value in content.items():
         label = f"{where}.{key}" if where else key
         if key not in known:
+            prefix = f"{where}." if where else ""
+            full = [prefix + name for name in known]
+            synonyms = {prefix + s: prefix + name for s, name in SYNONYMS.items()}
+            if not where:  # an option without its section
+                full += _options_of_sections(cls)
+                synonyms = {s: o for s, name in SYNONYMS.items() for o in full if _ends(o, name)}
+                synonyms |= {o.rpartition(".")[2]: o for o in full}
             raise ConfigError(
-                f"Unknown option {label}{nearest(key, known)}",
+                f"Unknown option {label}{nearest(label, full, synonyms)}",
                 f"Available options: {', '.join(known)}.",
             )
         hint = hints[key]
@@ -254,6 +274,17 @@ def build(cls: type[T], content: Mapping[str, Any], where: str = "") -> T:
             is_none = info is not None and info.none is not None and value == info.none
             values[key] = None if is_none else _convert(value, hint, label)
     return cls(**values)
+
+
+def _options_of_sections(cls: type) -> list[str]:
+    """The options of all sections, as section.option."""
+    hints = typing.get_type_hints(cls)
+    sections = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    return [f"{s}.{f.name}" for s, hint in sections.items() for f in dataclasses.fields(hint)]
+
+
+def _ends(option: str, name: str) -> bool:
+    return option.rpartition(".")[2] == name
 
 
 def _convert(value: Any, hint: Any, label: str) -> Any:

@@ -106,12 +106,15 @@ class FfmpegError(SkelactError):
     """FFmpeg is missing or failed; the message includes the last lines of its output."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean …?)' with the most similar known word, or '' if none is similar."""
+def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:
+    """' (did you mean …?)' with the most similar known word, or '' if none is similar. `synonyms`
+    are other words for some of the known ones."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    words = {w: w for w in known}
+    words |= {s: w for s, w in (synonyms or {}).items() if w in words and s not in words}
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f" (did you mean {words[close[0]]!r}?)" if close else ""
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T], choices: Iterable[str] = ()) -> T:

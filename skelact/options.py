@@ -140,22 +140,30 @@ class PredictOptions:
         1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0
     )
     min_seen_s: float = option(
-        0.5, "Persons visible for less than this are ignored, in seconds.", min=0
+        0.5,
+        "Persons visible for less than this are ignored, in seconds.",
+        min=0,
+        panel="People and poses",
     )
-    batch_size: int = option(32, "Windows per batch.", min=1)
-    device: str = option("auto", "Device: auto, cpu, cuda or mps.")
+    batch_size: int = option(32, "Windows per batch.", min=1, panel="Advanced")
+    device: str = option("auto", "Device: auto, cpu, cuda or mps.", panel="Advanced")
     max_persons: int | None = option(
         None,
         "Maximum number of persons per frame.",
         min=1,
         max=32,
         default_text="8, or more if the model was trained with more",
+        panel="People and poses",
     )
     hands: bool = option(
-        False, "Also estimate the hands if the model does not use them, for the overlay."
+        False,
+        "Also estimate the hands if the model does not use them, for the overlay.",
+        panel="People and poses",
     )
     face: bool = option(
-        False, "Also estimate the faces if the model does not use them, for the overlay."
+        False,
+        "Also estimate the faces if the model does not use them, for the overlay.",
+        panel="People and poses",
     )
     unknown_threshold: float | None = option(
         None,
@@ -170,6 +178,7 @@ class PredictOptions:
         above=0,
         below=1,
         default_text="as in training, or as set by models export",
+        panel="People and poses",
     )
     detect_every_s: float | None = option(
         None,
@@ -177,12 +186,14 @@ class PredictOptions:
         min=0.01,
         max=10,
         default_text="as in training",
+        panel="People and poses",
     )
     small_people: str | None = option(
         None,
         "Also search smaller tiles for persons: off, auto or always (blazepose).",
         choices=("off", "auto", "always"),
         default_text="as in training",
+        panel="People and poses",
     )
     smoothing: float | None = option(
         None,
@@ -190,6 +201,7 @@ class PredictOptions:
         min=0,
         max=10,
         default_text="as in training",
+        panel="People and poses",
     )
 
     pose_config: str | None = option(
@@ -213,7 +225,8 @@ class ForeignOptions:
     """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""
 
     labels: Path | None = option(
-        None, "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint."
+        None,
+        "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint.",
     )
     skeleton: str | None = option(
         None, "Joint layout of such a checkpoint, if its shapes are ambiguous."

@@ -20,7 +20,9 @@ from skelact.sequence.sampling import SamplingOptions
 from skelact.video.cut import ClipOptions
 
 DEFAULT_DATASET = "mads"
-SMALL_DATASETS = ("mads",)  # networks use their small variant by default
+# networks use their small variant by default
+SMALL_DATASETS = ("mads", "folder", "labels")
+AUTO_DATASETS = ("folder", "labels")  # own data, for which --model auto chooses the network
 
 
 @dataclass(frozen=True, kw_only=True)

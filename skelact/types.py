@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import BadSpan, SkelactError
+from skelact.errors import BackendMissing, BadSpan, SkelactError
 from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
@@ -160,6 +160,16 @@ class Prediction:
         ranked = sorted(zip(self.classes, segment.probabilities, strict=True), key=lambda g: -g[1])
         return ranked[:most]
 
+    def __str__(self) -> str:
+        """One line for each segment: from, to, label and probability."""
+        who = "all persons" if self.person_id < 0 else f"person {self.person_id}"
+        lines = [f"{self.path}, {who}: {self.label} {self.probability:.0%}"]
+        lines += [
+            f"  {s.start_s:7.1f} s to {s.end_s:7.1f} s  {s.label} {s.probability:.0%}"
+            for s in self.segments
+        ]
+        return "\n".join(lines)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
@@ -182,6 +192,40 @@ class Prediction:
         }
 
 
+class PredictionList(list[Prediction]):
+    """The predictions of a video: a list that prints as a table and converts to rows."""
+
+    def __str__(self) -> str:
+        """One line for each segment of each person."""
+        return "\n".join(map(str, self)) or "no person"
+
+    __repr__ = __str__
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One row for each segment: path, person_id, start_s, end_s, label, probability."""
+        return [
+            {
+                "path": str(p.path),
+                "person_id": p.person_id,
+                "start_s": s.start_s,
+                "end_s": s.end_s,
+                "label": s.label,
+                "probability": s.probability,
+            }
+            for p in self
+            for s in p.segments
+        ]
+
+    def to_pandas(self) -> Any:
+        """The rows of `to_dicts` as a pandas DataFrame. Raises BackendMissing without pandas."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise BackendMissing("pandas is not installed", "pip install pandas") from error
+        columns = ("path", "person_id", "start_s", "end_s", "label", "probability")
+        return pandas.DataFrame(self.to_dicts(), columns=list(columns))
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One input that could not be processed, the reason, and what to do about it."""
@@ -195,6 +239,8 @@ class Failure:
         """The failure of `path` because of `error`."""
         if isinstance(error, SkelactError):
             return cls(path, error.message, error.hint)
+        if isinstance(error, FileNotFoundError):
+            return cls(path, "no such file or folder")
         return cls(path, f"{type(error).__name__}: {error}")
 
 

@@ -31,7 +31,7 @@ def test_thesis_and_modern_ways() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (["train.epoch=3"], "train.epoch .did you mean 'epochs'"),
+        (["train.epoch=3"], "train.epoch .did you mean 'train.epochs'"),
         (["trian.epochs=3"], "did you mean 'train'"),
         (["train.epochs='many'"], "must be int"),
         (["train.epochs=True"], "must be int"),

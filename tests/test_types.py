@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skelact import errors
-from skelact.errors import BadSpan, NotAVideo, SkelactError, nearest
-from skelact.types import ClipSpan, Failure, PersonPose, VideoInfo
+from skelact.errors import BackendMissing, BadSpan, NotAVideo, SkelactError, nearest
+from skelact.types import (
+    ClipSpan,
+    Failure,
+    PersonPose,
+    Prediction,
+    PredictionList,
+    Segment,
+    VideoInfo,
+)
 from tests.conftest import sequence_of
 
 
@@ -51,3 +60,19 @@ def test_failure_keeps_the_hint() -> None:
 def test_nearest() -> None:
     assert nearest("blazpose", ["blazepose", "rtmo-s"]) == " (did you mean 'blazepose'?)"
     assert nearest("zzz", ["blazepose"]) == ""
+
+
+def test_predictions_print_as_lines_and_convert_to_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = (Segment(0.0, 1.5, "wave", 0.8, (0.8, 0.2)), Segment(1.5, 2.0, "run", 0.6))
+    found = PredictionList([Prediction(Path("a.mp4"), 3, "wave", 0.75, ("wave", "run"), segments)])
+    assert str(found).splitlines()[0] == "a.mp4, person 3: wave 75%" and len(found) == 1
+    assert "1.5 s to" in repr(found)
+    rows = found.to_dicts()
+    assert [(r["label"], r["start_s"], r["person_id"]) for r in rows] == [
+        ("wave", 0.0, 3),
+        ("run", 1.5, 3),
+    ]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(BackendMissing, match="pandas") as error:
+        found.to_pandas()
+    assert error.value.hint == "pip install pandas"

@@ -20,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 from skelact import __version__
 from skelact.errors import SkelactError
 
-HELPERS = ("console", "options")  # modules that are not commands
+HELPERS = ("console", "options", "pace")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
@@ -64,10 +64,29 @@ def _load(name: str) -> Any:
     if hasattr(module, "app"):
         group = typer.main.get_group(module.app)
         group.name = name
-        return group
+        return _without_markup(group)
     single = typer.Typer(add_completion=False)
-    single.command(name)(module.command)
-    return typer.main.get_command(single)
+    single.command(name, epilog=examples(getattr(module, "EXAMPLES", ())))(module.command)
+    return _without_markup(typer.main.get_command(single))
+
+
+def examples(lines: Sequence[str]) -> str:
+    """The examples below the help of a command, which may have none."""
+    if not lines:
+        return ""
+    return "\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
+def _without_markup(command: Any) -> Any:
+    """Escape what Rich would read as markup in the help of a command and its subcommands: "[s]"."""
+    from rich.markup import escape
+
+    for described in (command, *command.params):
+        described.help = escape(described.help or "")
+    command.epilog = escape(command.epilog or "")
+    for subcommand in getattr(command, "commands", {}).values():
+        _without_markup(subcommand)
+    return command
 
 
 app = typer.Typer(

@@ -10,17 +10,17 @@ from typing import Annotated
 import typer
 
 from skelact.cache import Cache
-from skelact.cli import console
+from skelact.cli import console, examples
 from skelact.cli.options import CacheDir, Json
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(help=__doc__, epilog=examples(["skelact cache ls"]), no_args_is_help=True)
 
 
 def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-@app.command("ls")
+@app.command("ls", epilog=examples(["skelact cache ls"]))
 def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
     """List the number and size of the entries of each stage."""
     cache = Cache(cache_dir)
@@ -34,24 +34,30 @@ def ls(cache_dir: CacheDir = None, json: Json = False) -> None:
     console.table(f"{cache.root}", ("stage", ">entries", ">MB"), rows)
 
 
-@app.command("verify")
-def verify(cache_dir: CacheDir = None) -> None:
+@app.command("verify", epilog=examples(["skelact cache verify"]))
+def verify(cache_dir: CacheDir = None, json: Json = False) -> None:
     """Check all entries against their checksums. Damaged entries are listed; they are computed
     again when they are next needed."""
     damaged = Cache(cache_dir).verify()
-    for folder in damaged:
-        typer.echo(str(folder))
-    console.say(f"{len(damaged)} damaged entries" if damaged else "all entries are intact")
+    if json:
+        console.as_json({"damaged": damaged})
+    else:
+        for folder in damaged:
+            typer.echo(str(folder))
+        console.say(
+            f"{len(damaged)} entries are damaged." if damaged else "All entries are intact."
+        )
     if damaged:
         raise typer.Exit(1)
 
 
-@app.command("prune")
+@app.command("prune", epilog=examples(["skelact cache prune --damaged"]))
 def prune(
     stage: Annotated[str | None, typer.Option(help="Remove all entries of this stage.")] = None,
     damaged: Annotated[bool, typer.Option("--damaged", help="Remove damaged entries.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Remove all entries.")] = False,
     cache_dir: CacheDir = None,
+    json: Json = False,
 ) -> None:
     """Remove entries. Incomplete entries of interrupted runs are always removed."""
     cache = Cache(cache_dir)
@@ -61,4 +67,7 @@ def prune(
     freed = sum(map(_size, folders))
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    console.say(f"removed {len(folders)} entries, {freed / 1e6:.1f} MB")
+    if json:
+        console.as_json({"removed": len(folders), "bytes": freed})
+    else:
+        console.say(f"Removed {len(folders)} entries, {freed / 1e6:.1f} MB.")

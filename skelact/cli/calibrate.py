@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
 
 
+EXAMPLES = ("skelact calibrate runs/mine negatives/",)
+
+
 def command(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
     negatives: Annotated[

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from skelact.report.page import ComparedRun
 
 
+EXAMPLES = ("skelact compare runs/* --out comparison.html",)
+
+
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
@@ -43,7 +46,7 @@ def command(
 
 
 def _cells(row: ComparedRun) -> tuple[object, ...]:
-    scores, cost = row.result.scores, ("", "")
+    scores, cost = row.result.test_scores, ("", "")
     if row.config is not None:  # a fusion has no cost of its own
         cost = (f"{row.result.seconds:.0f}", f"{row.result.memory_mb}")
     accuracy = (f"{scores.top1:.1%}", f"{scores.mean_class:.1%}")

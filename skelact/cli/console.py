@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from skelact.cli.pace import Pace
 
 if TYPE_CHECKING:  # numpy and rich are not needed for --help
     from rich.console import Console
@@ -23,12 +26,14 @@ if TYPE_CHECKING:  # numpy and rich are not needed for --help
 SILENT = os.environ.get("RANK", "0") != "0"
 quiet = SILENT
 _UNITS = {
-    "extract": "frames",
-    "cut": "videos",
-    "train": "steps",
-    "predict": "videos",
-    "overlay": "videos",
+    "extract": "frame",
+    "cut": "video",
+    "train": "step",
+    "test": "clip",
+    "predict": "video",
+    "overlay": "video",
 }
+_REPORT_S = 30.0  # between two lines about the progress, without a terminal
 
 
 def rich_console(stderr: bool = False) -> Console:
@@ -133,22 +138,19 @@ def short(path: Path) -> str:
 
 
 class Bars:
-    """Context manager and progress callback that shows one progress bar per stage with rate and
-    remaining time. Shows nothing with --quiet or without a terminal."""
+    """Context manager and progress callback: one progress bar per stage with rate and remaining
+    time. Without a terminal, a line every 30 s says what is being done. Shows nothing with
+    --quiet."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.progress: Progress | None = None
-        self.tasks: dict[str, TaskID] = {}
+        self.stages: dict[str, _Stage] = {}
         self.lock = threading.Lock()
+        self.closed = threading.Event()
 
     def __enter__(self) -> Bars:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         out = rich_console(stderr=True)
         self.progress = Progress(
@@ -156,15 +158,18 @@ class Bars:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=out,
             disable=quiet or not out.is_terminal,
             transient=True,
         )
         self.progress.start()
+        if self.progress.disable and not quiet:
+            threading.Thread(target=self._report, daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.closed.set()
         if self.progress is not None:
             self.progress.stop()
 
@@ -174,17 +179,50 @@ class Bars:
             if event.text and not quiet:
                 self.progress.console.print(event.text, markup=False)
             if event.kind == "start":
-                self.tasks[event.stage] = self.progress.add_task(
-                    event.stage, total=event.total, completed=int(event.done), rate=""
+                task = self.progress.add_task(
+                    event.stage, total=event.total, completed=int(event.done), rate="", left=""
                 )
-            elif event.kind == "advance" and event.stage in self.tasks:
-                task = self.tasks[event.stage]
-                self.progress.advance(task, event.done)
-                speed = self.progress.tasks[self.progress.task_ids.index(task)].speed
-                rate = f"{speed:.0f} {_UNITS.get(event.stage, '')}/s" if speed else ""
-                self.progress.update(task, rate=rate)
-            elif event.kind == "end" and event.stage in self.tasks:
-                self.progress.remove_task(self.tasks.pop(event.stage))
+                self.stages[event.stage] = _Stage(task, event.done, event.total, Pace(self.clock()))
+            elif event.kind == "advance" and event.stage in self.stages:
+                stage = self.stages[event.stage]
+                stage.done += event.done
+                stage.pace.add(event.done, self.clock())
+                rate, left = stage.texts(event.stage)
+                self.progress.update(stage.task, advance=event.done, rate=rate, left=left)
+            elif event.kind == "end" and event.stage in self.stages:
+                self.progress.remove_task(self.stages.pop(event.stage).task)
+
+    def _report(self) -> None:
+        while not self.closed.wait(_REPORT_S):
+            for line in self.status():
+                say(line)
+
+    def status(self) -> list[str]:
+        """One line for each running stage, such as "train: 40 of 800 steps, 1.9 s/step, about 24
+        min left"."""
+        with self.lock:
+            lines = []
+            for name, stage in self.stages.items():
+                rate, left = stage.texts(name)
+                unit = _UNITS.get(name, "item")
+                parts = (f"{stage.done:.0f} of {stage.total:.0f} {unit}s", rate, left)
+                lines.append(f"{name}: " + ", ".join(filter(None, parts)))
+            return lines
+
+
+@dataclass
+class _Stage:
+    """A running stage: its bar, what is done of how much, and its speed."""
+
+    task: TaskID
+    done: float
+    total: float
+    pace: Pace
+
+    def texts(self, name: str) -> tuple[str, str]:
+        """Rate and remaining time in words."""
+        left = self.pace.left(max(0.0, self.total - self.done))
+        return self.pace.rate(_UNITS.get(name, "item")), f"{left} left" if left else ""
 
 
 def score_rows(scores: Scores) -> list[tuple[str, str]]:

@@ -11,6 +11,8 @@ from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Videos, with_options
 from skelact.video.cut import ClipOptions, CodingOptions
 
+EXAMPLES = ("skelact cut videos/ --length 5 --out clips/",)
+
 
 @with_options
 def command(

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from skelact.cli import console
+from skelact.cli import console, examples
 from skelact.cli.options import CacheDir, Data, Json, Settings
 
-app = typer.Typer(help=__doc__, invoke_without_command=True)
+app = typer.Typer(help=__doc__, epilog=examples(["skelact datasets"]), invoke_without_command=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -34,7 +34,7 @@ def table(context: typer.Context, json: Json = False) -> None:
         console.say("searched in $SKELACT_DATA/<name> and ./data/<name>")
 
 
-@app.command("check")
+@app.command("check", epilog=examples(["skelact datasets check my_videos/"]))
 def check(
     path: Annotated[
         Path, typer.Argument(help="A folder, labels.csv or .pkl file.", show_default=False)
@@ -67,7 +67,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("init")
+@app.command("init", epilog=examples(["skelact datasets init my_arrays/"]))
 def init(
     folder: Annotated[
         Path, typer.Argument(help="A folder with skeleton files.", show_default=False)
@@ -107,9 +107,14 @@ def init(
     console.say(f"written: {', '.join(map(str, found.written))}; please check")
 
 
-@app.command("export")
+@app.command(
+    "export", epilog=examples(["skelact datasets export --dataset my_videos/ --out mine.pkl"])
+)
 def export(
-    dataset: Annotated[str, typer.Option(help="Name of the dataset.")],
+    dataset: Annotated[
+        str,
+        typer.Option(help="A dataset by name, a folder of videos or skeleton files, or a file."),
+    ],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     form: Annotated[
         Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
@@ -117,16 +122,20 @@ def export(
     data: Data = None,
     set_: Settings = None,
     cache_dir: CacheDir = None,
+    json: Json = False,
 ) -> None:
     """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
     Missing poses are extracted first."""
     from skelact.cache import Cache
     from skelact.config import overrides
+    from skelact.datasets.registry import locate
     from skelact.runs.export import export_pyskl
 
+    dataset, data = locate(dataset, data)
     with console.Bars() as on_progress:
         count, failed = export_pyskl(
             dataset, data, out, Cache(cache_dir), on_progress, overrides(set_ or [])
         )
-    console.say(f"{count} samples: {out}")
-    console.finish(count, failed)
+    if not json:
+        console.say(f"Wrote {count} samples to {out}.")
+    console.finish(count, failed, {"file": out, "samples": count} if json else None)

@@ -13,6 +13,10 @@ from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import SkelactError
 
+EXAMPLES = (
+    "skelact doctor",
+    "skelact doctor --json",
+)
 REQUIRED = ("torch", "numpy", "scipy", "ai-edge-litert", "typer", "rich", "imageio-ffmpeg")
 OPTIONAL = ("mmpose", "mmdet", "mmcv-lite", "mmengine")
 # all packages of OpenCV install the same module, so another one has to go first

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from skelact.types import BatchResult
 
 
+EXAMPLES = (
+    "skelact extract videos/",
+    "skelact extract one.mp4 --out json/ --max-persons 2",
+)
+
+
 @with_options
 def command(
     videos: Videos,

@@ -11,6 +11,8 @@ from skelact.cli import console
 from skelact.cli.options import Json
 from skelact.errors import ConfigError
 
+EXAMPLES = ("skelact fuse runs/joint runs/bone --preset 2s",)
+
 
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from skelact.cli import console
+from skelact.cli import console, examples
 from skelact.cli.options import Json, Runs
 from skelact.errors import InputError
 
-app = typer.Typer(help=__doc__)
+app = typer.Typer(help=__doc__, epilog=examples(["skelact models"]))
 
 
 @app.callback(invoke_without_command=True)
@@ -109,7 +109,7 @@ def _trained(runs: Path) -> dict[str, str]:
     return checkpoints
 
 
-@app.command("export")
+@app.command("export", epilog=examples(["skelact models export runs/mine --out mine.pt"]))
 def export(
     run: Annotated[
         Path, typer.Argument(help="Run folder, also of a fused run.", show_default=False)
@@ -125,15 +125,19 @@ def export(
             show_default="as in training",
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Write a run as one small file in half precision for predict --model."""
     from skelact.inference import zoo
 
     size = zoo.export_checkpoint(run, out, calibration, min_confidence)
-    console.say(f"{out}: {size / 1e6:.2f} MB")
+    if json:
+        console.as_json({"file": out, "bytes": size})
+    else:
+        console.say(f"Wrote {out}, {size / 1e6:.2f} MB.")
 
 
-@app.command("pull")
+@app.command("pull", epilog=examples(["skelact models pull rtmo-s"]))
 def pull(
     name: Annotated[
         str,
@@ -151,6 +155,7 @@ def pull(
             "wheel of mediapipe 0.10.21.",
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Download the official weights of a pose estimator, check their SHA-256 and store them in
     $SKELACT_MODELS or ~/.cache/skelact/models. Those of blazepose are part of mediapipe's wheel,
@@ -158,5 +163,9 @@ def pull(
     from skelact.errors import lookup
     from skelact.pose.registry import pullable
 
+    lines = []
     for line in lookup("downloadable model", name, pullable())(from_):
         console.say(line)
+        lines.append(line)
+    if json:
+        console.as_json({"model": name, "messages": lines})

@@ -18,12 +18,35 @@ from skelact.errors import ConfigError
 from skelact.pose.base import PoseOptions
 from skelact.recipe import Recipe
 
+INPUT, PEOPLE, TRAINING = "Input", "People and poses", "Training"
+OUTPUT, ADVANCED = "Output", "Advanced"
+PANELS = {  # the group of the options of a dataclass in the help
+    "DatasetOptions": INPUT,
+    "ClipOptions": INPUT,
+    "CodingOptions": INPUT,
+    "ForeignOptions": ADVANCED,
+    "NormaliseOptions": ADVANCED,
+    "PoseOptions": PEOPLE,
+    "SequenceOptions": PEOPLE,
+    "SamplingOptions": TRAINING,
+    "TrainOptions": TRAINING,
+    "PredictOptions": OUTPUT,
+}
+
 CacheDir = Annotated[
     Path | None,
-    typer.Option(help="Cache folder.", show_default="$SKELACT_CACHE or ./.skelact"),
+    typer.Option(
+        help="Cache folder.", rich_help_panel=ADVANCED, show_default="$SKELACT_CACHE or ./.skelact"
+    ),
 ]
-PosesFrom = Annotated[Path | None, typer.Option(help=info_of(PoseOptions, "poses_from").help)]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+PosesFrom = Annotated[
+    Path | None,
+    typer.Option(help=info_of(PoseOptions, "poses_from").help, rich_help_panel=PEOPLE),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON on stdout.", rich_help_panel=OUTPUT),
+]
 Videos = Annotated[
     list[str],
     typer.Argument(
@@ -33,7 +56,11 @@ Videos = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Set any option of the recipe: section.key=value. Can be repeated."),
+    typer.Option(
+        "--set",
+        help="Set any option of the recipe: section.key=value. Can be repeated.",
+        rich_help_panel=ADVANCED,
+    ),
 ]
 Dataset = Annotated[
     str | None,
@@ -43,19 +70,33 @@ Dataset = Annotated[
         "recipe.",
         show_default="that of --config, otherwise mads",
         autocompletion=datasets,
+        rich_help_panel=INPUT,
     ),
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Folder or file of the dataset.", show_default="$SKELACT_DATA/<name> or ./data/<name>"
+        help="Folder or file of the dataset.",
+        rich_help_panel=INPUT,
+        show_default="$SKELACT_DATA/<name> or ./data/<name>",
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the dataset, such as xsub, xview or xseq.",
+        rich_help_panel=INPUT,
+        show_default="the first",
     ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network, listed by `skelact models`. On mads its variant for small datasets is used.",
-        show_default="stgcn",
+        help="Network, listed by `skelact models`; auto chooses one for own videos by the number "
+        "of clips and the device, and is stgcn for other datasets. On mads and on own videos, its "
+        "variant for small datasets is used.",
+        show_default="auto",
+        rich_help_panel=TRAINING,
     ),
 ]
 ConfigFile = Annotated[
@@ -64,9 +105,10 @@ ConfigFile = Annotated[
         "--config",
         help="Recipe: a name from configs/ or a .py file.",
         autocompletion=recipes,
+        rich_help_panel=INPUT,
     ),
 ]
-Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Runs = Annotated[Path, typer.Option(help="Folder of the runs.", rich_help_panel=OUTPUT)]
 Changes = dict[str, dict[str, Any]]  # section of a recipe -> option -> value
 
 
@@ -127,7 +169,13 @@ class _Fields(OptionGroup):
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         return {
-            f.name: generate(f.name, self.hints[f.name], info_of(self.cls, f.name), f.default)
+            f.name: generate(
+                f.name,
+                self.hints[f.name],
+                info_of(self.cls, f.name),
+                f.default,
+                panel=PANELS.get(self.cls.__name__),
+            )
             for f in fields(self.cls)
         }
 
@@ -161,7 +209,12 @@ class RecipeOptions(OptionGroup):
             text = info.default_text or _as_text(default, info)
             name = path.split(".")[1]
             out[path.replace(".", "__")] = generate(
-                name, hint, info, None, f"from the recipe, otherwise {text}" if text else ""
+                name,
+                hint,
+                info,
+                None,
+                f"from the recipe, otherwise {text}" if text else "",
+                PANELS.get(self.sections[path.split(".")[0]].__name__),
             )
         return out
 
@@ -177,9 +230,15 @@ class RecipeOptions(OptionGroup):
 
 
 def generate(
-    name: str, hint: Any, info: OptionInfo, default: Any, default_text: str | None = None
+    name: str,
+    hint: Any,
+    info: OptionInfo,
+    default: Any,
+    default_text: str | None = None,
+    panel: str | None = None,
 ) -> inspect.Parameter:
-    """The Typer option of a dataclass field."""
+    """The Typer option of a dataclass field; `panel` is its group in the help, unless the field
+    names one."""
     flag = "--" + (info.flag or name.removesuffix("_s").replace("_", "-"))
     kind = _plain(hint)
     number = kind in (int, float) and info.none is None
@@ -203,6 +262,7 @@ def generate(
         max=info.max if number else None,
         metavar=f"NUMBER|{info.none}" if info.none is not None else None,
         show_default=text if text else default_text is None,
+        rich_help_panel=info.panel or panel,
     )
     return inspect.Parameter(
         name,

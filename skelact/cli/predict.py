@@ -18,6 +18,10 @@ from skelact.types import UNKNOWN, Prediction, Segment
 if TYPE_CHECKING:
     from skelact.report.writers import Result
 
+EXAMPLES = (
+    "skelact predict video.mp4",
+    "skelact predict videos/ --model latest --csv actions.csv --overlay out/",
+)
 Outputs = dict[str, Path]  # output format -> file or folder
 
 

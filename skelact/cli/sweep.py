@@ -10,6 +10,7 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import (
     CacheDir,
+    Changes,
     ConfigFile,
     Data,
     Dataset,
@@ -17,10 +18,19 @@ from skelact.cli.options import (
     Model,
     Runs,
     Settings,
+    Split,
+    with_options,
+)
+from skelact.cli.train import OPTIONS
+
+EXAMPLES = (
+    "skelact sweep --over clips.length_s=3,5 --over train.lr=0.1,0.05 --dataset my_videos/",
 )
 
 
+@with_options
 def command(
+    *,
     over: Annotated[
         list[str],
         typer.Option(
@@ -37,6 +47,8 @@ def command(
     data: Data = None,
     model: Model = None,
     config: ConfigFile = None,
+    split: Split = None,
+    changes: Annotated[Changes, OPTIONS],
     set_: Settings = None,
     name: Annotated[str, typer.Option(help="Name of the sweep.")] = "sweep",
     runs: Runs = Path("runs"),
@@ -47,9 +59,19 @@ def command(
     rate, ...), test each run as trained and in other ways, and write <name>.csv and <name>.png."""
     from skelact import config as configs
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
     from skelact.recipe import compose
 
-    recipe = compose(dataset, model, config, configs.overrides(set_ or []))
+    dataset, data = locate(dataset, data)
+    if split is not None:
+        changes.setdefault("dataset", {})["protocol"] = split
+    recipe = compose(
+        dataset,
+        None if model == "auto" else model,
+        config,
+        configs.merge(changes, configs.overrides(set_ or [])),
+        data,
+    )
     from skelact.report.plots import bars
     from skelact.runs import sweep
 

@@ -18,6 +18,11 @@ from skelact.cli.options import (
     with_options,
 )
 
+EXAMPLES = (
+    "skelact test runs/mine",
+    "skelact test runs/mine --data moved/videos",
+)
+
 
 @with_options
 def command(

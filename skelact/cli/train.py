@@ -26,9 +26,14 @@ from skelact.cli.options import (
 from skelact.errors import ConfigError
 
 if TYPE_CHECKING:
+    from skelact.metrics import Scores
     from skelact.runs.sweep import Spread
     from skelact.runs.train import Run
 
+EXAMPLES = (
+    "skelact train --dataset my_videos/",
+    "skelact train --dataset ntu60 --data NTU/ --model ctrgcn --split xsub",
+)
 OPTIONS = RecipeOptions(
     *("dataset.classes", "dataset.skeleton", "dataset.source_skeleton"),
     *("pose.estimator", "pose.detect_every_s", "pose.small_people"),
@@ -48,11 +53,19 @@ def command(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split of the dataset, such as xsub, xview or xseq; all trains on each split in "
-            "turn.",
+            help="Split of the dataset, such as xsub, xview or xseq, or a CSV, JSON or TOML file "
+            "with the subset of each item; all trains on each split in turn, kfold5 on five folds.",
             show_default="the first",
         ),
     ] = None,
+    no_test: Annotated[
+        bool,
+        typer.Option(
+            "--no-test",
+            help="Train on all clips, for use: the run has no test result. Networks that stop "
+            "early keep a part for validation.",
+        ),
+    ] = False,
     changes: Annotated[Changes, OPTIONS],
     streams: Annotated[
         str | None,
@@ -92,22 +105,35 @@ def command(
     """Train a model on a dataset: extract missing poses, split without leaks, train and test."""
     from skelact import config as configs
     from skelact.cache import Cache
-    from skelact.recipe import compose
+    from skelact.datasets.registry import locate
+    from skelact.datasets.split_file import SUFFIXES as SPLIT_SUFFIXES
+    from skelact.recipe import AUTO_DATASETS, compose
 
     started = time.monotonic()
-    if dataset is not None and (
-        dataset.endswith((".csv", ".pkl", ".pickle")) or Path(dataset).is_dir()
-    ):
-        from skelact.datasets.registry import kind_of
-
-        data, dataset = Path(dataset), kind_of(Path(dataset))
+    dataset, data = locate(dataset, data)
     every_stream = [s.strip() for s in streams.split(",")] if streams else []
     if len(every_stream) == 1:
         changes["sampling"] = {"streams": every_stream[0]}
+    if no_test:
+        if split is not None:
+            raise ConfigError("--no-test and --split exclude each other")
+        split = "no-test"
+    if split is not None and Path(split).suffix in SPLIT_SUFFIXES:
+        split = str(Path(split).resolve())  # the run can be tested from another folder
     if split not in (None, "all"):
         changes.setdefault("dataset", {})["protocol"] = split
     settings = configs.merge(changes, configs.overrides(set_ or []))
-    recipe = compose(dataset, model, config, settings, data)
+    choice = None
+    if model == "auto":
+        model = None
+    if model is None and config is None and dataset in AUTO_DATASETS:
+        from skelact.runs import auto  # imports torch
+
+        data_settings = {k: v for k, v in settings.items() if k not in ("model", "train")}
+        device = {"train": {k: v for k, v in settings.get("train", {}).items() if k == "device"}}
+        choice = auto.choose_for(compose(dataset, None, None, data_settings | device, data), data)
+        console.say(choice.reason)
+    recipe = compose(dataset, choice.model if choice else model, config, settings, data)
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep
@@ -131,11 +157,16 @@ def command(
                 on_progress=on_progress,
             )
             trained.append((variant.label, run))
-    spread = sweep.Spread.of([run.scores for _, run in trained])
+    scores = [run.scores for _, run in trained if run.scores is not None]
+    spread = sweep.Spread.of(scores) if scores else None
     content = None
     if json:
         rows = [_as_dict(run) for _, run in trained]
-        content = rows[0] if len(rows) == 1 else {"runs": rows, "mean": asdict(spread)}
+        content = (
+            rows[0]
+            if len(rows) == 1
+            else {"runs": rows, "mean": asdict(spread) if spread else None}
+        )
     elif len(trained) == 1:
         _summary(trained[0][1], time.monotonic() - started)
     else:
@@ -149,16 +180,16 @@ def _as_dict(run: Run) -> dict[str, Any]:
         "dataset": run.dataset.collection.name,
         "split": run.dataset.protocol,
         "clips": run.dataset.clip_counts,
-        **run.scores.as_dict(),
+        **({"top1": None} if run.scores is None else run.scores.as_dict()),
         "failed": [asdict(failure) for failure in run.dataset.failed],
     }
 
 
-def _table(trained: list[tuple[str, Run]], spread: Spread) -> None:
-    rows = [
-        (label, f"{run.scores.top1:.1%}", f"{run.scores.mean_class:.1%}", str(run.folder))
-        for label, run in trained
-    ]
+def _table(trained: list[tuple[str, Run]], spread: Spread | None) -> None:
+    rows = [(label, *_accuracy(run.scores), str(run.folder)) for label, run in trained]
+    if spread is None:
+        console.table("", ("run", ">top-1", ">mean class", "folder"), rows)
+        return
     mean = (
         "mean ± sd",
         f"{spread.top1:.1%} ± {spread.top1_sd:.1%}",
@@ -168,13 +199,27 @@ def _table(trained: list[tuple[str, Run]], spread: Spread) -> None:
     console.table("", ("run", ">top-1", ">mean class", "folder"), rows, mean)
 
 
+def _accuracy(scores: Scores | None) -> tuple[str, str]:
+    return (
+        ("no test",) * 2 if scores is None else (f"{scores.top1:.1%}", f"{scores.mean_class:.1%}")
+    )
+
+
 def _summary(run: Run, seconds: float) -> None:
     dataset, c = run.dataset, run.dataset.clip_counts
     title = (
         f"{dataset.collection.name}, split {dataset.protocol}: trained on {c['train']} clips, "
         f"validated on {c['val']}, tested on {c['test']}"
     )
-    console.table(title, ("", ">"), console.score_rows(run.scores))
+    if run.scores is None:
+        console.say(
+            f"{dataset.collection.name}: trained on {c['train']} clips, validated on {c['val']}. "
+            "This run has no test result: nothing is known about its accuracy on other recordings."
+        )
+    else:
+        console.table(title, ("", ">"), console.score_rows(run.scores))
+        if dataset.collection.merge_similar:
+            console.say("for use, train on all clips: the same command with --no-test, no --split")
     console.say(
         f"{seconds:.0f} s. Run folder {run.folder}: report.html, best.pt, result.json and more"
     )

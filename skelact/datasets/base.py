@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skelact.config import check_ranges, option
+from skelact.datasets.grouping import divide
 from skelact.errors import ConfigError, DatasetError, InputError, lookup
 from skelact.readers.format import Format
 from skelact.schemas import Sections
@@ -60,7 +61,7 @@ class Collection:
     poses have to be extracted. `files` are the files of an item. `format` is that of skeleton files
     of the user's own, whose sequences are cleaned as the poses of videos are; other datasets are
     used as they were published. `optional` items belong to classes that are only used if the user
-    names them."""
+    names them. `place` is the path where the dataset was found by name; None if it was not."""
 
     name: str
     root: Path
@@ -74,6 +75,8 @@ class Collection:
     optional: tuple[Item, ...] = ()
     layout_notice: str = ""  # how the layout of joints without names was chosen
     mode_2d: str = "body"  # the automatic normalisation of 2-D data
+    place: Path | None = None
+    merge_similar: bool = False  # put items of nearly the same content into one take
 
     @property
     def official(self) -> list[str]:
@@ -125,7 +128,10 @@ class DatasetOptions:
 
     name: str = option("mads", "Name of the dataset.", flag="dataset")
     protocol: str = option(
-        "", "Split of the dataset, such as xsub or xview.", flag="split", default_text="the first"
+        "",
+        "Split of the dataset, such as xsub, kfold5-1, no-test or a split file.",
+        flag="split",
+        default_text="the first",
     )
     classes: tuple[str, ...] | None = option(None, "Use only these classes.")
     skeleton: str = option(
@@ -209,6 +215,23 @@ def every_third(group: str) -> SplitRule:
         for names in groups_of.values():
             test.update(sorted(names - test)[1::3])
         return ["test" if i.groups[group] in test else "train" for i in items]
+
+    return rule
+
+
+def stratified(group: str, share: float = 1 / 3) -> SplitRule:
+    """Test on groups that hold about `share` of every class, chosen for all classes together. The
+    rule raises DatasetError if there is only one group."""
+
+    def rule(items: Sequence[Item]) -> list[str]:
+        names = [i.groups[group] for i in items]
+        if len(set(names)) < 2:
+            raise DatasetError(
+                f"There is only one {group}, {names[0]}, so there is nothing to test on",
+                "Choose another --split, add recordings, or train for use with --no-test.",
+            )
+        parts = divide([i.label for i in items], names, [1 - share, share])
+        return ["test" if p else "train" for p in parts]
 
     return rule
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from skelact.datasets import registry, splits
+from skelact.datasets import registry, similar, splits
 from skelact.datasets.base import Collection, Item
 from skelact.errors import SkelactError
 from skelact.video.probe import probe
@@ -53,7 +53,10 @@ def inspect(name: str, place: Path) -> Findings:
         if length is not None:
             lengths[item.label].append(_part(item, length, warnings, collection.read is not None))
     warnings += [*_duplicates(contents), *_imbalance(lengths)]
+    if collection.merge_similar:
+        warnings += _similar(collection)
     usable = ", ".join(_usable(collection, warnings)) or "none"
+    shares = _shares(collection, warnings)
     groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
     notice = [collection.notice] if collection.notice else []
     classes = tuple(
@@ -64,7 +67,7 @@ def inspect(name: str, place: Path) -> Findings:
         items=len(collection.items),
         classes=classes,
         splits=tuple(collection.protocols),
-        notes=(*notice, f"splits: {usable}", f"groups: {groups}"),
+        notes=(*notice, f"splits: {usable}", f"groups: {groups}", *shares),
         warnings=tuple(warnings),
     )
 
@@ -136,3 +139,55 @@ def _usable(collection: Collection, warnings: list[str]) -> list[str]:
         except SkelactError as error:
             warnings.append(error.message)
     return usable
+
+
+def _shares(collection: Collection, warnings: list[str]) -> list[str]:
+    """What the first split reaches, with the default share of validation; too few items of a class
+    are a warning."""
+    name = next(iter(collection.protocols), "")
+    try:
+        subsets = splits.hold_out(collection.items, splits.apply(collection, name), 0.25, 0)
+    except SkelactError:  # reported by _usable
+        return []
+    labels = [i.label for i in collection.items]
+    takes = [i.groups.get("take", "") for i in collection.items]
+    try:
+        splits.check_counts(labels, subsets, collection.classes)
+    except SkelactError as error:
+        warnings.append(error.message)
+    return [f"split {name}, items: {splits.describe(labels, takes, subsets)}"]
+
+
+def _similar(collection: Collection) -> list[str]:
+    """Items of different takes whose content is nearly the same. Training puts them into one
+    subset."""
+    rows, tracks = [], []
+    for n, item in enumerate(collection.items):
+        try:
+            if collection.read is None:
+                track = similar.video_track(probe(item.path), item.span_s)
+            else:
+                sequence = collection.read(item)
+                points = sequence.xy if sequence.xyz is None else sequence.xyz
+                track = similar.pose_track(points[0], sequence.fps)
+        except SkelactError:  # reported by _length
+            continue
+        rows.append(n)
+        tracks.append(track)
+    by_joints: dict[int, list[int]] = defaultdict(list)
+    for k, track in enumerate(tracks):
+        by_joints[track.shape[1]].append(k)
+    pairs = {
+        (rows[same[a]], rows[same[b]])
+        for same in by_joints.values()
+        for a, b in similar.similar_pairs([tracks[k] for k in same])
+    }
+    out = []
+    for a, b in sorted(pairs | set(similar.overlapping(collection.items))):
+        first, second = collection.items[a], collection.items[b]
+        if first.groups["take"] != second.groups["take"]:
+            out.append(
+                f"{first.name(collection.root)} and {second.name(collection.root)} are nearly the "
+                "same or overlap; training keeps them in one subset"
+            )
+    return out

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from skelact.datasets import skeleton_files
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, every_third, split_half
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
 from skelact.datasets.skeleton_files import Entry, Source
 from skelact.errors import DatasetError, InputError, MissingDataset
 from skelact.readers.base import SequenceFile, unreadable
@@ -50,7 +50,13 @@ def folder(root: Path) -> Collection:
             f"{root}/<class>/<video>.mp4, or {root}/<class>/<sequence>.npy (also .npz, .csv, "
             ".json, .txt, .bvh, .c3d, .skeleton)",
         )
-    return Collection(name=root.name, root=root, items=tuple(items), protocols=protocols(items))
+    return Collection(
+        name=root.name,
+        root=root,
+        items=tuple(items),
+        protocols=protocols(items),
+        merge_similar=True,
+    )
 
 
 def _skeleton_folder(root: Path, files: Sequence[SequenceFile]) -> tuple[Collection, Source]:
@@ -60,7 +66,7 @@ def _skeleton_folder(root: Path, files: Sequence[SequenceFile]) -> tuple[Collect
         entries.append(Entry(file=file, label=parts[0] if len(parts) > 1 else "", groups={}))
     collection, source = skeleton_files.collection(root.name, root, entries)
     items = collection.items
-    return replace(collection, protocols=protocols(items)), source
+    return replace(collection, protocols=protocols(items), merge_similar=True), source
 
 
 def _folder_defaults(root: Path) -> Sections:
@@ -85,7 +91,11 @@ def table(file: Path) -> Collection:
     if found is not None:
         return found[0]
     return Collection(
-        name=file.stem, root=file.parent, items=tuple(items), protocols=protocols(items)
+        name=file.stem,
+        root=file.parent,
+        items=tuple(items),
+        protocols=protocols(items),
+        merge_similar=True,
     )
 
 
@@ -136,7 +146,7 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
         for i in items
     ]
     collection, source = skeleton_files.collection(file.stem, file.parent, entries)
-    return replace(collection, protocols=protocols(collection.items)), source
+    return replace(collection, protocols=protocols(collection.items), merge_similar=True), source
 
 
 def _table_defaults(file: Path) -> Sections:
@@ -154,7 +164,7 @@ def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
     path = Path(values["path"])
     path = path if path.is_absolute() else file.parent / path
     groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
-    groups["take"] = values.get("source") or _COPY.sub("", path.stem)
+    groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
         raise InputError(
             f"{file}, line {line}: subset {groups['subset']!r}", "Use train, val or test."
@@ -183,12 +193,12 @@ def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     subjects, by cameras."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        disjoint_groups = ["take"] + ["subject"] * all("subject" in i.groups for i in items)
+        disjoint_groups = ["source"] + ["subject"] * all("subject" in i.groups for i in items)
         out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
-    out["takes"] = (every_third("take"), ("take",))
+    out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):
-            out[name] = (split_half(group), (group,))
+            out[name] = (stratified(group), (group,))
     return out
 
 

@@ -6,12 +6,13 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import overload
 
 import skelact.datasets
 from skelact.datasets.base import Collection, DatasetSpec
 from skelact.datasets.pyskl import SUFFIXES
 from skelact.discovery import declared
-from skelact.errors import MissingDataset, lookup
+from skelact.errors import ConfigError, MissingDataset, lookup
 
 DATA_VARIABLE = "SKELACT_DATA"
 
@@ -43,6 +44,37 @@ def kind_of(path: Path) -> str:
     return "labels" if path.suffix == ".csv" else "folder"
 
 
+@overload
+def locate(dataset: str, data: Path | None) -> tuple[str, Path | None]: ...
+
+
+@overload
+def locate(dataset: str | None, data: Path | None) -> tuple[str | None, Path | None]: ...
+
+
+def locate(dataset: str | None, data: Path | None) -> tuple[str | None, Path | None]:
+    """The name and the path of a dataset from what the user gives as --dataset and --data: a name,
+    or the path of a folder, a labels.csv or a pickle in place of a name; None stays None.
+
+    Raises ConfigError if both are paths, MissingDataset if there is nothing at the path."""
+    if dataset is None or dataset in dataset_specs():
+        return dataset, data
+    path = Path(dataset)
+    if not (path.exists() or path.suffix in (".csv", *SUFFIXES) or len(path.parts) > 1):
+        return dataset, data
+    if data is not None:
+        raise ConfigError(
+            f"--dataset {dataset} and --data {data} are both paths", "Leave out --data."
+        )
+    if not path.exists():
+        raise MissingDataset(
+            f"{path}: no such file or folder",
+            "--dataset is the name of a dataset, or a folder with one folder per class, or a "
+            "labels.csv.",
+        )
+    return kind_of(path), path
+
+
 def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Collection:
     """The dataset of that name with these classes (None: all) in the first of its places.
 
@@ -53,7 +85,7 @@ def find(name: str, data: Path | None, classes: tuple[str, ...] | None) -> Colle
     for place in searched:
         if place.exists():
             try:
-                return spec.find(place).select_classes(classes)
+                return replace(spec.find(place).select_classes(classes), place=place)
             except MissingDataset:
                 if data is not None or spec.fallback is None:
                     raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group, spatial
+from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_value, spatial
 from skelact.datasets.kinect import check_joints
 from skelact.errors import InputError, MissingDataset
 from skelact.skeletons import SKELETONS, convert
@@ -28,10 +28,21 @@ def find(root: Path) -> Collection:
             items.append(Item(path, f"a{int(match['action']):02d}", groups=groups))
     if not items:
         raise MissingDataset(f"{root} holds no sample of UTD-MHAD", f"Expected {LAYOUT}.")
-    even = [str(n) for n in range(2, 10, 2)]
-    protocols: dict[str, Protocol] = {"xsub": (by_group("performer", even), ("performer",))}
+    subsets = {str(n): "test" if n % 2 == 0 else "train" for n in range(1, 9)}
+    unknown = sorted({i.groups["performer"] for i in items} - subsets.keys())
+    notice = (
+        f"The split xsub leaves out the performers {', '.join(unknown)}: it is defined for 1 to 8."
+        if unknown
+        else ""
+    )
+    protocols: dict[str, Protocol] = {"xsub": (by_value("performer", subsets), ("performer",))}
     return Collection(
-        name="utd-mhad", root=root, items=tuple(items), protocols=protocols, read=read
+        name="utd-mhad",
+        root=root,
+        items=tuple(items),
+        protocols=protocols,
+        notice=notice,
+        read=read,
     )
 
 

@@ -45,6 +45,7 @@ from skelact.types import (
     Event,
     Failure,
     Prediction,
+    PredictionList,
     ProgressCallback,
     no_progress,
 )
@@ -107,6 +108,19 @@ class Predictor:
         self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
         self.unknown_threshold = calibration.unknown_threshold if threshold is None else threshold
+
+    def __repr__(self) -> str:
+        """The networks, classes, joint layout, pose estimator and threshold of the model."""
+        checkpoints = [m.checkpoint for m in members_of(self.model)]
+        first = checkpoints[0]
+        names = ", ".join(dict.fromkeys(c.model for c in checkpoints))
+        classes = ", ".join(self.classes[:6]) + (", …" if len(self.classes) > 6 else "")
+        windows = ", ".join(f"{s:g} s" if s else "whole video" for s in self.by_window_length)
+        return (
+            f"Predictor(network: {names}; {len(self.classes)} classes: {classes}; "
+            f"joints: {first.skeleton.name}; poses: {first.estimator.name}; window: {windows}; "
+            f"unknown below {self.unknown_threshold:.2f}; device: {self.device})"
+        )
 
     @classmethod
     def load(
@@ -173,14 +187,14 @@ class Predictor:
         path: Path | str,
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
-    ) -> list[Prediction]:
+    ) -> PredictionList:
         """The actions of each person in one video, the person who is visible longest first. Raises
         InputError if the video cannot be used."""
         batch = self.predict_many([path], cache, on_progress)
         if batch.failed:
             failure = batch.failed[0]
             raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
-        return [p for result in batch.results for p in result.predictions]
+        return PredictionList(p for result in batch.results for p in result.predictions)
 
     def predict_many(
         self,

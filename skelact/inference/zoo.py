@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from msgspec import structs
@@ -113,13 +114,24 @@ def export_checkpoint(
 
 
 def _compact(checkpoint: Checkpoint, min_confidence: float | None) -> Checkpoint:
-    """The checkpoint with weights in half precision, and another `min_confidence` if given."""
+    """The checkpoint with weights in half precision, without the folders of the machine that it was
+    trained on, and with another `min_confidence` if given."""
     weights = {
         k: v.to(torch.float16) if v.is_floating_point() else v
         for k, v in checkpoint.weights.items()
     }
     estimator = checkpoint.estimator
+    pose = _without_folders(estimator.pose)
     if min_confidence is not None:
-        pose = {**estimator.pose, "min_confidence": min_confidence}
-        estimator = structs.replace(estimator, pose=pose)
-    return structs.replace(checkpoint, weights=weights, estimator=estimator)
+        pose["min_confidence"] = min_confidence
+    recipe = dict(checkpoint.recipe)
+    if "pose" in recipe:
+        recipe["pose"] = _without_folders(recipe["pose"])
+    estimator = structs.replace(estimator, pose=pose)
+    return structs.replace(checkpoint, weights=weights, estimator=estimator, recipe=recipe)
+
+
+def _without_folders(pose: dict[str, Any]) -> dict[str, Any]:
+    """The options of pose estimation with file names in place of paths."""
+    paths = ("poses_from", "config", "checkpoint")
+    return {k: Path(v).name if k in paths and v else v for k, v in pose.items()}

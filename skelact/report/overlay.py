@@ -41,7 +41,10 @@ CLASS_COLOURS: tuple[Colour, ...] = (
 WHITE: Colour = (255, 255, 255)
 UNLABELLED: Colour = (60, 60, 60)  # no label, or unknown
 ROWS = 4  # persons on the timeline
+Box = tuple[int, int, int, int]  # left, top, right, bottom [px], without the last two
 _MIN_SCORE = 0.3
+_WEAK_SCORE = 0.5  # persons with a lower mean score are drawn faint
+_FAINT = 0.3  # opacity of faint persons
 
 
 def write_overlay(
@@ -165,14 +168,29 @@ class _Painter:
         out = np.zeros((self.height, self.width, 3), np.uint8)
         out[: self.video_height, : image.shape[1]] = image[: self.video_height, : self.width]
         frame = out[: self.video_height]
-        for person in persons:
-            self._bones(frame, person)
-        for person in persons:
-            self._label(frame, person, time_s)
+        # weak persons first, below the others; strong ones choose the place of their label first
+        ranked = sorted(persons, key=lambda p: (self._is_weak(p, time_s), -mean_score(p)))
+        for person in reversed(ranked):
+            if self._is_weak(person, time_s):
+                below = frame.copy()
+                self._bones(frame, person)
+                frame[:] = (frame * _FAINT + below * (1 - _FAINT)).astype(np.uint8)
+            else:
+                self._bones(frame, person)
+        taken: list[Box] = []
+        for person in ranked:
+            self._label(frame, person, time_s, taken)
         out[self.video_height :] = self.timeline
         x = self._x(time_s)
         out[self.video_height + 2 : self.height - 2, x : x + max(2, self.thickness)] = WHITE
         return out
+
+    def _is_weak(self, person: PersonPose, time_s: float) -> bool:
+        """Whether a person is probably none: a low score, or too briefly visible for a label."""
+        if mean_score(person) < _WEAK_SCORE:
+            return True
+        prediction = self.by_person.get(person.person_id) or self.by_person.get(-1)
+        return prediction is None and bool(self.by_person)
 
     def _bones(self, frame: npt.NDArray[np.uint8], person: PersonPose) -> None:
         import cv2
@@ -196,7 +214,15 @@ class _Painter:
         for point in filter(None, points[self.body]):
             cv2.circle(frame, point, self.thickness * 8, WHITE, -1, cv2.LINE_AA, 3)
 
-    def _label(self, frame: npt.NDArray[np.uint8], person: PersonPose, time_s: float) -> None:
+    def _label(
+        self,
+        frame: npt.NDArray[np.uint8],
+        person: PersonPose,
+        time_s: float,
+        taken: list[Box],
+    ) -> None:
+        """Draw the label of a person where it covers none of the boxes in `taken`, and add its box
+        to them. A label without a free place is left out if the person is weak."""
         body = person.xy[self.body]
         if np.isnan(body).all():
             return
@@ -214,9 +240,41 @@ class _Painter:
         x = max(0, min(round(centre - w / 2), frame.shape[1] - w))
         top = float(np.nanmin(body[:, 1]))
         y = max(0, min(round(top - h - self.size * 1.2), frame.shape[0] - h))
+        weak = self._is_weak(person, time_s)
+        place = free_place(x, y, w, h, taken, frame.shape[0])
+        if place is None:
+            if weak:
+                return
+            place = (x, y, x + w, y + h)
+        taken.append(place)
+        x, y = place[:2]
         box = frame[y : y + h, x : x + w]
-        box[:] = (box * 0.15 + np.array(fill, np.float32) * 0.85).astype(np.uint8)
+        share = 0.4 if weak else 0.85
+        box[:] = (box * (1 - share) + np.array(fill, np.float32) * share).astype(np.uint8)
         self._put(frame, content, x + self.size // 2, y + self.size // 4, WHITE)
+
+
+def mean_score(person: PersonPose) -> float:
+    """The mean score of the joints of a person that are not missing."""
+    known = ~np.isnan(person.xy).any(axis=1) & (person.score > 0)
+    return float(person.score[known].mean()) if known.any() else 0.0
+
+
+def free_place(
+    x: int, y: int, width: int, height: int, taken: Sequence[Box], image_height: int
+) -> Box | None:
+    """The box of this size nearest to (x, y), moved up or down by whole heights, that overlaps none
+    of the boxes in `taken` and is inside the image. None if there is none within four heights."""
+    for step in (0, -1, 1, -2, 2, -3, 3, -4, 4):
+        top = y + step * (height + 1)
+        box = (x, top, x + width, top + height)
+        if 0 <= top <= image_height - height and not any(_overlap(box, other) for other in taken):
+            return box
+    return None
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _segment_at(segments: Sequence[Segment], time_s: float) -> Segment | None:

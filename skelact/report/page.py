@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skelact import __version__
 from skelact.metrics import per_class
 from skelact.schemas import (
     CONFIG,
@@ -33,7 +34,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; 
   color: #222; background: #fff }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
 table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .8em; text-align: right;
-  border-bottom: 1px solid #ddd } td:first-child, th:first-child { text-align: left }
+  border-bottom: 1px solid #ddd; overflow-wrap: anywhere }
+td:first-child, th:first-child { text-align: left }
 .big { display: flex; flex-wrap: wrap; gap: 2em } .big div { font-size: 1.8em }
 .big small { display: block; font-size: .5em; color: #666 }
 img { max-width: 100% } figure { display: inline-block; margin: .5em; width: 13em }
@@ -46,11 +48,12 @@ _PLAYER = """
 for (const c of document.querySelectorAll('canvas[data-poses]')) {
   const d = JSON.parse(c.dataset.poses), g = c.getContext('2d'); let t = 0;
   const flat = d.frames.flat(2).filter(v => v !== null);
+  if (!flat.length) continue;
   const xs = flat.map(p => p[0]), ys = flat.map(p => p[1]);
   const x0 = Math.min(...xs), y0 = Math.min(...ys);
   const s = 180 / Math.max(Math.max(...xs) - x0, Math.max(...ys) - y0, 1e-6);
   const at = p => [10 + (p[0] - x0) * s, 10 + (p[1] - y0) * s];
-  setInterval(() => {
+  const draw = () => {
     g.clearRect(0, 0, 200, 200); g.lineWidth = 3;
     d.frames[t].forEach((person, k) => {
       g.strokeStyle = ['#2a78d6', '#d6662a', '#3a9a4a'][k % 3];
@@ -59,9 +62,17 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
       }
     });
     t = (t + 1) % d.frames.length;
-  }, d.step);
+  };
+  while (t < d.frames.length - 1 && !d.frames[t].flat().some(v => v !== null)) t++;
+  draw(); setInterval(draw, d.step);
 }
 """
+
+
+_NO_RESULT = (
+    "<p class='warn'>This run was trained on all clips. It has no test result, so nothing is known "
+    "about its accuracy on other recordings.</p>"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,24 +96,41 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
     split = load_json(run / SPLIT, SplitDocument)
     scores = result.scores
     parts = [
-        _numbers(
+        _NO_RESULT
+        if scores is None
+        else _numbers(
             ("top-1", f"{scores.top1:.1%}"),
             ("mean class accuracy", f"{scores.mean_class:.1%}"),
             ("majority class", f"{scores.majority:.1%}"),
             *([("top-5", f"{scores.top5:.1%}")] if scores.top5 is not None else []),
         ),
         _split_statement(split, result.clips),
+        _sources(run, config),
         "<h2>Training</h2>",
         _image(run / "curves.png"),
         _training(result, load_log(run / LOG)),
-        "<h2>Classes</h2>",
-        _classes(result),
-        _image(run / "confusion.png"),
+        *(["<h2>Classes</h2>", _classes(result)] if scores is not None else []),
+        _image(run / "confusion.png") if scores is not None else "",
         _mistakes(mistakes),
         "<h2>Settings</h2>",
         _settings(config.recipe),
     ]
     return _page(f"{run.name}: {config.model} on {config.data}", parts)
+
+
+def _sources(run: Path, config: RunConfig) -> str:
+    """The data, the run and the version of skelact that the page was made from."""
+    data = config.location.path if config.location else "the sample set that comes with skelact"
+    return _table(
+        (),
+        (
+            ("data", data),
+            ("dataset", config.recipe["dataset"]["name"]),
+            ("network", config.model),
+            ("run folder", run.resolve()),
+            ("skelact", __version__),
+        ),
+    )
 
 
 def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
@@ -142,10 +170,10 @@ class ComparedRun:
             "model": self.model,
             "data": self.data,
             "split": self.protocol,
-            "top1": self.result.scores.top1,
-            "mean_class": self.result.scores.mean_class,
-            "majority": self.result.scores.majority,
-            "samples": self.result.scores.samples,
+            "top1": self.result.test_scores.top1,
+            "mean_class": self.result.test_scores.mean_class,
+            "majority": self.result.test_scores.majority,
+            "samples": self.result.test_scores.samples,
             "seconds": self.result.seconds if trained else None,
             "memory_mb": self.result.memory_mb if trained else None,
             "same_split": self.same_split,
@@ -155,7 +183,7 @@ class ComparedRun:
 def comparison(runs: Sequence[Path]) -> list[ComparedRun]:
     """The runs, best first. Raises InputError if a folder is not a finished run."""
     rows = [_compared(run) for run in runs]
-    rows.sort(key=lambda row: -row.result.scores.top1)
+    rows.sort(key=lambda row: -row.result.test_scores.top1)
     return [replace(r, same_split=r.test_samples == rows[0].test_samples) for r in rows]
 
 
@@ -187,7 +215,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
-    scores = row.result.scores
+    scores = row.result.test_scores
     accuracy = (f"{value:.1%}" for value in (scores.top1, scores.mean_class, scores.majority))
     bar = f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/>"
     svg = _Html(f"<svg width='160' height='12'>{bar}</svg>")
@@ -198,7 +226,7 @@ def _recall_table(rows: Sequence[ComparedRun]) -> str:
     """Recall of every class in every run; empty if the runs have different classes."""
     if any(row.result.classes != rows[0].result.classes for row in rows):
         return ""
-    tables = [per_class(row.result.scores.confusion) for row in rows]
+    tables = [per_class(row.result.test_scores.confusion) for row in rows]
     heads = ("class", *(row.run.name for row in rows))
     cells = (
         (name, *(f"{table[k].recall:.1%}" for table in tables))
@@ -235,7 +263,7 @@ def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
 def _classes(result: RunResult) -> str:
     rows = (
         (name, f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", c.samples)
-        for name, c in zip(result.classes, per_class(result.scores.confusion), strict=True)
+        for name, c in zip(result.classes, per_class(result.test_scores.confusion), strict=True)
     )
     return _table(("class", "precision", "recall", "F1", "clips"), rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,20 +61,30 @@ def curves(history: Sequence[EpochLog], path: Path) -> None:
         left.legend(frameon=False)
 
 
+def wrapped(name: str, width: int = 24) -> str:
+    """A name in lines of at most `width` characters, also without spaces."""
+    return textwrap.fill(name.replace("_", "_ "), width).replace("_ ", "_")
+
+
 def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> None:
     """Plot a confusion matrix: rows are true classes, columns are predicted ones. Colours are
     fractions of a row, numbers are clips."""
     counts = np.array(matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.2 + 0.55 * len(classes)
+    names = [wrapped(name) for name in classes]
+    longest = max((len(line) for name in names for line in name.splitlines()), default=0)
+    size = 1.2 + 0.1 * longest + max(0.55 * len(classes), 2.0)
     with _axes(path, size + 0.8, size) as (axis,):
         axis.spines[:].set_visible(True)
         axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for i, j in np.argwhere(counts):
             colour = "white" if share[i, j] > 0.55 else "black"
             axis.text(j, i, counts[i, j], ha="center", va="center", color=colour)
-        axis.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
-        axis.set_yticks(range(len(classes)), classes)
+        turn = 90 if len(classes) > 12 else 40
+        axis.set_xticks(
+            range(len(names)), names, rotation=turn, ha="right", va="center", rotation_mode="anchor"
+        )
+        axis.set_yticks(range(len(names)), names)
         axis.set(xlabel="predicted", ylabel="true")
 
 
@@ -97,7 +108,7 @@ def bars(names: list[str], values: list[float], path: Path) -> None:
         axis.barh(range(len(names)), values, color="#4477aa")
         for n, value in enumerate(values):
             axis.text(value + 0.01, n, f"{value:.1%}", va="center")
-        axis.set_yticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), [wrapped(name, 48) for name in names])
         axis.invert_yaxis()
         axis.set(xlim=(0, 1.12), xlabel="top-1")
 

@@ -83,7 +83,7 @@ def fuse(
         )
     members = _common_predictions(runs, PREDICTIONS, classes)
     labels = members[0].labels
-    majority = load_json(runs[0] / RESULT, RunResult).scores.majority
+    majority = load_json(runs[0] / RESULT, RunResult).test_scores.majority
 
     def scores_of(probabilities: Probabilities) -> Scores:
         return replace(score(probabilities, labels, 0), majority=majority)

@@ -27,6 +27,8 @@ def write_report(run: Path, data: Packed | None) -> Path:
 
 def most_confident_mistakes(run: Path, data: Packed) -> list[Mistake]:
     """The test samples with a wrong prediction of the highest probability, highest first."""
+    if not (run / PREDICTIONS).is_file():  # a run without a test
+        return []
     wrong = []
     for name, sample in load_json(run / PREDICTIONS, Predictions).samples.items():
         best = int(np.argmax(sample.probabilities))

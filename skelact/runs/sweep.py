@@ -13,7 +13,8 @@ import numpy as np
 
 from skelact import config
 from skelact.cache import Cache
-from skelact.datasets import registry
+from skelact.datasets import registry, splits
+from skelact.errors import ConfigError
 from skelact.files import replacing
 from skelact.metrics import Scores
 from skelact.recipe import Recipe
@@ -74,11 +75,15 @@ def variants(
     if all_splits:
         collection = registry.find(recipe.dataset.name, data, recipe.dataset.classes)
         protocols = collection.official
+    else:
+        protocols = splits.folds(recipe.dataset.protocol) or protocols
     out = []
     for protocol, stream, n in product(protocols, streams or [""], range(seeds)):
         seed = recipe.train.seed + n
         parts = (
-            [protocol] * all_splits + [stream] * (len(streams) > 1) + [f"seed{seed}"] * (seeds > 1)
+            [Path(protocol).stem] * (len(protocols) > 1 or all_splits)
+            + [stream] * (len(streams) > 1)
+            + [f"seed{seed}"] * (seeds > 1)
         )
         changes: Sections = {"dataset": {"protocol": protocol}, "train": {"seed": seed}}
         if stream:
@@ -143,6 +148,8 @@ def sweep(
             name=f"{name}_{n}",
             on_progress=on_progress,
         )
+        if run.scores is None:
+            raise ConfigError("A sweep compares test results", "Leave out the split no-test.")
         rows.append(Row(trained=variant.label, tested="", scores=run.scores, run=run.folder))
         for k, other in enumerate(tests):
             tested = test(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
+from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import CheckpointError, ConfigError, LeakingSplit
 from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
+from skelact.runs.location import stored_data
 from skelact.schemas import (
     BEST,
     RUN_FILES,
@@ -52,9 +54,11 @@ def test(
     on_progress: ProgressCallback = no_progress,
 ) -> Tested:
     """Test the best checkpoint of a run on the test subset of its dataset and write <name>.json and
-    <name>_predictions.json. `changes` override its recipe, for example the split or the clip
-    length. Raises LeakingSplit if the test subset contains videos that the run was trained on,
-    DatasetError if it is empty, CheckpointError if the classes differ, and ConfigError if `name` is
+    <name>_predictions.json. The dataset is searched where it was in training, unless `data` is
+    given. `changes` override the recipe, for example the split or the clip length.
+
+    Raises LeakingSplit if the test subset contains videos that the run was trained on, DatasetError
+    if it is empty or not found, CheckpointError if the classes differ, and ConfigError if `name` is
     that of a file of the run."""
     if f"{name}.json" in RUN_FILES:
         raise ConfigError(f"{run / name}.json belongs to the run", "Choose another --name.")
@@ -68,6 +72,12 @@ def test(
             f"The network of {run} expects the joints of {skeleton.name}, not of {other}",
             "Leave out dataset.skeleton: poses are converted to the joints of the network.",
         )
+    same_data = recipe.dataset.name == checkpoint.recipe["dataset"]["name"]
+    if data is None and same_data:
+        data = stored_data(run)
+    if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
+        options = replace(recipe.dataset, protocol=ONLY_TEST)
+        recipe = replace(recipe, dataset=options)
     dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
@@ -116,5 +126,5 @@ def check_not_trained_on(run: Path, dataset: ReadyDataset) -> None:
         more = f" and {len(leaked) - 3} more" if len(leaked) > 3 else ""
         raise LeakingSplit(
             f"{run} was trained on what this split tests on: {', '.join(leaked[:3])}{more}",
-            "Train on that split, or test on the split of the run.",
+            "Train on that split, test on the split of the run, or on other data: --data.",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import nn
 
 from skelact.cache import Cache
 from skelact.datasets.packed import Packed
+from skelact.datasets.splits import NO_TEST
 from skelact.device import resolve_device
 from skelact.errors import ConfigError
 from skelact.metrics import Scores
@@ -18,6 +19,7 @@ from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
+from skelact.runs.location import data_location
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
@@ -39,10 +41,10 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The result of `train`: the run folder, the test scores, and the dataset."""
+    """The result of `train`: the run folder, the test scores (None without a test), the dataset."""
 
     folder: Path
-    scores: Scores
+    scores: Scores | None
     dataset: ReadyDataset
 
 
@@ -64,11 +66,13 @@ def train(
     device = resolve_device(recipe.train.device)  # raises before poses are extracted
     if spec(recipe.network).backbone.closed_form:
         closed_form.check_options(recipe.train)
+        if recipe.dataset.protocol == NO_TEST:  # validation does not change its weights
+            recipe = replace(recipe, train=replace(recipe.train, val_fraction=0.0))
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
         dataset = load_dataset(recipe, cache, data, on_progress)
     recipe = dataset.recipe
-    name = name or f"{recipe.network}_{dataset.collection.name}_{dataset.protocol}"
+    name = name or f"{recipe.network}_{dataset.collection.name}_{Path(dataset.protocol).stem}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name, resume))
     plan = Plan(
         packed=dataset.packed,
@@ -78,13 +82,15 @@ def train(
         clip_s=recipe.clips.length_s or _window_length(dataset),
         split=dataset.fingerprint,
         dataset=dataset.collection.name,
+        no_test=dataset.protocol == NO_TEST,
         initialise=_initialiser(start, dataset.packed, on_progress) if start else None,
     )
     trainer = make_trainer(plan, folder, on_progress)
     if resume:
         trainer.resume()  # raises before anything is written to the folder of another run
     if rank == 0:
-        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict()))
+        location = data_location(folder, dataset.collection)
+        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict(), location=location))
         save_json(folder / SPLIT, dataset.split_document())
     trainer.fit()
     scores = trainer.finish()
@@ -152,10 +158,11 @@ def _numbered_folders(runs: Path, name: str) -> list[Path]:
 
 
 def _plot(
-    folder: Path, history: tuple[EpochLog, ...], scores: Scores, classes: tuple[str, ...]
+    folder: Path, history: tuple[EpochLog, ...], scores: Scores | None, classes: tuple[str, ...]
 ) -> None:
     from skelact.report import plots
 
     if history:
         plots.curves(history, folder / "curves.png")
-    plots.confusion(scores.confusion, classes, folder / "confusion.png")
+    if scores is not None:
+        plots.confusion(scores.confusion, classes, folder / "confusion.png")

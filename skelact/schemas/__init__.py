@@ -50,6 +50,7 @@ from skelact.schemas.runs import RESULT as RESULT
 from skelact.schemas.runs import RUN_FILES as RUN_FILES
 from skelact.schemas.runs import SPLIT as SPLIT
 from skelact.schemas.runs import VALIDATION as VALIDATION
+from skelact.schemas.runs import DataLocation as DataLocation
 from skelact.schemas.runs import EpochLog as EpochLog
 from skelact.schemas.runs import PredictedSample as PredictedSample
 from skelact.schemas.runs import Predictions as Predictions

@@ -25,10 +25,19 @@ class RunDocument(Document, frozen=True, kw_only=True):
     hint: ClassVar[str] = "A finished run has this file: skelact train, skelact test."
 
 
+class DataLocation(Record, frozen=True, kw_only=True):
+    """Where the dataset of a run is: as an absolute path, and relative to the run folder."""
+
+    path: str
+    relative: str
+
+
 class RunConfig(RunDocument, tag="config", frozen=True, kw_only=True):
-    """All settings of a run."""
+    """All settings of a run. `location` is None for the sample set that comes with skelact. It is
+    stored here only: no checkpoint or exported model holds a path."""
 
     recipe: Sections
+    location: DataLocation | None = None
 
     def __post_init__(self) -> None:
         for section in ("model", "dataset"):
@@ -65,9 +74,9 @@ class SplitDocument(RunDocument, tag="split", frozen=True, kw_only=True):
 
 
 class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
-    """The scores of a run, a test or a fusion."""
+    """The scores of a run, a test or a fusion; `scores` is None for a run without a test subset."""
 
-    scores: Scores
+    scores: Scores | None
     classes: tuple[str, ...]
     clips: dict[str, int] = msgspec.field(default_factory=dict)
     best_epoch: int = 0
@@ -82,9 +91,21 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
     weights: tuple[float, ...] = ()  # of a fusion
 
     def __post_init__(self) -> None:
+        if self.scores is None:
+            return
         matrix, size = self.scores.confusion, len(self.classes)
         if len(matrix) != size or any(len(row) != size for row in matrix):
             raise ValueError(f"the confusion matrix is not {size} x {size}")
+
+    @property
+    def test_scores(self) -> Scores:
+        """Raises InputError if the run has no test result."""
+        if self.scores is None:
+            raise InputError(
+                "The run has no test result: it was trained on everything (--no-test)",
+                "Test it on other data: skelact test RUN --data NEW_DATA.",
+            )
+        return self.scores
 
 
 class PredictedSample(Record, frozen=True, kw_only=True):

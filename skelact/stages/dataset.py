@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from skelact.cache import Cache
-from skelact.datasets import splits
+from skelact.datasets import similar, splits
 from skelact.datasets.base import Collection
+from skelact.datasets.grouping import connected
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DatasetError
 from skelact.recipe import Recipe
@@ -55,7 +58,7 @@ class ReadyDataset:
         return SplitDocument(
             fingerprint=self.fingerprint,
             protocol=self.protocol,
-            disjoint_groups=tuple(self.collection.protocols[self.protocol][1]),
+            disjoint_groups=splits.resolve(self.collection, self.protocol)[1],
             videos=SubsetVideos(**videos),
         )
 
@@ -76,15 +79,27 @@ def load_dataset(
     resolved = resolve(recipe, collection, on_progress, skeleton)
     recipe = resolved.recipe
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
+    splits.apply(collection, protocol)  # raises before poses are extracted
+    extracted, failed = extract_collection(collection, recipe, cache, on_progress)
+    for source in dict.fromkeys(e.poses.manifest.skeleton for e in extracted.values()):
+        report_missing(resolved.skeleton, source, on_progress)
+    if collection.merge_similar:
+        once, _ = pack(
+            collection,
+            recipe,
+            resolved.skeleton,
+            cache,
+            extracted=extracted,
+            mirrored={},
+            on_progress=on_progress,
+        )
+        collection = merge_similar(collection, once, on_progress)
     subsets = splits.hold_out(
         collection.items,
         splits.apply(collection, protocol),
         recipe.train.val_fraction,
         recipe.train.seed,
     )
-    extracted, failed = extract_collection(collection, recipe, cache, on_progress)
-    for source in dict.fromkeys(e.poses.manifest.skeleton for e in extracted.values()):
-        report_missing(resolved.skeleton, source, on_progress)
     packed, unread = pack(
         collection,
         recipe,
@@ -94,10 +109,16 @@ def load_dataset(
         mirrored=_extract_mirrored(collection, subsets, recipe, cache, on_progress),
         on_progress=on_progress,
     )
-    clip_subsets = (
+    clip_subsets = [
         "none" if is_mirrored and subsets[item] != "train" else subsets[item]
         for item, is_mirrored in zip(packed.items, packed.is_mirrored, strict=True)
-    )
+    ]
+    labels = [packed.classes[k] for k in packed.labels]
+    takes = [collection.items[n].groups.get("take", "") for n in packed.items]
+    if len(labels):
+        shares = splits.describe(labels, takes, clip_subsets)
+        on_progress(Event("train", "notice", text=f"split {protocol}, clips: {shares}"))
+        splits.check_counts(labels, clip_subsets, packed.classes)
     return ReadyDataset(
         collection=collection,
         recipe=recipe,
@@ -108,6 +129,39 @@ def load_dataset(
         estimator=_source(collection, extracted),
         failed=(*failed, *unread),
     )
+
+
+def merge_similar(
+    collection: Collection, packed: Packed, on_progress: ProgressCallback = no_progress
+) -> Collection:
+    """The collection with one take for items whose poses are nearly the same or that overlap in
+    time; a notice names them."""
+    rows = np.flatnonzero(~packed.is_mirrored)
+    tracks = []
+    for row in rows:
+        values = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1], 0]
+        tracks.append(similar.pose_track(values[..., : packed.dims], float(packed.fps[row])))
+    pairs = {
+        (int(packed.items[rows[a]]), int(packed.items[rows[b]]))
+        for a, b in similar.similar_pairs(tracks)
+    }
+    pairs |= set(similar.overlapping(collection.items))
+    takes = [item.groups["take"] for item in collection.items]
+    apart = [(a, b) for a, b in sorted(pairs) if takes[a] != takes[b]]
+    if not apart:
+        return collection
+    first = ", ".join(
+        f"{collection.items[a].name(collection.root)} and "
+        f"{collection.items[b].name(collection.root)}"
+        for a, b in apart[:3]
+    )
+    text = f"{len(apart)} pairs of clips are nearly the same and are kept in one subset: {first}"
+    on_progress(Event("train", "notice", text=text))
+    items = (
+        replace(item, groups=item.groups | {"take": take})
+        for item, take in zip(collection.items, connected(takes, apart), strict=True)
+    )
+    return replace(collection, items=tuple(items))
 
 
 def extract_collection(

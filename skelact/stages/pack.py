@@ -119,7 +119,7 @@ def pack(
     failed: list[FailedInput] = []
 
     def samples() -> Iterator[Sample]:
-        on_progress(Event("pack", "start", 0, len(items), f"reading {collection.name}"))
+        on_progress(Event("pack", "start", 0, len(items), f"Reading {collection.name}."))
         for n, item in items.items():
             try:
                 yield from _samples(reader, skeleton, n, item)

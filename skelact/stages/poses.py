@@ -99,8 +99,9 @@ def _estimate(
     """Run jobs, each key once. Returns the failures by key."""
     unique = list({job.key: job for job in jobs.values()}.values())
     work = [plan_work(job) for job in unique]
-    text = f"estimating poses with {pose.estimator}"
-    on_progress(Event("extract", "start", 0, sum(w.frames for w in work), text))
+    frames = sum(w.frames for w in work)
+    text = f"Estimating poses in {frames} frames of {len(work)} videos with {pose.estimator}."
+    on_progress(Event("extract", "start", 0, frames, text))
     if get_spec(pose.estimator).parallel == "processes":
         batch = extract_in_processes(work, on_progress)
     else:

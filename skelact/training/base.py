@@ -59,7 +59,7 @@ class BaseTrainer(ABC):
         self.rank, self.processes = distributed.init_distributed(self.device)
         tune_malloc()
         self.subset_rows = plan.subset_rows()
-        for subset in ("train", "test"):
+        for subset in ("train",) if plan.no_test else ("train", "test"):
             if not len(self.subset_rows[subset]):
                 raise DatasetError(
                     f"There are no clips in the {subset} subset",
@@ -98,24 +98,26 @@ class BaseTrainer(ABC):
             return None
         return torch.from_numpy(self.class_weights).float().to(self.device)
 
-    def finish(self) -> Scores:
+    def finish(self) -> Scores | None:
         """Test the best checkpoint and return its scores. Writes result.json and the predictions of
         the test and validation subsets, and adds the scores to the checkpoint. With several
-        processes, only the first one writes."""
+        processes, only the first one writes. None for a plan without a test."""
         distributed.barrier()
         best = load_checkpoint(self.folder / BEST)
         self.net.load_state_dict(best.weights)
         classes, sampling = self.plan.packed.classes, self.plan.recipe.sampling
-        test = self._measure("test", sampling, self.net)
+        test = None if self.plan.no_test else self._measure("test", sampling, self.net)
+        scores = None if test is None else test.scores
         if self.rank > 0:
-            return test.scores
-        test.predictions.save(self.folder / PREDICTIONS, classes)
+            return scores
+        if test is not None:
+            test.predictions.save(self.folder / PREDICTIONS, classes)
         if len(self.subset_rows["val"]):
             val = self._measure("val", sampling, self.net)
             val.predictions.save(self.folder / VALIDATION, classes)
-        save_tensors(self.folder / BEST, structs.replace(best, metrics=test.scores))
+        save_tensors(self.folder / BEST, structs.replace(best, metrics=scores))
         result = RunResult(
-            scores=test.scores,
+            scores=scores,
             classes=classes,
             clips={subset: len(rows) for subset, rows in self.subset_rows.items()},
             best_epoch=best.epoch,
@@ -125,7 +127,7 @@ class BaseTrainer(ABC):
             device=str(self.device),
         )
         save_json(self.folder / RESULT, result)
-        return test.scores
+        return scores
 
     def validate(self) -> Measured | None:
         """Measure the network as it is now with one draw per validation clip; None without a

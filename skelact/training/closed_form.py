@@ -57,7 +57,8 @@ class ClosedFormTrainer(BaseTrainer):
         """Solve for the head, unless a resumed run has already done so."""
         steps = self.batches.steps
         done = steps if self.is_trained else 0
-        self.on_progress(Event("train", "start", done, steps, f"training on {self.device}"))
+        text = f"Training {self.plan.recipe.network} on {self.device}."
+        self.on_progress(Event("train", "start", done, steps, text))
         if not self.is_trained:
             self._fit()
         self.on_progress(Event("train", "end"))

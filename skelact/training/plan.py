@@ -33,6 +33,7 @@ class Plan:
     split: str
     dataset: str
     initialise: Initialiser | None = None
+    no_test: bool = False  # all clips are for training, and there is no test result
 
     def subset_rows(self) -> dict[str, Indices]:
         """Subset -> indices of its clips, int64."""

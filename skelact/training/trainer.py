@@ -34,6 +34,8 @@ from skelact.training.plan import Plan
 from skelact.training.pretrain import Pretraining
 from skelact.types import Event, ProgressCallback
 
+_UNTIMED_STEPS, _TIMED_STEPS = 1, 3  # of which the duration of a training is estimated
+_LONG_S = 120.0  # a training on a CPU that takes longer is announced
 _PRETRAINING_EPOCH = 1_000_000  # epoch number of the first pretraining epoch, for its random draws
 
 
@@ -51,6 +53,7 @@ class Trainer(BaseTrainer):
     def __init__(self, plan: Plan, folder: Path, on_progress: ProgressCallback) -> None:
         super().__init__(plan, folder, on_progress)
         o = self.options
+        self.timed_steps, self.first_timed = 0, 0.0
         # copied before batch norm is synchronised: the synchronised forward is bound to its module
         self.average = schedule.averaged(self.net, o.ema_decay) if o.ema_decay else None
         if self.processes > 1:
@@ -120,7 +123,7 @@ class Trainer(BaseTrainer):
         """Pretrain if the network needs it, then train until the last epoch or the early stop."""
         o, steps = self.options, self.batches.steps
         total = o.epochs * steps
-        text = f"training on {self.device}"
+        text = f"Training {self.plan.recipe.network} on {self.device}."
         self.on_progress(Event("train", "start", len(self.history) * steps, total, text))
         self._pretrain(total)
         while len(self.history) < o.epochs and not self._is_stopped_early():
@@ -189,6 +192,7 @@ class Trainer(BaseTrainer):
             for step, (x, labels) in enumerate(self._own_batches(rng), start=first):
                 self._step(step, x, labels, weights, sums)
                 self.on_progress(Event("train", "advance", 1, total))
+                self._estimate(total - step - 1)
         loss_sum, correct, clips = distributed.all_reduce_sum(sums).tolist()
         if not np.isfinite(loss_sum / clips):
             raise DatasetError(
@@ -196,6 +200,19 @@ class Trainer(BaseTrainer):
                 "Lower the learning rate: --set train.lr=0.02",
             )
         return loss_sum / clips, correct / clips
+
+    def _estimate(self, steps_left: int) -> None:
+        """Tell, after the first steps of this process, how long training on a CPU will take. The
+        very first steps are slower than the others and do not count."""
+        self.timed_steps += 1
+        if self.timed_steps == _UNTIMED_STEPS:
+            self.first_timed = time.monotonic()
+        if self.timed_steps != _UNTIMED_STEPS + _TIMED_STEPS or self.device.type != "cpu":
+            return
+        seconds = steps_left * (time.monotonic() - self.first_timed) / _TIMED_STEPS
+        if seconds >= _LONG_S:
+            text = long_training(self.plan.recipe.network, seconds, self.options.epochs)
+            self.on_progress(Event("train", "notice", text=text))
 
     def _step(
         self, step: int, x: Tensor, labels: Tensor, weights: Tensor | None, sums: Tensor
@@ -227,6 +244,14 @@ class Trainer(BaseTrainer):
             return False
         since_best = next((i for i, row in enumerate(reversed(self.history)) if row.best), 0)
         return since_best >= patience
+
+
+def long_training(network: str, seconds: float, epochs: int) -> str:
+    """A notice that training takes long on a CPU, and what is faster."""
+    return (
+        f"Training {network} for {epochs} epochs takes about {max(1, round(seconds / 60))} minutes "
+        "on this CPU, less if it stops early. A GPU is faster; --model rocket takes seconds."
+    )
 
 
 def _selection_key(row: EpochLog) -> tuple[float, float]:

@@ -30,6 +30,7 @@ def open_video(path: Path) -> cv2.VideoCapture:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
+    cv2.setLogLevel(0)  # the variable has no effect if another module has imported OpenCV already
     if not path.exists():
         raise PathMissing(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:

@@ -57,11 +57,14 @@ def _measure(capture: cv2.VideoCapture) -> tuple[float, int]:
 
 def find_videos(paths: Iterable[Path | str]) -> list[Path]:
     """The videos that `paths` name, in order and without duplicates: a file is taken as it is, a
-    folder is searched, including its subfolders, and a glob pattern is expanded.
+    folder is searched, including its subfolders, and a glob pattern is expanded. A path that does
+    not exist is among them, so that it fails alone when it is used.
 
-    Raises PathMissing if a path does not exist, InputError if there is no video."""
+    Raises PathMissing if no path exists, InputError if there is no video."""
     requested = list(paths)
     videos = list(dict.fromkeys(video for item in requested for video in _expand(str(item))))
+    if videos and not any(map(Path.exists, videos)):
+        raise PathMissing(f"{', '.join(map(str, videos))}: no such file or folder")
     if not videos:
         raise InputError(
             f"No video in {', '.join(map(str, requested))}",
@@ -78,7 +81,7 @@ def _expand(item: str) -> list[Path]:
         return [path]
     matches = [Path(m) for m in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207  # may be absolute
     if not matches:
-        raise PathMissing(f"{item}: no such file or folder")
+        return [path]
     return [v for m in matches for v in (_videos_below(m) if m.is_dir() else [m] * _is_video(m))]
 
 

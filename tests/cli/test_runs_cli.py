@@ -130,3 +130,43 @@ def test_a_sweep_over_lists() -> None:
     found = grid(["model.inflate_stages=[3],[3,5]", "train.lr=0.1"])
     assert [v.changes["model"]["inflate_stages"] for v in found] == [[3], [3, 5]]
     assert all(v.changes["train"]["lr"] == 0.1 for v in found)
+
+
+def test_training_on_everything_has_no_test_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--runs", str(tmp_path), "--cache-dir", str(tmp_path / "cache"))
+    assert main(["train", *TINY, *options, "--no-test", "--name", "use"]) == 0
+    assert "no test result" in capsys.readouterr().err
+    result = json.loads((tmp_path / "use" / "result.json").read_text())
+    assert result["scores"] is None
+    assert result["clips"]["test"] == 0 and result["clips"]["val"] > 0
+    page = (tmp_path / "use" / "report.html").read_text()
+    assert "It has no test result" in page and "confusion" not in page
+    data = ("--data", str(shipped("sample_videos")), "--cache-dir", str(tmp_path / "cache"))
+    assert main(["test", str(tmp_path / "use"), *data]) == 2
+    assert "was trained on what this split tests on" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "use")]) == 2
+    assert "no test result" in capsys.readouterr().err
+    assert main(["train", *TINY, *options, "--no-test", "--split", "xseq"]) == 2
+
+
+def test_closed_form_without_test_needs_no_validation(tmp_path: Path) -> None:
+    data = ("--dataset", "mads-projected", "--data", str(shipped("sample_videos")))
+    options = ("--runs", str(tmp_path), "--cache-dir", str(tmp_path / "cache"), "--name", "use")
+    network = ("--model", "rocket", "--set", "model.kernels=40", "--device", "cpu")
+    assert main(["train", *data, *options, *network, "--no-test"]) == 0
+    clips = json.loads((tmp_path / "use" / "result.json").read_text())["clips"]
+    assert clips["val"] == clips["test"] == 0 and clips["train"] > 0
+
+
+def test_folds_give_a_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ("--dataset", "mads-projected", "--data", str(shipped("sample_videos")))
+    options = ("--runs", str(tmp_path), "--cache-dir", str(tmp_path / "cache"), "--name", "cv")
+    network = ("--model", "rocket", "--set", "model.kernels=40", "--device", "cpu")
+    found = told(capsys, "train", *data, *options, *network, "--split", "kfold3")
+    runs, mean = found["runs"], found["mean"]
+    assert isinstance(runs, list) and isinstance(mean, dict)
+    assert [row["split"] for row in runs] == ["kfold3-1", "kfold3-2", "kfold3-3"]
+    assert mean["runs"] == 3 and mean["top1_sd"] >= 0
+    assert (tmp_path / "cv_kfold3-2" / "report.html").is_file()

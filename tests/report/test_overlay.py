@@ -45,3 +45,42 @@ def test_hands_are_drawn_thinner_than_the_body(tmp_path: Path) -> None:
     assert 0 < finger < arm
     xy[parts_of(skeleton)["hand_left"]] = np.nan
     assert painted(xy, 180) == 0 and painted(xy, 60) == arm
+
+
+def test_labels_move_away_from_each_other() -> None:
+    from skelact.report.overlay import free_place
+
+    first = free_place(10, 50, 80, 20, [], 200)
+    assert first == (10, 50, 90, 70)
+    second = free_place(30, 55, 80, 20, [first], 200)
+    assert second is not None and (second[3] <= 50 or second[1] >= 70)
+    full = [(0, y, 200, y + 20) for y in range(0, 200, 20)]
+    assert free_place(30, 55, 80, 20, full, 200) is None
+
+
+def test_report_names_are_wrapped() -> None:
+    from skelact.report.plots import wrapped
+
+    name = "put_the_very_long_object_name_on_a_table"
+    assert max(map(len, wrapped(name).splitlines())) <= 25
+    assert wrapped(name).replace("\n", "") == name
+
+
+def test_weak_persons_are_faint() -> None:
+    """The same skeleton, once with high and once with low scores."""
+    from skelact.report.overlay import _Painter
+    from skelact.skeletons import SKELETONS
+    from skelact.types import PersonPose, VideoInfo
+
+    skeleton = SKELETONS["coco-17"]
+    info = VideoInfo(path=Path("a.mp4"), width=320, height=240, fps=10.0, frames=10)
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(60, 200, (len(skeleton.joints), 2)).astype(np.float32)
+    painter = _Painter(info, skeleton, [], 10)
+    image = np.full((240, 320, 3), 128, np.uint8)
+
+    def contrast(score: float) -> float:
+        person = PersonPose(xy, np.full(len(xy), score, np.float32), person_id=0)
+        return float(np.abs(painter.paint(image, [person], 0.0)[:240].astype(int) - 128).mean())
+
+    assert contrast(0.35) < 0.6 * contrast(0.9)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from skelact.errors import CheckpointError, ConfigError, InputError
+from skelact.errors import CheckpointError, ConfigError, InputError, MissingDataset
 from skelact.metrics import Scores, per_class
 from skelact.models.checkpoint import load_checkpoint, load_model
 from skelact.report.page import comparison, comparison_page
@@ -136,3 +136,34 @@ def test_grids_and_spreads() -> None:
         pytest.approx(0.35),
     )
     assert found.top1_sd == pytest.approx(0.2)
+
+
+def test_a_run_knows_where_its_data_are(tmp_path: Path) -> None:
+    """Where they were, where they moved to together with the run, or an error with a hint."""
+    from skelact.datasets.base import Collection
+    from skelact.runs.location import data_location, stored_data
+    from skelact.schemas import RunConfig, save_json
+
+    root = tmp_path / "project"
+    videos, run = root / "videos", root / "runs" / "mine"
+    videos.mkdir(parents=True)
+    run.mkdir(parents=True)
+    collection = Collection(name="videos", root=videos, items=(), protocols={}, place=videos)
+    recipe = {"model": {"name": "rocket"}, "dataset": {"name": "folder"}}
+    location = data_location(run, collection)
+    save_json(run / "config.json", RunConfig(recipe=recipe, location=location))
+    assert stored_data(run) == videos.resolve()
+    root.rename(tmp_path / "moved")
+    found = stored_data(tmp_path / "moved" / "runs" / "mine")
+    assert found is not None and found.resolve() == (tmp_path / "moved" / "videos").resolve()
+    (tmp_path / "moved" / "videos").rename(tmp_path / "elsewhere")
+    with pytest.raises(MissingDataset, match="no longer in") as error:
+        stored_data(tmp_path / "moved" / "runs" / "mine")
+    assert "--data" in error.value.hint
+
+
+def test_exported_models_hold_no_folders() -> None:
+    from skelact.inference.zoo import _without_folders
+
+    pose = {"poses_from": "/home/me/poses", "estimator": "import", "config": None}
+    assert _without_folders(pose) == {**pose, "poses_from": "poses"}

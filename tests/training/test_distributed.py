@@ -77,4 +77,4 @@ def test_only_one_process_reports(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["split"] == "xview"  # one document
-    assert done.stderr.count("reading nw-ucla") == 1 and done.stderr.count("training on") == 1
+    assert done.stderr.count("Reading nw-ucla") == 1 and done.stderr.count("Training ") == 1

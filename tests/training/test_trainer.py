@@ -365,3 +365,17 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ConfigError, match="needs a C"):
         compiled(lambda x: x, torch.device("cpu"))
+
+
+def test_a_long_training_on_a_cpu_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skelact.training import trainer as module
+
+    events: list[str] = []
+    monkeypatch.setattr(module, "_LONG_S", 0.0)
+    run = trainer(tmp_path, epochs=2)
+    run.on_progress = lambda event: events.append(event.text)
+    run.fit()
+    (text,) = [text for text in events if "--model rocket" in text]
+    assert text.startswith("Training stgcn for 2 epochs takes about ")

@@ -1,0 +1,128 @@
+"""Items of nearly the same content: copies that were re-encoded, resized or trimmed, and clips that
+were cut from one recording and overlap. They are found by their motion, not by their names.
+
+Every item is a track (T, D) at 10 samples per second: joint coordinates, or small grey images. Two
+tracks are similar if, at some offset, their deviations from the own mean agree over an overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from skelact.datasets.base import Item
+from skelact.types import Floats, VideoInfo
+from skelact.video.decode import read_frames
+
+RATE = 10.0  # samples per second
+MAX_SAMPLES = 100  # of a track; the rest of a long item is not compared
+_MIN_OVERLAP = 8  # samples
+_MIN_SHARE = 0.5  # overlap relative to the shorter track
+_AGREEMENT = 0.98  # cosine of the motion of both tracks over the overlap
+_TOLERANCE = 0.1  # mean squared distance of two tracks, relative to the energy of their motion
+_MIN_MOTION = 1e-3
+_GRID = 16  # pixels per side of the grey images
+
+
+def pose_track(points: Floats, fps: float) -> Floats:
+    """The track of one person: points (T, V, C) with NaN for missing joints -> (T', V * C)."""
+    times = np.arange(0, len(points), max(1.0, fps / RATE))[:MAX_SAMPLES].astype(int)
+    track = points[times].reshape(len(times), -1)
+    out: Floats = np.nan_to_num(track).astype(np.float32)
+    return out
+
+
+def video_track(info: VideoInfo, span_s: tuple[float, float | None] | None) -> Floats:
+    """The track of a video or a part of it: (T', 256) grey values 0 to 1. Raises InputError."""
+    import cv2
+
+    fps, (start, end) = info.fps, span_s or (0.0, None)
+    rows, due = [], round(start * fps)
+    step = max(1.0, fps / RATE)
+    for number, frame in enumerate(read_frames(info)):
+        if end is not None and number >= end * fps:
+            break
+        if number < due:
+            continue
+        grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        small = cv2.resize(grey, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+        rows.append(small.reshape(-1).astype(np.float32) / 255)
+        due = round(start * fps + len(rows) * step)
+        if len(rows) == MAX_SAMPLES:
+            break
+    return np.stack(rows) if rows else np.zeros((0, _GRID * _GRID), np.float32)
+
+
+def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
+    """The positions of all similar pairs (a, b), a < b, of tracks (T, D)."""
+    usable = [
+        n for n, t in enumerate(tracks) if len(t) >= _MIN_OVERLAP and _motion(t) > _MIN_MOTION
+    ]
+    if len(usable) < 2:
+        return []
+    frames = np.concatenate([tracks[n] for n in usable])
+    squares = (frames**2).sum(axis=1)
+    starts = np.cumsum([0, *(len(tracks[n]) for n in usable[:-1])])
+    energy = np.array([_energy(tracks[n]) for n in usable])
+    out = set()
+    for k, a in enumerate(usable):
+        # an overlap of half of the shorter track contains its middle frame
+        middle = tracks[a][len(tracks[a]) // 2]
+        nearest = np.minimum.reduceat(squares - 2 * (frames @ middle), starts) + middle @ middle
+        for j in np.flatnonzero(nearest < _TOLERANCE * np.maximum(energy, energy[k])):
+            b = usable[int(j)]
+            pair = (min(a, b), max(a, b))
+            is_new = a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out
+            if is_new and _is_similar(tracks[a], tracks[b]):
+                out.add(pair)
+    return sorted(out)
+
+
+def _motion(track: Floats) -> float:
+    return float(track.std(axis=0).mean())
+
+
+def _is_similar(a: Floats, b: Floats) -> bool:
+    """Whether there is an offset with an overlap of similar motion."""
+    least = max(_MIN_OVERLAP, round(_MIN_SHARE * min(len(a), len(b))))
+    squares_a, squares_b = (a**2).sum(axis=1), (b**2).sum(axis=1)
+    distances = squares_a[:, None] + squares_b[None] - 2 * (a @ b.T)
+    limit = _TOLERANCE * max(_energy(a), _energy(b))
+    for offset in range(least - len(a), len(b) - least + 1):
+        diagonal = np.diagonal(distances, offset)
+        if float(diagonal.mean()) < limit:
+            first = a[max(0, -offset) :][: len(diagonal)]
+            second = b[max(0, offset) :][: len(diagonal)]
+            if _agreement(first, second) > _AGREEMENT:
+                return True
+    return False
+
+
+def _energy(track: Floats) -> float:
+    """The mean squared distance of the samples from their mean."""
+    return float(track.var(axis=0).sum())
+
+
+def _agreement(a: Floats, b: Floats) -> float:
+    """The cosine of the deviations of two tracks (T, D) from their means."""
+    first, second = a - a.mean(axis=0), b - b.mean(axis=0)
+    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float((first * second).sum()) / norm if norm > 0 else 0.0
+
+
+def overlapping(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Pairs of items that are parts of one file and overlap in time."""
+    by_path: dict[Path, list[int]] = {}
+    for n, item in enumerate(items):
+        if not item.key:
+            by_path.setdefault(item.path, []).append(n)
+    out = []
+    for rows in by_path.values():
+        spans = [(items[n].span_s or (0.0, None), n) for n in rows]
+        spans.sort(key=lambda pair: pair[0][0])
+        for (first, a), (second, b) in pairwise(spans):
+            if first[1] is None or second[0] < first[1]:
+                out.append((a, b))
+    return out
