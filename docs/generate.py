@@ -119,7 +119,7 @@ def cli() -> str:
             row = (_names(p), _values(p), _default(p), text_of(_without_markup(p.help)))
             groups.setdefault(getattr(p, "rich_help_panel", None) or "", []).append(row)
         for group, rows in groups.items():
-            out += [f"**{group}**"] if group and len(groups) > 1 else []
+            out += [f"**{group or 'Options'}**"] if len(groups) > 1 else []
             out.append(table(("option", "value", "default", "meaning"), rows))
         if command.epilog:
             lines = _without_markup(command.epilog).splitlines()[1:]
@@ -288,6 +288,7 @@ _MODULES = {  # what the API page shows besides `skelact`
     "skelact.recipe": ("Recipe", "compose"),
     "skelact.runs.train": ("train",),
     "skelact.stages.sequences": ("extract",),
+    "skelact.readers.base": ("SkeletonReader", "RawSequence"),
     "skelact.datasets.base": ("DatasetSpec", "Collection", "Item"),
     "skelact.pose.base": ("EstimatorSpec", "Estimator", "PoseOptions"),
     "skelact.report.writers.base": ("Writer", "Result"),
