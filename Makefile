@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # folder of the demo's cache, runs and results; a second demo reuses the cache
 DEMO := demo
 
-.PHONY: install demo test test-slow check check-newest bench wheel clean
+.PHONY: install demo test test-slow check check-newest bench docs wheel clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,10 @@ check-newest:
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# the documentation, in build/docs
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 
 wheel: install
 	$(BIN)/python -m build --no-isolation --wheel

@@ -1,10 +1,9 @@
-"""Rules for the code that can be checked: imports, names, exports, the commands in the README."""
+"""Rules for the code that can be checked: imports, names, exports."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-import re
 import subprocess
 import sys
 from functools import cache
@@ -25,7 +24,7 @@ from skelact.sequence.sampling import SamplingOptions
 from skelact.training.trainer import Plan
 from skelact.types import PoseSequence
 from skelact.video.cut import ClipOptions, CodingOptions
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT
 
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
@@ -203,50 +202,6 @@ def test_light_imports_load_no_heavy_package(what: str) -> None:
     code = f"{what}; import sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def readme_commands() -> list[list[str]]:
-    found = []
-    for page in (ROOT / "README.md",):
-        for block in re.findall(
-            r"```(?:bash|sh|console)?\n(.*?)```", page.read_text("utf-8"), re.S
-        ):
-            for line in block.splitlines():
-                words = line.split("#")[0].split()
-                if words and words[0] == "skelact" and len(words) > 1:
-                    found.append(words[1:])
-    return found
-
-
-def test_readme_names_real_commands_and_options() -> None:
-    commands = readme_commands()
-    assert {c[0] for c in commands} >= {
-        "extract",
-        "train",
-        "predict",
-        "cut",
-        "doctor",
-        "cache",
-        "models",
-        "datasets",
-        "test",
-        "fuse",
-        "compare",
-        "sweep",
-    }
-    helps: dict[tuple[str, ...], str] = {}
-    for words in commands:
-        grouped = words[0] in ("cache", "models", "datasets")
-        verb = tuple(words[:2]) if grouped and len(words) > 1 else (words[0],)
-        if verb not in helps:
-            done = run(*verb, "--help", COLUMNS="300")
-            assert done.returncode == 0, f"skelact {' '.join(verb)}: {done.stderr}"
-            helps[verb] = done.stdout
-        for word in words:
-            if word.startswith("--"):
-                assert word.split("=")[0] in helps[verb] + "--quiet --debug", (
-                    f"{verb} has no {word}"
-                )
 
 
 @pytest.mark.parametrize("kind", KEYWORD_ONLY, ids=lambda k: k.__name__)

@@ -26,18 +26,3 @@ def joint_rows(skeleton: Skeleton) -> list[tuple[int, str, str, str]]:
         (n, joint, "" if parent == joint else parent, partners.get(joint, ""))
         for n, (joint, parent) in enumerate(zip(skeleton.joints, skeleton.parents, strict=True))
     ]
-
-
-def markdown() -> str:
-    """The overview and the tables of all shipped layouts as Markdown, for the documentation."""
-    lines = [*_table(("layout", "joints", "centre", "used by"), map(dict.values, overview()))]
-    for skeleton in SKELETONS.values():
-        lines += ["", f"## {skeleton.name}", "", *_table(HEADS, joint_rows(skeleton))]
-    return "\n".join(lines) + "\n"
-
-
-def _table(heads: Any, rows: Any) -> list[str]:
-    def line(cells: Any) -> str:
-        return f"| {' | '.join(map(str, cells))} |"
-
-    return [line(heads), line("---" for _ in heads), *map(line, rows)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from skelact.cli import main
-from skelact.skeletons import SKELETONS, USED_BY, tables
+from skelact.skeletons import SKELETONS, USED_BY
 
 
 def test_layouts_are_listed_printed_and_drawn(
@@ -26,9 +26,3 @@ def test_layouts_are_listed_printed_and_drawn(
     assert json.loads(capsys.readouterr().out)["parents"] == ["a", "a"]
     for wrong in (["florence"], ["--picture", "x.png"], ["coco-17", "--picture", "no/x.png"]):
         assert main(["skeletons", *wrong]) == 2
-
-
-def test_markdown_of_all_layouts() -> None:
-    text = tables.markdown()
-    assert all(f"## {name}" in text for name in SKELETONS)
-    assert "| 1 | left_eye | nose | right_eye |" in text
