@@ -166,10 +166,15 @@ def test_networks_on_a_small_dataset(model: str) -> None:
 
 
 def test_networks_on_other_datasets_have_their_full_size() -> None:
-    for dataset in ("folder", "ntu60", "nw-ucla"):
+    for dataset in ("ntu60", "nw-ucla"):
         recipe = compose(dataset, "msg3d", None, {})
         assert recipe.model == {"name": "msg3d"}
         assert recipe.train == compose(dataset, None, None, {}).train
+
+
+def test_networks_on_own_data_have_their_small_size() -> None:
+    own, mads = compose("folder", "msg3d", None, {}), compose("mads", "msg3d", None, {})
+    assert own.model == mads.model and own.model["base_channels"] == 24
 
 
 def test_a_named_network_replaces_that_of_a_recipe() -> None:

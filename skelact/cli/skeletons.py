@@ -10,6 +10,11 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import Json
 
+EXAMPLES = (
+    "skelact skeletons coco-17",
+    "skelact skeletons my_layout.toml --picture joints.png",
+)
+
 
 def command(
     layout: Annotated[

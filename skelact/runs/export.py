@@ -10,13 +10,13 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl
 from skelact.datasets.base import Collection
-from skelact.errors import ConfigError, InputError, NoPersonFound
+from skelact.errors import ConfigError, DatasetError, InputError, NoPersonFound
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
 from skelact.stages.dataset import extract_collection
 from skelact.stages.pack import ClipReader
 from skelact.stages.resolve import find_collection, resolve
-from skelact.types import Failure, PoseSequence, ProgressCallback, no_progress
+from skelact.types import Event, Failure, PoseSequence, ProgressCallback, no_progress
 
 
 def export_pyskl(
@@ -28,9 +28,10 @@ def export_pyskl(
     changes: Mapping[str, Any] | None = None,
 ) -> tuple[int, list[Failure]]:
     """Write a dataset as PYSKL's pickle: complete sequences, and every split as <split>_train and
-    <split>_val. Skeleton files keep their joints unless `changes`, which override the recipe of the
-    dataset, name another dataset.skeleton; poses of videos are in the layout of the recipe. Returns
-    the number of samples, and the files that could not be used."""
+    <split>_val; a notice names the splits that these data do not allow. Skeleton files keep their
+    joints unless `changes`, which override the recipe of the dataset, name another
+    dataset.skeleton; poses of videos are in the layout of the recipe. Returns the number of
+    samples, and the files that could not be used."""
     recipe = Recipe.from_dict(
         config.merge(
             config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}}, changes or {}
@@ -65,7 +66,12 @@ def export_pyskl(
     written = {name for name, _, _ in rows}
     split: dict[str, list[str]] = {}
     for protocol, (rule, _) in collection.protocols.items():
-        subsets = rule(collection.items)
+        try:
+            subsets = rule(collection.items)
+        except DatasetError as error:
+            text = f"The split {protocol} is left out. {error.message}."
+            on_progress(Event("export", "notice", text=text))
+            continue
         for subset, suffix in (("train", "train"), ("test", "val")):
             split[f"{protocol}_{suffix}"] = [
                 name

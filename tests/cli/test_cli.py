@@ -301,7 +301,7 @@ def test_doctor_reports_a_missing_component(tmp_path: Path) -> None:
         (("train", "--dataset", "mds"), "did you mean 'mads'"),
         (("train", "--data", "nowhere"), "mads is not in nowhere"),
         (("train", "--split", "xcam"), "No split of mads-sample is called 'xcam'"),
-        (("train", "--set", "train.epoch=3"), "did you mean 'epochs'"),
+        (("train", "--set", "train.epoch=3"), "did you mean 'train.epochs'"),
         (("train", "--classes", "Kata,Judo"), "No class of mads-sample is called 'Judo'"),
         (("train", "--device", "tpu"), "no device 'tpu'"),
         (("predict", "x.mp4", "--model", "nowhere.pt"), "no checkpoint nowhere.pt"),

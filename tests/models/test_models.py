@@ -122,7 +122,9 @@ def test_a_state_dict_matches_no_other_network(name: str) -> None:
     state = {k.removeprefix("backbone."): v for k, v in net(name).state_dict().items()}
     matches = {s.name for s in SPECS.values() if any(f.matches(state) for f in s.foreign)}
     architecture = {"stgcn_small": "stgcn"}.get(name, name)
-    assert matches == ({architecture} if SPECS[architecture].foreign else set())
+    # some networks are only known in the names of their authors
+    own_names = any(not f.authors for f in SPECS[architecture].foreign)
+    assert matches == ({architecture} if own_names else set())
 
 
 @pytest.mark.parametrize(
