@@ -203,6 +203,9 @@ class Bars:
         with self.lock:
             lines = []
             for name, stage in self.stages.items():
+                if stage.total and stage.done >= stage.total:  # something untimed follows
+                    lines.append(f"{name}: still working on the result")
+                    continue
                 rate, left = stage.texts(name)
                 unit = _UNITS.get(name, "item")
                 parts = (f"{stage.done:.0f} of {stage.total:.0f} {unit}s", rate, left)

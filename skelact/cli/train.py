@@ -11,6 +11,9 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import (
+    INPUT,
+    OUTPUT,
+    TRAINING,
     CacheDir,
     Changes,
     ConfigFile,
@@ -56,6 +59,7 @@ def command(
             help="Split of the dataset, such as xsub, xview or xseq, or a CSV, JSON or TOML file "
             "with the subset of each item; all trains on each split in turn, kfold5 on five folds.",
             show_default="the first",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     no_test: Annotated[
@@ -64,6 +68,7 @@ def command(
             "--no-test",
             help="Train on all clips, for use: the run has no test result. Networks that stop "
             "early keep a part for validation.",
+            rich_help_panel=TRAINING,
         ),
     ] = False,
     changes: Annotated[Changes, OPTIONS],
@@ -73,31 +78,46 @@ def command(
             help="Input streams, separated by commas and trained in turn: joint, bone, "
             "joint-motion or bone-motion; joint+bone concatenates the channels of both.",
             show_default="from the recipe, otherwise joint",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     seeds: Annotated[
         int,
-        typer.Option(help="Number of seeds to train with; reports mean and deviation.", min=1),
+        typer.Option(
+            help="Number of seeds to train with; reports mean and deviation.",
+            min=1,
+            rich_help_panel=TRAINING,
+        ),
     ] = 1,
     init_from: Annotated[
         Path | None,
-        typer.Option(help="Initialise with the weights of this run or checkpoint."),
+        typer.Option(
+            help="Initialise with the weights of this run or checkpoint.", rich_help_panel=TRAINING
+        ),
     ] = None,
     freeze: Annotated[
         str,
         typer.Option(
             help="Weights that are not trained, with --init-from: backbone, stage:3 (the first "
-            "three stages) or none."
+            "three stages) or none.",
+            rich_help_panel=TRAINING,
         ),
     ] = "none",
     set_: Settings = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the run.", show_default="<model>_<dataset>_<split>"),
+        typer.Option(
+            help="Name of the run.",
+            show_default="<model>_<dataset>_<split>",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the latest run of this name.")
+        bool,
+        typer.Option(
+            "--resume", help="Continue the latest run of this name.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     cache_dir: CacheDir = None,
     json: Json = False,

@@ -53,8 +53,7 @@ def inspect(name: str, place: Path) -> Findings:
         if length is not None:
             lengths[item.label].append(_part(item, length, warnings, collection.read is not None))
     warnings += [*_duplicates(contents), *_imbalance(lengths)]
-    if collection.merge_similar:
-        warnings += _similar(collection)
+    pairs = _similar(collection) if collection.merge_similar else []
     usable = ", ".join(_usable(collection, warnings)) or "none"
     shares = _shares(collection, warnings)
     groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
@@ -67,7 +66,7 @@ def inspect(name: str, place: Path) -> Findings:
         items=len(collection.items),
         classes=classes,
         splits=tuple(collection.protocols),
-        notes=(*notice, f"splits: {usable}", f"groups: {groups}", *shares),
+        notes=(*notice, f"splits: {usable}", f"groups: {groups}", *shares, *pairs),
         warnings=tuple(warnings),
     )
 

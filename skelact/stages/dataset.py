@@ -155,7 +155,8 @@ def merge_similar(
         f"{collection.items[b].name(collection.root)}"
         for a, b in apart[:3]
     )
-    text = f"{len(apart)} pairs of clips are nearly the same and are kept in one subset: {first}"
+    count = "One pair" if len(apart) == 1 else f"{len(apart)} pairs"
+    text = f"{count} of clips with nearly the same content will be kept in one subset: {first}"
     on_progress(Event("train", "notice", text=text))
     items = (
         replace(item, groups=item.groups | {"take": take})

@@ -30,7 +30,10 @@ def open_video(path: Path) -> cv2.VideoCapture:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 
-    cv2.setLogLevel(0)  # the variable has no effect if another module has imported OpenCV already
+    # the variable has no effect if another module has imported OpenCV already; 4 and 5 differ here
+    utils: Any = cv2.utils
+    logging: Any = cv2 if hasattr(cv2, "setLogLevel") else utils.logging
+    logging.setLogLevel(0)  # silent
     if not path.exists():
         raise PathMissing(f"{path}: no such file")
     if path.is_file() and path.stat().st_size == 0:

@@ -12,6 +12,7 @@ import torch
 from skelact.cli import main
 from skelact.errors import CheckpointError, InputError
 from skelact.files import load_weights
+from skelact.inference.zoo import find
 from skelact.interop.architectures import identify_architecture
 from skelact.interop.checkpoints import class_names
 from skelact.models import build
@@ -149,3 +150,20 @@ def test_joints_that_the_poses_lack_are_named(clip: Path, tmp_path: Path) -> Non
     done = run("predict", clip, *options, "--skeleton", "mads-15")
     assert done.returncode == 0, done.stderr
     assert "blazepose-33 poses do not have neck, pelvis, head" in done.stderr
+
+
+def test_the_content_of_a_file_tells_what_it_is(clip: Path, tmp_path: Path) -> None:
+    """A file of skelact may be called .pth, and one of mmengine .pt; neither suffix is trusted."""
+    ours = tmp_path / "ours.pth"
+    ours.write_bytes(find("everyday").read_bytes())
+    done = json.loads(run("predict", clip, "--model", ours, "--json").stdout)
+    assert "walk" in done["predictions"][0]["segments"][0]["probabilities"]
+    theirs = tmp_path / "theirs.pt"
+    content = {
+        "meta": {"epoch": 16, "mmaction2_version": "1.2.0"},
+        "state_dict": published("stgcn"),
+    }
+    torch.save(content, theirs)
+    done = run("predict", clip, "--model", theirs, "--json")
+    assert "stgcn" in done.stderr
+    assert len(json.loads(done.stdout)["predictions"][0]["segments"][0]["probabilities"]) == 7
