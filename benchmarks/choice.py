@@ -26,6 +26,7 @@ from skelact.recipe import Recipe
 from skelact.schemas import PREDICTIONS, EstimatorInfo, Predictions, load_json
 from skelact.skeletons import SKELETONS
 from skelact.stages.pack import pack
+from skelact.stages.resolve import resolve
 from skelact.training.plan import Plan
 from skelact.training.trainer import make_trainer
 from skelact.types import PoseSequence
@@ -126,7 +127,10 @@ def main() -> None:
 
 def measure(collection: Collection, recipe: Recipe, count: int, root: Path) -> None:
     """Train once, and print one line."""
-    packed, _ = pack(collection, recipe, Cache(root / "cache"), extracted={}, mirrored={})
+    resolved = resolve(recipe, collection)
+    recipe = resolved.recipe
+    cache = Cache(root / "cache")
+    packed, _ = pack(collection, recipe, resolved.skeleton, cache, extracted={}, mirrored={})
     drawn = draw(collection, count)
     subsets = [drawn[n] for n in packed.items]
     plan = Plan(
