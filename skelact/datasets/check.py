@@ -158,8 +158,8 @@ def _shares(collection: Collection, warnings: list[str]) -> list[str]:
 
 
 def _similar(collection: Collection) -> list[str]:
-    """Items of different takes whose content is nearly the same. Training puts them into one
-    subset."""
+    """Items of different takes whose content is nearly the same: by their joints, as in training, or
+    by the frames of a video, whose poses may not be estimated yet."""
     rows, tracks = [], []
     for n, item in enumerate(collection.items):
         try:
@@ -181,12 +181,20 @@ def _similar(collection: Collection) -> list[str]:
         for same in by_joints.values()
         for a, b in similar.similar_pairs([tracks[k] for k in same])
     }
+    overlapping = set(similar.overlapping(collection.items))
     out = []
-    for a, b in sorted(pairs | set(similar.overlapping(collection.items))):
+    for a, b in sorted(pairs | overlapping):
         first, second = collection.items[a], collection.items[b]
-        if first.groups["take"] != second.groups["take"]:
+        if first.groups["take"] == second.groups["take"]:
+            continue
+        names = f"{first.name(collection.root)} and {second.name(collection.root)}"
+        if (a, b) in overlapping:
+            out.append(f"{names} overlap in time; training keeps them in one subset")
+        elif collection.read is not None:
+            out.append(f"{names} are nearly the same; training keeps them in one subset")
+        else:  # training compares poses, not frames
             out.append(
-                f"{first.name(collection.root)} and {second.name(collection.root)} are nearly the "
-                "same or overlap; training keeps them in one subset"
+                f"{names} look nearly the same; if they are parts of one recording, name it in the "
+                "column source of a labels.csv, so that they stay in one subset"
             )
     return out
