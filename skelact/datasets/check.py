@@ -158,8 +158,8 @@ def _shares(collection: Collection, warnings: list[str]) -> list[str]:
 
 
 def _similar(collection: Collection) -> list[str]:
-    """Items of different takes whose content is nearly the same: by their joints, as in training, or
-    by the frames of a video, whose poses may not be estimated yet."""
+    """Items of different takes whose content is nearly the same: by their joints, as in training,
+    or by the frames of a video, whose poses may not be estimated yet."""
     rows, tracks = [], []
     for n, item in enumerate(collection.items):
         try:
