@@ -20,18 +20,22 @@ RATE = 10.0  # samples per second
 MAX_SAMPLES = 100  # of a track; the rest of a long item is not compared
 _MIN_OVERLAP = 8  # samples
 _MIN_SHARE = 0.5  # overlap relative to the shorter track
-_AGREEMENT = 0.98  # cosine of the motion of both tracks over the overlap
+_AGREEMENT = 0.985  # cosine of the motion of both tracks over the overlap
 _TOLERANCE = 0.1  # mean squared distance of two tracks, relative to the energy of their motion
 _MIN_MOTION = 1e-3
 _GRID = 16  # pixels per side of the grey images
 
 
 def pose_track(points: Floats, fps: float) -> Floats:
-    """The track of one person: points (T, V, C) with NaN for missing joints -> (T', V * C)."""
+    """The track of one person: points (T, V, C) with NaN for missing joints -> (T', V * C),
+    relative to the mean of the joints of each frame: all who cross a room move alike."""
     times = np.arange(0, len(points), max(1.0, fps / RATE))[:MAX_SAMPLES].astype(int)
-    track = points[times].reshape(len(times), -1)
-    out: Floats = np.nan_to_num(track).astype(np.float32)
-    return out
+    sampled = points[times]
+    known = np.isfinite(sampled).all(axis=-1, keepdims=True)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    centre = np.where(known, sampled, 0).sum(axis=1, keepdims=True) / count
+    track: Floats = np.where(known, sampled - centre, 0).astype(np.float32)
+    return track.reshape(len(times), -1)
 
 
 def video_track(info: VideoInfo, span_s: tuple[float, float | None] | None) -> Floats:

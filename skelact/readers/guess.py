@@ -13,7 +13,7 @@ from skelact.errors import ConfigError
 from skelact.readers.base import RawSequence
 from skelact.readers.description import FILE_NAME, Described
 from skelact.readers.format import Format, is_missing
-from skelact.readers.names import layout_of
+from skelact.readers.names import layout_of, match
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import Floats
 
@@ -54,16 +54,15 @@ def complete(
         skeleton = samples[0].skeleton or _layout(samples[0], points, folder, guesses)
     elif d.layout is not None and not samples[0].joints:
         _check_bones(skeleton, points, guesses)
-    if samples[0].joints or samples[0].skeleton is not None:
-        order = samples[0].skeleton or _named_points(samples[0], skeleton)
-    else:
-        order = skeleton
     unit = d.unit or samples[0].unit or (known.unit if known else None)
     if unit is None:
         unit = _unit(points, dims, guesses)
     axes = d.axes or (known.axes if known else None)
     if axes is None:
-        axes = _axes(points, order, dims, guesses) if order is not None else "x,y,z"[: 2 * dims - 1]
+        order = samples[0].skeleton or skeleton
+        if samples[0].joints:  # in the order of the file
+            points = _by_name(points, match(samples[0].joints, order))
+        axes = _axes(points, order, dims, guesses)
     fps = d.fps or (known.fps if known else None)
     if fps is None:
         stated = sorted({s.fps for s in samples if s.fps})
@@ -262,9 +261,13 @@ def _check_bones(skeleton: Skeleton, points: Floats, guesses: list[str]) -> None
         )
 
 
-def _named_points(sample: RawSequence, skeleton: Skeleton) -> Skeleton | None:
-    """A layout in the order of the file's names, to find the upward axis; None if unknown."""
-    return skeleton if sample.joints == skeleton.joints else None
+def _by_name(points: Floats, indices: Sequence[int | None]) -> Floats:
+    """Points (N, V, D) of these indices; NaN for None."""
+    out = np.full((len(points), len(indices), points.shape[2]), np.nan, np.float32)
+    for n, index in enumerate(indices):
+        if index is not None:
+            out[:, n] = points[:, index]
+    return out
 
 
 def _unit(points: Floats, dims: int, guesses: list[str]) -> str:

@@ -133,11 +133,15 @@ def test_unknown_performers_of_utd_mhad_are_left_out(tmp_path: Path) -> None:
     }
 
 
-def track(seed: int, length: int = 40) -> Floats:
+def _points(seed: int, length: int = 40) -> Floats:
     """A smooth random motion of 17 joints."""
     rng = np.random.default_rng(seed)
     steps = rng.normal(size=(length, 17, 2)).cumsum(axis=0) * 0.1
-    return similar.pose_track((rng.normal(size=(17, 2)) + steps).astype(np.float32), 10.0)
+    return (rng.normal(size=(17, 2)) + steps).astype(np.float32)
+
+
+def track(seed: int, length: int = 40) -> Floats:
+    return similar.pose_track(_points(seed, length), 10.0)
 
 
 def test_noisy_and_trimmed_copies_are_found_and_other_motions_are_not() -> None:
@@ -147,6 +151,15 @@ def test_noisy_and_trimmed_copies_are_found_and_other_motions_are_not() -> None:
     still = np.tile(tracks[0][:1], (40, 1))
     found = similar.similar_pairs([*tracks, noisy, tracks[5][12:], still, still.copy()])
     assert found == [(2, 8), (5, 9)]
+
+
+def test_crossing_a_room_is_no_similarity() -> None:
+    """The way of the whole body is larger than the motion of its joints."""
+    way = np.linspace(0, 5, 40, dtype=np.float32)[:, None, None] * np.array([1, 0], np.float32)
+    assert not similar.similar_pairs([similar.pose_track(_points(n) + way, 10.0) for n in (0, 1)])
+    copy = _points(0) + way + 3  # elsewhere in the room
+    tracks = [similar.pose_track(p, 10.0) for p in (_points(0), copy)]
+    assert similar.similar_pairs(tracks) == [(0, 1)]
 
 
 def test_overlapping_parts_of_one_file_are_one_take(tmp_path: Path) -> None:

@@ -98,6 +98,19 @@ def test_mark_unit_and_axes_are_guessed_aloud(tmp_path: Path) -> None:
     np.testing.assert_allclose(sequence.xyz[0, 10], upright[10], atol=1e-4)  # type: ignore[index]
 
 
+def test_the_axes_of_named_joints_are_guessed(tmp_path: Path) -> None:
+    """In any order, with names that the layout does not have."""
+    order = np.random.default_rng(0).permutation(20)
+    points = motion.sequence("squat", 0)[:, order][..., [0, 2, 1]]  # z up
+    names = [*(motion.KINECT.joints[n] for n in order), "prop"]
+    points = np.concatenate([points, points[:, :1]], axis=1)
+    np.savez(tmp_path / "a.npz", positions=points, joint_names=np.array(names))
+    file = sequence_file(tmp_path / "a.npz")
+    assert file is not None
+    found = source([file], tmp_path)
+    assert found.form.skeleton.name == "kinect-20" and found.form.axes == "x,z,-y"
+
+
 def test_joints_in_another_order_fit_no_layout(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(20)
     np.save(tmp_path / "a.npy", motion.sequence("wave", 0)[:, order])
@@ -243,6 +256,25 @@ def test_an_incomplete_bvh_is_refused(tmp_path: Path, end: int) -> None:
     (tmp_path / "a.bvh").write_text(BVH[:end])
     with pytest.raises(InputError, match="BVH"):
         load(tmp_path / "a.bvh")
+
+
+@pytest.mark.filterwarnings("ignore:No analog data")
+def test_c3d(tmp_path: Path) -> None:
+    """A file of the package's own writer, in millimetres with z up."""
+    c3d = pytest.importorskip("c3d")
+    points = motion.sequence("squat", 0)[..., [0, 2, 1]] * 1000
+    rows = np.concatenate([points, np.zeros((*points.shape[:2], 2), np.float32)], axis=2)
+    rows[7, 2, 3] = -1  # a residual below 0: the marker was not seen
+    writer = c3d.Writer(point_rate=50.0)
+    writer.set_point_labels(list(motion.KINECT.joints))
+    writer.add_frames([(row, np.zeros((0, 0))) for row in rows])
+    with (tmp_path / "a.c3d").open("wb") as file:
+        writer.write(file)
+    found = load(tmp_path / "a.c3d")
+    assert found.skeleton.name == "kinect-20" and found.fps == 50 and found.xyz is not None
+    assert np.isnan(found.xyz[0, 7, 2]).all() and found.score[0, 7, 2] == 0
+    heights = np.ptp(found.xyz[0, :7, :, 1], axis=1)
+    assert heights == pytest.approx(np.ptp(points[:7, :, 2], axis=1) / 1000, abs=1e-3)  # y up, m
 
 
 def test_c3d_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
