@@ -38,7 +38,8 @@ table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .8em;
 td:first-child, th:first-child { text-align: left }
 .big { display: flex; flex-wrap: wrap; gap: 2em } .big div { font-size: 1.8em }
 .big small { display: block; font-size: .5em; color: #666 }
-img { max-width: 100% } figure { display: inline-block; margin: .5em; width: 13em; vertical-align: top }
+img { max-width: 100% }
+figure { display: inline-block; margin: .5em; width: 13em; vertical-align: top }
 figcaption { font-size: .85em; overflow-wrap: anywhere } canvas { background: #f4f4f4; width: 100% }
 .warn { background: #fff3d6; padding: .4em .8em }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 }
