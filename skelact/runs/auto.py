@@ -23,10 +23,10 @@ class Rule:
     gpu: str
 
 
-# `python -m benchmarks choice` measured rocket, ddnet and stgcnpp with 20, 100 and about 1,000 clips
-# of two datasets: rocket was the most accurate on the development parts, once equal to stgcnpp, and
-# by far the fastest. More clips and a GPU are not measured: rocket keeps the features of all
-# training clips in memory (40 kB for each copy), which limits their number.
+# `python -m benchmarks choice` measured rocket, ddnet and stgcnpp with 20, 100 and about 1,000
+# clips of two datasets: rocket was the most accurate on the development parts, once equal to
+# stgcnpp, and by far the fastest. More clips and a GPU are not measured: rocket keeps the features
+# of all training clips in memory (40 kB for each copy), which limits their number.
 RULES = (
     Rule(max_clips=1_000, cpu="rocket", gpu="rocket"),
     Rule(max_clips=5_000, cpu="rocket", gpu="stgcnpp"),
