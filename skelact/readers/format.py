@@ -13,8 +13,8 @@ import numpy.typing as npt
 from skelact.errors import InputError
 from skelact.readers.base import RawSequence
 from skelact.readers.description import METRES, parse_axes
-from skelact.readers.names import match
 from skelact.skeletons import Skeleton
+from skelact.skeletons.names import match_names
 from skelact.types import Floats, PoseSequence
 
 
@@ -100,7 +100,7 @@ def build(raw: RawSequence, form: Format, where: str) -> PoseSequence:
 def _in_layout(raw: RawSequence, form: Format, where: str) -> tuple[Floats, Skeleton]:
     """The values of a file with the joints of the format, or of the file's own layout."""
     if raw.joints and raw.joints != form.skeleton.joints:
-        found = match(raw.joints, form.skeleton)
+        found = match_names(raw.joints, form.skeleton)
         if all(n is None for n in found):
             if raw.skeleton is not None:
                 return raw.values, raw.skeleton

@@ -13,8 +13,8 @@ from skelact.errors import ConfigError
 from skelact.readers.base import RawSequence
 from skelact.readers.description import FILE_NAME, Described
 from skelact.readers.format import Format, is_missing
-from skelact.readers.names import layout_of, match
 from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons.names import layout_of, match_names
 from skelact.types import Floats
 
 FPS = 30.0
@@ -61,7 +61,7 @@ def complete(
     if axes is None:
         order = samples[0].skeleton or skeleton
         if samples[0].joints:  # in the order of the file
-            points = _by_name(points, match(samples[0].joints, order))
+            points = _by_name(points, match_names(samples[0].joints, order))
         axes = _axes(points, order, dims, guesses)
     fps = d.fps or (known.fps if known else None)
     if fps is None:
