@@ -10,7 +10,7 @@ import pickle
 import re
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def is_input(path: Path, inputs: Iterable[Path]) -> bool:
+    """Whether `path` is one of the files `inputs`, also through a symbolic or hard link."""
+    return path.exists() and any(i.exists() and path.samefile(i) for i in inputs)
 
 
 def output_names(videos: Sequence[Path]) -> dict[Path, Path]:

@@ -11,6 +11,7 @@ from skelact.cache import Cache
 from skelact.datasets import pyskl
 from skelact.datasets.base import Collection
 from skelact.errors import ConfigError, DatasetError, InputError, NoPersonFound
+from skelact.files import is_input
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
 from skelact.stages.dataset import extract_collection
@@ -40,6 +41,8 @@ def export_pyskl(
     if recipe.clips.length_s:
         raise ConfigError("An export contains complete sequences", "Leave out clips.length_s.")
     collection = find_collection(recipe, data)
+    if is_input(out, {path for item in collection.items for path in collection.files(item)}):
+        raise ConfigError(f"{out} is a file of the dataset", "Choose another --out.")
     resolved = resolve(recipe, collection, on_progress)
     recipe = resolved.recipe
     keep = collection.read is not None and "skeleton" not in (changes or {}).get("dataset", {})

@@ -102,8 +102,11 @@ def test_several_videos_need_a_folder(tmp_path: Path) -> None:
 def test_a_format_never_replaces_an_input(tmp_path: Path) -> None:
     source = tmp_path / "a.mp4"
     source.write_bytes(b"video")
-    with pytest.raises(InputError, match="is an input video"):
-        write("overlay", source, video(str(source), 0))
+    other = tmp_path / "b.mp4"
+    other.hardlink_to(source)
+    for target in (source, other):
+        with pytest.raises(InputError, match="is an input file"):
+            write("overlay", target, video(str(source), 0))
     assert source.read_bytes() == b"video"
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from skelact.cache import Cache
 from skelact.datasets import pyskl
+from skelact.errors import ConfigError
 from skelact.runs.export import export_pyskl
+from skelact.skeletons import SKELETONS
+from skelact.types import PoseSequence
 from tests.conftest import sample, short_clip
 
 
@@ -27,3 +33,30 @@ def test_parts_of_a_video_and_equal_file_names(tmp_path: Path) -> None:
     assert [a["total_frames"] for a in annotations] == [18, 12, 18, 12]
     assert len({a["frame_dir"] for a in annotations}) == 4
     assert len(pyskl.find(out).items) == 4
+
+
+def test_an_export_never_replaces_the_dataset(tmp_path: Path) -> None:
+    data = tmp_path / "data.pkl"
+    points = np.random.default_rng(0).normal(size=(6, 12, 17, 2)).astype(np.float32)
+    sequences = [
+        PoseSequence(
+            xy=p[None],
+            score=np.ones((1, 12, 17), np.float32),
+            skeleton=SKELETONS["coco-17"],
+            fps=30,
+            width=10,
+            height=10,
+            ids=(0,),
+        )
+        for p in points
+    ]
+    rows = [(f"clip{n}", n % 2, s) for n, s in enumerate(sequences)]
+    names = [name for name, _, _ in rows]
+    pyskl.export(data, rows, {"a_train": names[:4], "a_val": names[4:]})
+    content = data.read_bytes()
+    link = tmp_path / "link.pkl"
+    link.hardlink_to(data)
+    for out in (data, link):
+        with pytest.raises(ConfigError, match="is a file of the dataset"):
+            export_pyskl("pyskl", data, out, Cache(tmp_path / "cache"))
+    assert data.read_bytes() == content

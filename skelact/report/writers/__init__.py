@@ -43,10 +43,10 @@ def write(
             ([r], target if is_file else target / f"{names[r.path]}.{writer.suffix}")
             for r in results
         ]
-    inputs = {result.path.resolve() for result in results}
+    inputs = {result.path for result in results}
     for part, path in jobs:
-        if path.resolve() in inputs:
-            raise InputError(f"{path} is an input video and is not overwritten")
+        if files.is_input(path, inputs):
+            raise InputError(f"{path} is an input file and is not overwritten")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with files.replacing(path) as temporary:
