@@ -4,9 +4,13 @@ A field declared with `option` holds everything that is known about an option: i
 text, allowed values and command-line flag. The command line, the validation and the configuration
 files all read it from there.
 
-A config is a Python file in the style of mmengine: it assigns a dict to each section, and `_base_`
-names the config files that it extends. Each section is one option dataclass. An unknown section or
-key raises a ConfigError that suggests the nearest name.
+A config assigns a dict to each section, and `_base_` names the config files that it extends, as in
+mmengine. Each section is one option dataclass. An unknown section or key raises a ConfigError that
+suggests the nearest name.
+
+A config is a TOML, YAML or JSON file, or Python, which is executed. A file without code never
+causes code of the user to run: of Python files it extends only those that come with skelact, and
+it cannot name a config of mmpose, which is Python too.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from skelact import config_data
 from skelact.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -35,6 +40,8 @@ SYNONYMS = {  # other usual names of options, for suggestions
     "clip_length": "length_s",
     "num_persons": "persons",
 }
+SUFFIXES = (".py", *config_data.FORMATS)
+MAX_CONFIGS = 100  # files that one config extends, directly or not
 _CODE = (types.ModuleType, types.FunctionType, type)  # what a config imports or defines for itself
 
 
@@ -137,6 +144,13 @@ def datasets() -> list[str]:
     return sorted(p.stem for p in (shipped("configs") / "datasets").glob("*.py"))
 
 
+def _shipped_configs() -> dict[str, Path]:
+    """The shipped config files by name: stgcn_mads, training/modern."""
+    folder = shipped("configs")
+    files = sorted(folder.rglob("*.py"))
+    return {f.relative_to(folder).with_suffix("").as_posix(): f for f in files}
+
+
 def load(name_or_file: str | Path, dataset: str | None = None) -> dict[str, Any]:
     """The sections of a config file, given as a path or as a name under configs/ without '.py'
     (stgcn_mads, training/modern).
@@ -145,59 +159,96 @@ def load(name_or_file: str | Path, dataset: str | None = None) -> dict[str, Any]
     of the other dataset among the bases, and the file's own section `dataset` is left out. The
     other sections of the file stay as they are.
 
-    Raises ConfigError if there is no such file or if it cannot be executed."""
+    Raises ConfigError if there is no such file or if it cannot be read."""
     path = Path(name_or_file)
-    if path.suffix != ".py":
-        path = shipped("configs") / f"{name_or_file}.py"
-        if not path.is_file():
-            folder = path.parent if path.parent.is_dir() else shipped("configs")
-            known = sorted(p.stem for p in folder.glob("*.py"))
+    if path.suffix.lower() not in SUFFIXES:
+        files, name = _shipped_configs(), str(name_or_file)
+        if name not in files:
+            folder = name.rpartition("/")[0]
+            known = [n.rpartition("/")[2] for n in files if n.rpartition("/")[0] == folder]
+            known = known or recipes()
             raise ConfigError(
-                f"There is no config {str(name_or_file)!r}{nearest(path.stem, known)}",
-                f"Use one of {', '.join(known)}, or a .py file.",
+                f"There is no config {name!r}{nearest(path.stem, known)}",
+                f"Use one of {', '.join(known)}, or a file: {', '.join(SUFFIXES)}.",
             )
+        path = files[name]
     content = _read(path)
-    name = content.get("dataset", {}).get("name")
-    if dataset is None or name == dataset:
+    section = content.get("dataset")
+    own_name = section.get("name") if isinstance(section, Mapping) else None
+    if dataset is None or own_name == dataset:
         return content
     own = load(f"datasets/{dataset}")
-    if name is None:
+    if own_name is None:
         return merge(own, content)
     return {**merge(own, _read(path, dataset=dataset)), "dataset": own["dataset"]}
 
 
-def _base(path: Path, base: str) -> Path:
+def _base(path: Path, base: Any) -> Path:
     """The file that the config `path` names as its base: relative to its folder or, if there is no
-    such file, to the shipped configs. Raises ConfigError if there is no such file in either."""
-    ours = shipped("configs")
+    such file, one of the shipped configs. A file without code extends files without code and
+    shipped configs. Raises ConfigError if there is no such file in either."""
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: _base_ must be names of files, got {base!r}")
+    shipped_file = _shipped_configs().get(base.removesuffix(".py"))
     file = path.parent / base
-    if not file.is_file():
-        file = ours / base
-    if not file.is_file():
-        known = [p.relative_to(ours).as_posix() for p in ours.rglob("*.py")]
+    if file.suffix.lower() in SUFFIXES and file.is_file():
+        if config_data.is_data(file) or not config_data.is_data(path):
+            return file
+        if shipped_file is None:
+            raise ConfigError(
+                f"{path}: the base {base!r} is Python, which would be executed",
+                f"Write it as {', '.join(config_data.FORMATS)}, or extend it from a .py file.",
+            )
+    if shipped_file is None:
+        known = [f"{name}.py" for name in _shipped_configs()]
         raise ConfigError(
             f"{path}: the base {base!r} exists neither in {path.parent} nor among the shipped "
             f"configs{nearest(base, known)}",
             "Shipped bases are, for example, datasets/pyskl.py and training/modern.py.",
         )
-    return file
+    return shipped_file
 
 
-def _read(path: Path, derived: tuple[Path, ...] = (), dataset: str | None = None) -> dict[str, Any]:
-    """The sections of a config file merged into those of its bases. `derived` are the files that
-    extend it; `dataset` replaces the shipped configs of datasets among the bases."""
+def _content(path: Path) -> dict[str, Any]:
+    """What a config file assigns, without what it extends. Raises ConfigError."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
+    if not config_data.is_data(path):
+        try:
+            found = runpy.run_path(str(path))
+        except Exception as error:  # Python can raise anything
+            raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+        names = [k for k in found if k == "_base_" or k[:1] != "_"]
+        return {k: found[k] for k in names if not isinstance(found[k], _CODE)}
+    content = config_data.read(path)
+    pose = content.get("pose")
+    if isinstance(pose, dict) and pose.get("config") is not None:
+        raise ConfigError(
+            f"{path} names a config of mmpose, which is Python and would be executed",
+            "Name it on the command line: --set pose.config=FILE.py",
+        )
+    return content
+
+
+def _read(
+    path: Path,
+    derived: tuple[Path, ...] = (),
+    dataset: str | None = None,
+    files: list[Path] | None = None,
+) -> dict[str, Any]:
+    """The sections of a config file merged into those of its bases. `derived` are the files that
+    extend it, `files` all that were read before; `dataset` replaces the shipped configs of datasets
+    among the bases."""
+    files = [] if files is None else files
+    files.append(path)
     if path.resolve() in derived:
         raise ConfigError(f"{path} extends itself", "Correct its _base_.")
-    try:
-        content = runpy.run_path(str(path))
-    except Exception as error:  # configs are Python code and can raise anything
-        raise ConfigError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    names = content.get("_base_", ())
-    bases = [names] if isinstance(names, str) else names
+    if len(files) > MAX_CONFIGS:
+        raise ConfigError(f"{files[0]} extends more than {MAX_CONFIGS} files", "Merge some.")
+    content = _content(path)
+    names = content.pop("_base_", ())
     parts = []
-    for base in bases:
+    for base in names if isinstance(names, list | tuple) else [names]:
         file = _base(path, base)
         if (
             dataset is not None
@@ -205,9 +256,8 @@ def _read(path: Path, derived: tuple[Path, ...] = (), dataset: str | None = None
         ):
             parts.append(load(f"datasets/{dataset}"))
         else:
-            parts.append(_read(file, (*derived, path.resolve()), dataset))
-    own = {k: v for k, v in content.items() if k[0] != "_" and not isinstance(v, _CODE)}
-    return merge(*parts, own)
+            parts.append(_read(file, (*derived, path.resolve()), dataset, files))
+    return merge(*parts, content)
 
 
 def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ PACKAGE = ROOT / "skelact"
 LAYERS = (
     ("errors", "discovery"),
     ("skeletons",),
-    ("types",),
+    ("types", "config_data"),
     ("config", "files", "metrics"),
     ("schemas",),
     ("cache", "options", "device"),
@@ -60,6 +60,7 @@ ADAPTERS = {
     "PIL": {"report/overlay.py"},
     "ffmpeg": {"video/cut.py"},
     "c3d": {"readers/c3d.py"},
+    "yaml": {"config_data.py"},
 }
 NO_TORCH = (
     *("video/", "sequence/", "readers/", "datasets/", "stages/", "schemas/"),

@@ -103,7 +103,8 @@ ConfigFile = Annotated[
     str | None,
     typer.Option(
         "--config",
-        help="Recipe: a name from configs/ or a .py file.",
+        help="Recipe: a name from configs/, a .toml, .yaml or .json file, or a .py file, which is "
+        "executed.",
         autocompletion=recipes,
         rich_help_panel=INPUT,
     ),
