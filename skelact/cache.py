@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TextIO, TypeVar
 
 import msgspec
 
@@ -37,9 +38,12 @@ from skelact.schemas import (
     save_json,
     to_json,
 )
+from skelact.temporary import is_running, sweep
 
 MANIFEST, HASHES = "manifest.json", "hashes.json"
 CACHE_VARIABLE = "SKELACT_CACHE"
+_KEY = re.compile(r"[0-9a-f]{20}")
+_swept: set[Path] = set()  # caches that this process has cleaned up
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
 M = TypeVar("M", bound=CacheDocument)
@@ -113,6 +117,9 @@ class Cache:
         If `fill` raises, nothing remains. If another process wrote the entry in the meantime, its
         entry is kept and returned. Raises CacheError if the folder cannot be written."""
         folder, final = self.root / stage.name, self.root / stage.name / key
+        if self.root not in _swept:
+            _swept.add(self.root)
+            self.remove_stale()
         temporary = folder / f"tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         try:
             temporary.mkdir(parents=True)
@@ -168,7 +175,7 @@ class Cache:
         path = self.root / stage.name / f".{key}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
+            file = _open_lock(path)
         except OSError as error:
             raise CacheError(
                 f"Cannot write {path.parent}: {error.strerror}", _OTHER_FOLDER
@@ -216,10 +223,11 @@ class Cache:
             return {}
 
     def entries(self) -> Iterator[tuple[str, Path]]:
-        """(stage, folder) of all entries, damaged ones included."""
+        """(stage, folder) of all entries, damaged ones included. Other folders, such as those of a
+        folder that was named as the cache by mistake, are not entries."""
         for stage in sorted(p for p in self.root.glob("*") if p.is_dir()):
             for folder in sorted(stage.iterdir()):
-                if folder.is_dir() and not folder.name.startswith("tmp-"):
+                if _KEY.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
                     yield stage.name, folder
 
     def verify(self) -> list[Path]:
@@ -238,13 +246,29 @@ class Cache:
         return damaged
 
     def remove_stale(self) -> None:
-        """Remove temporary folders of processes of this machine that are no longer running."""
+        """Remove temporary folders and locks of processes of this machine that are no longer
+        running."""
+        sweep(self.root)
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):
             owner = folder.name.removeprefix("tmp-").removesuffix("-old").rpartition("-")[0]
             name, _, pid = owner.rpartition("-")
-            if name == host and pid.isdigit() and not _is_running(int(pid)):
+            if name == host and pid.isdigit() and not is_running(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
+        try:
+            import fcntl
+        except ImportError:  # no locks on this system
+            return
+        for path in self.root.glob("*/.*.lock"):
+            with contextlib.suppress(OSError), _open_lock(path) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while another holds it
+                path.unlink()
+
+
+def _open_lock(path: Path) -> TextIO:
+    """Open or create a lock file. A link, which somebody could have put into a shared cache, is not
+    followed. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
 
 
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:
@@ -259,18 +283,3 @@ def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> Cache
     if sizes != {name: file.size for name, file in envelope.files.items()}:
         return None
     return CacheEntry(path=path, manifest=envelope.manifest, files=envelope.files)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name == "nt":  # on Windows, signal 0 would interrupt the process
-        return True
-    with contextlib.suppress(OSError, IndexError):  # a zombie: dead, but its parent did not wait
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

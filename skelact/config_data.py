@@ -107,7 +107,7 @@ def _yaml_loader() -> Any:
     text. Aliases, which can make a small file huge, and repeated keys are errors."""
     import yaml
 
-    class PlainLoader(yaml.SafeLoader):
+    class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
         yaml_implicit_resolvers: Any = {}  # noqa: RUF012  # PyYAML's own attribute of the class
 
         def compose_node(self, parent: Any, index: Any) -> Any:

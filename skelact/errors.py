@@ -6,7 +6,8 @@
     │   ├── NotAVideo
     │   ├── TruncatedVideo
     │   ├── BadSpan
-    │   └── NoPersonFound
+    │   ├── NoPersonFound
+    │   └── OutputError       the place of a result
     ├── ConfigError           an option, a configuration file, a skeleton file
     ├── DatasetError
     │   ├── MissingDataset
@@ -64,6 +65,11 @@ class BadSpan(InputError):
 
 class NoPersonFound(InputError):
     """There is no person in any frame of a clip."""
+
+
+class OutputError(InputError):
+    """A result cannot be written where the user wants it: the file is an input, exists, or has the
+    suffix of another format."""
 
 
 class ConfigError(SkelactError):

@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import re
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
@@ -16,40 +15,43 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from skelact import temporary
 from skelact.errors import CheckpointError, InputError
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; leaving the block renames it to `path`, an
-    exception removes it. Readers never see a half-written file. Raises OSError."""
-    temporary = path.with_name(
-        f".{path.stem}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp{path.suffix}"
-    )
+    exception removes it. Readers never see a half-written file, and if `path` is a link, what it
+    points to stays as it is. Raises OSError."""
+    temporary.sweep(path.parent)
+    new = path.with_name(temporary.new_name(path.suffix))
     try:
-        yield temporary
-        temporary.replace(path)
+        yield new
+        new.replace(path)
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
 
 
 def is_input(path: Path, inputs: Iterable[Path]) -> bool:
-    """Whether `path` is one of the files `inputs`, also through a symbolic or hard link."""
+    """Whether `path` is one of the files or folders `inputs`, also through a symbolic or hard
+    link."""
     return path.exists() and any(i.exists() and path.samefile(i) for i in inputs)
 
 
 def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
     """The name, without a suffix, of everything that is written for each video: its file name, with
     the folders that the videos do not have in common. Two videos that differ only in their suffix
-    keep it."""
+    keep it, and so does a video with the name of a folder of other videos."""
     resolved = {video: video.resolve() for video in videos}
     common = Path(os.path.commonpath([p.parent for p in resolved.values()])) if resolved else Path()
     names: dict[Path, Path] = {}
     taken: set[Path] = set()
+    folders = {f for path in resolved.values() for f in path.relative_to(common).parents}
     for video, path in resolved.items():
         name = path.relative_to(common).with_suffix("")
-        if name in taken:  # a.mp4 beside a.avi
+        if name in taken or name in folders:  # a.mp4 beside a.avi or a/b.mp4
             name = path.relative_to(common)
         taken.add(name)
         names[video] = name
@@ -58,17 +60,18 @@ def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file completely or not at all. Raises OSError."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    with replacing(path) as new:
+        new.write_bytes(content)
 
 
 def write_tensors(path: Path, content: Any) -> None:
-    """torch.save, completely or not at all. Raises CheckpointError."""
+    """torch.save, completely or not at all: equal content gives equal bytes. Raises
+    CheckpointError."""
     import torch
 
     try:
-        with replacing(path) as temporary:
-            torch.save(content, temporary)
+        with replacing(path) as new, new.open("wb") as file:
+            torch.save(content, file)  # given a path, torch would store its name in the file
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
             f"Cannot write {path}: {error}", "Is the disk full? Earlier checkpoints are kept."

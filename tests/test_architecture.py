@@ -31,9 +31,9 @@ PACKAGE = ROOT / "skelact"
 LAYERS = (
     ("errors", "discovery"),
     ("skeletons",),
-    ("types", "config_data"),
+    ("types", "config_data", "temporary"),
     ("config", "files", "metrics"),
-    ("schemas",),
+    ("schemas", "outputs"),
     ("cache", "options", "device"),
     ("video", "sequence"),
     ("pose",),

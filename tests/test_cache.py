@@ -19,9 +19,10 @@ from skelact.schemas import ClipsManifest, PackedManifest
 from tests.conftest import ROOT
 
 STAGE = Stage(name="stage", version=1, manifest=PackedManifest)
+KEY = "0123456789abcdef0123"  # of the form that Stage.key has
 
 
-def put(cache: Cache, key: str = "k", text: str = "hello") -> CacheEntry[PackedManifest]:
+def put(cache: Cache, key: str = KEY, text: str = "hello") -> CacheEntry[PackedManifest]:
     def fill(folder: Path) -> PackedManifest:
         (folder / "a.txt").write_text(text)
         return PackedManifest(dataset="waves", samples=1)
@@ -31,15 +32,15 @@ def put(cache: Cache, key: str = "k", text: str = "hello") -> CacheEntry[PackedM
 
 def test_an_entry_is_written_and_read_back(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c")
-    assert cache.find(STAGE, "k") is None
+    assert cache.find(STAGE, KEY) is None
     put(cache)
-    entry = cache.find(STAGE, "k")
+    entry = cache.find(STAGE, KEY)
     assert entry is not None
     assert entry.manifest == PackedManifest(dataset="waves", samples=1)
     assert entry.read("a.txt") == b"hello" and list(entry.files) == ["a.txt"]
     assert cache.verify() == []
     about = json.loads((entry.path / "manifest.json").read_text())
-    assert (about["stage"], about["key"]) == ("stage", "k") and "created" in about
+    assert (about["stage"], about["key"]) == ("stage", KEY) and "created" in about
     assert about["manifest"]["document"] == "packed"
 
 
@@ -51,7 +52,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cache.write(STAGE, "k", fill)
+        cache.write(STAGE, KEY, fill)
     assert list((tmp_path / "stage").iterdir()) == []
 
 
@@ -80,28 +81,28 @@ def _change(folder: Path, **fields: object) -> None:
 def test_a_damaged_entry_counts_as_absent_and_is_replaced(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
     cache = Cache(tmp_path)
     damage(put(cache).path)
-    assert cache.find(STAGE, "k") is None
-    assert cache.verify() == [tmp_path / "stage" / "k"]
+    assert cache.find(STAGE, KEY) is None
+    assert cache.verify() == [tmp_path / "stage" / KEY]
     put(cache)
-    entry = cache.find(STAGE, "k")
+    entry = cache.find(STAGE, KEY)
     assert entry is not None and entry.read("a.txt") == b"hello" and cache.verify() == []
 
 
 def test_an_entry_of_another_stage_counts_as_absent(tmp_path: Path) -> None:
     put(Cache(tmp_path))
     clips = Stage(name="stage", version=1, manifest=ClipsManifest)
-    assert Cache(tmp_path).find(clips, "k") is None
+    assert Cache(tmp_path).find(clips, KEY) is None
 
 
 def test_a_changed_file_of_the_same_size_is_noticed_when_read(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     entry = put(cache)
     (entry.path / "a.txt").write_text("hellO")
-    assert cache.find(STAGE, "k") is not None
+    assert cache.find(STAGE, KEY) is not None
     with pytest.raises(CacheError, match="damaged") as caught:
         entry.read("a.txt")
     assert "regenerated" in caught.value.hint
-    assert cache.find(STAGE, "k") is None and cache.verify() == [entry.path]
+    assert cache.find(STAGE, KEY) is None and cache.verify() == [entry.path]
 
 
 def test_the_first_writer_wins(tmp_path: Path) -> None:
@@ -112,9 +113,9 @@ def test_the_first_writer_wins(tmp_path: Path) -> None:
         put(Cache(tmp_path), text="fast")
         return PackedManifest(dataset="slow", samples=2)
 
-    entry = cache.write(STAGE, "k", fill)
+    entry = cache.write(STAGE, KEY, fill)
     assert entry.manifest.dataset == "waves" and entry.read("a.txt") == b"fast"
-    assert [p.name for p in (tmp_path / "stage").iterdir()] == ["k"]
+    assert [p.name for p in (tmp_path / "stage").iterdir()] == [KEY]
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(CacheError, match="No space left") as caught:
-        put(cache, "k")
+        put(cache, KEY)
     assert "Free some space" in caught.value.hint
     assert sorted(p.name for p in (tmp_path / "stage").iterdir()) == ["before"]
 
@@ -143,7 +144,7 @@ def test_temporary_folders_of_killed_processes_are_removed(tmp_path: Path) -> No
         "import time; from skelact.cache import Cache; from tests.test_cache import STAGE\n"
         "def fill(folder):\n"
         "    (folder / 'half').write_text('x'); print('in', flush=True); time.sleep(60)\n"
-        f"Cache({str(tmp_path)!r}).write(STAGE, 'k', fill)"
+        f"Cache({str(tmp_path)!r}).write(STAGE, {KEY!r}, fill)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -161,11 +162,11 @@ def test_temporary_folders_of_killed_processes_are_removed(tmp_path: Path) -> No
 
 def test_lock(tmp_path: Path) -> None:
     a, b = Cache(tmp_path), Cache(tmp_path)
-    with a.lock(STAGE, "k", wait=False) as first:
+    with a.lock(STAGE, KEY, wait=False) as first:
         assert first
-        with b.lock(STAGE, "k", wait=False) as second:
+        with b.lock(STAGE, KEY, wait=False) as second:
             assert not second
-    with b.lock(STAGE, "k", wait=True) as third:
+    with b.lock(STAGE, KEY, wait=True) as third:
         assert third
 
 
@@ -195,3 +196,48 @@ def test_keys() -> None:
     assert key_of(a=1) != key_of(a=2)
     with pytest.raises(ValueError, match="JSON"):
         key_of(a=float("nan"))
+
+
+def test_locks_of_killed_processes_are_removed(tmp_path: Path) -> None:
+    code = (
+        "import time; from skelact.cache import Cache; from tests.test_cache import STAGE, KEY\n"
+        f"with Cache({str(tmp_path)!r}).lock(STAGE, KEY, wait=True):\n"
+        "    print('in', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None and process.stdout.readline() == "in\n"
+    Cache(tmp_path).remove_stale()
+    assert [p.name for p in (tmp_path / "stage").iterdir()] == [f".{KEY}.lock"]  # held: kept
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    put(Cache(tmp_path), "f" * 20)  # the first entry that a process writes cleans up
+    assert [p.name for p in (tmp_path / "stage").iterdir()] == ["f" * 20]
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """A cache of somebody else must not empty a file elsewhere."""
+    own = tmp_path / "thesis.txt"
+    own.write_text("mine")
+    (tmp_path / "c" / "stage").mkdir(parents=True)
+    (tmp_path / "c" / "stage" / f".{KEY}.lock").symlink_to(own)
+    with (
+        pytest.raises(CacheError, match="Cannot write"),
+        Cache(tmp_path / "c").lock(STAGE, KEY, wait=True),
+    ):
+        pass
+    Cache(tmp_path / "c").remove_stale()
+    assert own.read_text() == "mine"
+
+
+def test_a_folder_of_the_user_is_no_cache(tmp_path: Path) -> None:
+    """Named as the cache by mistake, nothing in it is an entry that could be removed."""
+    (tmp_path / "videos" / "kick").mkdir(parents=True)
+    (tmp_path / "videos" / "kick" / "a.mp4").write_text("video")
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / KEY).symlink_to(tmp_path / "videos")
+    cache = Cache(tmp_path)
+    entry = put(cache, "f" * 20)
+    assert list(cache.entries()) == [("stage", entry.path)] and cache.verify() == []

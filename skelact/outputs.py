@@ -1,0 +1,109 @@
+"""Where results of a command may be written. Every command uses these rules: an output is never an
+input, has the suffix of its format, and replaces something only if the user says so."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from skelact import temporary
+from skelact.errors import OutputError
+from skelact.files import is_input
+
+OVERWRITE = "Add --overwrite to replace it."
+
+
+def check(
+    path: Path,
+    inputs: Iterable[Path] = (),
+    *,
+    overwrite: bool = False,
+    suffixes: Sequence[str] = (),
+) -> None:
+    """Check that a file may be written at `path`. `suffixes` are those of its format (".csv"),
+    `inputs` the files that the result is made from; of a path inside a file, such as a sequence of
+    a table, the file counts. Without `overwrite`, nothing that exists is replaced.
+
+    Raises OutputError with the reason."""
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise OutputError(
+            f"The name of {path} must end in {' or '.join(suffixes)}",
+            f"Write to {path.stem or 'result'}{suffixes[0]}, for example.",
+        )
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", "Name a file.")
+    if is_input(path, map(_file_of, inputs)):
+        raise OutputError(f"{path} is an input and is never replaced", "Choose another name.")
+    if not overwrite and os.path.lexists(path):  # also a link without a target
+        raise OutputError(f"{path} exists", OVERWRITE)
+
+
+def check_folder(path: Path) -> None:
+    """Check that `path` is a folder or can become one. Raises OutputError."""
+    place = next(p for p in (path, *path.parents) if p.exists() or p == p.parent)
+    if not place.is_dir():
+        raise OutputError(f"{place} is not a folder", "Choose another folder.")
+
+
+def _file_of(path: Path) -> Path:
+    """The file that an input is in."""
+    return next((p for p in (path, *path.parents) if p.is_file()), path)
+
+
+@contextlib.contextmanager
+def replacing_folder(
+    path: Path, is_own: Callable[[Path], bool], *, overwrite: bool = False
+) -> Iterator[Path]:
+    """A new folder beside `path` to write files to. Leaving the block puts it in the place of
+    `path` as a whole, an exception removes it.
+
+    A folder with equal files stays as it is. A folder with others is replaced with `overwrite`, and
+    only if `is_own` recognises its content as that of an earlier result. Raises OutputError if it
+    is not replaced, OSError if it cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.sweep(path.parent)
+    new = path.with_name(temporary.new_name())
+    try:
+        new.mkdir()
+        yield new
+        if not os.path.lexists(path):
+            new.rename(path)
+            return
+        if not _must_be_replaced(path, new, is_own, overwrite):
+            return
+        old = path.with_name(temporary.new_name())
+        path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _must_be_replaced(
+    path: Path, new: Path, is_own: Callable[[Path], bool], overwrite: bool
+) -> bool:
+    """Whether the folder `path` differs from `new`. Raises OutputError if it does and may not be
+    replaced."""
+    if path.is_symlink() or not path.is_dir():
+        raise OutputError(f"{path} is not a folder", "Choose another folder.")
+    names = sorted(p.name for p in path.iterdir())
+    if names == sorted(p.name for p in new.iterdir()):
+        _, different, unreadable = filecmp.cmpfiles(path, new, names, shallow=False)
+        if not different and not unreadable:
+            return False
+    if names and not is_own(path):
+        raise OutputError(
+            f"{path} holds files that skelact did not write, so it is not replaced",
+            "Choose another folder, or move it away.",
+        )
+    if names and not overwrite:
+        raise OutputError(f"{path} holds another result", OVERWRITE)
+    return True
