@@ -9,7 +9,7 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,12 +34,6 @@ def replacing(path: Path) -> Iterator[Path]:
             new.unlink(missing_ok=True)
 
 
-def is_input(path: Path, inputs: Iterable[Path]) -> bool:
-    """Whether `path` is one of the files or folders `inputs`, also through a symbolic or hard
-    link."""
-    return path.exists() and any(i.exists() and path.samefile(i) for i in inputs)
-
-
 def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
     """The name, without a suffix, of everything that is written for each video: its file name, with
     the folders that the videos do not have in common. Two videos that differ only in their suffix
@@ -53,6 +47,8 @@ def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
         name = path.relative_to(common).with_suffix("")
         if name in taken or name in folders:  # a.mp4 beside a.avi or a/b.mp4
             name = path.relative_to(common)
+        while name in taken:  # several links to one video
+            name = name.with_name(f"{name.name}-2")
         taken.add(name)
         names[video] = name
     return names

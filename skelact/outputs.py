@@ -12,34 +12,36 @@ from pathlib import Path
 
 from skelact import temporary
 from skelact.errors import OutputError
-from skelact.files import is_input
 
 OVERWRITE = "Add --overwrite to replace it."
 
 
 def check(
-    path: Path,
+    *paths: Path,
     inputs: Iterable[Path] = (),
-    *,
     overwrite: bool = False,
     suffixes: Sequence[str] = (),
 ) -> None:
-    """Check that a file may be written at `path`. `suffixes` are those of its format (".csv"),
-    `inputs` the files that the result is made from; of a path inside a file, such as a sequence of
-    a table, the file counts. Without `overwrite`, nothing that exists is replaced.
+    """Check that files may be written. `suffixes` are those of their format (".csv"), `inputs` the
+    files that the result is made from; of a path inside a file, such as a sequence of a table, the
+    file counts. Without `overwrite`, nothing that exists is replaced.
 
     Raises OutputError with the reason."""
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise OutputError(
-            f"The name of {path} must end in {' or '.join(suffixes)}",
-            f"Write to {path.stem or 'result'}{suffixes[0]}, for example.",
-        )
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder", "Name a file.")
-    if is_input(path, map(_file_of, inputs)):
-        raise OutputError(f"{path} is an input and is never replaced", "Choose another name.")
-    if not overwrite and os.path.lexists(path):  # also a link without a target
-        raise OutputError(f"{path} exists", OVERWRITE)
+    existing = [path for path in paths if os.path.lexists(path)]  # also a link without a target
+    known = {_identity(path) for path in inputs} if existing else set()
+    for path in paths:
+        if suffixes and path.suffix.lower() not in suffixes:
+            raise OutputError(
+                f"The name of {path} must end in {' or '.join(suffixes)}",
+                f"Write to {path.stem or 'result'}{suffixes[0]}, for example.",
+            )
+    for path in existing:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder", "Name a file.")
+        if _identity(path) in known - {None}:
+            raise OutputError(f"{path} is an input and is never replaced", "Choose another name.")
+        if not overwrite:
+            raise OutputError(f"{path} exists", OVERWRITE)
 
 
 def check_folder(path: Path) -> None:
@@ -49,9 +51,21 @@ def check_folder(path: Path) -> None:
         raise OutputError(f"{place} is not a folder", "Choose another folder.")
 
 
-def _file_of(path: Path) -> Path:
-    """The file that an input is in."""
-    return next((p for p in (path, *path.parents) if p.is_file()), path)
+def check_apart(out: Path, source: Path) -> None:
+    """Check that the folder `out` is not, and is not inside, a folder that is read. Raises
+    OutputError."""
+    if out.resolve().is_relative_to(source.resolve()):
+        raise OutputError(f"{out} is a part of the input {source}", "Choose another folder.")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file has in common with all links to it, None if there is no file. Of a path inside a
+    file, that of the file."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError, ValueError):
+            found = place.stat()
+            return (found.st_dev, found.st_ino) if place.is_file() else None
+    return None
 
 
 @contextlib.contextmanager

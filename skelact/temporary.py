@@ -53,6 +53,11 @@ def sweep(folder: Path) -> None:
                     os.unlink(entry.path)  # noqa: PTH108
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of `new_name` of any process."""
+    return _NAME.fullmatch(name) is not None
+
+
 def is_abandoned(name: str) -> bool:
     """Whether a file name is one of `new_name` of a process that no longer runs."""
     match = _NAME.fullmatch(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json
+from skelact.cli.options import Json, Overwrite
 from skelact.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,12 +21,16 @@ EXAMPLES = ("skelact compare runs/* --out comparison.html",)
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Compare finished runs: accuracy, cost, and whether they were tested on the same clips."""
+    from skelact import outputs
     from skelact.files import write_bytes
     from skelact.report.page import comparison, comparison_page
 
+    if out is not None:
+        outputs.check(out, overwrite=overwrite, suffixes=(".html", ".htm"))
     folders = [run for run in runs if run.is_dir()] or runs
     rows = comparison(folders)
     if out is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, Videos, with_options
+from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
 from skelact.video.cut import ClipOptions, CodingOptions
 
 EXAMPLES = ("skelact cut videos/ --length 5 --out clips/",)
@@ -21,6 +21,7 @@ def command(
     clips: ClipOptions,
     coding: CodingOptions,
     out: Annotated[Path, typer.Option(help="Folder for the clips.")] = Path("clips"),
+    overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -32,7 +33,13 @@ def command(
 
     with console.Bars() as on_progress:
         batch = cut_videos(
-            videos, clips, coding, Cache(cache_dir), out=out, on_progress=on_progress
+            videos,
+            clips,
+            coding,
+            Cache(cache_dir),
+            out=out,
+            overwrite=overwrite,
+            on_progress=on_progress,
         )
     results = [(video, entry.manifest.clips) for video, entry in batch.results]
     content = None

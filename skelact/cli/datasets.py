@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import CacheDir, Data, Json, Settings
+from skelact.cli.options import CacheDir, Data, Json, Overwrite, Settings
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact datasets"]), invoke_without_command=True)
 
@@ -72,9 +72,7 @@ def init(
     folder: Annotated[
         Path, typer.Argument(help="A folder with skeleton files.", show_default=False)
     ],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Look at skeleton files and write skeletons.toml, which describes them: frame rate, joint
@@ -115,12 +113,13 @@ def export(
         str,
         typer.Option(help="A dataset by name, a folder of videos or skeleton files, or a file."),
     ],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write: a .pkl file.")],
     form: Annotated[
         Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
     ] = "pyskl",
     data: Data = None,
     set_: Settings = None,
+    overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -134,7 +133,13 @@ def export(
     dataset, data = locate(dataset, data)
     with console.Bars() as on_progress:
         count, failed = export_pyskl(
-            dataset, data, out, Cache(cache_dir), on_progress, overrides(set_ or [])
+            dataset,
+            data,
+            out,
+            Cache(cache_dir),
+            on_progress,
+            overrides(set_ or []),
+            overwrite=overwrite,
         )
     if not json:
         console.say(f"Wrote {count} samples to {out}.")

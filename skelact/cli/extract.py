@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, Videos, with_options
+from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
+from skelact.errors import InputError
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm
 from skelact.sequence.clean import SequenceOptions
@@ -39,23 +40,32 @@ def command(
         typer.Option(help="One JSON file per frame, or one file per video with a line per frame."),
     ] = "frames",
     out: Annotated[
-        Path | None, typer.Option(help="Also copy the JSON files to <out>/<video>/.")
+        Path | None,
+        typer.Option(help="Also write the JSON files to the new folder <out>/<video>/."),
     ] = None,
+    overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
     """Extract the poses of all persons in videos: clips, keypoints (one JSON file per frame) and
     sequences. Results are cached, so that a second run does nothing."""
+    from skelact import outputs
     from skelact.cache import Cache
     from skelact.files import output_names
     from skelact.stages.poses import export_poses
     from skelact.stages.sequences import extract
+    from skelact.types import Failure
     from skelact.video.probe import find_videos
 
     started = time.monotonic()
+    paths = find_videos(videos)
+    if out is not None:
+        outputs.check_folder(out)
+        if pose.poses_from is not None:
+            outputs.check_apart(out, Path(pose.poses_from))
     with console.Bars() as on_progress:
         batch = extract(
-            find_videos(videos),
+            paths,
             Cache(cache_dir),
             pose=pose,
             clips=clips,
@@ -65,9 +75,13 @@ def command(
             on_progress=on_progress,
         )
     if out is not None:
-        names = output_names([e.path for e in batch.results])
+        names = output_names(paths)
         for extracted in batch.results:
-            export_poses(extracted.poses, out / names[extracted.path], json_form)
+            folder = out / names[extracted.path]
+            try:
+                export_poses(extracted.poses, folder, json_form, overwrite=overwrite)
+            except InputError as error:
+                batch.failed.append(Failure.from_error(extracted.path, error))
     content = None
     if json:
         content = {"videos": [_as_dict(e) for e in batch.results]}

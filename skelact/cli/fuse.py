@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json
+from skelact.cli.options import Json, Overwrite
 from skelact.errors import ConfigError
 
 EXAMPLES = ("skelact fuse runs/joint runs/bone --preset 2s",)
@@ -31,6 +31,7 @@ def command(
         bool, typer.Option("--search", help="Search for the best weights on the validation subset.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the fused run.")] = Path("runs/fused"),
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Fuse several runs by the weighted mean of their predictions. The runs must have been tested
@@ -45,7 +46,7 @@ def command(
         raise ConfigError("--weights, --preset and --search cannot be combined")
     from skelact.runs.fuse import fuse  # imports torch
 
-    fused = fuse(runs, out, weights=values, preset=preset, search=search)
+    fused = fuse(runs, out, weights=values, preset=preset, search=search, overwrite=overwrite)
     if json:
         console.as_json(
             {

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import Json, Runs
+from skelact.cli.options import Json, Overwrite, Runs
 from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact models"]))
@@ -114,7 +114,7 @@ def export(
     run: Annotated[
         Path, typer.Argument(help="Run folder, also of a fused run.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write: a .pt file.")],
     calibration: Annotated[
         Path | None, typer.Option(help="Take the calibration from this calibrated run.")
     ] = None,
@@ -125,12 +125,13 @@ def export(
             show_default="as in training",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write a run as one small file in half precision for predict --model."""
     from skelact.inference import zoo
 
-    size = zoo.export_checkpoint(run, out, calibration, min_confidence)
+    size = zoo.export_checkpoint(run, out, calibration, min_confidence, overwrite=overwrite)
     if json:
         console.as_json({"file": out, "bytes": size})
     else:

@@ -47,6 +47,10 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Print the result as JSON on stdout.", rich_help_panel=OUTPUT),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files that exist.", rich_help_panel=OUTPUT),
+]
 Videos = Annotated[
     list[str],
     typer.Argument(

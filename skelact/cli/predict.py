@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, OptionGroup, PosesFrom, Videos, with_options
+from skelact.cli.options import (
+    CacheDir,
+    Json,
+    OptionGroup,
+    Overwrite,
+    PosesFrom,
+    Videos,
+    with_options,
+)
 from skelact.options import DEFAULT, LATEST, ForeignOptions, PredictOptions
 from skelact.report import writers
 from skelact.types import UNKNOWN, Prediction, Segment
@@ -60,6 +68,7 @@ def command(
     options: PredictOptions,
     foreign: ForeignOptions,
     poses_from: PosesFrom = None,
+    overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -76,12 +85,24 @@ def command(
         console.say(f"using the latest run, {zoo.latest_run()}")
     for note in predictor.notes:
         console.say(note)
-    with console.Bars() as on_progress:
-        batch = predictor.predict_many(videos, Cache(cache_dir), on_progress, poses_from)
-        names = output_names([r.path for r in batch.results])
-        formats = writers.load_writers()
+    formats = writers.load_writers()
+    names: dict[Path, Path] = {}
+    inputs = [Path(p) for p in (model, foreign.labels, foreign.skeleton) if p is not None]
+
+    def check_outputs(found: Sequence[Path]) -> None:
+        """Before poses are estimated."""
+        names.update(output_names(found))
         for name, target in outputs.items():
-            writers.write(formats[name], batch.results, names, target)
+            writers.plan(formats[name], found, names, target, inputs=inputs, overwrite=overwrite)
+
+    with console.Bars() as on_progress:
+        batch = predictor.predict_many(
+            videos, Cache(cache_dir), on_progress, poses_from, check_outputs
+        )
+        for name, target in outputs.items():
+            writers.write(
+                formats[name], batch.results, names, target, inputs=inputs, overwrite=overwrite
+            )
     content = None
     if json:
         predictions = [p.as_dict() for result in batch.results for p in result.predictions]

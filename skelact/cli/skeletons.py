@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import Json
+from skelact.cli.options import Json, Overwrite
 
 EXAMPLES = (
     "skelact skeletons coco-17",
@@ -26,8 +26,9 @@ def command(
     *,
     picture: Annotated[
         Path | None,
-        typer.Option("--picture", "--svg", help="Draw the layout: a .png or .svg file."),
+        typer.Option("--picture", "--svg", help="Draw the layout: a .png, .svg or .pdf file."),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """List all joint layouts that come with skelact, or print the joints of one: number, name,
@@ -49,7 +50,7 @@ def command(
     if picture is not None:
         from skelact.report import plots
 
-        plots.layout(skeleton, picture)
+        plots.layout(skeleton, picture, overwrite=overwrite)
     if json:
         console.as_json(skeleton.as_dict())
     else:

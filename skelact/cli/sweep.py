@@ -16,6 +16,7 @@ from skelact.cli.options import (
     Dataset,
     Json,
     Model,
+    Overwrite,
     Runs,
     Settings,
     Split,
@@ -52,17 +53,23 @@ def command(
     set_: Settings = None,
     name: Annotated[str, typer.Option(help="Name of the sweep.")] = "sweep",
     runs: Runs = Path("runs"),
+    overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
     """Train a recipe with many settings (clip length, overlap, resolution, batch size, learning
     rate, ...), test each run as trained and in other ways, and write <name>.csv and <name>.png."""
     from skelact import config as configs
+    from skelact import outputs
     from skelact.cache import Cache
     from skelact.datasets.registry import locate
     from skelact.recipe import compose
 
     dataset, data = locate(dataset, data)
+    table, plot = runs / f"{name}.csv", runs / f"{name}.png"
+    outputs.check(
+        *(table, plot), inputs=[Path(p) for p in (data, config, split) if p], overwrite=overwrite
+    )
     if split is not None:
         changes.setdefault("dataset", {})["protocol"] = split
     recipe = compose(
@@ -88,7 +95,6 @@ def command(
             name=name,
             on_progress=on_progress,
         )
-    table, plot = runs / f"{name}.csv", runs / f"{name}.png"
     sweep.write_table(rows, table)
     labels = [" / ".join(filter(None, (r.trained, r.tested))) for r in rows]
     bars(labels, [r.scores.top1 for r in rows], plot)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
+from skelact import outputs
 from skelact.errors import ConfigError, InputError, MissingDataset
 from skelact.files import write_bytes
 from skelact.readers import tables
@@ -51,12 +52,11 @@ class FolderDescription:
 def write_description(folder: Path, *, overwrite: bool = False) -> FolderDescription:
     """Look at the skeleton files below a folder and write skeletons.toml into it, with every entry
     and what it means. Raises MissingDataset if there are no such files, InputError if all that were
-    looked at are damaged, ConfigError if skeletons.toml exists and `overwrite` is not set."""
+    looked at are damaged, OutputError if skeletons.toml exists and `overwrite` is not set."""
     path = folder / FILE_NAME
     if not folder.is_dir():
         raise MissingDataset(f"{folder}: no such folder")
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path} exists", "Add --overwrite to replace it.")
+    outputs.check(path, overwrite=overwrite)
     files = find_files(folder)
     if not files:
         raise MissingDataset(f"{folder} holds no skeleton files")
@@ -71,8 +71,7 @@ def write_description(folder: Path, *, overwrite: bool = False) -> FolderDescrip
         form, guesses = complete(described, samples, folder)
     except ConfigError as error:
         layout = folder / LAYOUT_NAME
-        if layout.exists() and not overwrite:
-            raise ConfigError(f"{layout} exists", "Add --overwrite to replace it.") from error
+        outputs.check(layout, overwrite=overwrite)
         write_bytes(layout, _layout(samples, folder).encode())
         written.append(layout)
         content = structs.replace(content, layout=LAYOUT_NAME)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -202,10 +202,12 @@ class Predictor:
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
+        on_found: Callable[[Sequence[Path]], None] = lambda paths: None,
     ) -> BatchResult[VideoPrediction]:
         """A VideoPrediction for each video and each skeleton sequence among files, folders and glob
-        patterns; those that cannot be used are listed as failed."""
-        videos, failed = self._extract(paths, cache, on_progress, poses_from)
+        patterns; those that cannot be used are listed as failed. `on_found` gets the paths of all
+        of them before poses are estimated."""
+        videos, failed = self._extract(paths, cache, on_progress, poses_from, on_found)
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
@@ -247,15 +249,18 @@ class Predictor:
         cache: Cache | None,
         on_progress: ProgressCallback,
         poses_from: Path | None,
+        on_found: Callable[[Sequence[Path]], None] = lambda paths: None,
     ) -> tuple[list[Extracted | SkeletonInput], list[Failure]]:
         """The poses of files, folders and glob patterns: videos in their order, then skeleton
         files."""
         inputs = find_inputs(paths, self._trained_format())
         for text in inputs.notices:
             on_progress(Event("predict", "notice", text=text))
-        if not inputs.videos and inputs.skeletons:
+        has_videos = inputs.videos or not inputs.skeletons
+        videos = find_videos(inputs.videos or paths) if has_videos else []
+        on_found([*videos, *(s.path for s in inputs.skeletons)])
+        if not videos:
             return list(inputs.skeletons), []
-        videos = find_videos(inputs.videos or paths)
         poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         found = sorted(poses.results, key=lambda e: order[e.path])

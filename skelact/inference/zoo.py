@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from msgspec import structs
 
+from skelact import outputs
 from skelact.config import shipped
 from skelact.errors import CheckpointError, InputError
 from skelact.models.checkpoint import load_model
@@ -84,15 +85,19 @@ def export_checkpoint(
     out: Path,
     calibration: Path | None = None,
     min_confidence: float | None = None,
+    *,
+    overwrite: bool = False,
 ) -> int:
     """Write the best checkpoint of a run in half precision for distribution, and return its size in
     bytes. `calibration` is another run whose calibration is used, for a run that was trained on all
     data. `min_confidence` replaces that of the training when the file is used for prediction: a
     dataset may need a lower one than footage in which nobody may be.
 
-    Raises ConfigError if `min_confidence` is outside (0, 1), CheckpointError or InputError if a
-    file cannot be read or written."""
+    Raises ConfigError if `min_confidence` is outside (0, 1), OutputError as `outputs.check`,
+    CheckpointError or InputError if a file cannot be read or written."""
     PredictOptions(min_confidence=min_confidence)  # checks the range
+    sources = [run / BEST, *([calibration / CALIBRATION] if calibration is not None else [])]
+    outputs.check(out, inputs=sources, overwrite=overwrite, suffixes=(".pt", ".pth"))
     model = load_model(run / BEST)
     if calibration is not None:
         values = load_json(calibration / CALIBRATION, Calibration)

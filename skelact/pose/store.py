@@ -28,6 +28,7 @@ from skelact.types import Floats, PersonPose
 
 JsonForm = Literal["frames", "lines"]
 LINES = "frames.jsonl"
+_START = b'{"version":1.3,"people":['
 
 
 def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
@@ -107,6 +108,22 @@ def write_poses(
     for number, people in enumerate(frames):
         text = frame_json(people, skeleton)
         (folder / f"{number:06d}.json").write_text(text, encoding="utf-8")
+
+
+def holds_poses(folder: Path) -> bool:
+    """Whether a folder holds only what `write_poses` writes: files with its names, which begin as
+    its JSON. Raises OSError."""
+    files = sorted(folder.iterdir())
+    names = [file.name for file in files]
+    if names != [LINES] and names != [f"{number:06d}.json" for number in range(len(names))]:
+        return False
+    for file in files:
+        if file.is_symlink() or not file.is_file():
+            return False
+        with file.open("rb") as content:
+            if content.read(len(_START)) != _START:
+                return False
+    return True
 
 
 def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:

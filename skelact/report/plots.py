@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skelact import outputs
 from skelact.errors import InputError
+from skelact.files import replacing
 from skelact.schemas import EpochLog
 from skelact.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+PICTURES = (".png", ".svg", ".pdf")  # formats of `layout`
 
 
 @contextmanager
@@ -30,7 +34,8 @@ def _axes(path: Path, width: float, height: float, columns: int = 1) -> Iterator
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     yield axes
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def _line(axis: Axes, x: Sequence[float], y: Sequence[Any], name: str, colour: str) -> None:
@@ -113,10 +118,11 @@ def bars(names: list[str], values: list[float], path: Path) -> None:
         axis.set(xlim=(0, 1.12), xlabel="top-1")
 
 
-def layout(skeleton: Skeleton, path: Path) -> None:
+def layout(skeleton: Skeleton, path: Path, *, overwrite: bool = False) -> None:
     """Draw the graph with the numbers and names of the joints; the format follows from the suffix
     (.png, .svg, .pdf). The positions are those of a tree, the root above, not of a body. Raises
-    InputError if the file cannot be written."""
+    OutputError as `outputs.check`, InputError if the file cannot be written."""
+    outputs.check(path, overwrite=overwrite, suffixes=PICTURES)
     places = _places(skeleton)
     columns, rows = (1 + max(place[k] for place in places.values()) for k in (0, 1))
     try:
@@ -133,8 +139,8 @@ def layout(skeleton: Skeleton, path: Path) -> None:
             axis.margins(0.1)
             axis.set_axis_off()
             axis.set_title(f"{skeleton.name}: {len(skeleton.joints)} joints")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be written: {error}", "Use .png or .svg.") from error
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}") from error
 
 
 def _places(skeleton: Skeleton) -> dict[str, tuple[float, float]]:

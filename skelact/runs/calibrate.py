@@ -25,6 +25,7 @@ from skelact.schemas import (
     BEST,
     CALIBRATION,
     PREDICTIONS,
+    PREVIOUS_CALIBRATION,
     VALIDATION,
     Calibration,
     Checkpoint,
@@ -39,7 +40,6 @@ from skelact.types import Failure, ProgressCallback, no_progress
 
 MIN_NEGATIVES = 50  # windows to choose a threshold on: a share of 0.1 is then 5 of them
 MAX_REJECTED = 0.5  # share of the known samples that a stored threshold may make unknown
-PREVIOUS = "calibration_previous.json"
 _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -148,9 +148,9 @@ def calibrate(
             )
         _store(run, model, calibration)
         if model.calibration is None:
-            (run / PREVIOUS).unlink(missing_ok=True)
+            (run / PREVIOUS_CALIBRATION).unlink(missing_ok=True)
         else:
-            save_json(run / PREVIOUS, model.calibration)
+            save_json(run / PREVIOUS_CALIBRATION, model.calibration)
     return result
 
 
@@ -160,7 +160,7 @@ def undo(run: Path) -> Calibration | None:
     model = load_model(run / BEST)
     if model.calibration is None:
         raise InputError(f"{run} is not calibrated", "There is nothing to undo.")
-    file = run / PREVIOUS
+    file = run / PREVIOUS_CALIBRATION
     previous = load_json(file, Calibration) if file.is_file() else None
     _store(run, model, previous)
     file.unlink(missing_ok=True)

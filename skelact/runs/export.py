@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skelact import config
+from skelact import config, outputs
 from skelact.cache import Cache
 from skelact.datasets import pyskl
 from skelact.datasets.base import Collection
 from skelact.errors import ConfigError, DatasetError, InputError, NoPersonFound
-from skelact.files import is_input
 from skelact.recipe import Recipe
 from skelact.sequence.stack import to_skeleton
 from skelact.stages.dataset import extract_collection
@@ -27,12 +26,14 @@ def export_pyskl(
     cache: Cache,
     on_progress: ProgressCallback = no_progress,
     changes: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> tuple[int, list[Failure]]:
     """Write a dataset as PYSKL's pickle: complete sequences, and every split as <split>_train and
     <split>_val; a notice names the splits that these data do not allow. Skeleton files keep their
     joints unless `changes`, which override the recipe of the dataset, name another
     dataset.skeleton; poses of videos are in the layout of the recipe. Returns the number of
-    samples, and the files that could not be used."""
+    samples, and the files that could not be used. Raises OutputError as `outputs.check`."""
     recipe = Recipe.from_dict(
         config.merge(
             config.load(f"datasets/{dataset}"), {"clips": {"length_s": 0.0}}, changes or {}
@@ -41,8 +42,12 @@ def export_pyskl(
     if recipe.clips.length_s:
         raise ConfigError("An export contains complete sequences", "Leave out clips.length_s.")
     collection = find_collection(recipe, data)
-    if is_input(out, {path for item in collection.items for path in collection.files(item)}):
-        raise ConfigError(f"{out} is a file of the dataset", "Choose another --out.")
+    outputs.check(
+        out,
+        inputs={path for item in collection.items for path in collection.files(item)},
+        overwrite=overwrite,
+        suffixes=pyskl.SUFFIXES,
+    )
     resolved = resolve(recipe, collection, on_progress)
     recipe = resolved.recipe
     keep = collection.read is not None and "skeleton" not in (changes or {}).get("dataset", {})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact import outputs
 from skelact.errors import ConfigError, InputError, nearest
 from skelact.inference.ensemble import check_members, input_spec
 from skelact.metrics import Probabilities, Scores, score
@@ -55,18 +56,27 @@ def fuse(
     weights: Sequence[float] | None = None,
     preset: str | None = None,
     search: bool = False,
+    overwrite: bool = False,
 ) -> FusionResult:
     """Average the test predictions of several runs. `folder` gets result.json, predictions.json and
     best.pt, an ensemble that `skelact predict` accepts.
 
     The weights are `weights`, those of a preset by stream, the best on the validation subset
     (`search`), or equal. The runs may differ in network, skeleton, streams and window length.
-    Raises InputError if they were tested on different samples or cannot be combined, ConfigError
-    for bad weights."""
+    Raises InputError if they were tested on different samples or cannot be combined, OutputError if
+    `folder` is one of them or holds another fusion and `overwrite` is not set, ConfigError for bad
+    weights."""
     if len(runs) < 2:
         raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
     if (folder / CONFIG).is_file():
         raise ConfigError(f"{folder} holds a trained run", "Choose another folder with --out.")
+    files = (BEST, PREDICTIONS, RESULT)
+    outputs.check_folder(folder)
+    outputs.check(
+        *(folder / file for file in files),
+        inputs=[run / file for run in runs for file in (*files, VALIDATION)],
+        overwrite=overwrite,
+    )
     checkpoints = [load_checkpoint(run / BEST) for run in runs]
     check_members(checkpoints, [str(run) for run in runs])
     classes = checkpoints[0].classes

@@ -23,6 +23,7 @@ from skelact.runs.location import data_location
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
+from skelact.temporary import is_temporary
 from skelact.training import closed_form, distributed
 from skelact.training.plan import Initialiser, Plan
 from skelact.training.trainer import make_trainer
@@ -146,7 +147,7 @@ def run_folder(runs: Path, name: str, resume: bool) -> Path:
 
 
 def _numbered_folders(runs: Path, name: str) -> list[Path]:
-    """The existing folders <name>, <name>-2, <name>-3 and so on."""
+    """The existing run folders <name>, <name>-2, <name>-3 and so on."""
     path = runs / name  # the name may contain a folder
     numbers = {path.name: 1}
     for other in path.parent.glob("*-*"):
@@ -154,7 +155,14 @@ def _numbered_folders(runs: Path, name: str) -> list[Path]:
         if match:
             numbers[other.name] = int(match[1])
     folders = (path.with_name(n) for n in sorted(numbers, key=lambda n: numbers[n]))
-    return [folder for folder in folders if folder.is_dir()]
+    return [folder for folder in folders if _is_run(folder)]
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, maybe of one that was killed before it wrote anything."""
+    return (folder / CONFIG).is_file() or (
+        folder.is_dir() and all(is_temporary(file.name) for file in folder.iterdir())
+    )
 
 
 def _plot(

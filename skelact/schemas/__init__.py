@@ -46,6 +46,7 @@ from skelact.schemas.runs import CONFIG as CONFIG
 from skelact.schemas.runs import LAST as LAST
 from skelact.schemas.runs import LOG as LOG
 from skelact.schemas.runs import PREDICTIONS as PREDICTIONS
+from skelact.schemas.runs import PREVIOUS_CALIBRATION as PREVIOUS_CALIBRATION
 from skelact.schemas.runs import RESULT as RESULT
 from skelact.schemas.runs import RUN_FILES as RUN_FILES
 from skelact.schemas.runs import SPLIT as SPLIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -79,6 +80,10 @@ class Clip(Record, frozen=True, kw_only=True):
     start_s: float
     end_s: float
     frames: int
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\d{3,}\.mp4", self.file):  # no other file, and no other folder
+            raise ValueError(f"{self.file!r} is no name of a clip")
 
 
 class ClipsManifest(CacheDocument, tag="clips", frozen=True, kw_only=True):

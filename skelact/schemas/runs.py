@@ -16,7 +16,11 @@ from skelact.schemas.base import Document, Record, Sections
 BEST, LAST, LOG, RESULT = "best.pt", "last.pt", "log.jsonl", "result.json"
 PREDICTIONS, VALIDATION = "predictions.json", "validation.json"
 CONFIG, SPLIT, CALIBRATION = "config.json", "split.json", "calibration.json"
-RUN_FILES = (RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION)
+PREVIOUS_CALIBRATION = "calibration_previous.json"
+RUN_FILES = (
+    *(RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION),
+    PREVIOUS_CALIBRATION,
+)
 
 
 class RunDocument(Document, frozen=True, kw_only=True):

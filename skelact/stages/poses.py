@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from skelact import outputs
 from skelact.cache import Cache, CacheEntry
 from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
 from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
-from skelact.pose.store import JsonForm, read_poses, write_poses
+from skelact.pose.store import JsonForm, holds_poses, read_poses, write_poses
 from skelact.schemas import PosesManifest
 from skelact.stages.cut import cut_video
 from skelact.stages.extraction import POSES, TRACK, Job, plan_work, write_tracked
@@ -168,12 +169,15 @@ def _import_video(
     return cache.write(POSES, job.key, fill), True
 
 
-def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm) -> None:
-    """Write stored poses as JSON into `folder`, in either form. Raises InputError if the folder
-    cannot be written."""
+def export_poses(
+    poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm, *, overwrite: bool = False
+) -> None:
+    """Write stored poses as JSON into the new folder `folder`, in either form. With `overwrite`,
+    it replaces one with other poses as a whole. Raises OutputError if it holds anything else,
+    InputError if it cannot be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_poses(folder, read_poses(poses), poses.manifest.skeleton, form)
+        with outputs.replacing_folder(folder, holds_poses, overwrite=overwrite) as new:
+            write_poses(new, read_poses(poses), poses.manifest.skeleton, form)
     except OSError as error:
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
