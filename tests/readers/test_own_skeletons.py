@@ -13,7 +13,7 @@ import pytest
 
 from skelact.datasets.describe import write_description
 from skelact.datasets.folder import folder, table
-from skelact.errors import ConfigError, DatasetError
+from skelact.errors import DatasetError, OutputError
 from tests import conftest
 from tests.readers import motion
 
@@ -183,6 +183,6 @@ def test_labels_csv_with_spans_and_groups(tmp_path: Path) -> None:
 def test_init_refuses_to_overwrite(tmp_path: Path) -> None:
     motion.arrays(tmp_path / "d", 1)
     write_description(tmp_path / "d")
-    with pytest.raises(ConfigError, match="exists"):
+    with pytest.raises(OutputError, match="exists"):
         write_description(tmp_path / "d")
     write_description(tmp_path / "d", overwrite=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from skelact import cli
-from skelact.errors import FfmpegError, InputError, TruncatedVideo
+from skelact.errors import FfmpegError, InputError, OutputError, TruncatedVideo
 from skelact.inference.predictor import Predictor
 from skelact.report import writers
 from skelact.report.overlay import write_overlay
@@ -60,8 +60,9 @@ def names(*videos: Video) -> dict[Path, Path]:
     return {v.path: Path(v.path.stem) for v in videos}
 
 
-def write(name: str, target: Path, *videos: Video) -> list[Path]:
-    return writers.write(writers.load_writers()[name], videos, names(*videos), target)
+def write(name: str, target: Path, *videos: Video, overwrite: bool = False) -> list[Path]:
+    writer = writers.load_writers()[name]
+    return writers.write(writer, videos, names(*videos), target, overwrite=overwrite)
 
 
 def test_csv_has_one_file_for_all_videos(tmp_path: Path) -> None:
@@ -105,9 +106,70 @@ def test_a_format_never_replaces_an_input(tmp_path: Path) -> None:
     other = tmp_path / "b.mp4"
     other.hardlink_to(source)
     for target in (source, other):
-        with pytest.raises(InputError, match="is an input file"):
-            write("overlay", target, video(str(source), 0))
+        with pytest.raises(OutputError, match="is an input and is never replaced"):
+            write("overlay", target, video(str(source), 0), overwrite=True)
+    with pytest.raises(OutputError, match="is an input and is never replaced"):
+        write("overlay", tmp_path, video(str(source), 0), overwrite=True)
     assert source.read_bytes() == b"video"
+
+
+def test_a_table_of_several_sequences_is_an_input(tmp_path: Path) -> None:
+    """The path of a sequence in a file is below the file."""
+    table = tmp_path / "people.csv"
+    table.write_text("frame,x,y")
+    with pytest.raises(OutputError, match=r"people\.csv is an input and is never replaced"):
+        write("csv", table, video(str(table / "first"), 0), overwrite=True)
+    assert table.read_text() == "frame,x,y"
+
+
+def test_existing_files_need_overwrite(tmp_path: Path) -> None:
+    old = tmp_path / "a.srt"
+    old.write_text("old")
+    for target in (old, tmp_path):
+        with pytest.raises(OutputError, match=r"a\.srt exists") as caught:
+            write("srt", target, video("a.mp4", 0))
+        assert "--overwrite" in caught.value.hint and old.read_text() == "old"
+    dangling = tmp_path / "b.srt"
+    dangling.symlink_to(tmp_path / "nothing")
+    with pytest.raises(OutputError, match=r"b\.srt exists"):
+        write("srt", dangling, video("a.mp4", 0))
+    assert write("srt", tmp_path, video("a.mp4", 0), overwrite=True) == [old]
+    assert old.read_text() != "old"
+
+
+def test_overwrite_replaces_a_link_and_not_its_target(tmp_path: Path) -> None:
+    (tmp_path / "thesis.srt").write_text("mine")
+    (tmp_path / "a.srt").symlink_to(tmp_path / "thesis.srt")
+    write("srt", tmp_path / "a.srt", video("a.mp4", 0), overwrite=True)
+    assert (tmp_path / "thesis.srt").read_text() == "mine"
+    assert not (tmp_path / "a.srt").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "says"),
+    [
+        ("csv", "result.mp4", r"The name of .*result\.mp4 must end in \.csv"),
+        ("csv", "result", r"must end in \.csv"),
+        ("csv", "folder.csv", "is a folder"),
+        ("srt", "result.mp4", r"is neither a folder nor a \.srt file"),
+        ("overlay", "result.avi", r"is neither a folder nor a \.mp4 file"),
+        ("overlay", "file/new", "file is not a folder"),
+    ],
+)
+def test_outputs_have_the_right_form(name: str, target: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match=says):
+        write(name, tmp_path / target, video("a.mp4", 0), overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_may_have_a_point_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "results.new").mkdir()
+    for folder in ("results.new", "1.5"):
+        target = tmp_path / folder
+        assert write("srt", target, video("a.mp4", 0)) == [target / "a.srt"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -119,7 +181,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     old.write_text("old")
     writer = writers.Writer(name="txt", suffix="txt", help="", write=fail)
     with pytest.raises(InputError, match=r"Cannot write .*x\.txt: No space left"):
-        writers.write(writer, [video("a.mp4", 0)], {}, old)
+        writers.write(writer, [video("a.mp4", 0)], {}, old, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"] and old.read_text() == "old"
 
 
@@ -132,8 +194,12 @@ def test_a_new_format_is_one_file(
     (package / "toy.py").write_text(TOY)
     monkeypatch.setattr(writers, "__path__", [*writers.__path__, str(package)])
     monkeypatch.delitem(sys.modules, "skelact.cli.predict", raising=False)
-    batch = BatchResult(done=[video("a.mp4", 0), video("b.mp4", 0)])
-    monkeypatch.setattr(Predictor, "predict_many", lambda *_: batch)
+
+    def predict_many(*arguments: Any) -> BatchResult[Video]:
+        arguments[-1]([Path("a.mp4"), Path("b.mp4")])
+        return BatchResult(done=[video("a.mp4", 0), video("b.mp4", 0)])
+
+    monkeypatch.setattr(Predictor, "predict_many", predict_many)
     assert cli.main(["predict", "--help"]) == 0 and "--txt" in capsys.readouterr().out
     assert cli.main(["predict", "a.mp4", "b.mp4", "--txt", "labels"]) == 0
     assert (tmp_path / "labels" / "a.txt").read_text() == "wave"

@@ -10,7 +10,7 @@ import pytest
 
 from skelact.cache import Cache
 from skelact.datasets import pyskl
-from skelact.errors import ConfigError
+from skelact.errors import OutputError
 from skelact.runs.export import export_pyskl
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
@@ -57,6 +57,6 @@ def test_an_export_never_replaces_the_dataset(tmp_path: Path) -> None:
     link = tmp_path / "link.pkl"
     link.hardlink_to(data)
     for out in (data, link):
-        with pytest.raises(ConfigError, match="is a file of the dataset"):
-            export_pyskl("pyskl", data, out, Cache(tmp_path / "cache"))
+        with pytest.raises(OutputError, match="is an input and is never replaced"):
+            export_pyskl("pyskl", data, out, Cache(tmp_path / "cache"), overwrite=True)
     assert data.read_bytes() == content

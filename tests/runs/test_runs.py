@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from skelact.errors import CheckpointError, ConfigError, InputError, MissingDataset
+from skelact.errors import CheckpointError, ConfigError, InputError, MissingDataset, OutputError
 from skelact.metrics import Scores, per_class
 from skelact.models.checkpoint import load_checkpoint, load_model
 from skelact.report.page import comparison, comparison_page
@@ -56,10 +56,12 @@ def finished(root: Path, name: str, streams: str = "joint", **options: object) -
 def test_fusing(tmp_path: Path) -> None:
     joint, bone = finished(tmp_path, "j"), finished(tmp_path, "b", "bone")
     for how in ({}, {"weights": [2, 1]}, {"preset": "2s"}, {"search": True}):
-        fused = fuse([joint, bone], tmp_path / "f", **how)  # type: ignore[arg-type]
+        fused = fuse([joint, bone], tmp_path / "f", overwrite=True, **how)  # type: ignore[arg-type]
         assert fused.scores.samples == 12 and len(fused.alone) == 2
     rows = [load_json(p / "predictions.json", Predictions).samples for p in (joint, bone)]
-    fuse([joint, bone], tmp_path / "f", weights=[3, 1])
+    with pytest.raises(OutputError, match=r"best\.pt exists"):
+        fuse([joint, bone], tmp_path / "f")
+    fuse([joint, bone], tmp_path / "f", weights=[3, 1], overwrite=True)
     whole = load_json(tmp_path / "f" / "predictions.json", Predictions).samples
     name = next(iter(whole))
     expected = np.average([r[name].probabilities for r in rows], axis=0, weights=[3, 1])
@@ -77,7 +79,13 @@ def test_runs_that_cannot_be_fused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least two runs"):
         fuse([joint], tmp_path / "f")
     with pytest.raises(ConfigError, match="holds a trained run"):
-        fuse([joint, bone], joint)
+        fuse([joint, bone], joint, overwrite=True)
+    (joint / "config.json").rename(tmp_path / "config.json")  # still an input
+    (tmp_path / "link").symlink_to(joint)
+    for folder in (joint, tmp_path / "link"):
+        with pytest.raises(OutputError, match=r"best\.pt is an input and is never replaced"):
+            fuse([joint, bone], folder, overwrite=True)
+    (tmp_path / "config.json").rename(joint / "config.json")
     with pytest.raises(ConfigError, match="2 weights"):
         fuse([joint, bone], tmp_path / "f", weights=[1, 1, 1])
     with pytest.raises(ConfigError, match="Unknown preset"):

@@ -13,7 +13,7 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.cli import main
 from skelact.datasets import pyskl
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, OutputError
 from skelact.recipe import compose
 from skelact.runs.export import export_pyskl
 from skelact.skeletons import SKELETONS, convert, guess_layout
@@ -89,7 +89,9 @@ def test_an_export_keeps_the_joints(tmp_path: Path) -> None:
         assert np.array_equal(a["keypoint"].astype(np.float16), b["keypoint"])
     assert after["split"]["official_train"] == before["split"]["train"]
     changes = config.overrides(["dataset.skeleton=florence-15"])
-    export_pyskl("pyskl", file, out, Cache(tmp_path / "cache"), changes=changes)
+    with pytest.raises(OutputError, match=r"out\.pkl exists"):
+        export_pyskl("pyskl", file, out, Cache(tmp_path / "cache"), changes=changes)
+    export_pyskl("pyskl", file, out, Cache(tmp_path / "cache"), changes=changes, overwrite=True)
     assert pyskl.load(out)["annotations"][0]["keypoint"].shape == (1, 20, 15, 3)
 
 
