@@ -142,7 +142,7 @@ class PoseOptions:
                 f"The model was trained with the pose estimator {stored.estimator} as it is",
                 f"Leave out {' and '.join(f'--pose-{n}' for n in surplus)}.",
             )
-        return replace(stored, config=config, checkpoint=checkpoint)
+        return replace(stored, config=config, checkpoint=checkpoint, poses_from=None)
 
     def key_part(self) -> dict[str, object]:
         """The options that change the poses, for the cache key. The fingerprint covers files."""

@@ -17,7 +17,7 @@ import typer
 
 from skelact import config
 from skelact.cli import app
-from skelact.recipe import Recipe
+from skelact.recipe import Recipe, compose
 from skelact.skeletons import Skeleton
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, blocks, commands, pages, skelact_arguments
@@ -92,7 +92,7 @@ def test_every_block_says_its_language_and_why_it_is_not_run() -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_python_and_data_blocks_are_valid(page: Path) -> None:
+def test_python_and_data_blocks_are_valid(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "python"):
         compile(block.text, block.where, "exec")
     for block in blocks(page, "json"):
@@ -101,6 +101,11 @@ def test_python_and_data_blocks_are_valid(page: Path) -> None:
         content = tomllib.loads(block.text)
         if "joints" in content and "parents" in content:
             Skeleton.from_dict(content)
+    for block in blocks(page, "toml", "yaml"):
+        if "_base_" in block.text:
+            recipe = tmp_path / f"recipe.{block.language}"
+            recipe.write_text(block.text, encoding="utf-8")
+            compose(None, None, recipe, {})
     for block in blocks(page, "csv"):
         rows = list(csv.reader(io.StringIO(block.text)))
         assert len({len(row) for row in rows}) == 1

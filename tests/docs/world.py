@@ -20,7 +20,8 @@ SUBSETS = ("train", "train", "train", "val", "test", "test")
 def make(root: Path) -> None:
     """Write short clips below `root`: sample_videos/ and data/mads (two actions of six takes, and
     the extras), my_videos/ (the same clips in one folder per class), labels.csv with subjects and
-    cameras, videos/, negatives/, clip.mp4, openpose_out/, my_skeletons/ and split.csv."""
+    cameras, videos/, negatives/, clip.mp4, openpose_out/, my_skeletons/, split.csv and
+    recipe.toml."""
     rows = ["path,label,subject,camera"]
     for action in ("Kata", "Taichi"):
         for take in TAKES:
@@ -31,6 +32,10 @@ def make(root: Path) -> None:
     split = [f"Kata/{t}.avi,{s}\nTaichi/{t}.avi,{s}" for t, s in zip(TAKES, SUBSETS, strict=True)]
     (root / "split.csv").write_text("\n".join(["path,subset", *split]), encoding="utf-8")
     (root / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (root / "recipe.toml").write_text(
+        '_base_ = ["datasets/folder", "training/small"]\nmodel = {name = "stgcn_small"}\n',
+        encoding="utf-8",
+    )
     for name in ("crossing.avi", "untrimmed.avi"):
         short_clip(sample(name), root / "sample_videos" / "extras" / name, FRAMES)
     for take in TAKES[:4]:

@@ -29,6 +29,10 @@ def test_the_users_own_files_replace_stored_ones() -> None:
     assert (options.config, options.checkpoint) == ("mine.py", "mine.pth")
 
 
+def test_a_stored_folder_of_poses_is_not_read() -> None:
+    assert PoseOptions.stored({"poses_from": "/somewhere"}).poses_from is None
+
+
 def test_files_for_a_model_without_its_own_estimator_are_an_error() -> None:
     with pytest.raises(ConfigError, match="blazepose as it is"):
         PoseOptions.stored({"estimator": "blazepose"}, "mine.py", None)

@@ -9,7 +9,7 @@ import pytest
 
 from skelact.cache import Cache
 from skelact.datasets import pyskl
-from skelact.errors import CheckpointError, ConfigError, DatasetError
+from skelact.errors import CheckpointError, ConfigError, DatasetError, OutputError
 from skelact.recipe import Recipe
 from skelact.runs.test import test as run_test
 from skelact.runs.train import Run, run_folder, train
@@ -69,9 +69,18 @@ def test_testing_a_run_again(annotations: Path, tmp_path: Path) -> None:
     result = run_test(run.folder, cache, data=data, name="again")
     assert result.scores == run.scores
     assert {f.name for f in result.files} == {"again.json", "again_predictions.json"}
-    for name in ("result", "predictions", "config"):
+    for name in ("result", "predictions", "config", "calibration_previous"):
         with pytest.raises(ConfigError, match="belongs to the run"):
             run_test(run.folder, cache, data=data, name=name)
+    for name in ("../again", "sub/again"):
+        with pytest.raises(ConfigError, match="is no name of a file"):
+            run_test(run.folder, cache, data=data, name=name)
+    run_test(run.folder, cache, data=data, name="again")  # replaces its own earlier result
+    for name, file in (("notes", "notes.json"), ("x", "x_predictions.json")):
+        (run.folder / file).write_text("mine")
+        with pytest.raises(OutputError, match="is not of an earlier test"):
+            run_test(run.folder, cache, data=data, name=name)
+        assert (run.folder / file).read_text() == "mine"
     with pytest.raises(DatasetError, match="no clips in the test subset"):
         run_test(run.folder, cache, data=data, changes={"dataset": {"protocol": "bad"}})
 
@@ -80,10 +89,13 @@ def test_the_folder_of_a_run(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     made = [run_folder(runs, "a", resume=False) for _ in range(3)]
     assert [f.name for f in made] == ["a", "a-2", "a-3"]
+    for folder in made[:2]:
+        (folder / "config.json").touch()
     for name in ("a-b", "a-b-2", "a-3x", "xa-9"):  # other runs
         (runs / name).mkdir()
     assert run_folder(runs, "a", resume=True) == runs / "a-3"
-    (runs / "a-3" / "result.json").touch()
+    for name in ("config.json", "result.json"):
+        (runs / "a-3" / name).touch()
     assert run_folder(runs, "a", resume=True) == runs / "a-2"
     for name in ("a", "a-2"):
         (runs / name / "result.json").touch()
@@ -91,6 +103,9 @@ def test_the_folder_of_a_run(tmp_path: Path) -> None:
     (runs / "a-10").mkdir()
     assert run_folder(runs, "a", resume=True) == runs / "a-10"
     assert run_folder(runs, "new", resume=True) == runs / "new"
+    (runs / "a-11").mkdir()
+    (runs / "a-11" / "thesis.txt").touch()  # no run: nothing is written into it
+    assert run_folder(runs, "a", resume=True) == runs / "a-10"
     assert run_folder(runs, "x[1]", resume=False) == run_folder(runs, "x[1]", resume=True)
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="Cannot create the run folder"):

@@ -165,6 +165,15 @@ def test_seeds_are_reproducible(tmp_path: Path) -> None:
     assert logs[0] == logs[1] != logs[2]
 
 
+@pytest.mark.parametrize("options", [{}, {"ema_decay": 0.9}])
+def test_equal_trainings_give_equal_bytes(tmp_path: Path, options: dict[str, object]) -> None:
+    """The folder, the time, the process and the temporary name are not part of best.pt."""
+    for name in ("a", "b", "c"):
+        trainer(tmp_path, name, epochs=2, seed=int(name == "c"), **options).fit()
+    a, b, c = ((tmp_path / name / "best.pt").read_bytes() for name in ("a", "b", "c"))
+    assert a == b != c
+
+
 def test_training_does_not_touch_the_global_random_state(tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
