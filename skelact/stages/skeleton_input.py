@@ -16,6 +16,7 @@ from skelact.readers import description
 from skelact.readers.base import SequenceFile, suffixes, unreadable
 from skelact.readers.find import find_files, sequence_file
 from skelact.readers.format import Format
+from skelact.temporary import is_temporary
 from skelact.types import PoseSequence
 from skelact.video.probe import VIDEO_SUFFIXES
 
@@ -97,7 +98,11 @@ def _sort_folder(
         return
     has_videos = any(p.suffix.lower() in VIDEO_SUFFIXES for p in folder.rglob("*"))
     found = find_files(folder, certain=has_videos)
-    stored = sorted(p for p in folder.rglob("*") if p.suffix.lower() in pyskl.SUFFIXES)
+    stored = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in pyskl.SUFFIXES and not is_temporary(p.name)
+    )
     files += found
     pickles += [] if has_videos else stored
     if has_videos or not (found or stored):
