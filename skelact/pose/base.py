@@ -87,7 +87,7 @@ class PoseOptions:
         "poses with different errors.",
     )
     config: str | None = option(
-        None, "An mmpose config file, for --pose custom.", flag="pose-config"
+        None, "An mmpose config file (it is executed), for --pose custom.", flag="pose-config"
     )
     checkpoint: str | None = option(
         None, "A local checkpoint for an mmpose estimator.", flag="pose-checkpoint"
