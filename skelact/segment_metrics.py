@@ -90,9 +90,9 @@ def score_videos(videos: Sequence[LabelledVideo], classes: int) -> SegmentScores
             right = np.flatnonzero(t.predicted[span.start : span.end] == span.label)
             if len(right):
                 found += 1
-                delays.append(right[0] / t.fps)
+                delays.append(float(right[0]) / t.fps)
         idle_s += int((t.truth == BACKGROUND).sum()) / t.fps
-        false += sum((t.truth[s.start : s.end] == BACKGROUND).all() for s in predicted)
+        false += sum(bool((t.truth[s.start : s.end] == BACKGROUND).all()) for s in predicted)
     actions = int(hits[0, 2])
     shown = confusion[:classes].sum()
     return SegmentScores(
