@@ -32,7 +32,7 @@ LAYERS = (
     ("errors", "discovery"),
     ("skeletons",),
     ("types", "config_data", "temporary"),
-    ("config", "files", "metrics"),
+    ("config", "files", "metrics", "segment_metrics"),
     ("schemas", "outputs"),
     ("cache", "options", "device"),
     ("video", "sequence"),

@@ -257,7 +257,9 @@ class Predictor:
         for text in inputs.notices:
             on_progress(Event("predict", "notice", text=text))
         has_videos = inputs.videos or not inputs.skeletons
-        videos = find_videos(inputs.videos or paths) if has_videos else []
+        videos: list[Path] = []
+        if has_videos:
+            videos = find_videos(inputs.videos or paths, beside_others=bool(inputs.skeletons))
         on_found([*videos, *(s.path for s in inputs.skeletons)])
         if not videos:
             return list(inputs.skeletons), []

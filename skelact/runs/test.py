@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,16 @@ from skelact.device import resolve_device
 from skelact.errors import (
     CheckpointError,
     ConfigError,
-    InputError,
     LeakingSplit,
-    OutputError,
 )
 from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe
+from skelact.runs.files import result_files
 from skelact.runs.location import stored_data
 from skelact.schemas import (
     BEST,
-    RUN_FILES,
     SPLIT,
     Predictions,
     RunResult,
@@ -36,7 +33,6 @@ from skelact.schemas import (
     save_json,
 )
 from skelact.schemas.base import Sections
-from skelact.schemas.runs import RunDocument
 from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
@@ -69,7 +65,7 @@ def test(
     Raises LeakingSplit if the test subset contains videos that the run was trained on, DatasetError
     if it is empty or not found, CheckpointError if the classes differ, and ConfigError if `name` is
     that of a file of the run."""
-    files = _result_files(run, name)
+    files = result_files(run, name, {"": RunResult, "_predictions": Predictions})
     checkpoint = load_checkpoint(run / BEST)
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
@@ -113,26 +109,6 @@ def test(
     save_json(files[0], result)
     measured.predictions.save(files[1], checkpoint.classes)
     return Tested(scores=measured.scores, dataset=dataset, files=files)
-
-
-def _result_files(run: Path, name: str) -> tuple[Path, Path]:
-    """Where a test of that name writes its scores and its predictions. They replace those of an
-    earlier test of that name, but no other files. Raises ConfigError, OutputError."""
-    if Path(name).name != name:
-        raise ConfigError(f"{name!r} is no name of a file", "Leave out the folder of --name.")
-    kinds: dict[str, type[RunDocument]] = {"": RunResult, "_predictions": Predictions}
-    for suffix, kind in kinds.items():
-        file = run / f"{name}{suffix}.json"
-        if file.name in RUN_FILES:
-            raise ConfigError(f"{file} belongs to the run", "Choose another --name.")
-        if os.path.lexists(file):
-            try:
-                load_json(file, kind)
-            except InputError as error:
-                raise OutputError(
-                    f"{file} exists and is not of an earlier test", "Choose another --name."
-                ) from error
-    return run / f"{name}.json", run / f"{name}_predictions.json"
 
 
 def _without_files(recipe: Sections) -> Sections:
