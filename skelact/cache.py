@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from skelact.errors import CacheError
+from skelact.errors import CHANGED_HINT, CacheError, InputError, escaped
 from skelact.schemas import (
     AnyManifest,
     CacheDocument,
@@ -184,19 +185,31 @@ class Cache:
 
     def content_hash(self, path: Path) -> str:
         """Hash of a file's content, remembered by path, size and modification time; `save_hashes`
-        stores what was computed. Raises OSError."""
-        stat = path.stat()
-        name = str(path.resolve())
+        stores what was computed. Raises OSError, and InputError for a device, pipe or folder."""
+        status = path.stat()
+        name = escaped(path.resolve())
         if self._hashes is None:
             self._hashes = self._stored_hashes()
         known = self._hashes.get(name)
-        if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        if known is not None and (known.size, known.mtime_ns) == (
+            status.st_size,
+            status.st_mtime_ns,
+        ):
             return known.hash
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        record = FileHash(size=stat.st_size, mtime_ns=stat.st_mtime_ns, hash=content)
+        record = _hash_of(path)
         self._hashes[name] = self._new_hashes[name] = record
-        return content
+        return record.hash
+
+    def check_unchanged(self, path: Path, content: str) -> None:
+        """As the function `check_unchanged`; a remembered hash that does not hold any more is
+        replaced. Called before a result is stored."""
+        try:
+            check_unchanged(path, content)
+        except InputError:
+            with contextlib.suppress(OSError, InputError):
+                self._new_hashes[escaped(path.resolve())] = _hash_of(path)
+                self.save_hashes()
+            raise
 
     def save_hashes(self) -> None:
         """Store the new hashes, beside those that another process stored in the meantime. A failure
@@ -245,6 +258,29 @@ class Cache:
             name, _, pid = owner.rpartition("-")
             if name == host and pid.isdigit() and not _is_running(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_unchanged(path: Path, content: str) -> None:
+    """Raises InputError if the content of a file is no longer the one with this hash. The file is
+    read again, because a changed file can have the same size and time."""
+    try:
+        found = _hash_of(path).hash
+    except OSError as error:
+        raise InputError(
+            f"{path} disappeared while it was read: {error.strerror}", CHANGED_HINT
+        ) from error
+    if found != content:
+        raise InputError(f"{path} changed while it was read", CHANGED_HINT)
+
+
+def _hash_of(path: Path) -> FileHash:
+    """Raises OSError, and InputError for anything but a regular file."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is not a regular file")
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return FileHash(size=status.st_size, mtime_ns=status.st_mtime_ns, hash=content)
 
 
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:

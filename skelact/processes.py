@@ -99,7 +99,7 @@ def linked(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(Path(__file__)), str(os.getpid()), *command]
 
 
-def _run_linked(parent: int, command: Sequence[str]) -> int:
+def _run_linked(parent: int, command: list[str]) -> int:
     """Replace this process by a program that the kernel kills with its parent. Where this does not
     exist, start the program, and kill it when the pipe from the parent closes."""
     if die_with_parent(parent):

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import msgspec
 import numpy as np
 
 from skelact import errors
-from skelact.errors import InputError, SkelactError
+from skelact.errors import InputError, SkelactError, escaped
 from skelact.processes import Watchdog, die_with_parent, end, exit_reason
 
 MEMORY = 4 << 30  # bytes of address space of the child
@@ -142,6 +143,7 @@ def serve() -> None:
     global expendable
     expendable = True  # a function may use others that call this module
     die_with_parent(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what to do
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -187,8 +189,7 @@ def _perform(request: bytes) -> bytes:
 
 
 def _error(kind: str, message: str, hint: str = "") -> bytes:
-    texts = [text.encode(errors="backslashreplace").decode() for text in (message, hint)]
-    return _encode({"error": kind, "message": texts[0], "hint": texts[1]})
+    return _encode({"error": kind, "message": escaped(message), "hint": hint})
 
 
 # --- messages -------------------------------------------------------------------------------------

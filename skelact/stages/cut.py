@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import FfmpegError, InputError
+from skelact.errors import FfmpegError, InputError, escaped
 from skelact.files import output_names
 from skelact.schemas import Clip, ClipsManifest
 from skelact.types import (
@@ -66,8 +66,8 @@ def cut_video(
 
     def fill(folder: Path) -> ClipsManifest:
         spans = plan(info.frames, info.fps, options)
-        return ClipsManifest(
-            source=str(video),
+        manifest = ClipsManifest(
+            source=escaped(video),
             content=content,
             fps=info.fps,
             clip_options=asdict(options),
@@ -77,6 +77,8 @@ def cut_video(
                 for n, span in enumerate(spans)
             ),
         )
+        cache.check_unchanged(video, content)
+        return manifest
 
     with cache.lock(CLIPS, key, wait=True):
         entry = cache.find(CLIPS, key)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from skelact import sandbox
 from skelact.errors import NotAVideo, TruncatedVideo
 from skelact.types import VideoInfo
 from skelact.video.access import check_file, opencv_options, safe_name
@@ -168,8 +169,12 @@ def _seek(path: Path, capture: cv2.VideoCapture, clock: _Clock, number: int) -> 
 
 def has_usable_times(path: Path) -> bool:
     """Whether the frames of a video have different time stamps without long gaps, so that a frame
-    can be found by its time. Reads the packets of the file without decoding them. Raises
-    PathMissing, NotAVideo or TruncatedVideo if it cannot be opened."""
+    can be found by its time. Reads the packets of the file without decoding them, in a child
+    process. Raises PathMissing, NotAVideo, TruncatedVideo or InputError if it cannot be opened."""
+    return bool(sandbox.call(_has_usable_times, path))
+
+
+def _has_usable_times(path: Path) -> bool:
     import cv2
 
     capture = open_video(path)

@@ -65,9 +65,9 @@ def output_name(path: Path) -> str:
 def run(arguments: list[str], about: Path, limit_s: float) -> None:
     """Run ffmpeg with `arguments` to process the file `about`. Raises FfmpegError with the last
     lines of its output if it fails, or if it has not ended after `limit_s`."""
-    with _started(linked([ffmpeg(), *_OPTIONS, *arguments]), about) as (process, watchdog):
-        with watchdog.limit(limit_s):
-            process.wait()
+    command = linked([ffmpeg(), *_OPTIONS, *arguments])
+    with _started(command, about) as (process, watchdog), watchdog.limit(limit_s):
+        process.wait()
 
 
 @contextlib.contextmanager
@@ -94,9 +94,7 @@ def feed(arguments: list[str], about: Path) -> Iterator[Callable[[bytes], None]]
 
 
 @contextlib.contextmanager
-def _started(
-    command: list[str], about: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], Watchdog]]:
+def _started(command: list[str], about: Path) -> Iterator[tuple[subprocess.Popen[bytes], Watchdog]]:
     """A running ffmpeg, which has ended when the block is left. Raises FfmpegError if it failed."""
     with tempfile.TemporaryFile() as messages:
         try:
