@@ -96,7 +96,7 @@ def table(
     if SILENT:
         return
     out = Table(
-        title=title or None,
+        title=_plain(title) or None,
         title_justify="left",
         show_footer=footer is not None,
         box=None,

@@ -85,6 +85,9 @@ class Collection:
     place: Path | None = None
     merge_similar: bool = False  # put items of nearly the same content into one take
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", escaped(self.name))
+
     @property
     def official(self) -> list[str]:
         """The protocols whose results can be reported."""

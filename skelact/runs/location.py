@@ -20,7 +20,7 @@ def data_location(run: Path, collection: Collection) -> DataLocation | None:
         relative = Path(os.path.relpath(path, run.resolve())).as_posix()
     except ValueError:  # another drive of Windows
         relative = ""
-    return DataLocation(path=escaped(path), relative=relative)
+    return DataLocation(path=escaped(path), relative=escaped(relative))
 
 
 def stored_data(run: Path) -> Path | None:
