@@ -45,8 +45,11 @@ def call(function: Callable[..., Any], path: Path, *arguments: Any) -> Any:
     InputError if the process dies, or exceeds its memory or time."""
     if expendable:
         return function(path, *arguments)
-    request = _encode((function.__module__, function.__qualname__, os.fsencode(path), arguments))
-    return _unwrap(_answer(request, path))
+    folder = b""
+    with contextlib.suppress(OSError):  # it was removed
+        folder = os.fsencode(Path.cwd())
+    name = (function.__module__, function.__qualname__)
+    return _unwrap(_answer(_encode((*name, folder, os.fsencode(path), arguments)), path))
 
 
 def _unwrap(answer: dict[str, Any]) -> Any:
@@ -173,7 +176,9 @@ def _limit_memory() -> None:
 
 def _perform(request: bytes) -> bytes:
     try:
-        module, name, path, arguments = msgspec.msgpack.decode(request, ext_hook=_array)
+        module, name, folder, path, arguments = msgspec.msgpack.decode(request, ext_hook=_array)
+        if folder:
+            os.chdir(folder)  # relative paths are those of the parent
         where = Path(os.fsdecode(path))
         result = _encode({"result": getattr(import_module(module), name)(where, *arguments)})
         if len(result) > MAX_ANSWER:

@@ -86,11 +86,12 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
             # yuv420p requires even sizes
             stream = stream.filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
         output = stream.output(
-            output_name(out),
+            "",  # replaced below: ffmpeg-python needs a name in UTF-8
             vcodec="libx264",
             crf=18,
             preset="veryfast",
             pix_fmt="yuv420p",
             movflags="+faststart",
         )
-        run(output.get_args(), info.path, _BASE_S + _S_PER_S * span.end / info.fps)
+        arguments = [*output.get_args()[:-1], output_name(out)]
+        run(arguments, info.path, _BASE_S + _S_PER_S * span.end / info.fps)

@@ -84,7 +84,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
     assert set(failed) == {"empty.mp4", "text.mp4", "sound.mp4", "cut.mp4", "nobody.mp4"}
     says = {
         "empty": "is empty (0 bytes)",
-        "text": "holds no video that can be decoded",
+        "text": "is not a video, but a text file",
         "sound": "holds no video that can be decoded",
         "cut": "is truncated: its index is missing",
         "nobody": "No person was found in any of 10 frames",
