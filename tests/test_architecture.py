@@ -32,7 +32,7 @@ LAYERS = (
     ("errors", "discovery", "processes"),
     ("skeletons",),
     ("types",),
-    ("config", "files", "metrics", "sandbox"),
+    ("config", "files", "metrics", "sandbox", "segment_metrics"),
     ("schemas",),
     ("cache", "options", "device"),
     ("video", "sequence"),

@@ -36,10 +36,9 @@ class Item:
 
     def __post_init__(self) -> None:
         """Names of files and folders may hold bytes that are not UTF-8; documents cannot."""
-        texts = {"label": escaped(self.label), "key": escaped(self.key)}
-        texts["groups"] = {k: escaped(v) for k, v in self.groups.items()}
-        for name, value in texts.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "label", escaped(self.label))
+        object.__setattr__(self, "key", escaped(self.key))
+        object.__setattr__(self, "groups", {k: escaped(v) for k, v in self.groups.items()})
 
     def name(self, root: Path) -> str:
         """The name of the item in splits and predictions. It does not depend on where the dataset
