@@ -21,6 +21,7 @@ from skelact.errors import CheckpointError, InputError
 from skelact.readers.matlab import load_mat
 from tests import sandbox_functions as functions
 from tests.conftest import ROOT
+from tests.helpers import descendants, name_of, wait_for_end
 
 
 def test_arguments_and_results(tmp_path: Path) -> None:
@@ -105,25 +106,6 @@ def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
     wait_for_end(child)
 
 
-def wait_for_end(pid: int) -> None:
-    """Fail unless a process ends."""
-    for _ in range(600):
-        if not is_alive(pid):
-            return
-        time.sleep(0.1)
-    os.kill(pid, signal.SIGKILL)
-    pytest.fail(f"process {pid} is still running")
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 LINKED = (
     "import subprocess, sys, time; from skelact import processes\n"
     "child = subprocess.Popen(processes.linked(['/bin/sleep', '300']), stdin=subprocess.PIPE)\n"
@@ -149,30 +131,13 @@ def test_linked_programs_end_with_their_parent(by_kernel: bool, tmp_path: Path) 
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         for _ in range(600):  # until the program runs
-            found = [p for p in descendants(pid) if name_of(p) == "sleep"]
+            found = [p for p in (pid, *descendants(pid)) if name_of(p) == "sleep"]
             if found:
                 break
             time.sleep(0.1)
         parent.kill()
     assert found
     wait_for_end(found[0])
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all processes below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(p for child in children for p in descendants(int(child)))]
-
-
-def name_of(pid: int) -> str:
-    """The name of the program of a process."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 # --- damaged .mat files ---------------------------------------------------------------------------

@@ -27,8 +27,15 @@ from skelact.training.batches import DeviceClips
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
-from tests.helpers import SMALL_RUN, encode, kinect_clip, pack_samples, pattern
-from tests.test_sandbox import wait_for_end
+from tests.helpers import (
+    SMALL_RUN,
+    descendants,
+    encode,
+    kinect_clip,
+    pack_samples,
+    pattern,
+    wait_for_end,
+)
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -397,19 +404,6 @@ def test_a_signal_to_the_parent_alone_ends_the_workers(
         time.sleep(0.1)
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert not entries(tmp_path / "cache")
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below a process."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        if parent == pid:
-            found += [int(folder.name), *descendants(int(folder.name))]
-    return found
 
 
 def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:

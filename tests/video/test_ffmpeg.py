@@ -18,8 +18,7 @@ from skelact.types import ClipSpan, VideoInfo
 from skelact.video import ffmpeg as program
 from skelact.video.cut import CodingOptions, cut
 from skelact.video.probe import probe
-from tests.helpers import pattern
-from tests.test_sandbox import descendants, name_of
+from tests.helpers import descendants, name_of, pattern
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 INFO = VideoInfo(path=Path("a.mp4"), width=320, height=240, fps=10.0, frames=100)
