@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from typing import Any, Generic, TextIO, TypeVar
 
 import msgspec
 
-from skelact.errors import CacheError
+from skelact.errors import CHANGED_HINT, CacheError, InputError, escaped
 from skelact.schemas import (
     AnyManifest,
     CacheDocument,
@@ -191,19 +192,31 @@ class Cache:
 
     def content_hash(self, path: Path) -> str:
         """Hash of a file's content, remembered by path, size and modification time; `save_hashes`
-        stores what was computed. Raises OSError."""
-        stat = path.stat()
-        name = str(path.resolve())
+        stores what was computed. Raises OSError, and InputError for a device, pipe or folder."""
+        status = path.stat()
+        name = escaped(path.resolve())
         if self._hashes is None:
             self._hashes = self._stored_hashes()
         known = self._hashes.get(name)
-        if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        if known is not None and (known.size, known.mtime_ns) == (
+            status.st_size,
+            status.st_mtime_ns,
+        ):
             return known.hash
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        record = FileHash(size=stat.st_size, mtime_ns=stat.st_mtime_ns, hash=content)
+        record = _hash_of(path)
         self._hashes[name] = self._new_hashes[name] = record
-        return content
+        return record.hash
+
+    def check_unchanged(self, path: Path, content: str) -> None:
+        """As the function `check_unchanged`; a remembered hash that does not hold any more is
+        replaced. Called before a result is stored."""
+        try:
+            check_unchanged(path, content)
+        except InputError:
+            with contextlib.suppress(OSError, InputError):
+                self._new_hashes[escaped(path.resolve())] = _hash_of(path)
+                self.save_hashes()
+            raise
 
     def save_hashes(self) -> None:
         """Store the new hashes, beside those that another process stored in the meantime. A failure
@@ -269,6 +282,29 @@ def _open_lock(path: Path) -> TextIO:
     """Open or create a lock file. A link, which somebody could have put into a shared cache, is not
     followed. Raises OSError."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
+
+
+def check_unchanged(path: Path, content: str) -> None:
+    """Raises InputError if the content of a file is no longer the one with this hash. The file is
+    read again, because a changed file can have the same size and time."""
+    try:
+        found = _hash_of(path).hash
+    except OSError as error:
+        raise InputError(
+            f"{path} disappeared while it was read: {error.strerror}", CHANGED_HINT
+        ) from error
+    if found != content:
+        raise InputError(f"{path} changed while it was read", CHANGED_HINT)
+
+
+def _hash_of(path: Path) -> FileHash:
+    """Raises OSError, and InputError for anything but a regular file."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is not a regular file")
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return FileHash(size=status.st_size, mtime_ns=status.st_mtime_ns, hash=content)
 
 
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:

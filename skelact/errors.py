@@ -25,19 +25,22 @@ and a traceback only with --debug.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
+
+CHANGED_HINT = "Wait until the file is complete, then run the same command again."
 
 
 class SkelactError(Exception):
     """An error that the user can act on; `hint` is one sentence or command."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(escaped(message))
+        self.message = escaped(message)
+        self.hint = escaped(hint)
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.message, self.hint)  # keeps the hint when it is pickled
@@ -110,6 +113,16 @@ class CacheError(SkelactError):
 
 class FfmpegError(SkelactError):
     """FFmpeg is missing or failed; the message includes the last lines of its output."""
+
+
+def escaped(name: object) -> str:
+    """A name or path as text that can be written to any file: bytes that are not UTF-8, which
+    Python represents by surrogates, become \\xNN."""
+    text = _RAW_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", str(name))
+    return text.encode(errors="backslashreplace").decode()
+
+
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import BackendMissing, BadSpan, SkelactError
+from skelact.errors import BackendMissing, BadSpan, SkelactError, escaped
 from skelact.skeletons import Skeleton
 
 Floats = npt.NDArray[np.float32]
@@ -163,7 +163,7 @@ class Prediction:
     def __str__(self) -> str:
         """One line for each segment: from, to, label and probability."""
         who = "all persons" if self.person_id < 0 else f"person {self.person_id}"
-        lines = [f"{self.path}, {who}: {self.label} {self.probability:.0%}"]
+        lines = [f"{escaped(self.path)}, {who}: {self.label} {self.probability:.0%}"]
         lines += [
             f"  {s.start_s:7.1f} s to {s.end_s:7.1f} s  {s.label} {s.probability:.0%}"
             for s in self.segments
@@ -173,7 +173,7 @@ class Prediction:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "path": str(self.path),
+            "path": escaped(self.path),
             "person_id": self.person_id,
             "label": self.label,
             "probability": round(self.probability, 4),
@@ -205,7 +205,7 @@ class PredictionList(list[Prediction]):
         """One row for each segment: path, person_id, start_s, end_s, label, probability."""
         return [
             {
-                "path": str(p.path),
+                "path": escaped(p.path),
                 "person_id": p.person_id,
                 "start_s": s.start_s,
                 "end_s": s.end_s,

@@ -6,8 +6,11 @@ not load torch.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, combinations
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 import skelact
 from skelact.cache import Cache
@@ -154,6 +158,49 @@ def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
 def with_changes(plan: Plan, **sections: object) -> Plan:
     """A plan with some sections of its recipe changed; a new network replaces the old one."""
     return replace(plan, recipe=replace(plan.recipe, **sections))  # type: ignore[arg-type]
+
+
+# --- processes ---
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == pid:
+            found += [int(folder.name), *descendants(int(folder.name))]
+    return found
+
+
+def name_of(pid: int) -> str:
+    """The name of the program of a process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def wait_for_end(pid: int) -> None:
+    """Fail unless a process ends."""
+    for _ in range(600):
+        if not is_alive(pid):
+            return
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail(f"process {pid} is still running")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 # --- network input ---

@@ -29,10 +29,10 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors", "discovery"),
+    ("errors", "discovery", "processes"),
     ("skeletons",),
     ("types", "config_data", "temporary"),
-    ("config", "files", "metrics", "segment_metrics"),
+    ("config", "files", "metrics", "sandbox", "segment_metrics"),
     ("schemas", "outputs"),
     ("cache", "options", "device"),
     ("video", "sequence"),

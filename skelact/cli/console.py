@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from skelact.cli.pace import Pace
+from skelact.errors import escaped
 
 if TYPE_CHECKING:  # numpy and rich are not needed for --help
     from rich.console import Console
@@ -55,7 +57,7 @@ def rich_console(stderr: bool = False) -> Console:
 def say(text: str) -> None:
     """Print a notice on stderr, unless --quiet is given."""
     if not quiet:
-        rich_console(stderr=True).print(text, markup=False)
+        rich_console(stderr=True).print(escaped(text), markup=False)
 
 
 def error(message: str, hint: str = "") -> None:
@@ -69,13 +71,17 @@ def error(message: str, hint: str = "") -> None:
 def _plain(text: object) -> str:
     from rich.markup import escape
 
-    return escape(str(text))
+    return escape(escaped(text))
 
 
 def as_json(content: Any) -> None:
     """Print a result as JSON on stdout. Paths become strings."""
     if not SILENT:
-        typer.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+        typer.echo(_SURROGATE.sub(lambda match: json.dumps(escaped(match[0]))[1:-1], text))
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8, in the name of a file
 
 
 def table(
@@ -90,7 +96,7 @@ def table(
     if SILENT:
         return
     out = Table(
-        title=title or None,
+        title=_plain(title) or None,
         title_justify="left",
         show_footer=footer is not None,
         box=None,
@@ -121,7 +127,7 @@ def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | No
         out = rich_console(stderr=True)
         out.print(f"[bold red]{len(failed)} failed:[/]")
         for f in failed:
-            where = "" if str(f.path) in f.reason else f"{f.path}: "
+            where = "" if escaped(f.path) in f.reason else f"{f.path}: "
             out.print(f"  {_plain(where + f.reason)}")
             if f.hint:
                 out.print(f"    [dim]{_plain(f.hint)}[/]")
@@ -177,7 +183,7 @@ class Bars:
         assert self.progress is not None
         with self.lock:
             if event.text and not quiet:
-                self.progress.console.print(event.text, markup=False)
+                self.progress.console.print(escaped(event.text), markup=False)
             if event.kind == "start":
                 task = self.progress.add_task(
                     event.stage, total=event.total, completed=int(event.done), rate="", left=""

@@ -13,7 +13,7 @@ import numpy as np
 
 from skelact.config import check_ranges, option
 from skelact.datasets.grouping import divide
-from skelact.errors import ConfigError, DatasetError, InputError, lookup
+from skelact.errors import ConfigError, DatasetError, InputError, escaped, lookup
 from skelact.readers.format import Format
 from skelact.schemas import Sections
 from skelact.skeletons import Skeleton
@@ -34,13 +34,19 @@ class Item:
     key: str = ""
     span_s: tuple[float, float | None] | None = None
 
+    def __post_init__(self) -> None:
+        """Names of files and folders may hold bytes that are not UTF-8; documents cannot."""
+        object.__setattr__(self, "label", escaped(self.label))
+        object.__setattr__(self, "key", escaped(self.key))
+        object.__setattr__(self, "groups", {k: escaped(v) for k, v in self.groups.items()})
+
     def name(self, root: Path) -> str:
         """The name of the item in splits and predictions. It does not depend on where the dataset
         is stored."""
         if self.path.is_relative_to(root):
-            name = self.path.relative_to(root).as_posix()
+            name = escaped(self.path.relative_to(root).as_posix())
         else:
-            name = self.path.name
+            name = escaped(self.path.name)
         if self.span_s is not None:
             start, end = self.span_s
             name += f"@{start:g}-" + ("" if end is None else f"{end:g}")
@@ -77,6 +83,9 @@ class Collection:
     mode_2d: str = "body"  # the automatic normalisation of 2-D data
     place: Path | None = None
     merge_similar: bool = False  # put items of nearly the same content into one take
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", escaped(self.name))
 
     @property
     def official(self) -> list[str]:

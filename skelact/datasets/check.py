@@ -164,7 +164,7 @@ def _similar(collection: Collection) -> list[str]:
     for n, item in enumerate(collection.items):
         try:
             if collection.read is None:
-                track = similar.video_track(probe(item.path), item.span_s)
+                track = similar.video_track(item.path, item.span_s)
             else:
                 sequence = collection.read(item)
                 points = sequence.xy if sequence.xyz is None else sequence.xyz

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from skelact.datasets import mads
 from skelact.datasets.base import Collection, DatasetSpec, Item, spatial
 from skelact.errors import InputError, MissingDataset
+from skelact.readers.matlab import load_mat
 from skelact.skeletons import SKELETONS, convert, layout_for
 from skelact.types import PoseSequence
 
@@ -50,9 +51,9 @@ def find(root: Path, projected: bool) -> Collection:
 def poses(path: Path) -> npt.NDArray[np.float64]:
     """(T, 19, 3) millimetres, world y up; joints that a 15-joint file lacks are NaN. Raises
     InputError if the file is damaged."""
-    content = _mat(path)
+    content = load_mat(path)
     try:
-        frames = [np.asarray(f, float) for f in content["GTpose2"].ravel()]
+        frames = [np.asarray(f, float) for f in content["GTpose2"]]
         joints = len(frames[0])
         stacked = np.stack(frames)
         layout = layout_for(joints, "mads")
@@ -72,7 +73,7 @@ def read(item: Item) -> PoseSequence:
 
 def read_projected(item: Item) -> PoseSequence:
     """The take in the pixels of camera `item.key`, and in metres as `read` returns it."""
-    calibration = _mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
+    calibration = load_mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
     xy, depth = project(poses(item.path), calibration)
     xy[depth <= 0] = np.nan
     centre = np.ravel(calibration["KK"])[[2, 5]]  # the middle of the frame
@@ -115,15 +116,6 @@ def project(
     v = y * radial + kc[2] * (r2 + 2 * y * y) + 2 * kc[3] * x * y
     pixels = np.stack([u, v, np.ones_like(u)], axis=-1) @ k.T
     return pixels[..., :2], depth
-
-
-def _mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    try:
-        return dict(loadmat(path))
-    except Exception as error:  # scipy raises anything for a damaged file
-        raise InputError(f"{path} is damaged or not a .mat file: {error}") from error
 
 
 DATASETS = (

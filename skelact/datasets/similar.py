@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact import sandbox
 from skelact.datasets.base import Item
-from skelact.types import Floats, VideoInfo
+from skelact.types import Floats
 from skelact.video.decode import read_frames
+from skelact.video.probe import probe
 
 RATE = 10.0  # samples per second
 MAX_SAMPLES = 100  # of a track; the rest of a long item is not compared
@@ -38,11 +40,18 @@ def pose_track(points: Floats, fps: float) -> Floats:
     return track.reshape(len(times), -1)
 
 
-def video_track(info: VideoInfo, span_s: tuple[float, float | None] | None) -> Floats:
-    """The track of a video or a part of it: (T', 256) grey values 0 to 1. Raises InputError."""
+def video_track(path: Path, span_s: tuple[float, float | None] | None) -> Floats:
+    """The track of a video or a part of it: (T', 256) grey values 0 to 1, read in a child process.
+    Raises InputError."""
+    start, end = span_s or (0.0, None)
+    return np.asarray(sandbox.call(_video_track, path, start, end), np.float32)
+
+
+def _video_track(path: Path, start: float, end: float | None) -> Floats:
     import cv2
 
-    fps, (start, end) = info.fps, span_s or (0.0, None)
+    info = probe(path)
+    fps = info.fps
     rows, due = [], round(start * fps)
     step = max(1.0, fps / RATE)
     for number, frame in enumerate(read_frames(info)):

@@ -11,6 +11,7 @@ import numpy as np
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_value, spatial
 from skelact.datasets.kinect import check_joints
 from skelact.errors import InputError, MissingDataset
+from skelact.readers.matlab import load_mat
 from skelact.skeletons import SKELETONS, convert
 from skelact.types import PoseSequence
 
@@ -48,12 +49,10 @@ def find(root: Path) -> Collection:
 
 def read(item: Item) -> PoseSequence:
     """A sequence in metres. Raises InputError if the file is damaged."""
-    from scipy.io import loadmat
-
     try:
-        stored = np.asarray(loadmat(item.path)["d_skel"], np.float32)
+        stored = np.asarray(load_mat(item.path)["d_skel"], np.float32)
         points = stored.transpose(2, 0, 1)
-    except Exception as error:  # scipy raises anything for a damaged file
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{item.path} holds no d_skel: {error}") from error
     points = check_joints(points, item.path)
     target = SKELETONS["kinect-20"]

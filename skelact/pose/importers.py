@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from skelact.errors import InputError, PathMissing
+from skelact.errors import CHANGED_HINT, InputError, PathMissing
 from skelact.pose.store import parse_frame, people_of
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.skeletons import Skeleton, layout_for, parts_of, with_details
@@ -43,6 +43,14 @@ class PoseFiles:
         for file in self.files:
             digest.update(file.read_bytes())
         return digest.hexdigest()
+
+    def check_unchanged(self, content: str) -> None:
+        """Raises InputError if the content is no longer the one with this hash."""
+        if self.content != content:
+            raise InputError(
+                f"{self.files[0].parent}: the poses of {self.name} changed while they were read",
+                CHANGED_HINT,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

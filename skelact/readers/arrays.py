@@ -13,6 +13,7 @@ import numpy as np
 from skelact.errors import InputError, nearest
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
+from skelact.readers.matlab import load_mat
 from skelact.types import Floats
 
 # names of the array with the coordinates, in files with several
@@ -125,16 +126,7 @@ def read_mat(
     files: tuple[Path, ...], description: Description, joints: int | None
 ) -> list[RawSequence]:
     """A variable of a MATLAB file (up to version 7.2)."""
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(files[0])
-    except NotImplementedError as error:
-        raise InputError(
-            f"{files[0]} has the HDF5 format of MATLAB 7.3", "Save it with -v7 in MATLAB."
-        ) from error
-    except Exception as error:  # scipy raises anything for a damaged file
-        raise ValueError(str(error)) from error
+    content = load_mat(files[0])
     arrays = {
         k: v for k, v in content.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fiu"
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from skelact import sandbox
 from skelact.errors import BackendMissing
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
@@ -19,24 +21,8 @@ def read(
 ) -> list[RawSequence]:
     """The markers with their labels; a marker with a negative residual is missing. Raises
     BackendMissing without the package."""
-    try:
-        import c3d
-    except ImportError as error:
-        raise BackendMissing(
-            f"{files[0]}: C3D files need the package c3d", 'pip install "skelact[mocap]"'
-        ) from error
-    try:
-        with warnings.catch_warnings(), files[0].open("rb") as file:
-            warnings.simplefilter("ignore")  # about analog channels and unusual headers
-            reader = c3d.Reader(file)
-            frames = [points for _, points, _ in reader.read_frames(copy=True)]
-            names = [str(name).strip() for name in reader.point_labels]
-            rate = float(reader.point_rate)
-            unit = reader.get("POINT:UNITS")
-            unit = unit.string_value.strip().lower() if unit is not None else None
-    except Exception as error:  # the package raises anything for a damaged file
-        raise ValueError(str(error) or type(error).__name__) from error
-    values = np.stack(frames).astype(np.float32)  # (T, V, 5): x, y, z, residual, cameras
+    content = sandbox.call(_content, files[0])
+    names, values, unit = content["names"], content["frames"], content["unit"]
     points = np.where(values[..., 3:4] < 0, np.float32(np.nan), values[..., :3])
     kept = [
         n for n, name in enumerate(names[: points.shape[1]]) if name and not name.startswith("*")
@@ -45,11 +31,33 @@ def read(
         RawSequence(
             values=points[None][:, :, kept],
             joints=tuple(names[n] for n in kept),
-            fps=rate or None,
+            fps=content["rate"] or None,
             unit=unit if unit in _UNITS else None,
             has_score=False,
         )
     ]
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a file states: `frames` (T, V, 5) float32 with x, y, z, residual and cameras, the names
+    of the V markers, frames per second, and the unit."""
+    try:
+        import c3d
+    except ImportError as error:
+        raise BackendMissing(
+            f"{path}: C3D files need the package c3d", 'pip install "skelact[mocap]"'
+        ) from error
+    with warnings.catch_warnings(), path.open("rb") as file:
+        warnings.simplefilter("ignore")  # about analog channels and unusual headers
+        reader = c3d.Reader(file)
+        frames = [points for _, points, _ in reader.read_frames(copy=True)]
+        unit = reader.get("POINT:UNITS")
+        return {
+            "frames": np.stack(frames).astype(np.float32),
+            "names": [str(name).strip() for name in reader.point_labels],
+            "rate": float(reader.point_rate),
+            "unit": unit.string_value.strip().lower() if unit is not None else None,
+        }
 
 
 READERS = (SkeletonReader(name="c3d", title="C3D motion capture", suffixes=(".c3d",), read=read),)

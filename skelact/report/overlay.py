@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import FfmpegError
 from skelact.skeletons import Skeleton, parts_of
 from skelact.types import UNKNOWN, PersonPose, Prediction, Segment, VideoInfo
 from skelact.video.decode import Frame, read_frames
-from skelact.video.ffmpeg import ffmpeg
+from skelact.video.ffmpeg import feed, output_name
 
 Colour = tuple[int, int, int]  # BGR
 PERSON_COLOURS: tuple[Colour, ...] = (
@@ -60,22 +57,13 @@ def write_overlay(
 
     Raises FfmpegError if `out` cannot be written."""
     painter = _Painter(info, skeleton, predictions, len(frames))
-    raw = f"-f rawvideo -pix_fmt bgr24 -s {painter.width}x{painter.height} -r {info.fps:.6f} -i -"
+    size = f"{painter.width}x{painter.height}"
+    raw = f"-f rawvideo -pix_fmt bgr24 -s {size} -r {info.fps:.6f} -i pipe:0"
     encoder = "-c:v libx264 -preset veryfast -crf 20 -pix_fmt yuv420p -movflags +faststart"
-    command = [ffmpeg(), *f"-y -loglevel error {raw} {encoder}".split(), str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stderr is not None
-        # a broken pipe: the message of ffmpeg is read below
-        with contextlib.suppress(BrokenPipeError), process.stdin:
-            for n, image in enumerate(read_frames(info) if images is None else images):
-                persons = frames[n] if n < len(frames) else []
-                process.stdin.write(painter.paint(image, persons, n / info.fps).tobytes())
-        message = process.stderr.read().decode(errors="replace").strip()
-    if process.returncode:
-        raise FfmpegError(
-            f"Cannot write {out}: {message.splitlines()[-1] if message else 'ffmpeg failed'}",
-            "Check that the folder exists and that the disk is not full.",
-        )
+    with feed([*raw.split(), *encoder.split(), output_name(out)], out) as write:
+        for n, image in enumerate(read_frames(info) if images is None else images):
+            persons = frames[n] if n < len(frames) else []
+            write(painter.paint(image, persons, n / info.fps).tobytes())
 
 
 @lru_cache(maxsize=512)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skelact.datasets import registry
 from skelact.datasets.base import Collection
-from skelact.errors import MissingDataset
+from skelact.errors import MissingDataset, escaped
 from skelact.schemas import CONFIG, DataLocation, RunConfig, load_json
 
 
@@ -20,7 +20,7 @@ def data_location(run: Path, collection: Collection) -> DataLocation | None:
         relative = Path(os.path.relpath(path, run.resolve())).as_posix()
     except ValueError:  # another drive of Windows
         relative = ""
-    return DataLocation(path=str(path), relative=relative)
+    return DataLocation(path=escaped(path), relative=escaped(relative))
 
 
 def stored_data(run: Path) -> Path | None:

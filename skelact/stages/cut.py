@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skelact import outputs
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import FfmpegError, InputError, OutputError
+from skelact.errors import FfmpegError, InputError, OutputError, escaped
 from skelact.files import output_names, replacing
 from skelact.schemas import Clip, ClipsManifest
 from skelact.types import (
@@ -73,8 +73,8 @@ def cut_video(
 
     def fill(folder: Path) -> ClipsManifest:
         spans = plan(info.frames, info.fps, options)
-        return ClipsManifest(
-            source=str(video),
+        manifest = ClipsManifest(
+            source=escaped(video),
             content=content,
             fps=info.fps,
             clip_options=asdict(options),
@@ -84,6 +84,8 @@ def cut_video(
                 for n, span in enumerate(spans)
             ),
         )
+        cache.check_unchanged(video, content)
+        return manifest
 
     with cache.lock(CLIPS, key, wait=True):
         entry = cache.find(CLIPS, key)

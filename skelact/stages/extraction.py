@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import CacheError, InputError
+from skelact.errors import CacheError, InputError, escaped
 from skelact.pose.base import Estimator, FrameRef, PoseOptions, get_spec
 from skelact.pose.join import PosePart, join_parts
 from skelact.pose.store import JsonForm, read_poses, write_poses
@@ -134,7 +134,7 @@ def write_tracked(
     counted = _CountedFrames(frames, on_frames)
     write_poses(folder, counted, skeleton, job.form)
     return PosesManifest(
-        source=str(job.path),
+        source=escaped(job.path),
         content=job.content,
         estimator=estimator,
         weights=weights,
@@ -252,6 +252,10 @@ def _estimation(
 
     def fill(folder: Path) -> PosesManifest:
         frames = (people for _, people in estimator.run(frame_refs(info, 0, part)))
-        return write_estimated(folder, job, info, frames, estimator=estimator, on_frames=on_frames)
+        manifest = write_estimated(
+            folder, job, info, frames, estimator=estimator, on_frames=on_frames
+        )
+        Cache(job.cache_root).check_unchanged(job.path, job.content)
+        return manifest
 
     return fill

@@ -3,9 +3,10 @@ from their extracted poses, other files by the reader of the dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import structs
@@ -14,7 +15,7 @@ from skelact.cache import Cache
 from skelact.datasets import packed
 from skelact.datasets.base import Collection, Item
 from skelact.datasets.packed import PACKED, Packed, Sample
-from skelact.errors import ConfigError, InputError
+from skelact.errors import ConfigError, InputError, escaped
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
 from skelact.schemas import FailedInput, PackedManifest
@@ -101,13 +102,17 @@ def pack(
     extracted: ByVideo,
     mirrored: ByVideo,
     on_progress: ProgressCallback = no_progress,
+    changed: Mapping[Path, Failure] = MappingProxyType({}),
 ) -> tuple[Packed, tuple[Failure, ...]]:
     """All clips of a collection in the joints of `skeleton`, cached, and the items that could not
     be used. A video that is not in `extracted` is left out; `mirrored` adds clips of the same
-    videos in mirrored frames."""
+    videos in mirrored frames. Items with a file in `changed` are left out; a file that changes
+    while it is read becomes one of these, and the others are read again."""
     reader = ClipReader(collection=collection, recipe=recipe, extracted=extracted)
     mirrored_reader = ClipReader(collection=collection, recipe=recipe, extracted=mirrored)
     items = {n: i for n, i in enumerate(collection.items) if collection.read or i.path in extracted}
+    items = {n: i for n, i in items.items() if changed.keys().isdisjoint(collection.files(i))}
+    contents = _contents(collection, items.values(), cache)
     parts = []
     for n, item in items.items():
         part = [item.name(collection.root), item.label, n, reader.input_key(item, cache)]
@@ -127,10 +132,22 @@ def pack(
                     yield from _samples(mirrored_reader, skeleton, n, item, is_mirrored=True)
             except InputError as error:
                 failed.append(
-                    FailedInput(path=str(item.path), reason=error.message, hint=error.hint)
+                    FailedInput(
+                        path=escaped(item.path),
+                        reason=error.message,
+                        hint=error.hint,
+                    )
                 )
             on_progress(Event("pack", "advance", 1))
         on_progress(Event("pack", "end"))
+        now_changed = {}
+        for path, content in contents.items():
+            try:
+                cache.check_unchanged(path, content)
+            except InputError as error:
+                now_changed[path] = Failure.from_error(path, error)
+        if now_changed:
+            raise _FilesChangedError(now_changed)
 
     def fill(folder: Path) -> PackedManifest:
         stream: Iterable[Sample] = samples()
@@ -151,9 +168,37 @@ def pack(
         )
         return structs.replace(manifest, failed=tuple(failed))
 
-    entry = cache.find(PACKED, key) or cache.write(PACKED, key, fill)
-    failures = tuple(Failure(Path(f.path), f.reason, f.hint) for f in entry.manifest.failed)
-    return packed.open_packed(entry), failures
+    try:
+        entry = cache.find(PACKED, key) or cache.write(PACKED, key, fill)
+    except _FilesChangedError as error:
+        return pack(
+            collection,
+            recipe,
+            skeleton,
+            cache,
+            extracted=extracted,
+            mirrored=mirrored,
+            on_progress=on_progress,
+            changed={**changed, **error.failures},
+        )
+    failures = [Failure(Path(f.path), f.reason, f.hint) for f in entry.manifest.failed]
+    return packed.open_packed(entry), (*changed.values(), *failures)
+
+
+class _FilesChangedError(Exception):
+    """Some files changed while they were read, so that the result must not be stored."""
+
+    def __init__(self, failures: dict[Path, Failure]) -> None:
+        super().__init__()
+        self.failures = failures
+
+
+def _contents(collection: Collection, items: Iterable[Item], cache: Cache) -> dict[Path, str]:
+    """The hash of every file of `items` that is read directly."""
+    if collection.read is None:
+        return {}
+    files = dict.fromkeys(file for item in items for file in collection.files(item))
+    return {file: cache.content_hash(file) for file in files}
 
 
 def _samples(

@@ -156,6 +156,8 @@ def _import_video(
     )
 
     def fill(target: Path) -> PosesManifest:
+        cache.check_unchanged(video, job.content)
+        source.check_unchanged(job.fingerprint)
         return write_tracked(
             target,
             job,

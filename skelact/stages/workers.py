@@ -15,9 +15,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from skelact import sandbox
 from skelact.cache import Cache
 from skelact.errors import InputError, SkelactError
 from skelact.pose.base import Estimator, FrameRef, PoseOptions
+from skelact.processes import die_with_parent
 from skelact.schemas import PosesManifest
 from skelact.stages.extraction import (
     POSES,
@@ -44,7 +46,11 @@ _frame_counts: Any = None
 
 def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     global _estimator, _frame_counts
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with_parent(parent.pid)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    sandbox.expendable = True  # a crash of this process costs one video
     os.environ["OMP_NUM_THREADS"] = "1"
     if not os.environ.get(DEBUG_VARIABLE):
         # native libraries write messages to stderr; errors are returned as exceptions
@@ -58,7 +64,8 @@ def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
 
 
 def _exit_with_parent() -> None:
-    """End this process when its parent has died, instead of waiting for tasks forever."""
+    """End this process when its parent has died, instead of waiting for tasks forever. It has no
+    effect while a native library holds the interpreter, other than `die_with_parent`."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -243,11 +250,13 @@ def extract_in_batches(
             )
             if n in errors:  # the video ended early: its poses are incomplete
                 raise errors[n]
+            Cache(job.cache_root).check_unchanged(job.path, job.content)
             return manifest
 
         try:
             Cache(job.cache_root).write(POSES, job.key, fill)
-        except InputError:
+        except InputError as error:
+            errors[n] = error
             continue
         batch.done.append(job.path)
     batch.failed += [Failure.from_error(jobs[n].path, error) for n, error in errors.items()]

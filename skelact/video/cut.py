@@ -9,7 +9,10 @@ from pathlib import Path
 from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 from skelact.types import ClipSpan, VideoInfo
-from skelact.video.ffmpeg import run
+from skelact.video.access import check_file, input_options, safe_name
+from skelact.video.ffmpeg import output_name, run
+
+_BASE_S, _S_PER_S = 600.0, 60.0  # time limit of a cut, and for each second before its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,23 +72,26 @@ def cut(info: VideoInfo, span: ClipSpan, out: Path, coding: CodingOptions) -> No
     info.fps, so a video of variable rate keeps its timing. Raises FfmpegError if ffmpeg fails."""
     import ffmpeg
 
-    stream = ffmpeg.input(str(info.path)).video.filter("fps", fps=info.fps)
-    stream = stream.filter("trim", start_frame=span.start, end_frame=span.end).filter(
-        "setpts", "PTS-STARTPTS"
-    )
-    if coding.fps is not None:
-        stream = stream.filter("fps", fps=coding.fps)
-    if coding.height is not None:
-        stream = stream.filter("scale", -2, coding.height - coding.height % 2)
-    else:
-        # yuv420p requires even sizes
-        stream = stream.filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
-    output = stream.output(
-        str(out),
-        vcodec="libx264",
-        crf=18,
-        preset="veryfast",
-        pix_fmt="yuv420p",
-        movflags="+faststart",
-    )
-    run(output.get_args(), info.path)
+    check_file(info.path)
+    with safe_name(info.path) as name:
+        stream = ffmpeg.input(f"file:{name}", **input_options()).video.filter("fps", fps=info.fps)
+        stream = stream.filter("trim", start_frame=span.start, end_frame=span.end).filter(
+            "setpts", "PTS-STARTPTS"
+        )
+        if coding.fps is not None:
+            stream = stream.filter("fps", fps=coding.fps)
+        if coding.height is not None:
+            stream = stream.filter("scale", -2, coding.height - coding.height % 2)
+        else:
+            # yuv420p requires even sizes
+            stream = stream.filter("crop", "trunc(iw/2)*2", "trunc(ih/2)*2", 0, 0)
+        output = stream.output(
+            "",  # replaced below: ffmpeg-python needs a name in UTF-8
+            vcodec="libx264",
+            crf=18,
+            preset="veryfast",
+            pix_fmt="yuv420p",
+            movflags="+faststart",
+        )
+        arguments = [*output.get_args()[:-1], output_name(out)]
+        run(arguments, info.path, _BASE_S + _S_PER_S * span.end / info.fps)

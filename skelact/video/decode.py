@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import NotAVideo, PathMissing, TruncatedVideo
+from skelact import sandbox
+from skelact.errors import NotAVideo, TruncatedVideo
 from skelact.types import VideoInfo
+from skelact.video.access import check_file, opencv_options, safe_name
 
 if TYPE_CHECKING:
     import cv2
@@ -24,8 +26,8 @@ _SEEK_MARGINS_S = (1, 4, 16, 64)
 
 
 def open_video(path: Path) -> cv2.VideoCapture:
-    """An opened video. Messages of FFmpeg are switched off. Raises PathMissing, NotAVideo or
-    TruncatedVideo if it cannot be opened."""
+    """An opened video. Messages of FFmpeg are switched off. Raises PathMissing, NotAVideo,
+    TruncatedVideo or InputError if it cannot be opened."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
@@ -34,15 +36,9 @@ def open_video(path: Path) -> cv2.VideoCapture:
     utils: Any = cv2.utils
     logging: Any = cv2 if hasattr(cv2, "setLogLevel") else utils.logging
     logging.setLogLevel(0)  # silent
-    if not path.exists():
-        raise PathMissing(f"{path}: no such file")
-    if path.is_file() and path.stat().st_size == 0:
-        raise NotAVideo(f"{path} is empty (0 bytes)", "Copy or download it again.")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise NotAVideo(f"{path} cannot be read: {error.strerror}") from error
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    check_file(path)
+    capture = cv2.VideoCapture()
+    _open(capture, path)
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # upright frames, as players show them
     if not capture.isOpened():
         capture.release()
@@ -55,6 +51,14 @@ def open_video(path: Path) -> cv2.VideoCapture:
             f"{path} holds no video that can be decoded", "Check that a player can play it."
         )
     return capture
+
+
+def _open(capture: cv2.VideoCapture, path: Path) -> None:
+    """Open a file, or open it again at its start."""
+    import cv2
+
+    with safe_name(path) as name, opencv_options():
+        capture.open(name, cv2.CAP_FFMPEG)
 
 
 def _lacks_index(path: Path) -> bool:
@@ -159,14 +163,18 @@ def _seek(path: Path, capture: cv2.VideoCapture, clock: _Clock, number: int) -> 
         capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * time_s)
         if capture.grab() and clock.is_before(number):
             return True
-    capture.open(str(path), cv2.CAP_FFMPEG)
+    _open(capture, path)
     return capture.grab()
 
 
 def has_usable_times(path: Path) -> bool:
     """Whether the frames of a video have different time stamps without long gaps, so that a frame
-    can be found by its time. Reads the packets of the file without decoding them. Raises
-    PathMissing, NotAVideo or TruncatedVideo if it cannot be opened."""
+    can be found by its time. Reads the packets of the file without decoding them, in a child
+    process. Raises PathMissing, NotAVideo, TruncatedVideo or InputError if it cannot be opened."""
+    return bool(sandbox.call(_has_usable_times, path))
+
+
+def _has_usable_times(path: Path) -> bool:
     import cv2
 
     capture = open_video(path)

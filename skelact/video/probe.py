@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skelact import sandbox
 from skelact.errors import InputError, NotAVideo, PathMissing
 from skelact.types import VideoInfo
 from skelact.video.decode import open_video
@@ -23,8 +24,14 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size, frame rate and length of a video, checked by decoding its first frame. Raises
-    PathMissing, NotAVideo or TruncatedVideo if that fails."""
+    """Size, frame rate and length of a video, checked by decoding its first frame, in a child
+    process. Raises PathMissing, NotAVideo, TruncatedVideo or InputError if that fails."""
+    width, height, fps, frames = sandbox.call(_properties, path)
+    return VideoInfo(path=path, width=width, height=height, fps=fps, frames=frames)
+
+
+def _properties(path: Path) -> tuple[int, int, float, int]:
+    """Width, height, frames per second and number of frames."""
     import cv2
 
     capture = open_video(path)
@@ -38,7 +45,7 @@ def probe(path: Path) -> VideoInfo:
             fps, frames = _measure(capture)
     finally:
         capture.release()
-    return VideoInfo(path=path, width=width, height=height, fps=float(fps), frames=frames)
+    return width, height, float(fps), frames
 
 
 def _measure(capture: cv2.VideoCapture) -> tuple[float, int]:

@@ -27,7 +27,15 @@ from skelact.training.batches import DeviceClips
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
-from tests.helpers import SMALL_RUN, encode, pack_samples, pattern
+from tests.helpers import (
+    SMALL_RUN,
+    descendants,
+    encode,
+    kinect_clip,
+    pack_samples,
+    pattern,
+    wait_for_end,
+)
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
@@ -84,7 +92,7 @@ def test_every_bad_file_gets_its_reason(bad_files: Path) -> None:
     assert set(failed) == {"empty.mp4", "text.mp4", "sound.mp4", "cut.mp4", "nobody.mp4"}
     says = {
         "empty": "is empty (0 bytes)",
-        "text": "holds no video that can be decoded",
+        "text": "is not a video, but a text file",
         "sound": "holds no video that can be decoded",
         "cut": "is truncated: its index is missing",
         "nobody": "No person was found in any of 10 frames",
@@ -398,14 +406,67 @@ def test_a_signal_to_the_parent_alone_ends_the_workers(
     assert not entries(tmp_path / "cache")
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below a process."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        if parent == pid:
-            found += [int(folder.name), *descendants(int(folder.name))]
-    return found
+def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
+    """kill -9 of the parent alone, while its workers estimate poses: all its children end, and the
+    next run continues."""
+    folder, cache = tmp_path / "videos", tmp_path / ".skelact"
+    for n in range(2):
+        short_clip(sample("Kata_A1_C0.avi"), folder / f"{n}.mp4", 60, start=20 * n)
+    process = start("extract", folder, cwd=tmp_path)
+    for _ in range(1200):
+        if list(cache.glob("poses/tmp-*")):
+            break
+        time.sleep(0.1)
+    children = descendants(process.pid)
+    assert len(children) >= 2
+    process.kill()
+    process.communicate(timeout=60)
+    for child in children:
+        wait_for_end(child)
+    assert not entries(cache)
+    done = run("extract", folder, "--json")
+    assert done.returncode == 0 and len(json.loads(done.stdout)["videos"]) == 2
+    assert not list(cache.glob("*/tmp-*"))
+
+
+def test_names_that_are_not_utf8(clip: Path, tmp_path: Path, cache_dir: Path) -> None:
+    """They are names like any other, and are shown with their bytes escaped; the files that are
+    written beside them have the same name."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(clip, os.path.join(os.fsencode(folder), b"caf\xe9.mp4"))  # noqa: PTH118
+    arguments = ("predict", folder, "--cache-dir", cache_dir)
+    outputs = ("--csv", "a.csv", "--srt", "srt/", "--overlay", "drawn/")
+    for name in ("srt", "drawn"):
+        (tmp_path / name).mkdir()
+    done = run(*arguments, *outputs, "--json")
+    assert done.returncode == 0, done.stderr
+    (predicted,) = json.loads(done.stdout)["predictions"]
+    assert predicted["path"] == f"{folder}/caf\\xe9.mp4"
+    assert f"{folder}/caf\\xe9.mp4" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+    for file in (b"srt/caf\xe9.srt", b"drawn/caf\xe9.mp4"):
+        assert Path(os.fsdecode(file)).stat().st_size
+    done = run(*arguments)
+    assert done.returncode == 0 and "caf\\xe9.mp4" in done.stdout
+    done = run("extract", folder, "--cache-dir", cache_dir, "--height", "128", "--out", "json")
+    assert done.returncode == 0 and "caf\\xe9.mp4" in done.stdout, done.stderr
+
+
+def test_training_on_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """In the names of the dataset, of a class and of files."""
+    data = os.path.join(os.fsencode(tmp_path), b"d\xe9ta")  # noqa: PTH118
+    for label in (b"caf\xe9", b"left"):
+        (folder := Path(os.fsdecode(data + b"/" + label))).mkdir(parents=True)
+        for n in range(12):
+            clip = kinect_clip(2 * n + (label == b"left"))[0]
+            np.save(folder / os.fsdecode(b"t\xe9st%d.npy" % n), clip)
+    name = os.fsdecode(data)
+    done = run("datasets", "check", name)
+    assert done.returncode == 0 and "caf\\xe9" in done.stdout, done.stderr
+    small = ("--model", "rocket", "--set", "model.kernels=100", "--device", "cpu", "--name", "r")
+    done = run("train", "--dataset", name, *small)
+    assert done.returncode == 0 and "d\\xe9ta" in done.stderr + done.stdout, done.stderr
+    split = (tmp_path / "runs" / "r" / "split.json").read_text(encoding="utf-8")
+    assert "caf\\\\xe9/t\\\\xe9st" in split
+    done = run("predict", name, "--model", "runs/r", "--csv", "a.csv")
+    assert done.returncode == 0 and "caf\\xe9/t\\xe9st" in done.stdout, done.stderr

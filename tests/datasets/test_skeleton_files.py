@@ -262,7 +262,7 @@ def test_utd_mhad(tmp_path: Path) -> None:
     assert sequence.xyz is not None
     np.testing.assert_allclose(sequence.xyz[0, :, head], stored[0].T, rtol=1e-5)
     (tmp_path / "a1_s1_t1_skeleton.mat").write_bytes(b"not a mat file")
-    with pytest.raises(InputError, match="no d_skel"):
+    with pytest.raises(InputError, match=r"damaged or not a \.mat file"):
         found.read(found.items[0])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skelact import sandbox
 from skelact.datasets.skeleton_files import source
 from skelact.errors import BackendMissing, ConfigError, InputError
 from skelact.readers import description
@@ -279,6 +280,7 @@ def test_c3d(tmp_path: Path) -> None:
 
 def test_c3d_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "c3d", None)
+    monkeypatch.setattr(sandbox, "expendable", True)  # reads in this process
     (tmp_path / "a.c3d").write_bytes(b"\x02P")
     with pytest.raises(BackendMissing, match="C3D") as error:
         load(tmp_path / "a.c3d")

@@ -117,7 +117,7 @@ def test_variable_frame_rate_keeps_its_timing(tmp_path: Path) -> None:
     ("name", "content", "kind", "says"),
     [
         ("empty.mp4", b"", NotAVideo, "0 bytes"),
-        ("text.mp4", b"this is a text file, called a video\n" * 50, NotAVideo, "no video"),
+        ("text.mp4", b"this is a text file, called a video\n" * 50, NotAVideo, "a text file"),
         ("noise.avi", bytes(range(256)) * 40, NotAVideo, "no video"),
     ],
 )

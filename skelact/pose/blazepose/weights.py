@@ -26,6 +26,7 @@ PULL = "skelact models pull blazepose"
 WHEEL = "mediapipe==0.10.21"
 WHEEL_MB = 36
 PIP = (sys.executable, "-m", "pip")
+_DOWNLOAD_S = 3600.0
 # The model files are the same in the wheels of all platforms, so any machine can use this one.
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp")
 
@@ -166,10 +167,21 @@ def _download(folder: Path) -> Path:
     """The wheel, downloaded by pip."""
     options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:")
     command = (*PIP, "download", WHEEL, *options, *_PLATFORM, "--dest", str(folder))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    reason = "pip wrote no file"
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_DOWNLOAD_S,
+        )
+        reason = (done.stderr.strip().splitlines() or [reason])[-1] if done.returncode else reason
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["pip wrote no file"])[-1]
+    if not wheels:
         raise EstimatorError(
             f"pip cannot download {WHEEL}: {reason}",
             f"Download the wheel on another machine, then run: {PULL} --from FILE.whl",

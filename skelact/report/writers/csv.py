@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from skelact.errors import escaped
 from skelact.report.writers.base import Result, Writer
 
 COLUMNS = ("path", "person_id", "start_s", "end_s", "label", "probability")
@@ -18,9 +19,10 @@ def write(results: Sequence[Result], path: Path) -> None:
         writer.writerow(COLUMNS)
         for result in results:
             for p in result.predictions:
+                who = (escaped(p.path), p.person_id)
                 for s in p.segments:
                     times = (f"{s.start_s:.3f}", f"{s.end_s:.3f}")
-                    writer.writerow((p.path, p.person_id, *times, s.label, f"{s.probability:.4f}"))
+                    writer.writerow((*who, *times, s.label, f"{s.probability:.4f}"))
 
 
 WRITERS = (

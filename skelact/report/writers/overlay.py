@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from skelact.cache import check_unchanged
 from skelact.pose.store import read_poses
 from skelact.report.writers.base import Result, Writer
 from skelact.stages.skeleton_input import SkeletonInput
@@ -27,6 +28,7 @@ def write(results: Sequence[Result], path: Path) -> None:
     write_overlay(
         probe(result.path), read_poses(poses), poses.manifest.skeleton, result.predictions, path
     )
+    check_unchanged(result.path, poses.manifest.content)
 
 
 WRITERS = (
