@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import CheckpointError, InputError
+from skelact import limits
+from skelact.errors import CheckpointError, InputError, SkelactError
 
 
 @contextlib.contextmanager
@@ -185,7 +186,9 @@ def load_pickle(path: Path) -> Any:
     """The content of a pickle of arrays and plain values; no code in it is run. Raises InputError
     if the file is damaged or holds an object of another type, which is named."""
     try:
-        return _RestrictedUnpickler(io.BytesIO(path.read_bytes())).load()
+        content = limits.read_bytes(path, limits.PICKLE_BYTES)
+        with limits.memory(4 * limits.GB + 4 * len(content)):
+            return _RestrictedUnpickler(io.BytesIO(content)).load()
     except _ForbiddenType as error:
         raise InputError(
             f"{path} was not opened: it holds {error}",
@@ -197,7 +200,21 @@ def load_pickle(path: Path) -> Any:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises InputError if it cannot be read or is not JSON."""
+    with reading(path, "JSON"):
+        return json.loads(limits.read_bytes(path))
+
+
+@contextlib.contextmanager
+def reading(path: Path, title: str) -> Iterator[None]:
+    """Turn everything that a parser raises for a damaged file into an InputError that names the
+    file and what it was read as. Numbers that are too large for their type become infinite without
+    a warning."""
+    import numpy as np
+
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+        with np.errstate(all="ignore"):
+            yield
+    except SkelactError:
+        raise
+    except limits.DAMAGE as error:
+        raise InputError(f"{path} cannot be read as {title}: {limits.reason(error)}") from error

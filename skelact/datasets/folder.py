@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets import skeleton_files
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
 from skelact.datasets.skeleton_files import Entry, Source
 from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.escaping import from_csv
 from skelact.readers.base import SequenceFile, unreadable
 from skelact.readers.base import suffixes as known_suffixes
 from skelact.readers.find import find_files, sequence_file
@@ -103,18 +105,23 @@ def _rows(file: Path) -> list[Item]:
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = limits.read_text(file, limits.TABLE_BYTES)
+        rows = csv.DictReader(io.StringIO(text))
+        names = [n.strip() for n in rows.fieldnames or ()]
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
-    rows = csv.DictReader(io.StringIO(text))
-    names = [n.strip() for n in rows.fieldnames or ()]
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read: {limits.reason(error)}") from error
     if not set(names) <= set(COLUMNS) or not {"path", "label"} <= set(names):
         raise InputError(
             f"{file} has the columns {', '.join(names) or '(none)'}",
             f"path and label are required; the known columns are {', '.join(COLUMNS)}.",
         )
     rows.fieldnames = names
-    items = [_row(file, rows.line_num, row) for row in rows]
+    try:
+        items = [_row(file, rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise InputError(f"{file}, line {rows.line_num}: {error}") from error
     if not items:
         raise InputError(f"{file} has no rows")
     return items
@@ -158,7 +165,7 @@ def _table_defaults(file: Path) -> Sections:
 
 
 def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
-    values = {k: (v or "").strip() for k, v in row.items() if k is not None}
+    values = {k: from_csv((v or "").strip()) for k, v in row.items() if k is not None}
     if not values.get("path") or not values.get("label"):
         raise InputError(f"{file}, line {line}: path or label is empty")
     path = Path(values["path"])

@@ -4,12 +4,12 @@ then it is taken from the files, or guessed from the data with a notice."""
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from skelact import limits
 from skelact.errors import ConfigError, nearest
 from skelact.skeletons import Skeleton, load_skeleton
 
@@ -62,7 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps <= 10000:
             raise ValueError(f"fps must be above 0, got {self.fps:g}")
-        if self.size is not None and min(self.size) < 1:
+        if self.size is not None and not 1 <= min(self.size) <= max(self.size) <= 100_000:
             raise ValueError("size must be the width and height in pixels")
         if self.axes is not None:
             parse_axes(self.axes)
@@ -105,10 +105,10 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(classes, str):
             path = (self.path.parent if self.path is not None else Path()) / classes
             try:
-                classes = path.read_text(encoding="utf-8").split("\n")
+                classes = limits.read_text(path, limits.SETTINGS_BYTES).split("\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(
-                    f"The class names {path} of {self.path} cannot be read: {error}",
+                    f"The class names {path} of {self.path} cannot be read: {limits.reason(error)}",
                     "classes is a list, a table, or a text file with one name per line.",
                 ) from error
         return {str(n): name.strip() for n, name in enumerate(classes or ()) if name.strip()}
@@ -157,9 +157,9 @@ def load(path: Path) -> Described:
     """Read skeletons.toml. Raises ConfigError with the nearest key if one is unknown, and for
     values of the wrong type."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        content = limits.read_toml(path)
+    except limits.DAMAGE as error:
+        raise ConfigError(f"{path} cannot be read: {limits.reason(error)}") from error
     for section, kind in ((content, Description), (content.get("table", {}), Table)):
         known = kind.__struct_fields__
         for key in section if isinstance(section, dict) else ():
@@ -170,9 +170,9 @@ def load(path: Path) -> Described:
                 )
     try:
         description = msgspec.convert(content, Description)
-    except (msgspec.ValidationError, ValueError) as error:
+    except limits.DAMAGE as error:
         raise ConfigError(
-            f"{path}: {error}", "The entries are documented under skeletons.toml."
+            f"{path}: {limits.reason(error)}", "The entries are documented under skeletons.toml."
         ) from error
     described = Described(content=description, path=path)
     described.skeleton()

@@ -6,13 +6,15 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from skelact.escaping import for_csv
 from skelact.report.writers.base import Result, Writer
 
 COLUMNS = ("path", "person_id", "start_s", "end_s", "label", "probability")
 
 
 def write(results: Sequence[Result], path: Path) -> None:
-    """One row per segment."""
+    """One row per segment. Paths and labels that a spreadsheet would take as formulas get an
+    apostrophe in front."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -20,7 +22,8 @@ def write(results: Sequence[Result], path: Path) -> None:
             for p in result.predictions:
                 for s in p.segments:
                     times = (f"{s.start_s:.3f}", f"{s.end_s:.3f}")
-                    writer.writerow((p.path, p.person_id, *times, s.label, f"{s.probability:.4f}"))
+                    label, probability = for_csv(s.label), f"{s.probability:.4f}"
+                    writer.writerow((for_csv(str(p.path)), p.person_id, *times, label, probability))
 
 
 WRITERS = (

@@ -1,0 +1,98 @@
+"""Damaged skeleton files of every format, and damaged descriptions of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skelact.datasets.skeleton_files import source
+from skelact.errors import InputError
+from skelact.readers import description
+from skelact.readers.find import sequence_file
+from skelact.skeletons import load_skeleton
+from skelact.types import PoseSequence
+from tests.attack import seeds
+from tests.attack.mutate import attack
+
+FORMATS = {
+    "a.npy": (seeds.npy, False),
+    "a.npz": (seeds.npz, False),
+    "a.mat": (seeds.mat, False),
+    "a.csv": (seeds.csv, False),
+    "a.txt": (seeds.text, False),
+    "a.bvh": (seeds.bvh, False),
+    "a.c3d": (seeds.c3d, False),
+    "a.skeleton": (seeds.kinect, False),
+    "a.jsonl": (seeds.own_lines, False),
+    "results.json": (seeds.results, True),
+    "kinetics.json": (seeds.kinetics, True),
+    "lists.json": (seeds.lists, True),
+}
+
+
+def check(sequence: PoseSequence) -> None:
+    """What every sequence promises: numbers or NaN, scores from 0 to 1."""
+    for values in (sequence.xy, sequence.xyz, sequence.score):
+        assert values is None or not np.isinf(values).any()
+    assert (sequence.score >= 0).all() and (sequence.score <= 1).all()
+    assert 0 < sequence.fps < 1e6 and sequence.frames > 0
+
+
+def read(path: Path) -> None:
+    """As a dataset is read: find its kind, complete its format, build every sequence."""
+    file = sequence_file(path)
+    if file is None:
+        raise InputError(f"{path} is no skeleton file")
+    found = source([file], path.parent)
+    for raw in found.read(file):
+        check(found.build(raw, file))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_skeleton_files(tmp_path: Path, name: str) -> None:
+    make, is_json = FORMATS[name]
+    if name.endswith(".c3d"):
+        pytest.importorskip("c3d")
+    if name in ("a.mat", "a.c3d", "a.csv"):
+        (tmp_path / description.FILE_NAME).write_text('layout = "kinect-20"\n')
+        if name != "a.csv":
+            (tmp_path / description.FILE_NAME).write_text('layout = "kinect-20"\norder = "VCT"\n')
+    if name == "a.c3d":
+        (tmp_path / description.FILE_NAME).unlink()
+    if name == "a.csv":
+        (tmp_path / description.FILE_NAME).unlink()
+    attack(name, tmp_path / name, make(), lambda: read(tmp_path / name), is_json=is_json)
+
+
+def test_one_file_per_frame(tmp_path: Path) -> None:
+    """The first of three frames is damaged."""
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for t in range(3):
+        (folder / f"walk_{t:012d}_keypoints.json").write_bytes(seeds.people())
+    first = folder / "walk_000000000000_keypoints.json"
+    attack("frames.json", first, [seeds.people()], lambda: read(folder), is_json=True)
+
+
+def test_skeletons_toml(tmp_path: Path) -> None:
+    np.save(tmp_path / "a1_s2.npy", seeds.POINTS)
+
+    def read_both() -> None:
+        described = description.load(tmp_path / description.FILE_NAME)
+        described.class_name("1"), described.groups_of("a1_s2")
+        read(tmp_path / "a1_s2.npy")
+
+    def attempt() -> None:
+        try:
+            read_both()
+        except InputError as error:
+            assert error.message  # the description does not fit the file
+
+    attack(description.FILE_NAME, tmp_path / description.FILE_NAME, seeds.skeletons_toml(), attempt)
+
+
+def test_layouts(tmp_path: Path) -> None:
+    path = tmp_path / "five.toml"
+    attack("layout.toml", path, seeds.layout_toml(), lambda: load_skeleton(path))
