@@ -139,7 +139,7 @@ def merge_similar(
     rows = np.flatnonzero(~packed.is_mirrored)
     tracks = []
     for row in rows:
-        values = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1], 0]
+        values = packed.frames(row)[:, 0]
         tracks.append(similar.pose_track(values[..., : packed.dims], float(packed.fps[row])))
     pairs = {
         (int(packed.items[rows[a]]), int(packed.items[rows[b]]))

@@ -85,7 +85,7 @@ def measure(
     net.eval()
     batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
     probabilities = np.concatenate(
-        [average_probabilities(net, *clips.arrays.test_input(batch, sampling)) for batch in batches]
+        [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
     )
     labels = packed.labels[rows]
     majority = np.bincount(packed.labels[train_rows], minlength=len(packed.classes)).argmax()
