@@ -21,7 +21,6 @@ import msgspec
 from skelact.errors import CheckpointError, InputError, reading
 from skelact.integrity import check_archive, check_tensors
 
-
 J = TypeVar("J")
 
 
@@ -213,4 +212,9 @@ def read_json(path: Path, kind: type[J]) -> J:
         encoding = json.detect_encoding(content)
         if encoding != "utf-8":
             content = content.decode(encoding).encode()
-        return msgspec.json.decode(content, type=kind)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not JSON: {error}") from error

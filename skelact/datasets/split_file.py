@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skelact.datasets.base import Item, SplitRule
-from skelact.errors import InputError
+from skelact.errors import InputError, reading
 
 SUFFIXES = (".csv", ".json", ".toml")
 _SUBSETS = ("train", "val", "test")
@@ -54,11 +54,9 @@ def _names(item: Item, root: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, str]:
     """Name -> subset."""
-    try:
+    with reading(f"The split file {path}", InputError, _FORM):
         text = path.read_text(encoding="utf-8-sig")
         rows = _table(text) if path.suffix == ".csv" else _lists(path, text)
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise InputError(f"The split file {path} cannot be used: {error}", _FORM) from error
     out: dict[str, str] = {}
     for name, subset in rows:
         if subset not in (*_SUBSETS, "none"):

@@ -272,7 +272,8 @@ def _classes(result: RunResult) -> str:
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
     figures = []
     for m in mistakes:
-        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step_ms})
+        content = {"frames": m.frames, "edges": m.edges, "step": m.step_ms}
+        data = json.dumps(content, allow_nan=False)
         figures.append(
             f"<figure><canvas width='200' height='200' data-poses='{_text(data)}'></canvas>"
             f"<figcaption>{_text(m.sample)}<br>{_text(m.label)}, predicted {_text(m.predicted)} "

@@ -69,7 +69,7 @@ def _frames_to_draw(data: Packed, n: int) -> tuple[list[Any], int]:
     frames = [
         [
             [
-                None if np.isnan(p).any() else [round(float(p[0]), 3), round(float(p[1]), 3)]
+                None if not np.isfinite(p).all() else [round(float(p[0]), 3), round(float(p[1]), 3)]
                 for p in person
             ]
             for person in frame

@@ -22,7 +22,6 @@ from skelact.schemas.base import (
 from skelact.schemas.runs import EpochLog
 from skelact.skeletons import Skeleton
 
-
 # above 1, no probability reaches it: the number that follows 1 in float32
 Threshold = Annotated[float, Meta(ge=0, le=1.000001)]
 
@@ -138,3 +137,7 @@ class TrainingState(CheckpointDocument, tag="training-state", frozen=True, kw_on
     trained_weights: Tensors | None = None
     averaged_steps: Count = 0
     pretraining: PretrainingState | None = None
+
+    def __post_init__(self) -> None:
+        if [row.epoch for row in self.history] != list(range(1, self.checkpoint.epoch + 1)):
+            raise ValueError(f"the log does not have the {self.checkpoint.epoch} epochs")
