@@ -14,10 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from skelact import limits
-from skelact.errors import CheckpointError, InputError, SkelactError
+from skelact.errors import CheckpointError, InputError, reading
+from skelact.integrity import check_archive, check_tensors
+
+J = TypeVar("J")
 
 
 @contextlib.contextmanager
@@ -79,11 +84,12 @@ def write_tensors(path: Path, content: Any) -> None:
 def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
     """The content of a file that torch.save wrote, read with weights_only=True. Raises
     CheckpointError if the file is missing, damaged, or holds an object of a type that is not in
-    `allow`; the message names the type."""
+    `allow`; the message names the type. Damage is found by the checksums of the file."""
     import torch
 
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}", "Check the path.")
+    check_archive(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(allow)):
             warnings.simplefilter("ignore")  # about pickle protocols
@@ -110,7 +116,7 @@ def is_skelact_checkpoint(path: Path) -> bool:
 
 def load_weights(path: Path) -> dict[str, Any]:
     """The state dict of a checkpoint of another program. Raises CheckpointError if the file holds
-    anything but tensors and metadata of harmless types."""
+    anything but tensors and metadata of harmless types, or weights that are not finite."""
     import torch
 
     content = read_tensors(path, _harmless_types())
@@ -120,7 +126,9 @@ def load_weights(path: Path) -> dict[str, Any]:
         found += f" and {len(content) - 4} more" if len(content) > 4 else ""
         wrapper = next((k for k in _STATE_DICTS if isinstance(content.get(k), dict)), None)
         content = content[wrapper] if wrapper else content
-        if content and all(isinstance(v, torch.Tensor) for v in content.values()):
+        named = all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items())
+        if content and named:
+            check_tensors(content, path)
             return dict(content)
     raise CheckpointError(
         f"{path} holds no state dict, but a {found}",
@@ -198,23 +206,18 @@ def load_pickle(path: Path) -> Any:
         raise InputError(f"{path} is damaged or not a pickle", "Download it again.") from error
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises InputError if it cannot be read or is not JSON."""
-    with reading(path, "JSON"):
-        return json.loads(limits.read_bytes(path))
-
-
-@contextlib.contextmanager
-def reading(path: Path, title: str) -> Iterator[None]:
-    """Turn everything that a parser raises for a damaged file into an InputError that names the
-    file and what it was read as. Numbers that are too large for their type become infinite without
-    a warning."""
-    import numpy as np
-
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    except SkelactError:
-        raise
-    except limits.DAMAGE as error:
-        raise InputError(f"{path} cannot be read as {title}: {limits.reason(error)}") from error
+def read_json(path: Path, kind: type[J]) -> J:
+    """The content of a JSON file of another program as the type `kind` (see msgspec.json.decode),
+    in UTF-8, 16 or 32. Raises InputError if it cannot be read, is not JSON (which has no NaN), or
+    has another structure."""
+    with reading(path, InputError):
+        content = limits.read_bytes(path)
+        encoding = json.detect_encoding(content)
+        if encoding != "utf-8":
+            content = content.decode(encoding).encode()
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not JSON: {error}") from error

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import csv
 import errno
 import math
 import os
 import stat
-import struct
-import tokenize
 import tomllib
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,13 +33,6 @@ COORDINATE = 1e9  # in any unit; larger numbers are damage
 FPS = 100_000.0
 UNPACKED_RATIO = 1100  # deflate reaches 1032; a larger ratio is a false statement of the size
 
-# what parsers raise for damaged content, besides what skelact raises itself
-DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError),
-    *(MemoryError, RuntimeError, SyntaxError, StopIteration),
-    *(csv.Error, struct.error, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
-)
-_LONGEST_REASON = 300  # characters
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -51,20 +40,6 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-
-def reason(error: BaseException) -> str:
-    """An exception of DAMAGE in words, for a message about a file."""
-    if isinstance(error, MemoryError):
-        return "it needs more memory than there is"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, KeyError):
-        return f"it has no {error}"
-    text = str(error) or type(error).__name__
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 @contextlib.contextmanager
@@ -132,7 +107,7 @@ def read_text(
 
 
 def read_toml(path: Path, limit: int = SETTINGS_BYTES) -> dict[str, Any]:
-    """The content of a TOML file. Raises exceptions of DAMAGE."""
+    """The content of a TOML file. Raises OSError, ValueError, RecursionError."""
     return tomllib.loads(read_text(path, limit))
 
 

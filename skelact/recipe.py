@@ -10,10 +10,10 @@ from typing import Any
 from skelact import config
 from skelact.datasets.base import DatasetOptions
 from skelact.datasets.registry import dataset_specs
-from skelact.errors import ConfigError, nearest
+from skelact.errors import CheckpointError, ConfigError, nearest, reading
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
-from skelact.schemas import Sections, to_plain
+from skelact.schemas import Checkpoint, Sections, to_plain
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
@@ -43,7 +43,7 @@ class Recipe:
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
         """Raises ConfigError for an unknown option or a value of the wrong type."""
         recipe = config.build(cls, content)
-        if "name" not in recipe.model:
+        if not isinstance(recipe.model.get("name"), str):
             raise ConfigError("The model section needs a name", "model = dict(name='stgcn')")
         return recipe
 
@@ -60,6 +60,12 @@ class Recipe:
     def network_arguments(self) -> dict[str, Any]:
         """Arguments for the network besides those that follow from the data."""
         return {k: v for k, v in self.model.items() if k != "name"}
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """The recipe that a network was trained with. Raises CheckpointError if it is damaged."""
+    with reading("The recipe of the checkpoint", CheckpointError, checkpoint.hint):
+        return Recipe.from_dict(checkpoint.recipe)
 
 
 def compose(

@@ -31,7 +31,7 @@ PACKAGE = ROOT / "skelact"
 LAYERS = (
     ("errors", "discovery"),
     ("skeletons",),
-    ("types",),
+    ("types", "integrity"),
     ("config", "files", "metrics"),
     ("schemas",),
     ("cache", "options", "device"),

@@ -47,7 +47,7 @@ from skelact.skeletons import SKELETONS
 
 COCO = SKELETONS["coco-17"]
 SCORES = Scores(
-    top1=0.5, mean_class=0.25, majority=0.5, top5=None, samples=4, confusion=[[2, 0], [2, 0]]
+    top1=0.5, mean_class=0.5, majority=0.5, top5=None, samples=4, confusion=[[2, 0], [2, 0]]
 )
 DOCUMENTS: list[Document] = [
     ClipsManifest(
@@ -104,6 +104,7 @@ DOCUMENTS: list[Document] = [
         fps=[25.0, 30.0],
         is_mirrored=[False, True],
         ids=("x", "x#mirrored"),
+        checksums=[7, 8],
     ),
     ContentHashes(files={"/a.mp4": FileHash(size=1, mtime_ns=2, hash="0c")}),
     Calibration(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -73,9 +74,19 @@ def _plain(text: object) -> str:
 
 
 def as_json(content: Any) -> None:
-    """Print a result as JSON on stdout. Paths become strings."""
+    """Print a result as JSON on stdout. Paths become strings, and numbers that are not finite
+    become null, because JSON has no NaN."""
     if not SILENT:
-        typer.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+        plain = _finite(content)
+        typer.echo(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {k: _finite(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(v) for v in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def table(

@@ -16,9 +16,9 @@ import numpy as np
 from msgspec import structs
 
 from skelact import limits
-from skelact.errors import ConfigError, InputError, MissingDataset
+from skelact.errors import ConfigError, InputError, MissingDataset, reading
 from skelact.escaping import for_csv
-from skelact.files import reading, write_bytes
+from skelact.files import write_bytes
 from skelact.readers import tables
 from skelact.readers.base import RawSequence, SequenceFile
 from skelact.readers.description import FILE_NAME, Described, Description, Table
@@ -141,7 +141,7 @@ def _columns(files: Sequence[SequenceFile]) -> tuple[str, ...]:
     first = files[0]
     if first.reader.name != "text":
         return ()
-    with reading(first.path, first.reader.title):
+    with reading(first.path, InputError):
         rows = [tables.numbers_of(line) for line in limits.read_text(first.path).splitlines()]
     numbers = [r for r in rows if r]
     if not numbers or len({len(r) for r in numbers}) > 1:
@@ -254,7 +254,7 @@ def _label_table(
     writer.writerow(("path", "label", "start", "end", "subject", "source"))
     current: SequenceFile | None = None
     first = 0.0
-    with reading(listing, "a list of actions"):
+    with reading(listing, InputError):
         listed = limits.read_text(listing, limits.TABLE_BYTES).splitlines()
     for line in listed:
         name = line.strip()

@@ -14,7 +14,7 @@ from skelact import limits
 from skelact.datasets import skeleton_files
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
 from skelact.datasets.skeleton_files import Entry, Source
-from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.errors import DatasetError, InputError, MissingDataset, reading
 from skelact.escaping import from_csv
 from skelact.readers.base import SequenceFile, unreadable
 from skelact.readers.base import suffixes as known_suffixes
@@ -104,14 +104,13 @@ def table(file: Path) -> Collection:
 def _rows(file: Path) -> list[Item]:
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
-    try:
-        text = limits.read_text(file, limits.TABLE_BYTES)
+    with reading(file, InputError):
+        try:
+            text = limits.read_text(file, limits.TABLE_BYTES)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
         rows = csv.DictReader(io.StringIO(text))
         names = [n.strip() for n in rows.fieldnames or ()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{file} cannot be read: {limits.reason(error)}") from error
     if not set(names) <= set(COLUMNS) or not {"path", "label"} <= set(names):
         raise InputError(
             f"{file} has the columns {', '.join(names) or '(none)'}",

@@ -11,7 +11,7 @@ from typing import Any
 
 from skelact import limits
 from skelact.datasets.base import Item, SplitRule
-from skelact.errors import InputError
+from skelact.errors import InputError, reading
 from skelact.escaping import from_csv
 
 SUFFIXES = (".csv", ".json", ".toml")
@@ -56,13 +56,9 @@ def _names(item: Item, root: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, str]:
     """Name -> subset."""
-    try:
+    with reading(f"The split file {path}", InputError, _FORM):
         text = limits.read_text(path, limits.TABLE_BYTES)
         rows = _table(text) if path.suffix == ".csv" else _lists(path, text)
-    except limits.DAMAGE as error:
-        raise InputError(
-            f"The split file {path} cannot be used: {limits.reason(error)}", _FORM
-        ) from error
     out: dict[str, str] = {}
     for name, subset in rows:
         if subset not in (*_SUBSETS, "none"):

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from skelact import limits
-from skelact.errors import InputError, PathMissing
-from skelact.files import reading
+from skelact.errors import InputError, PathMissing, reading
 from skelact.pose.store import check_points, parse_frame, people_of, person_id
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.skeletons import Skeleton, layout_for, parts_of, with_details
@@ -104,7 +103,7 @@ def read(
             "Leave out --hands and --face.",
         )
     place = source.files[0].parent if source.per_frame else source.files[0]
-    with reading(place, "pose JSON"):
+    with np.errstate(all="ignore"), reading(f"{place} (pose JSON)", InputError):
         if source.per_frame:
             imported = _openpose(source, frames, hands=hands, face=face)
         else:

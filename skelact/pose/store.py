@@ -22,7 +22,7 @@ import numpy as np
 
 from skelact import limits
 from skelact.cache import CacheEntry
-from skelact.errors import CacheError
+from skelact.errors import CacheError, reading
 from skelact.schemas import PosesManifest
 from skelact.skeletons import Part, Skeleton, parts_of
 from skelact.types import Floats, PersonPose
@@ -42,12 +42,12 @@ def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
             if p.xyz is not None and (part == "pose" or np.isfinite(p.xyz[joints]).any()):
                 record[f"{part}_keypoints_3d"] = _flat(p.xyz[joints], p.score[joints], 4)
         out.append(record)
-    return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"))
+    return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"), allow_nan=False)
 
 
 def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
     table = np.concatenate([values, score[:, None]], axis=1).astype(np.float64)
-    table[np.isnan(table).any(axis=1)] = 0
+    table[~np.isfinite(table).all(axis=1)] = 0
     table[:, :-1], table[:, -1] = table[:, :-1].round(digits), table[:, -1].round(4)
     return table.ravel().tolist()  # type: ignore[no-any-return]
 
@@ -140,12 +140,7 @@ def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     """All frames of a stored video. Raises CacheError if a file is damaged."""
     skeleton = entry.manifest.skeleton
     names = sorted(entry.files)
-    try:
+    with reading(entry.path, CacheError, "Delete that folder and run the command again."):
         if names == [LINES]:
             return [parse_frame(line, skeleton) for line in entry.read(LINES).splitlines()]
         return [parse_frame(entry.read(name), skeleton) for name in names]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(
-            f"{entry.path} holds no poses: {error}",
-            "Delete that folder and run the command again.",
-        ) from error

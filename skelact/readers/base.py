@@ -16,8 +16,7 @@ import numpy as np
 import skelact.readers
 from skelact import limits
 from skelact.discovery import declared
-from skelact.errors import InputError
-from skelact.files import reading
+from skelact.errors import InputError, reading
 from skelact.readers.description import Description
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
@@ -57,7 +56,8 @@ class SequenceFile:
     def read(self, description: Description, joints: int | None = None) -> list[RawSequence]:
         """The sequences; `joints` is the number of joints of the layout if it is known. Raises
         InputError if the file is damaged or has another structure."""
-        with reading(self.path, self.reader.title):
+        # numbers that are too large for their type become infinite, which is missing
+        with np.errstate(all="ignore"), reading(f"{self.path} ({self.reader.title})", InputError):
             sequences = self.reader.read(self.files, description, joints)
         if not sequences or any(not s.values.size for s in sequences):
             raise InputError(f"{self.path} holds no frames")

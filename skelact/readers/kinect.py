@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact import limits
-from skelact.errors import InputError
-from skelact.files import reading
+from skelact.errors import InputError, reading, reason
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
 from skelact.readers.description import Description
 from skelact.skeletons import SKELETONS
@@ -41,7 +40,7 @@ def read_bodies(path: Path) -> list[list[Body]]:
     try:
         lines = iter(limits.read_text(path, encoding="ascii").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {limits.reason(error)}") from error
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
     frames: list[list[Body]] = []
     count = -1
     try:
@@ -81,7 +80,7 @@ def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
     in PYSKL if `denoise`, else as in ST-GCN and its successors. Raises InputError if there is
     none."""
     frames = read_bodies(path)
-    with reading(path, "a .skeleton file"):
+    with reading(path, InputError):
         limits.check_array((_MAX_BODIES, len(frames), JOINTS, len(FIELDS)), 8)
         tracks = _denoised(frames) if denoise else _most_moving(frames)
     if not tracks:

@@ -279,7 +279,8 @@ def _classes(result: RunResult) -> Html:
 def _mistakes(mistakes: Sequence[Mistake]) -> Html:
     figures = []
     for m in mistakes:
-        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step_ms})
+        content = {"frames": m.frames, "edges": m.edges, "step": m.step_ms}
+        data = json.dumps(content, allow_nan=False)
         figures.append(
             markup(
                 "<figure><canvas width='200' height='200' data-poses='{}'></canvas>"

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skelact import limits
-from skelact.errors import ConfigError, nearest
+from skelact.errors import ConfigError, nearest, reason
 from skelact.skeletons.base import Skeleton
 from skelact.skeletons.details import with_details
 from skelact.skeletons.layouts import SKELETONS
@@ -57,9 +57,9 @@ def load_skeleton(name_or_file: str | Path) -> Skeleton:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", "Correct the path of the skeleton file."
         ) from error
-    except limits.DAMAGE as error:
+    except Exception as error:
         raise ConfigError(
-            f"{path} is not a skeleton file: {limits.reason(error)}",
+            f"{path} is not a skeleton file: {reason(error)}",
             "Correct this line; the format is TOML.",
         ) from error
     return parse_layout(content, str(path))

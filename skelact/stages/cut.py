@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import FfmpegError, InputError
+from skelact.errors import DamagedEntry, FfmpegError, InputError
 from skelact.files import output_names
 from skelact.schemas import Clip, ClipsManifest
 from skelact.types import (
@@ -80,9 +80,19 @@ def cut_video(
 
     with cache.lock(CLIPS, key, wait=True):
         entry = cache.find(CLIPS, key)
-        if entry is not None:
+        if entry is not None and _is_intact(entry):
             return entry, False
         return cache.write(CLIPS, key, fill), True
+
+
+def _is_intact(entry: CacheEntry[ClipsManifest]) -> bool:
+    """Whether the clips are what was written; a decoder can accept damaged ones."""
+    try:
+        for clip in entry.manifest.clips:
+            entry.check(clip.file)
+    except DamagedEntry:
+        return False
+    return True
 
 
 def _cut_clip(info: VideoInfo, span: ClipSpan, path: Path, coding: CodingOptions) -> Clip:

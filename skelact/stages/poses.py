@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skelact.cache import Cache, CacheEntry
-from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
+from skelact.errors import ConfigError, DamagedEntry, FfmpegError, InputError, PathMissing
 from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
@@ -21,6 +21,8 @@ from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_prog
 from skelact.video.cut import ClipOptions, CodingOptions
 from skelact.video.probe import probe
 
+MADE_AGAIN = "The entry of the cache is made again."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Extracted:
@@ -28,6 +30,9 @@ class Extracted:
 
     path: Path
     poses: CacheEntry[PosesManifest]
+
+
+Again = Callable[[Path, DamagedEntry], Extracted]
 
 
 def poses_of(
@@ -91,6 +96,22 @@ def poses_of(
                 failure = failures.get(job.key, Failure(video, "The poses could not be stored"))
                 batch.failed.append(replace(failure, path=video))
     return batch
+
+
+def estimate_again(
+    cache: Cache, pose: Callable[[], PoseOptions], on_progress: ProgressCallback
+) -> Again:
+    """A function that returns the poses of a video whose entry of the cache is damaged, which it
+    reports. It raises InputError if the video cannot be used any more."""
+
+    def again(video: Path, error: DamagedEntry) -> Extracted:
+        on_progress(Event("extract", "notice", text=f"{error.message}. {MADE_AGAIN}"))
+        batch = poses_of([video], cache, pose(), on_progress=on_progress)
+        for failure in batch.failed:
+            raise InputError(failure.reason, failure.hint)
+        return batch.results[0]
+
+    return again
 
 
 def _estimate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ def _saved(write: Callable[[Any], object]) -> bytes:
 
 
 def npy() -> list[bytes]:
-    return [_saved(lambda f: np.save(f, a)) for a in (POINTS, POINTS[None].astype(float))]
+    return [_saved(partial(_save_array, a)) for a in (POINTS, POINTS[None].astype(float))]
+
+
+def _save_array(array: Any, file: Any) -> None:
+    np.save(file, array)
 
 
 def npz() -> list[bytes]:
@@ -37,12 +42,14 @@ def npz() -> list[bytes]:
 
 
 def mat() -> list[bytes]:
+    content = {"d_skel": POINTS.transpose(1, 2, 0)}
+    return [_saved(partial(_save_mat, content, packed)) for packed in (False, True)]
+
+
+def _save_mat(content: dict[str, Any], packed: bool, file: Any) -> None:
     from scipy.io import savemat
 
-    content = {"d_skel": POINTS.transpose(1, 2, 0)}
-    return [
-        _saved(lambda f: savemat(f, content, do_compression=packed)) for packed in (False, True)
-    ]
+    savemat(file, content, do_compression=packed)
 
 
 def csv() -> list[bytes]:
@@ -196,7 +203,7 @@ def pickles() -> list[bytes]:
     names = [a["frame_dir"] for a in annotations]
     split = {"xsub_train": names[:2], "xsub_val": names[2:]}
     return [
-        pickle.dumps({"split": split, "annotations": annotations}, protocol) for protocol in (2, 4)
+        pickle.dumps({"split": split, "annotations": annotations}, protocol) for protocol in (3, 4)
     ]
 
 
