@@ -122,10 +122,11 @@ _BUGS = (AssertionError, ImportError, NameError)
 def reading(what: Path | str, error: type[SkelactError], hint: str = "") -> Iterator[None]:
     """The border between a file and the program: whatever the content of `what` makes the block
     raise becomes `error`, with the original as its cause (--debug shows it). That includes
-    MemoryError, RecursionError and OverflowError. Errors of the type `error` pass as they are."""
+    MemoryError, RecursionError and OverflowError. Errors of the type `error` pass as they are,
+    and so does BackendMissing."""
     try:
         yield
-    except (error, *_BUGS):
+    except (error, BackendMissing, *_BUGS):
         raise
     except SkelactError as cause:
         raise error(f"{what}: {cause.message}", cause.hint or hint) from cause

@@ -195,7 +195,7 @@ def load_pickle(path: Path) -> Any:
     if the file is damaged or holds an object of another type, which is named."""
     try:
         content = limits.read_bytes(path, limits.PICKLE_BYTES)
-        with limits.memory(4 * limits.GB + 4 * len(content)):
+        with limits.memory(limits.GB + 4 * len(content)):
             return _RestrictedUnpickler(io.BytesIO(content)).load()
     except _ForbiddenType as error:
         raise InputError(

@@ -44,8 +44,8 @@ _KINDS = (
 
 @contextlib.contextmanager
 def memory(more: int) -> Iterator[None]:
-    """Raise MemoryError where this process would take more than so many bytes in addition to what
-    it has; for parsers that take memory before they look at the content. Has no effect where the
+    """Raise ValueError where this process would take more than so many bytes in addition to what it
+    has; for parsers that take memory before they look at the content. Has no effect where the
     system cannot limit the memory of a process (outside Linux)."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
@@ -59,6 +59,8 @@ def memory(more: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, (min(bounds), hard))
     try:
         yield
+    except MemoryError as error:
+        raise ValueError(f"it takes more than {size_text(more)} of memory") from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
@@ -91,9 +93,11 @@ def open_file(path: Path, limit: int | None = None) -> BinaryIO:
 def read_bytes(path: Path, limit: int = TEXT_BYTES) -> bytes:
     """The content of a regular file of at most `limit` bytes. Raises OSError."""
     with open_file(path, limit) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:  # it grew, or states no size, as files of /proc
-        raise OSError(errno.EFBIG, f"it has more than {size_text(limit)}", str(path))
+        content = file.read(os.fstat(file.fileno()).st_size + 1)
+        while more := file.read(MB):  # it grew, or states no size, as files of /proc
+            content += more
+            if len(content) > limit:
+                raise OSError(errno.EFBIG, f"it has more than {size_text(limit)}", str(path))
     return content
 
 

@@ -169,6 +169,8 @@ def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
         raise InputError(f"{file}, line {line}: path or label is empty")
     path = Path(values["path"])
     path = path if path.is_absolute() else file.parent / path
+    with reading(f"{file}, line {line}: the path", InputError):
+        path.exists()  # the system refuses names that are too long
     groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
     groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
@@ -199,8 +201,8 @@ def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     subjects, by cameras."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        disjoint_groups = ["source"] + ["subject"] * all("subject" in i.groups for i in items)
-        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
+        groups = [g for g in ("source", "subject") if all(g in i.groups for i in items)]
+        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(groups))
     out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group
 from skelact.errors import InputError, MissingDataset
 from skelact.files import read_json
@@ -67,9 +68,10 @@ def read(item: Item) -> PoseSequence:
             with np.errstate(over="ignore"):
                 points = np.asarray(person.pose, np.float32).reshape(joints, 2)
                 scores = np.asarray(person.score, np.float32)
-            detected = (scores > 0) & np.isfinite(points).all(axis=1) & np.isfinite(scores)
+            # false for NaN too
+            detected = (scores > 0) & (np.abs(points) <= limits.COORDINATE).all(axis=1)
             xy[row, number - start, detected] = points[detected]
-            score[row, number - start] = np.where(detected, scores, 0)
+            score[row, number - start] = np.where(detected, np.minimum(scores, 1), 0)
     if not (score > 0).any():
         raise InputError(f"{item.path} holds no person")
     # a frame of 2 x 2 pixels, so that `image` normalisation maps the fractions to -1 to 1

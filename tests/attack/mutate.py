@@ -5,6 +5,7 @@ A reader survives if it returns or raises a SkelactError, within a limit of time
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import random
@@ -138,9 +139,9 @@ def mutate_json(content: bytes, rng: random.Random) -> bytes:
         elif kind == 1 and isinstance(owner, dict):
             owner[rng.choice(("", "x", "\x00", str(key).upper()))] = owner.pop(key)
         elif kind == 1:
-            owner.insert(key, rng.choice(_VALUES))
+            owner.insert(key, copy.deepcopy(rng.choice(_VALUES)))
         else:
-            owner[key] = rng.choice(_VALUES)
+            owner[key] = copy.deepcopy(rng.choice(_VALUES))
     return json.dumps(value).encode("utf-8", "surrogatepass")
 
 

@@ -216,9 +216,9 @@ def test_bad_imports(tmp_path: Path) -> None:
     (tmp_path / "y.json").write_text('[{"image_id": "none", "keypoints": [0, 0, 0]}]')
     (tmp_path / "z_000_keypoints.json").write_text('{"people": [3]}')
     found = importers.sources(tmp_path)
-    for name in ("x.json", "y.json", tmp_path.name):
-        with pytest.raises(InputError, match=f"{name} cannot be read as pose JSON"):
-            importers.read(found[name[0] if "." in name else "z"], 5, 10.0, TrackOptions())
+    for name in ("x", "y", "z"):
+        with pytest.raises(InputError, match="(pose JSON)"):
+            importers.read(found[name], 5, 10.0, TrackOptions())
 
 
 def test_real_openpose_output(tmp_path: Path) -> None:
