@@ -29,7 +29,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors", "discovery"),
+    ("errors", "discovery", "escaping", "limits"),
     ("skeletons",),
     ("types", "integrity"),
     ("config", "files", "metrics"),

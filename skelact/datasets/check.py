@@ -59,7 +59,7 @@ def inspect(name: str, place: Path) -> Findings:
     usable = ", ".join(_usable(collection, warnings)) or "none"
     shares = _shares(collection, warnings)
     groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
-    notice = [collection.notice] if collection.notice else []
+    notice = collection.notice.splitlines()
     classes = tuple(
         ClassSummary(label=label, items=len(s), seconds=sum(s), shortest_s=min(s), longest_s=max(s))
         for label, s in sorted(lengths.items())

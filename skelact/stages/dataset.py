@@ -94,8 +94,8 @@ def _load_dataset(
     skeleton: Skeleton | None,
 ) -> ReadyDataset:
     collection = find_collection(recipe, data)
-    if collection.notice:
-        on_progress(Event("train", "notice", text=collection.notice))
+    for line in collection.notice.splitlines():
+        on_progress(Event("train", "notice", text=line))
     resolved = resolve(recipe, collection, on_progress, skeleton)
     recipe = resolved.recipe
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")

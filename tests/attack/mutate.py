@@ -20,7 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from skelact.errors import SkelactError
+from skelact.types import PoseSequence
 
 VARIABLE = "SKELACT_ATTACK"  # attempts for each reader, instead of the few of the default suite
 LIMIT_S = 20  # of one attempt; a busy machine needs much less
@@ -262,3 +265,11 @@ def attack(
         file.write_bytes(content)
         report.attempt(read, content)
     report.check(title)
+
+
+def check_sequence(sequence: PoseSequence) -> None:
+    """What every sequence promises: numbers or NaN, scores from 0 to 1."""
+    for values in (sequence.xy, sequence.xyz, sequence.score):
+        assert values is None or not np.isinf(values).any()
+    assert (sequence.score >= 0).all() and (sequence.score <= 1).all()
+    assert 0 < sequence.fps < 1e6 and sequence.frames > 0

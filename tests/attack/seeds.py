@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tests.readers import motion
-from tests.readers.test_readers import BVH, deeplabcut
 
 POINTS = motion.sequence("wave", 0, frames=12)  # (12, 20, 3)
 
@@ -56,7 +55,12 @@ def csv() -> list[bytes]:
     names = [f"{joint}_{axis}" for joint in motion.KINECT.joints for axis in "xyz"]
     rows = [["0", str(t), *(f"{v:g}" for v in p.ravel())] for t, p in enumerate(POINTS)]
     wide = "\n".join(",".join(row) for row in [["person", "frame", *names], *rows])
-    return [wide.encode(), deeplabcut(False).encode(), deeplabcut(True).encode(), text()[0]]
+    return [
+        wide.encode(),
+        motion.deeplabcut(False).encode(),
+        motion.deeplabcut(True).encode(),
+        text()[0],
+    ]
 
 
 def text() -> list[bytes]:
@@ -68,7 +72,7 @@ def text() -> list[bytes]:
 
 
 def bvh() -> list[bytes]:
-    return [BVH.encode()]
+    return [motion.BVH.encode()]
 
 
 def c3d() -> list[bytes]:

@@ -15,8 +15,7 @@ from skelact.errors import SkelactError
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
 from tests.attack import seeds
-from tests.attack.mutate import attack
-from tests.attack.test_readers import check
+from tests.attack.mutate import attack, check_sequence
 
 
 def use(collection: Collection) -> None:
@@ -29,7 +28,7 @@ def use(collection: Collection) -> None:
     for item in collection.items:
         if collection.read is not None:
             try:
-                check(collection.read(item))
+                check_sequence(collection.read(item))
             except SkelactError as error:
                 assert error.message
 
