@@ -31,6 +31,9 @@ FRAMES = 5_000_000  # of one sequence: 46 hours at 30 frames per second
 JOINTS = 1000  # of one person
 COORDINATE = 1e9  # in any unit; larger numbers are damage
 FPS = 100_000.0
+BATCH_FRAMES = 20_000_000  # frames of persons in a batch: clips x draws x persons x frames
+MODEL_NUMBER = 100_000  # in an argument of a network
+MODEL_VALUES = 1000  # in a list that is an argument of a network
 UNPACKED_RATIO = 1100  # deflate reaches 1032; a larger ratio is a false statement of the size
 
 _KINDS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skelact import config
+from skelact import config, limits
 from skelact.datasets.base import DatasetOptions
 from skelact.datasets.registry import dataset_specs
 from skelact.errors import CheckpointError, ConfigError, nearest, reading
@@ -45,7 +45,21 @@ class Recipe:
         recipe = config.build(cls, content)
         if not isinstance(recipe.model.get("name"), str):
             raise ConfigError("The model section needs a name", "model = dict(name='stgcn')")
+        recipe._check_batch()
         return recipe
+
+    def _check_batch(self) -> None:
+        """Raise ConfigError if a batch would not fit into any memory."""
+        sampling = self.sampling
+        persons = self.sequence.persons or 1
+        frames = self.train.batch_size * sampling.test_clips * persons * sampling.length
+        if frames > limits.BATCH_FRAMES:
+            raise ConfigError(
+                f"A batch of {self.train.batch_size} clips with {sampling.test_clips} draws of "
+                f"{persons} persons in {sampling.length} frames is too large",
+                "Reduce train.batch_size, sampling.test_clips, sequence.persons or sampling.length "
+                f"to a product of at most {limits.BATCH_FRAMES:,}.",
+            )
 
     def as_dict(self) -> Sections:
         """Plain values with lists for tuples; `from_dict` restores the recipe."""

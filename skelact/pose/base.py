@@ -51,6 +51,7 @@ class PoseOptions:
         "Track every new person backwards for up to this many seconds, and at least to the last "
         "search for new persons (blazepose).",
         min=0,
+        max=3600,
     )
     detect_every_s: float = option(
         1.0,
