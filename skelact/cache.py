@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import structs
 
+from skelact import limits
 from skelact.errors import CacheError, DamagedEntry, reason
 from skelact.schemas import (
     AnyManifest,
@@ -76,7 +77,7 @@ class CacheEntry(Generic[M]):
     def read(self, name: str) -> bytes:
         """The content of one file. Raises DamagedEntry if it is not what was written."""
         try:
-            content = (self.path / name).read_bytes()
+            content = limits.read_bytes(self.path / name, limits.PICKLE_BYTES)
         except OSError as error:
             raise self.damaged(name, reason(error)) from error
         if self.files.get(name) != FileRecord.of(content):
@@ -268,7 +269,7 @@ class Cache:
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:
     """The entry in a folder; None if it is absent or damaged."""
     try:
-        envelope = decode((path / MANIFEST).read_bytes(), decoder)
+        envelope = decode(limits.read_bytes(path / MANIFEST), decoder)
         with os.scandir(path) as files:
             sizes = {file.name: file.stat().st_size for file in files}
     except (OSError, msgspec.MsgspecError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import glob
 import math
 import os
 import stat
@@ -128,6 +129,26 @@ def head(path: Path, size: int = HEAD_BYTES) -> str:
         return ""
 
 
+def expand(pattern: str) -> list[Path]:
+    """The paths that a glob pattern matches, in order, without hidden ones unless the pattern names
+    them. `**` does not follow links to folders: two that lead upwards would have no end."""
+    parts = Path(pattern).parts
+    first = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    base, rest = Path(*parts[:first]), parts[first:]
+    if not rest:
+        return [base] if base.exists() else []
+    try:
+        found = sorted(base.glob(str(Path(*rest))))
+    except (ValueError, OSError):  # not a pattern of pathlib, such as "**a"
+        return []
+    names_hidden = any(part.startswith(".") for part in rest)
+    return [
+        path
+        for path in found
+        if names_hidden or not any(p.startswith(".") for p in path.relative_to(base).parts)
+    ]
+
+
 def check_array(shape: Sequence[int], item_bytes: int = 4) -> None:
     """Raise ValueError if an array would be larger than ARRAY_BYTES."""
     size = math.prod(map(int, shape)) * item_bytes
@@ -141,7 +162,7 @@ def check_array(shape: Sequence[int], item_bytes: int = 4) -> None:
 def check_frames(count: float) -> None:
     """Raise ValueError if a sequence would have more than FRAMES frames."""
     if count > FRAMES:
-        raise ValueError(f"it spans {count:,.0f} frames, the limit is {FRAMES:,}")
+        raise ValueError(f"it spans more than {FRAMES:,} frames, which is the limit")
 
 
 def check_joints(count: int) -> None:

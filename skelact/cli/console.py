@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # numpy and rich are not needed for --help
 SILENT = os.environ.get("RANK", "0") != "0"
 quiet = SILENT
 _UNITS = {
+    "hash": "file",
     "extract": "frame",
     "cut": "video",
     "train": "step",

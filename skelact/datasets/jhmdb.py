@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_value, smallest_group
 from skelact.errors import InputError, MissingDataset, reading
 from skelact.video.probe import VIDEO_SUFFIXES
@@ -23,7 +24,7 @@ def find(root: Path) -> Collection:
     for file in sorted(root.rglob("*_test_split[123].txt")):
         label, number = file.stem.rsplit("_test_split", 1)
         with reading(file, InputError):
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            lines = limits.read_text(file, limits.TABLE_BYTES).splitlines()
         for line in lines:
             name, _, subset = line.strip().rpartition(" ")
             if subset in ("1", "2"):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, by_value
 from skelact.errors import InputError, MissingDataset, reading
 from skelact.pose import importers
@@ -91,7 +92,7 @@ def sub_sequences(root: Path) -> dict[str, list[tuple[int, int]]]:
     if file is None:
         return out
     with reading(file, InputError):
-        for line in file.read_text(encoding="latin-1").splitlines():
+        for line in limits.read_text(file, limits.TABLE_BYTES, "latin-1").splitlines():
             match = NAME.match(line)
             ranges = re.findall(r"(\d+)\s*-\s*(\d+)", line[match.end() :]) if match else []
             spans = [(int(a), int(b)) for a, b in ranges]

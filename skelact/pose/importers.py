@@ -136,9 +136,9 @@ def _openpose(source: PoseFiles, length: int | None, *, hands: bool, face: bool)
             )
     numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
     count = numbers[-1] - numbers[0] + 1
-    limits.check_frames(count)
     if length is not None and count > _SURPLUS * length + 10:
         raise ValueError(f"its frames are numbered up to {numbers[-1]}, the video has {length}")
+    limits.check_frames(count)
     frames: list[list[PersonPose]] = [[] for _ in range(count)]
     for number, text in zip(numbers, texts, strict=True):
         frames[number - numbers[0]] = parse_frame(text, skeleton)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skelact import __version__
+from skelact import __version__, limits
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.schemas import (
@@ -304,7 +304,7 @@ def _image(path: Path) -> Html:
     """An embedded PNG, or nothing if the file does not exist."""
     if not path.is_file():
         return Html()
-    content = base64.b64encode(path.read_bytes()).decode()
+    content = base64.b64encode(limits.read_bytes(path)).decode()
     return markup("<img alt='{}' src='data:image/png;base64,{}'>", path.stem, content)
 
 

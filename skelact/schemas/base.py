@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from skelact import limits
 from skelact.errors import CheckpointError, InputError, SkelactError, reading, reason
 from skelact.files import read_tensors, write_bytes, write_tensors
 from skelact.integrity import check_content
@@ -50,7 +51,7 @@ def load_json(path: Path, kind: type[D]) -> D:
     """The document in a JSON file. Raises the error of `kind` if the file is missing, damaged, or
     another kind of document."""
     try:
-        content = path.read_bytes()
+        content = limits.read_bytes(path)
     except OSError as error:
         raise kind.error(f"{path} cannot be read: {error.strerror}", kind.hint) from error
     return parse_json(content, kind, path)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
+from skelact import limits
 from skelact.errors import InputError, reading
 from skelact.files import write_bytes
 from skelact.metrics import Scores
@@ -154,7 +155,7 @@ class EpochLog(Record, frozen=True, kw_only=True):
 def load_log(path: Path) -> tuple[EpochLog, ...]:
     """The epochs in log.jsonl. Raises InputError if the file is missing or damaged."""
     with reading(path, InputError, RunDocument.hint):
-        rows = tuple(msgspec.json.Decoder(EpochLog).decode_lines(path.read_bytes()))
+        rows = tuple(msgspec.json.Decoder(EpochLog).decode_lines(limits.read_bytes(path)))
         if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
             raise ValueError("the epochs are not numbered from 1 on")
         return rows

@@ -109,11 +109,14 @@ def pack(
     mirrored_reader = ClipReader(collection=collection, recipe=recipe, extracted=mirrored)
     items = {n: i for n, i in enumerate(collection.items) if collection.read or i.path in extracted}
     parts = []
+    on_progress(Event("hash", "start", 0, len(items)))
     for n, item in items.items():
+        on_progress(Event("hash", "advance", 1))
         part = [item.name(collection.root), item.label, n, reader.input_key(item, cache)]
         if item.path in mirrored:
             part.append(mirrored_reader.input_key(item, cache))
         parts.append(part)
+    on_progress(Event("hash", "end"))
     cache.save_hashes()
     key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
     failed: list[FailedInput] = []

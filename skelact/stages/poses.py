@@ -64,7 +64,9 @@ def poses_of(
     weights = fingerprint_of(pose)
     batch: BatchResult[Extracted] = BatchResult()
     jobs: dict[Path, Job] = {}  # by video; two videos with the same content have the same key
+    on_progress(Event("hash", "start", 0, len(videos)))
     for video in videos:
+        on_progress(Event("hash", "advance", 1))
         try:
             source = _recoded(video, coding, cache) if coding.changes else video
             content = cache.content_hash(source)
@@ -85,6 +87,7 @@ def poses_of(
             batch.cached.append(Extracted(path=video, poses=entry))
         else:
             jobs[video] = job
+    on_progress(Event("hash", "end"))
     cache.save_hashes()
     if jobs:
         failures = _estimate(jobs, pose, on_progress)
