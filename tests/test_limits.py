@@ -205,7 +205,7 @@ def test_frame_numbers_do_not_fill_the_memory(tmp_path: Path, frame: int) -> Non
     for name in ("a", "b"):
         with pytest.raises(InputError, match="frames"):
             importers.read(found[name], None, 25.0, TrackOptions())
-        with pytest.raises(InputError, match="the video has|limit"):
+        with pytest.raises(InputError, match=r"the video has|limit"):
             importers.read(found[name], 100, 25.0, TrackOptions())
     (tmp_path / "b_000400000000_keypoints.json").unlink()
     pose = {"pose": [0.5] * 36, "score": [0.7] * 18}

@@ -22,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from skelact.errors import SkelactError
+from skelact.datasets.skeleton_files import source
+from skelact.errors import InputError, SkelactError
+from skelact.readers.find import sequence_file
 from skelact.types import PoseSequence
 
 VARIABLE = "SKELACT_ATTACK"  # attempts for each reader, instead of the few of the default suite
@@ -273,3 +275,13 @@ def check_sequence(sequence: PoseSequence) -> None:
         assert values is None or not np.isinf(values).any()
     assert (sequence.score >= 0).all() and (sequence.score <= 1).all()
     assert 0 < sequence.fps < 1e6 and sequence.frames > 0
+
+
+def read_skeletons(path: Path) -> None:
+    """As a dataset is read: find the kind of a file, complete its format, build every sequence."""
+    file = sequence_file(path)
+    if file is None:
+        raise InputError(f"{path} is no skeleton file")
+    found = source([file], path.parent)
+    for raw in found.read(file):
+        check_sequence(found.build(raw, file))

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skelact.datasets.skeleton_files import source
 from skelact.errors import InputError
 from skelact.readers import description
-from skelact.readers.find import sequence_file
 from skelact.skeletons import load_skeleton
 from tests.attack import seeds
-from tests.attack.mutate import attack, check_sequence
+from tests.attack.mutate import attack, read_skeletons
 
 FORMATS = {
     "a.npy": (seeds.npy, False),
@@ -31,16 +29,6 @@ FORMATS = {
 }
 
 
-def read(path: Path) -> None:
-    """As a dataset is read: find its kind, complete its format, build every sequence."""
-    file = sequence_file(path)
-    if file is None:
-        raise InputError(f"{path} is no skeleton file")
-    found = source([file], path.parent)
-    for raw in found.read(file):
-        check_sequence(found.build(raw, file))
-
-
 @pytest.mark.parametrize("name", FORMATS)
 def test_skeleton_files(tmp_path: Path, name: str) -> None:
     make, is_json = FORMATS[name]
@@ -48,7 +36,7 @@ def test_skeleton_files(tmp_path: Path, name: str) -> None:
         pytest.importorskip("c3d")
     if name == "a.mat":
         (tmp_path / description.FILE_NAME).write_text('layout = "kinect-20"\norder = "VCT"\n')
-    attack(name, tmp_path / name, make(), lambda: read(tmp_path / name), is_json=is_json)
+    attack(name, tmp_path / name, make(), lambda: read_skeletons(tmp_path / name), is_json=is_json)
 
 
 def test_one_file_per_frame(tmp_path: Path) -> None:
@@ -58,7 +46,7 @@ def test_one_file_per_frame(tmp_path: Path) -> None:
     for t in range(3):
         (folder / f"walk_{t:012d}_keypoints.json").write_bytes(seeds.people())
     first = folder / "walk_000000000000_keypoints.json"
-    attack("frames.json", first, [seeds.people()], lambda: read(folder), is_json=True)
+    attack("frames.json", first, [seeds.people()], lambda: read_skeletons(folder), is_json=True)
 
 
 def test_skeletons_toml(tmp_path: Path) -> None:
@@ -67,7 +55,7 @@ def test_skeletons_toml(tmp_path: Path) -> None:
     def read_both() -> None:
         described = description.load(tmp_path / description.FILE_NAME)
         described.class_name("1"), described.groups_of("a1_s2")
-        read(tmp_path / "a1_s2.npy")
+        read_skeletons(tmp_path / "a1_s2.npy")
 
     def attempt() -> None:
         try:
