@@ -7,13 +7,16 @@ import html
 import io
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skelact.cli import console, main
+from skelact.errors import SkelactError
 from skelact.escaping import (
     Html,
     for_csv,
@@ -24,6 +27,8 @@ from skelact.escaping import (
     join,
     markup,
 )
+from skelact.report import plots
+from skelact.report.page import Mistake, comparison, comparison_page, run_page
 from skelact.report.writers.csv import write as write_csv
 from skelact.report.writers.srt import write as write_srt
 from skelact.types import Prediction, Segment
@@ -130,3 +135,103 @@ def test_wrong_usage_is_escaped(
     assert main([*words, *["--debug"] * debug]) == 2
     captured = capsys.readouterr()
     assert "\x1b" not in captured.err + captured.out
+
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;"
+
+
+def hostile_run(folder: Path) -> Path:
+    """A run folder in which every text is hostile, and every name of an option too."""
+    from skelact.metrics import score
+    from skelact.schemas import (
+        CONFIG,
+        LOG,
+        PREDICTIONS,
+        RESULT,
+        SPLIT,
+        DataLocation,
+        EpochLog,
+        PredictedSample,
+        Predictions,
+        RunConfig,
+        RunResult,
+        SplitDocument,
+        SubsetVideos,
+        save_json,
+        save_log,
+    )
+
+    folder.mkdir(parents=True)
+    classes = (EVIL + "a", EVIL + "b")
+    scores = score(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]), 0)
+    recipe = {
+        "model": {"name": EVIL, EVIL: EVIL},
+        "dataset": {"name": EVIL},
+        "sampling": {"streams": EVIL},
+        EVIL: {EVIL: [EVIL]},
+    }
+    location = DataLocation(path=EVIL, relative=EVIL)
+    videos = SubsetVideos(train=(EVIL,), val=(), test=(EVIL,))
+    save_json(folder / CONFIG, RunConfig(recipe=recipe, location=location))
+    split = SplitDocument(
+        fingerprint=EVIL, protocol=EVIL, disjoint_groups=(EVIL, EVIL), videos=videos
+    )
+    save_json(folder / SPLIT, split)
+    result = RunResult(
+        scores=scores,
+        classes=classes,
+        clips={"train": 1, EVIL: 2},
+        best_epoch=1,
+        epochs=2,
+        device=EVIL,
+        protocol=EVIL,
+    )
+    save_json(folder / RESULT, result)
+    sample = PredictedSample(label=classes[0], probabilities=(0.5, 0.5))
+    save_json(folder / PREDICTIONS, Predictions(samples={EVIL: sample}))
+    save_log(folder / LOG, [EpochLog(epoch=1, lr=0.1, train_loss=1.0, train_top1=0.5)])
+    return folder
+
+
+class Elements(HTMLParser):
+    """The names of all elements and attributes of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(f"{tag}.{name}" for name, _ in attrs)}
+
+
+def test_pages_hold_no_element_of_a_run_folder(tmp_path: Path) -> None:
+    runs = [hostile_run(tmp_path / "<script>x'\"" / name) for name in ("<b>one</b>", "two")]
+    mistake = Mistake(
+        sample=EVIL, label=EVIL, predicted=EVIL, probability=0.5, frames=[], edges=[], step_ms=9
+    )
+    pages = [run_page(runs[0], [mistake]), comparison_page(comparison(runs))]
+    for page in pages:
+        elements = Elements()
+        elements.feed(page)
+        assert page.count("<script>") == 1 and "img" not in elements.found
+        assert not any("onerror" in name for name in elements.found)
+        assert html.escape(EVIL, quote=True) in page
+
+
+@pytest.mark.parametrize("document", ["result.json", "predictions.json", "log.jsonl"])
+def test_numbers_of_a_run_folder_are_numbers(tmp_path: Path, document: str) -> None:
+    """best_epoch and samples are written into the pages; text in their place is refused."""
+    run = hostile_run(tmp_path / "run")
+    text = (run / document).read_text()
+    for key in ("best_epoch", "samples", "epoch", "seconds", "lr"):
+        changed = re.sub(f'"{key}": ?[0-9.]+', f'"{key}": "<script>"', text)
+        if changed != text:
+            (run / document).write_text(changed)
+            with pytest.raises(SkelactError):
+                run_page(run)
+            (run / document).write_text(text)
+
+
+def test_a_dollar_in_a_class_name_is_no_formula(tmp_path: Path) -> None:
+    plots.confusion([[1, 0], [0, 1]], ("$\\frac{$", "a$b$"), tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000

@@ -48,7 +48,7 @@ def read_bodies(path: Path) -> list[list[Body]]:
         limits.check_frames(count)
         while len(frames) < count:
             frames.append([_body(lines) for _ in range(int(next(lines)))])
-    except (StopIteration, ValueError) as error:
+    except (StopIteration, ValueError, IndexError) as error:
         at = f"in frame {len(frames)}" if count >= 0 else "in its first line"
         what = "it ends" if isinstance(error, StopIteration) or "''" in str(error) else str(error)
         raise InputError(
