@@ -88,7 +88,7 @@ def table(file: Path) -> Collection:
     val, test).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
-    items = _rows(file)
+    items = labelled_rows(file)
     found = _skeleton_table(file, items)
     if found is not None:
         return found[0]
@@ -101,7 +101,8 @@ def table(file: Path) -> Collection:
     )
 
 
-def _rows(file: Path) -> list[Item]:
+def labelled_rows(file: Path) -> list[Item]:
+    """The rows of a table of labels; errors as for `table`."""
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
     with reading(file, InputError):
@@ -118,7 +119,7 @@ def _rows(file: Path) -> list[Item]:
         )
     rows.fieldnames = names
     try:
-        items = [_row(file, rows.line_num, row) for row in rows]
+        items = [labelled_row(file, rows.line_num, row) for row in rows]
     except csv.Error as error:
         raise InputError(f"{file}, line {rows.line_num}: {error}") from error
     if not items:
@@ -159,11 +160,12 @@ def _table_defaults(file: Path) -> Sections:
     """Options that follow from skeleton files; none for videos."""
     if not file.is_file():
         return {}
-    found = _skeleton_table(file, _rows(file))
+    found = _skeleton_table(file, labelled_rows(file))
     return skeleton_files.defaults(found[1], found[0].items) if found is not None else {}
 
 
-def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+    """The item of one row. Raises InputError with the line if it is invalid."""
     values = {k: from_csv((v or "").strip()) for k, v in row.items() if k is not None}
     if not values.get("path") or not values.get("label"):
         raise InputError(f"{file}, line {line}: path or label is empty")
