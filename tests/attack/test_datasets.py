@@ -11,6 +11,7 @@ import pytest
 from skelact.datasets import registry, splits
 from skelact.datasets.base import Collection
 from skelact.datasets.split_file import split_file
+from skelact.datasets.untrimmed import true_segments
 from skelact.errors import SkelactError
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
@@ -101,6 +102,13 @@ def test_labels(tmp_path: Path) -> None:
         (tmp_path / name).rename(tmp_path / f"{name}.mp4")
     videos = seeds.labels([f"{n}.mp4" for n in names])
     attack("labels.csv of videos", path, videos, lambda: use(find(path)))
+
+
+def test_segments_of_untrimmed_videos(tmp_path: Path) -> None:
+    (tmp_path / "long.mp4").touch()
+    path = tmp_path / "long.csv"
+    seed = b"label,start_s,end_s\nsit,0,5.5\nstand,6,7\n"
+    attack("segments.csv", path, [seed], lambda: true_segments(tmp_path))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".toml"])
