@@ -108,11 +108,12 @@ def read_npy(
 def load_array(file: IO[bytes]) -> Any:
     """The array of a .npy stream. Raises ValueError and its like if the stream does not have the
     size that its header states, if that is more than ARRAY_BYTES, or if it holds objects."""
-    version = np.lib.format.read_magic(file)
+    headers: Any = np.lib.format  # its functions are not typed
+    version = headers.read_magic(file)
     if version == (1, 0):
-        shape, is_fortran, kind = np.lib.format.read_array_header_1_0(file)
+        shape, is_fortran, kind = headers.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, is_fortran, kind = np.lib.format.read_array_header_2_0(file)
+        shape, is_fortran, kind = headers.read_array_header_2_0(file)
     else:
         raise ValueError(f"version {version} of the .npy format")
     if kind.hasobject:
