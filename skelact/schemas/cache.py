@@ -25,7 +25,7 @@ class CacheDocument(Document, frozen=True, kw_only=True):
 M = TypeVar("M")
 
 
-class FileRecord(msgspec.Struct, frozen=True, array_like=True):
+class FileRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Size in bytes and hash of one file of an entry."""
 
     size: Count
@@ -64,7 +64,9 @@ class Envelope(Record, Generic[M], frozen=True, kw_only=True):
         return FileRecord.of(msgspec.json.encode(structs.replace(self, checksum=""))).hash
 
 
-class FileHash(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class FileHash(
+    msgspec.Struct, frozen=True, array_like=True, kw_only=True, forbid_unknown_fields=True
+):
     """Hash of a file's content while its size and modification time stay the same."""
 
     size: Count
