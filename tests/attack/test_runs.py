@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,25 @@ import numpy as np
 import pytest
 import torch
 
-from skelact.cli import main
-from skelact.schemas import BEST, CONFIG, PREDICTIONS, RESULT, SPLIT, VALIDATION
+from skelact.cli import console, main
+from skelact.errors import InputError
+from skelact.inference import predictor
+from skelact.inference.ensemble import window_probabilities
+from skelact.pose.store import frame_json
+from skelact.schemas import (
+    BEST,
+    CONFIG,
+    PREDICTIONS,
+    RESULT,
+    SPLIT,
+    VALIDATION,
+    PredictedSample,
+    Predictions,
+    save_json,
+)
+from skelact.skeletons import SKELETONS
 from tests.attack.documents import attempts, damaged_text, flipped, short, structural
+from tests.conftest import walking
 
 TINY = (
     *("--model", "stgcn_small", "--epochs", "1", "--batch-size", "4", "--device", "cpu"),
@@ -132,3 +149,82 @@ def test_commands_on_damaged_runs(
 
 def _no_nan(text: str) -> Any:
     raise ValueError(f"{text} in JSON")
+
+
+def spoil(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 2
+    path.write_bytes(content)
+
+
+def test_a_damaged_packed_array_is_made_again(
+    intact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = Path(shutil.copytree(intact, tmp_path / "x"))
+    arguments = [str(a) for a in commands(where, where / "run")["test"]]
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    (array,) = (where / "cache").glob("packed/*/keypoints.npy")
+    content = array.read_bytes()
+    spoil(array)
+    assert main(arguments) == 0
+    told = capsys.readouterr()
+    assert told.out == first and "keypoints.npy is damaged" in told.err
+    assert "made again" in told.err and array.read_bytes() == content
+
+
+def test_damaged_poses_are_estimated_again(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", str(clip), "--json", "--cache-dir", str(tmp_path / "cache")]
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    frame = sorted((tmp_path / "cache").glob("poses/*/0*.json"))[7]
+    spoil(frame)
+    assert main(arguments) == 0
+    told = capsys.readouterr()
+    assert told.out == first and f"{frame} is damaged. The entry" in told.err
+    assert main(["cache", "verify", "--cache-dir", str(tmp_path / "cache")]) == 0
+
+
+def test_a_network_that_gives_nan_for_one_sequence(
+    intact: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sequence is listed as failed; the others are predicted."""
+
+    def overflowing(*arguments: Any) -> Any:
+        rows = window_probabilities(*arguments)
+        return [np.full_like(r, np.nan) if n == 1 else r for n, r in enumerate(rows)]
+
+    monkeypatch.setattr(predictor, "window_probabilities", overflowing)
+    arguments = commands(intact, intact / "run")["predict"]
+    assert main([str(a) for a in arguments]) == 1
+    told = json.loads(capsys.readouterr().out, parse_constant=_no_nan)
+    assert len(told["predictions"]) == 15
+    (failed,) = told["failed"]
+    assert Path(failed["path"]).name == "s1" and "not finite" in failed["reason"]
+
+
+def test_console_json_has_null_for_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    console.as_json({"a": [float("nan"), (1.5, float("inf"))], "b": Path("x")})
+    assert json.loads(capsys.readouterr().out, parse_constant=_no_nan) == {
+        "a": [None, [1.5, None]],
+        "b": "x",
+    }
+
+
+def test_stored_poses_have_no_infinity() -> None:
+    (person,) = walking(1)
+    xy = person.xy.copy()
+    xy[0] = np.inf
+    text = frame_json([replace(person, xy=xy)], SKELETONS["coco-17"])
+    (record,) = json.loads(text, parse_constant=_no_nan)["people"]
+    assert record["pose_keypoints_2d"][:3] == [0, 0, 0]
+
+
+def test_a_document_with_nan_is_not_written(tmp_path: Path) -> None:
+    sample = PredictedSample(label="a", probabilities=(float("nan"), 0.5))
+    with pytest.raises(InputError, match="cannot be used"):
+        save_json(tmp_path / "x.json", Predictions(samples={"x": sample}))
+    assert not list(tmp_path.iterdir())
