@@ -174,6 +174,7 @@ def test_scores_that_are_not_those_of_the_confusion_matrix(
 # --- the cache ---
 
 COCO = SKELETONS["coco-17"]
+KEY = "0123456789abcdef0123"  # of an entry
 
 
 def poses_manifest(frames: int) -> PosesManifest:
@@ -205,11 +206,11 @@ def make_poses(cache: Cache, form: str) -> None:
         write_poses(folder, ([p] for p in people), COCO, form)  # type: ignore[arg-type]
         return poses_manifest(len(people))
 
-    cache.write(POSES, "k", fill)
+    cache.write(POSES, KEY, fill)
 
 
 def pose_values(cache: Cache) -> Any:
-    entry = cache.find(POSES, "k")
+    entry = cache.find(POSES, KEY)
     if entry is None:
         raise CacheError("absent")
     frames = np.array([[p.xy for p in people] for people in read_poses(entry)])
@@ -217,7 +218,7 @@ def pose_values(cache: Cache) -> Any:
 
 
 def sequence_values(cache: Cache) -> Any:
-    entry = cache.find(POSES, "k")
+    entry = cache.find(POSES, KEY)
     assert entry is not None
     options = ClipOptions(length_s=0.0), SequenceOptions()
     found = load_sequences(sequences_of(entry, *options, cache))
@@ -225,7 +226,7 @@ def sequence_values(cache: Cache) -> Any:
 
 
 def packed_values(cache: Cache) -> Any:
-    entry = cache.find(PACKED, "samples")
+    entry = cache.find(PACKED, KEY)
     if entry is None:
         raise CacheError("absent")
     data = open_packed(entry)
@@ -234,10 +235,16 @@ def packed_values(cache: Cache) -> Any:
     return entry.manifest, data.keypoints.tobytes(), data.ids, [c.tolist() for c in columns]
 
 
+def make_packed(cache: Cache) -> None:
+    data = waves(cache.root, 4)
+    assert data.entry is not None
+    data.entry.path.rename(data.entry.path.with_name(KEY))
+
+
 STORES: dict[str, tuple[Callable[[Cache], Any], Callable[[Cache], Any]]] = {
     "poses, a file per frame": (lambda c: make_poses(c, "frames"), pose_values),
     "poses, a line per frame": (lambda c: make_poses(c, "lines"), pose_values),
-    "packed": (lambda c: waves(c.root, 4), packed_values),
+    "packed": (make_packed, packed_values),
 }
 
 
@@ -255,7 +262,7 @@ def test_flipped_bits_in_the_cache(
     cache = Cache(tmp_path / "c")
     make(cache)
     intact = values(cache)
-    ((_, folder),) = cache.entries()
+    (folder,) = cache.root.glob(f"*/{KEY}")
     shutil.copytree(folder, tmp_path / "intact")
     rng, tally = random.Random(7), Tally(f"cache: {name}" + ", read by clip" * large)
     files = sorted(folder.iterdir())
@@ -274,7 +281,7 @@ def test_flipped_bits_in_sequences(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c")
     make_poses(cache, "frames")
     intact = sequence_values(cache)
-    folder = next(f for stage, f in cache.entries() if stage == "sequences")
+    (folder,) = cache.root.glob("sequences/*/")
     rng, tally = random.Random(8), Tally("cache: sequences")
     for n in range(attempts(40)):
         file = sorted(folder.iterdir())[n % 2]
@@ -287,9 +294,9 @@ def test_flipped_bits_in_sequences(tmp_path: Path) -> None:
 
 
 def test_verify_lists_a_damaged_array(tmp_path: Path) -> None:
-    waves(tmp_path, 4)
     cache = Cache(tmp_path)
-    ((_, folder),) = cache.entries()
+    make_packed(cache)
+    (folder,) = cache.root.glob(f"*/{KEY}")
     array = folder / packed.ARRAY
     content = bytearray(array.read_bytes())
     content[-100] ^= 4
