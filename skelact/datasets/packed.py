@@ -83,7 +83,7 @@ class Packed:
         new = set(range(len(self)) if rows is None else map(int, rows)) - self._checked
         for row in sorted(new):
             frames = self.keypoints[self.offsets[row] : self.offsets[row + 1]]
-            if zlib.crc32(frames) != self.checksums[row]:
+            if zlib.crc32(frames.data) != self.checksums[row]:
                 raise self.entry.damaged(ARRAY, f"the frames of {self.ids[row]} were changed")
         self._checked.update(new)
 

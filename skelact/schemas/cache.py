@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import Meta, structs
 
 from skelact.errors import CacheError, SkelactError
 from skelact.schemas.base import Count, Document, Positive, Rate, Record, Seconds, Size
@@ -176,7 +176,7 @@ class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
     dataset: str
     classes: tuple[str, ...]
     skeleton: Skeleton
-    dims: Literal[2, 3]
+    dims: Annotated[int, Meta(ge=2, le=3)]
     minmax: bool
     y_up: bool
     offsets: list[Count]

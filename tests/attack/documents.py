@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import random
@@ -64,7 +63,8 @@ def changed(content: Any, keys: Key, value: Any) -> Any:
 
 def without(content: Any, keys: Key) -> Any:
     """A copy without one value."""
-    parent = copy.copy(at(content, keys[:-1]))
+    parent = at(content, keys[:-1])
+    parent = dict(parent) if isinstance(parent, dict) else list(parent)
     del parent[keys[-1]]
     return changed(content, keys[:-1], parent)
 
@@ -165,8 +165,11 @@ class Tally:
         read: Callable[[], object],
         error: type[SkelactError] = SkelactError,
         right: Callable[[Any], bool] = lambda result: True,
+        *,
+        bounded: bool = False,
     ) -> None:
-        """Call `read`: it must raise `error`, or return what `right` accepts."""
+        """Call `read`: it must raise `error`, or return what `right` accepts. It may fail for lack
+        of memory only if it is `bounded` by a limit of its own."""
         self.tried += 1
         try:
             with limited():
@@ -175,7 +178,7 @@ class Tally:
                     self.failures.append(f"{what}: silently another result")
         except error as refusal:
             self.refused += 1
-            if isinstance(refusal.__cause__, MemoryError):
+            if isinstance(refusal.__cause__, MemoryError) and not bounded:
                 self.failures.append(f"{what}: needs too much memory")
         except (Exception, Hang) as wrong:
             self.failures.append(f"{what}: {type(wrong).__name__}: {str(wrong)[:150]}")
