@@ -50,8 +50,8 @@ from skelact.training.results import load_predictions
 from skelact.video.cut import ClipOptions
 from tests.attack.documents import Tally, attempts, damaged_text, flipped, short, structural
 from tests.conftest import walking
+from tests.document_examples import DOCUMENTS, IDS
 from tests.helpers import waves
-from tests.test_schemas import DOCUMENTS, IDS
 
 
 def holds(document: Any, content: Any) -> bool:
