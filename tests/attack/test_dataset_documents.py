@@ -16,6 +16,7 @@ import pytest
 from skelact.datasets import jhmdb, kinetics, kth, mads, nw_ucla, pyskl, splits
 from skelact.datasets.base import Collection
 from skelact.datasets.mads_truth import project
+from skelact.datasets.untrimmed import true_segments
 from skelact.errors import DatasetError, InputError, SkelactError
 from tests.attack.documents import Tally, attempts, damaged_text, flipped, short, structural
 
@@ -165,3 +166,13 @@ def test_calibrations_of_cameras(change: dict[str, Any]) -> None:
     project(np.ones((2, 3)), camera)
     with pytest.raises(SkelactError, match="calibration of a camera"):
         project(np.ones((2, 3)), camera | change)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\xe9", b"label,start,end\na,1," + b"9" * 200_000, b"a\n", b"label\x00,"]
+)
+def test_tables_beside_untrimmed_videos(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"")
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.csv"):
+        true_segments(tmp_path)
