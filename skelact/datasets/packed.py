@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.cache import CacheEntry, Stage
-from skelact.errors import CacheError, reading
+from skelact.errors import reason
 from skelact.schemas import PackedManifest, PackedMeta, parse_json, save_json
 from skelact.sequence.input import pad_persons
 from skelact.skeletons import Skeleton
@@ -83,7 +83,7 @@ class Packed:
         new = set(range(len(self)) if rows is None else map(int, rows)) - self._checked
         for row in sorted(new):
             frames = self.keypoints[self.offsets[row] : self.offsets[row + 1]]
-            if zlib.crc32(frames) != self.checksums[row]:
+            if zlib.crc32(frames.data) != self.checksums[row]:
                 raise self.entry.damaged(ARRAY, f"the frames of {self.ids[row]} were changed")
         self._checked.update(new)
 
@@ -161,8 +161,10 @@ def open_packed(entry: CacheEntry[PackedManifest]) -> Packed:
     """The packed dataset of a cache entry, memory-mapped. Raises DamagedEntry if it is damaged;
     for arrays of more than 256 MB, `Packed.check` does when the clips are read."""
     meta = parse_json(entry.read(INDEX), PackedMeta, entry.path / INDEX)
-    with reading(entry.path / ARRAY, CacheError, meta.hint):
+    try:
         keypoints = np.load(entry.path / ARRAY, mmap_mode="c", allow_pickle=False)
+    except Exception as error:  # a damaged header can raise anything
+        raise entry.damaged(ARRAY, reason(error)) from error
     frames, joints = meta.offsets[-1], len(meta.skeleton.joints)
     shape = keypoints.shape
     if keypoints.dtype != np.dtype("<f4") or shape[::2] != (frames, joints) or len(shape) != 4:

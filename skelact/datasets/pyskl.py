@@ -24,6 +24,7 @@ from skelact.skeletons import Guess, Skeleton, guess_layout, layout_for
 from skelact.types import Floats, PoseSequence
 
 FPS = 30.0
+_LARGEST_SCORE = 10.0  # the peaks of heat maps exceed 1 a little
 _LOOKED_AT = 20  # samples whose coordinates are compared with the layouts
 SUFFIXES = (".pkl", ".pickle")
 
@@ -73,6 +74,8 @@ def sequence_of(
             raise InputError(
                 f"{where}: scores of shape {score.shape}, keypoints of {keypoints.shape}"
             )
+        if np.abs(score).max() > _LARGEST_SCORE:
+            raise InputError(f"{where}: a score of {np.abs(score).max():g}, which is damaged")
         return PoseSequence(
             xy=points[..., :2],
             score=np.where(known, score, np.float32(0)),

@@ -61,7 +61,7 @@ def identify_architecture(weights: State, skeleton: Skeleton | None = None) -> F
     """The network that a state dict belongs to. `skeleton` is needed where neither the number of
     joints nor a graph in the state dict determines the layout. Raises CheckpointError if no network
     fits, which says what was found, or if the graph is that of another layout."""
-    with reading("The state dict", CheckpointError), no_larger_than(weights):
+    with reading("The state dict", CheckpointError):
         return _identify(weights, skeleton)
 
 
@@ -168,7 +168,8 @@ def _fit(
     for layout in layouts:
         for graph in shape.graphs:
             kwargs = shape.kwargs | graph
-            net = build(name, classes, layout, shape.channels, shape.persons, **kwargs)
+            with no_larger_than(state):
+                net = build(name, classes, layout, shape.channels, shape.persons, **kwargs)
             own, graphs = net.state_dict(), _constant_graphs(net)
             differences = _differences(
                 {k: v for k, v in own.items() if k not in graphs},

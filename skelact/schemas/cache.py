@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import Meta, structs
 
 from skelact.errors import CacheError, SkelactError
 from skelact.schemas.base import Count, Document, Positive, Rate, Record, Seconds, Size
@@ -25,7 +25,7 @@ class CacheDocument(Document, frozen=True, kw_only=True):
 M = TypeVar("M")
 
 
-class FileRecord(msgspec.Struct, frozen=True, array_like=True):
+class FileRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Size in bytes and hash of one file of an entry."""
 
     size: Count
@@ -64,7 +64,9 @@ class Envelope(Record, Generic[M], frozen=True, kw_only=True):
         return FileRecord.of(msgspec.json.encode(structs.replace(self, checksum=""))).hash
 
 
-class FileHash(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class FileHash(
+    msgspec.Struct, frozen=True, array_like=True, kw_only=True, forbid_unknown_fields=True
+):
     """Hash of a file's content while its size and modification time stay the same."""
 
     size: Count
@@ -174,7 +176,7 @@ class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
     dataset: str
     classes: tuple[str, ...]
     skeleton: Skeleton
-    dims: Literal[2, 3]
+    dims: Annotated[int, Meta(ge=2, le=3)]
     minmax: bool
     y_up: bool
     offsets: list[Count]

@@ -114,6 +114,8 @@ class Ensemble(CheckpointDocument, tag="ensemble", frozen=True, kw_only=True):
             raise ValueError("an ensemble needs members with weights of 0 or more, not all 0")
         if len({m.checkpoint.classes for m in self.members}) > 1:
             raise ValueError("the members of an ensemble must have the same classes")
+        if self.metrics is not None:
+            self.metrics.check()
 
     @property
     def classes(self) -> tuple[str, ...]:

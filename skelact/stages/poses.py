@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skelact.cache import Cache, CacheEntry
-from skelact.errors import ConfigError, DamagedEntry, FfmpegError, InputError, PathMissing
+from skelact.errors import (
+    CacheError,
+    ConfigError,
+    DamagedEntry,
+    FfmpegError,
+    InputError,
+    PathMissing,
+)
 from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
@@ -194,7 +201,7 @@ def _import_video(
 
 def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm) -> None:
     """Write stored poses as JSON into `folder`, in either form. Raises InputError if the folder
-    cannot be written."""
+    cannot be written, or if the poses are damaged."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_poses(folder, read_poses(poses), poses.manifest.skeleton, form)
@@ -202,6 +209,8 @@ def export_poses(poses: CacheEntry[PosesManifest], folder: Path, form: JsonForm)
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
         ) from error
+    except CacheError as error:
+        raise InputError(error.message, error.hint) from error
 
 
 def _recoded(video: Path, coding: CodingOptions, cache: Cache) -> Path:

@@ -74,7 +74,7 @@ class ClosedFormTrainer(BaseTrainer):
                 self.on_progress(Event("train", "advance", 1, steps))
         try:
             loss, accuracy = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise DatasetError(
                 "The closed form has no solution for these clips", "Raise train.ridge_alpha."
             ) from error

@@ -269,11 +269,11 @@ def attack(
     report.check(title)
 
 
-def check_sequence(sequence: PoseSequence) -> None:
-    """What every sequence promises: numbers or NaN, scores from 0 to 1."""
+def check_sequence(sequence: PoseSequence, scores: tuple[float, float] = (0, 1)) -> None:
+    """What every sequence promises: numbers or NaN, and scores in a range."""
     for values in (sequence.xy, sequence.xyz, sequence.score):
         assert values is None or not np.isinf(values).any()
-    assert (sequence.score >= 0).all() and (sequence.score <= 1).all()
+    assert (sequence.score >= scores[0]).all() and (sequence.score <= scores[1]).all()
     assert 0 < sequence.fps < 1e6 and sequence.frames > 0
 
 

@@ -298,7 +298,7 @@ def test_kinetics(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing required field `skeleton`"):
         found.read(found.items[0])
     (tmp_path / "kinetics_val_label.json").write_text('{"a": {"has_skeleton": true}}')
-    with pytest.raises(InputError, match="not a label file"):
+    with pytest.raises(InputError, match="missing required field `label`"):
         kinetics.find(tmp_path)
 
 
