@@ -14,6 +14,7 @@ import errno
 import glob
 import math
 import os
+import re
 import stat
 import tomllib
 import zipfile
@@ -33,10 +34,14 @@ JOINTS = 1000  # of one person
 COORDINATE = 1e9  # in any unit; larger numbers are damage
 FPS = 100_000.0
 BATCH_FRAMES = 20_000_000  # frames of persons in a batch: clips x draws x persons x frames
+KEY_PARTS = 100  # of a key in TOML: a.b.c
 MODEL_NUMBER = 100_000  # in an argument of a network
 MODEL_VALUES = 1000  # in a list that is an argument of a network
 UNPACKED_RATIO = 1100  # deflate reaches 1032; a larger ratio is a false statement of the size
 
+_LONG_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){""" + f"{KEY_PARTS}}}"
+)
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -116,7 +121,15 @@ def read_text(
 
 def read_toml(path: Path, limit: int = SETTINGS_BYTES) -> dict[str, Any]:
     """The content of a TOML file. Raises OSError, ValueError, RecursionError."""
-    return tomllib.loads(read_text(path, limit))
+    return parse_toml(read_text(path, limit))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The content of TOML text. Raises ValueError and RecursionError. A key of very many parts is
+    refused first: the time for it grows with the square of their number."""
+    if _LONG_KEY.search(text):
+        raise ValueError(f"it has a key of more than {KEY_PARTS} parts")
+    return tomllib.loads(text)
 
 
 def head(path: Path, size: int = HEAD_BYTES) -> str:

@@ -193,6 +193,21 @@ def test_deep_nesting_and_long_cells(tmp_path: Path, name: str) -> None:
         description.find(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text", ["a" + ".a" * 100_000 + " = 1", '[""' + " . 'b.c'" * 100_000 + "]"]
+)
+def test_keys_of_very_many_parts(tmp_path: Path, text: str) -> None:
+    """The parser of Python takes a time that grows with the square of their number."""
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="parts"):
+        limits.read_toml(path)
+    assert limits.parse_toml("a.b.c = 'x" + ".y" * 90 + "'") and limits.parse_toml("#" + "." * 500)
+    words = "x" * 1_000_000 + " " + "'" * 100_001
+    with pytest.raises(ValueError):
+        limits.parse_toml(words)
+
+
 @pytest.mark.parametrize("frame", [4 * 10**8, 10**30])
 def test_frame_numbers_do_not_fill_the_memory(tmp_path: Path, frame: int) -> None:
     keypoints = [1.0, 2.0, 0.5] * 17

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def _table(text: str) -> list[tuple[str, str]]:
 
 
 def _lists(path: Path, text: str) -> list[tuple[str, str]]:
-    content: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    content: Any = json.loads(text) if path.suffix == ".json" else limits.parse_toml(text)
     if isinstance(content, dict) and isinstance(content.get("videos"), dict):
         content = content["videos"]  # split.json of a run
     if not isinstance(content, dict) or not set(content) <= set(_SUBSETS):
