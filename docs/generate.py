@@ -145,6 +145,8 @@ def _paragraphs(text: str) -> str:
 def _type(hint: Any) -> str:
     text = inspect.formatannotation(hint) if not isinstance(hint, str) else hint
     text = re.sub(r"\b(?:[a-z_]+\.)+([A-Z]\w*)", r"\1", text)
+    text = re.sub(r"Annotated\[(\w+), Meta\([^)]*\)\]", r"\1", text)  # without its range
+    text = re.sub(r"Optional\[(\w+)\]", r"\1 | None", text)
     return code(text)
 
 

@@ -25,8 +25,17 @@ from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
 
 import msgspec
+from msgspec import structs
 
-from skelact.errors import CHANGED_HINT, CacheError, InputError, escaped
+from skelact import limits
+from skelact.errors import (
+    CHANGED_HINT,
+    CacheError,
+    DamagedEntry,
+    InputError,
+    escaped,
+    reason,
+)
 from skelact.schemas import (
     AnyManifest,
     CacheDocument,
@@ -78,18 +87,33 @@ class CacheEntry(Generic[M]):
     files: dict[str, FileRecord]
 
     def read(self, name: str) -> bytes:
-        """The content of one file. Raises CacheError if it is not what was written; the entry then
-        counts as absent."""
+        """The content of one file. Raises DamagedEntry if it is not what was written."""
         try:
-            content = (self.path / name).read_bytes()
+            content = limits.read_bytes(self.path / name, limits.PICKLE_BYTES)
         except OSError as error:
-            raise CacheError(
-                f"{self.path / name} cannot be read: {error.strerror}", CacheDocument.hint
-            ) from error
+            raise self.damaged(name, reason(error)) from error
         if self.files.get(name) != FileRecord.of(content):
-            (self.path / MANIFEST).unlink(missing_ok=True)
-            raise CacheError(f"{self.path / name} is damaged", CacheDocument.hint)
+            raise self.damaged(name)
         return content
+
+    def check(self, name: str) -> Path:
+        """The path of one file, which is not loaded into memory. Raises DamagedEntry if it is not
+        what was written."""
+        path = self.path / name
+        try:
+            intact = self.files.get(name) == FileRecord.of_file(path)
+        except OSError as error:
+            raise self.damaged(name, reason(error)) from error
+        if not intact:
+            raise self.damaged(name)
+        return path
+
+    def damaged(self, name: str, why: str = "") -> DamagedEntry:
+        """The error about a damaged file; from now on the entry counts as absent."""
+        with contextlib.suppress(OSError):
+            (self.path / MANIFEST).unlink(missing_ok=True)
+        text = f"{self.path / name} is damaged" + (f": {why}" if why else "")
+        return DamagedEntry(text, CacheDocument.hint)
 
 
 def key_of(**parts: Any) -> str:
@@ -132,6 +156,8 @@ class Cache:
                 files={f.name: FileRecord.of_file(f) for f in sorted(temporary.iterdir())},
                 manifest=document,
             )
+            envelope = decode(to_json(envelope), stage.decoder)  # as it will be read
+            envelope = structs.replace(envelope, checksum=envelope.content_hash())
             (temporary / MANIFEST).write_bytes(to_json(envelope))
             self._publish(stage, temporary, final)
         except OSError as error:
@@ -253,7 +279,7 @@ class Cache:
                 if entry is None:
                     raise CacheError(f"{folder} is incomplete")
                 for name in entry.files:
-                    entry.read(name)
+                    entry.check(name)
             except CacheError:
                 damaged.append(folder)
         return damaged
@@ -310,10 +336,12 @@ def _hash_of(path: Path) -> FileHash:
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:
     """The entry in a folder; None if it is absent or damaged."""
     try:
-        envelope = decode((path / MANIFEST).read_bytes(), decoder)
+        envelope = decode(limits.read_bytes(path / MANIFEST), decoder)
         with os.scandir(path) as files:
             sizes = {file.name: file.stat().st_size for file in files}
     except (OSError, msgspec.MsgspecError):
+        return None
+    if envelope.checksum not in ("", envelope.content_hash()):
         return None
     sizes.pop(MANIFEST, None)
     if sizes != {name: file.size for name, file in envelope.files.items()}:

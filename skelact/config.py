@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import math
 import runpy
 import types
 import typing
@@ -114,6 +115,8 @@ def check_ranges(options: Any) -> None:
         if value is None:
             continue
         for element in value if isinstance(value, tuple) else (value,):
+            if isinstance(element, float) and not math.isfinite(element):
+                raise ConfigError(f"{field.name} must be a finite number, got {element}")
             if not info.accepts(element):
                 closest = nearest(element, info.choices) if info.choices else ""
                 raise ConfigError(f"{field.name} must be {info.allowed}, got {element!r}{closest}")
@@ -351,7 +354,10 @@ def _convert(value: Any, hint: Any, label: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(v, typing.get_args(hint)[0], label) for v in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ConfigError(f"{label} is too large") from error
     if hint is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     plain = origin or hint

@@ -17,6 +17,7 @@
     │   └── WeightsMissing
     ├── CheckpointError
     ├── CacheError
+    │   └── DamagedEntry
     └── FfmpegError           the external program failed
 
 The message states what is wrong and where, `hint` what to do next. The command line prints both,
@@ -25,8 +26,10 @@ and a traceback only with --debug.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -111,6 +114,11 @@ class CacheError(SkelactError):
     """The cache cannot be read or written."""
 
 
+class DamagedEntry(CacheError):
+    """An entry of the cache is not what was written. It counts as absent from then on, so that the
+    same command makes it again."""
+
+
 class FfmpegError(SkelactError):
     """FFmpeg is missing or failed; the message includes the last lines of its output."""
 
@@ -123,6 +131,39 @@ def escaped(name: object) -> str:
 
 
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
+# errors that no content of a file causes
+_BUGS = (AssertionError, ImportError, NameError)
+
+
+@contextlib.contextmanager
+def reading(what: Path | str, error: type[SkelactError], hint: str = "") -> Iterator[None]:
+    """The border between a file and the program: whatever the content of `what` makes the block
+    raise becomes `error`, with the original as its cause (--debug shows it). That includes
+    MemoryError, RecursionError and OverflowError. Errors of the type `error` pass as they are,
+    and so does BackendMissing."""
+    try:
+        yield
+    except (error, BackendMissing, *_BUGS):
+        raise
+    except SkelactError as cause:
+        raise error(f"{what}: {cause.message}", cause.hint or hint) from cause
+    except Exception as cause:
+        raise error(f"{what} cannot be used: {reason(cause)}", hint) from cause
+
+
+def reason(error: BaseException) -> str:
+    """What happened, in at most 200 characters."""
+    if isinstance(error, KeyError):
+        text = f"{error} is missing"
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    elif isinstance(error, MemoryError):
+        text = "it needs more memory than there is"
+    elif isinstance(error, RecursionError):
+        text = "it is nested too deeply"
+    else:
+        text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:

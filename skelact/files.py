@@ -13,10 +13,15 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from skelact import temporary
-from skelact.errors import CheckpointError, InputError
+import msgspec
+
+from skelact import limits, temporary
+from skelact.errors import CheckpointError, InputError, reading
+from skelact.integrity import check_archive, check_tensors
+
+J = TypeVar("J")
 
 
 @contextlib.contextmanager
@@ -77,11 +82,12 @@ def write_tensors(path: Path, content: Any) -> None:
 def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
     """The content of a file that torch.save wrote, read with weights_only=True. Raises
     CheckpointError if the file is missing, damaged, or holds an object of a type that is not in
-    `allow`; the message names the type."""
+    `allow`; the message names the type. Damage is found by the checksums of the file."""
     import torch
 
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}", "Check the path.")
+    check_archive(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(allow)):
             warnings.simplefilter("ignore")  # about pickle protocols
@@ -108,7 +114,7 @@ def is_skelact_checkpoint(path: Path) -> bool:
 
 def load_weights(path: Path) -> dict[str, Any]:
     """The state dict of a checkpoint of another program. Raises CheckpointError if the file holds
-    anything but tensors and metadata of harmless types."""
+    anything but tensors and metadata of harmless types, or weights that are not finite."""
     import torch
 
     content = read_tensors(path, _harmless_types())
@@ -118,7 +124,9 @@ def load_weights(path: Path) -> dict[str, Any]:
         found += f" and {len(content) - 4} more" if len(content) > 4 else ""
         wrapper = next((k for k in _STATE_DICTS if isinstance(content.get(k), dict)), None)
         content = content[wrapper] if wrapper else content
-        if content and all(isinstance(v, torch.Tensor) for v in content.values()):
+        named = all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items())
+        if content and named:
+            check_tensors(content, path)
             return dict(content)
     raise CheckpointError(
         f"{path} holds no state dict, but a {found}",
@@ -184,7 +192,9 @@ def load_pickle(path: Path) -> Any:
     """The content of a pickle of arrays and plain values; no code in it is run. Raises InputError
     if the file is damaged or holds an object of another type, which is named."""
     try:
-        return _RestrictedUnpickler(io.BytesIO(path.read_bytes())).load()
+        content = limits.read_bytes(path, limits.PICKLE_BYTES)
+        with limits.memory(limits.GB + 4 * len(content)):
+            return _RestrictedUnpickler(io.BytesIO(content)).load()
     except _ForbiddenType as error:
         raise InputError(
             f"{path} was not opened: it holds {error}",
@@ -194,9 +204,18 @@ def load_pickle(path: Path) -> Any:
         raise InputError(f"{path} is damaged or not a pickle", "Download it again.") from error
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises InputError if it cannot be read or is not JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+def read_json(path: Path, kind: type[J]) -> J:
+    """The content of a JSON file of another program as the type `kind` (see msgspec.json.decode),
+    in UTF-8, 16 or 32. Raises InputError if it cannot be read, is not JSON (which has no NaN), or
+    has another structure."""
+    with reading(path, InputError):
+        content = limits.read_bytes(path)
+        encoding = json.detect_encoding(content)
+        if encoding != "utf-8":
+            content = content.decode(encoding).encode()
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not JSON: {error}") from error

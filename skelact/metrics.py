@@ -26,6 +26,25 @@ class Scores:
     samples: int
     confusion: list[list[int]] = field(default_factory=list)
 
+    def check(self) -> None:
+        """Raises ValueError if a value is not a fraction, or is not that of the confusion matrix.
+        Reading does it: a damaged digit gives another accuracy."""
+        shares = (self.top1, self.mean_class, self.majority, self.top5 or 0.0)
+        if not all(0 <= share <= 1 for share in shares) or self.samples < 0:
+            raise ValueError("a score is not between 0 and 1")
+        if not self.confusion:
+            return
+        if any(n < 0 for row in self.confusion for n in row):
+            raise ValueError("the confusion matrix has negative numbers")
+        recalls = [row[k] / sum(row) for k, row in enumerate(self.confusion) if sum(row)]
+        correct = sum(row[k] for k, row in enumerate(self.confusion))
+        if sum(map(sum, self.confusion)) != self.samples or not recalls:
+            raise ValueError(f"the confusion matrix does not count {self.samples} samples")
+        scores = (self.top1, self.mean_class)
+        of_matrix = (correct / self.samples, sum(recalls) / len(recalls))
+        if max(abs(a - b) for a, b in zip(scores, of_matrix, strict=True)) > 1e-4:
+            raise ValueError("the scores are not those of the confusion matrix")
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

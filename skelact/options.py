@@ -19,54 +19,68 @@ class TrainOptions:
     decays to 0 with a cosine in every iteration; training stops early if the accuracy on the
     validation subset does not improve."""
 
-    epochs: int = option(16, "Maximum number of epochs.", min=1)
-    repeat: int = option(5, "Passes over the training clips in each epoch.", min=1)
-    batch_size: int = option(16, "Clips per batch; the learning rate is scaled accordingly.", min=1)
+    epochs: int = option(16, "Maximum number of epochs.", min=1, max=100_000)
+    repeat: int = option(5, "Passes over the training clips in each epoch.", min=1, max=10_000)
+    batch_size: int = option(
+        16, "Clips per batch; the learning rate is scaled accordingly.", min=1, max=65_536
+    )
     optimiser: str = option("sgd", "Optimiser.", choices=OPTIMISERS)
     lr: float = option(
         0.1,
         "Learning rate for a batch of base_batch_size, scaled linearly to batch_size.",
         above=0,
+        max=1000,
     )
     base_batch_size: int = option(
-        128, "Batch size that lr refers to; 0 disables the scaling of lr.", min=0
+        128, "Batch size that lr refers to; 0 disables the scaling of lr.", min=0, max=1_000_000
     )
     momentum: float = option(0.9, "Momentum of SGD.", min=0, below=1)
     nesterov: bool = option(True, "Use Nesterov momentum (SGD).")
-    weight_decay: float = option(5e-4, "Weight decay.", min=0)
+    weight_decay: float = option(5e-4, "Weight decay.", min=0, max=100)
     schedule: str = option(
         "cosine",
         "Learning rate schedule: cosine decays to 0, step multiplies by gamma at each milestone.",
         choices=("cosine", "step", "constant"),
     )
     milestones: tuple[int, ...] = option(
-        (), "Epochs after which the step schedule multiplies the learning rate by gamma.", min=0
+        (),
+        "Epochs after which the step schedule multiplies the learning rate by gamma.",
+        min=0,
+        max=100_000,
     )
-    gamma: float = option(0.1, "Factor of the step schedule.", above=0)
-    warmup: int = option(0, "Iterations of linear warm-up.", min=0)
+    gamma: float = option(0.1, "Factor of the step schedule.", above=0, max=1000)
+    warmup: int = option(0, "Iterations of linear warm-up.", min=0, max=10_000_000)
     label_smoothing: float = option(
         0.0, "Target probability that is distributed over the other classes.", min=0, below=1
     )
-    max_grad_norm: float = option(10.0, "Gradients are clipped to this norm.", above=0)
+    max_grad_norm: float = option(10.0, "Gradients are clipped to this norm.", above=0, max=1e9)
     patience: int = option(
-        6, "Stop after this many epochs without improvement; 0 disables early stopping.", min=0
+        6,
+        "Stop after this many epochs without improvement; 0 disables early stopping.",
+        min=0,
+        max=100_000,
     )
     val_fraction: float = option(
         0.25, "Fraction of the training takes held out for validation.", min=0, below=1
     )
     pretrain_epochs: int = option(
-        10, "Epochs of the pre-training phase, for networks that have one (asgcn).", min=0
+        10,
+        "Epochs of the pre-training phase, for networks that have one (asgcn).",
+        min=0,
+        max=100_000,
     )
-    pretrain_lr: float = option(5e-4, "Learning rate (Adam) of the pre-training phase.", above=0)
+    pretrain_lr: float = option(
+        5e-4, "Learning rate (Adam) of the pre-training phase.", above=0, max=1000
+    )
     ridge_alpha: float = option(
-        0.03, "L2 penalty of networks with a closed-form fit (rocket).", above=0
+        0.03, "L2 penalty of networks with a closed-form fit (rocket).", above=0, max=1e9
     )
-    seed: int = option(0, "Random seed.")
+    seed: int = option(0, "Random seed.", min=0, max=2**32 - 1)
     device: str = option("auto", "Device: auto, cpu, cuda or mps.")
     amp: bool = option(True, "Train in bfloat16 on devices that support it in hardware.")
     compile: bool = option(False, "Compile the network with torch.compile (in float32 on a CPU).")
     microbatches: int = option(
-        1, "Parts into which each batch is divided to reduce memory use.", min=1
+        1, "Parts into which each batch is divided to reduce memory use.", min=1, max=65_536
     )
     ema_decay: float = option(
         0.0,
@@ -99,9 +113,13 @@ class AugmentOptions:
     """Random augmentation of training clips."""
 
     flip: float = option(0.5, "Probability of a left-right flip.", min=0, max=1)
-    rotate_rad: float = option(0.2, "Maximum rotation in the image plane, in radians.", min=0)
+    rotate_rad: float = option(
+        0.2, "Maximum rotation in the image plane, in radians.", min=0, max=6.3
+    )
     scale: float = option(0.15, "Maximum relative change of size per axis.", min=0, below=1)
-    noise: float = option(0.01, "Standard deviation of the noise added to the coordinates.", min=0)
+    noise: float = option(
+        0.01, "Standard deviation of the noise added to the coordinates.", min=0, max=100
+    )
     drop_joint: float = option(
         0.0, "Probability that a joint is missing throughout a clip.", min=0, below=1
     )
@@ -109,6 +127,7 @@ class AugmentOptions:
         (0.0,),
         "Maximum rotation about x, y and z, or one value for all three, in radians (dims=3).",
         min=0,
+        max=6.3,
     )
     random_move: bool = option(
         False, "ST-GCN's slow random rotation, scaling and translation over the clip."
@@ -120,7 +139,10 @@ class AugmentOptions:
         max=1,
     )
     mixup_alpha: float = option(
-        0.0, "Parameter a of mixup, with weights drawn from Beta(a, a); 0 disables it.", min=0
+        0.0,
+        "Parameter a of mixup, with weights drawn from Beta(a, a); 0 disables it.",
+        min=0,
+        max=1000,
     )
 
     def __post_init__(self) -> None:
@@ -137,15 +159,16 @@ class PredictOptions:
         0.25, "Step between windows, as a fraction of the window length.", above=0, max=1
     )
     min_segment_s: float = option(
-        1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0
+        1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0, max=86_400
     )
     min_seen_s: float = option(
         0.5,
         "Persons visible for less than this are ignored, in seconds.",
         min=0,
+        max=86_400,
         panel="People and poses",
     )
-    batch_size: int = option(32, "Windows per batch.", min=1, panel="Advanced")
+    batch_size: int = option(32, "Windows per batch.", min=1, max=65_536, panel="Advanced")
     device: str = option("auto", "Device: auto, cpu, cuda or mps.", panel="Advanced")
     max_persons: int | None = option(
         None,
@@ -232,7 +255,7 @@ class ForeignOptions:
         None, "Joint layout of such a checkpoint, if its shapes are ambiguous."
     )
     persons: int | None = option(
-        None, "Persons per clip expected by such a checkpoint.", min=1, default_text="2"
+        None, "Persons per clip expected by such a checkpoint.", min=1, max=1000, default_text="2"
     )
 
     def __post_init__(self) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skelact import config
+from skelact import config, limits
 from skelact.datasets.base import DatasetOptions
 from skelact.datasets.registry import dataset_specs
-from skelact.errors import ConfigError, nearest
+from skelact.errors import CheckpointError, ConfigError, nearest, reading
 from skelact.options import AugmentOptions, TrainOptions
 from skelact.pose.base import PoseOptions
-from skelact.schemas import Sections, to_plain
+from skelact.schemas import Checkpoint, Sections, to_plain
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.normalise import NormaliseOptions
 from skelact.sequence.sampling import SamplingOptions
@@ -43,9 +43,23 @@ class Recipe:
     def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
         """Raises ConfigError for an unknown option or a value of the wrong type."""
         recipe = config.build(cls, content)
-        if "name" not in recipe.model:
+        if not isinstance(recipe.model.get("name"), str):
             raise ConfigError("The model section needs a name", "model = dict(name='stgcn')")
+        recipe._check_batch()
         return recipe
+
+    def _check_batch(self) -> None:
+        """Raise ConfigError if a batch would not fit into any memory."""
+        sampling = self.sampling
+        persons = self.sequence.persons or 1
+        frames = self.train.batch_size * sampling.test_clips * persons * sampling.length
+        if frames > limits.BATCH_FRAMES:
+            raise ConfigError(
+                f"A batch of {self.train.batch_size} clips with {sampling.test_clips} draws of "
+                f"{persons} persons in {sampling.length} frames is too large",
+                "Reduce train.batch_size, sampling.test_clips, sequence.persons or sampling.length "
+                f"to a product of at most {limits.BATCH_FRAMES:,}.",
+            )
 
     def as_dict(self) -> Sections:
         """Plain values with lists for tuples; `from_dict` restores the recipe."""
@@ -60,6 +74,12 @@ class Recipe:
     def network_arguments(self) -> dict[str, Any]:
         """Arguments for the network besides those that follow from the data."""
         return {k: v for k, v in self.model.items() if k != "name"}
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """The recipe that a network was trained with. Raises CheckpointError if it is damaged."""
+    with reading("The recipe of the checkpoint", CheckpointError, checkpoint.hint):
+        return Recipe.from_dict(checkpoint.recipe)
 
 
 def compose(

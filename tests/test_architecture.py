@@ -29,9 +29,9 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors", "discovery", "processes"),
+    ("errors", "discovery", "escaping", "limits", "processes"),
     ("skeletons",),
-    ("types", "config_data", "temporary"),
+    ("types", "config_data", "integrity", "temporary"),
     ("config", "files", "metrics", "sandbox", "segment_metrics"),
     ("schemas", "outputs"),
     ("cache", "options", "device"),

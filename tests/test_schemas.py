@@ -15,120 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skelact.errors import CacheError, CheckpointError, InputError, SkelactError
-from skelact.metrics import Scores
 from skelact.models.checkpoint import load_model
 from skelact.schemas import (
-    Calibration,
-    Clip,
-    ClipsManifest,
-    ContentHashes,
     Document,
     EpochLog,
-    FailedInput,
-    FileHash,
-    PackedManifest,
     PackedMeta,
-    PosesManifest,
-    PredictedSample,
     Predictions,
     RunConfig,
     RunResult,
-    SequenceClip,
-    SequencesManifest,
-    SplitDocument,
-    SubsetVideos,
-    ThresholdPoint,
     load_json,
     load_log,
     save_json,
     save_log,
 )
-from skelact.skeletons import SKELETONS
-
-COCO = SKELETONS["coco-17"]
-SCORES = Scores(
-    top1=0.5, mean_class=0.25, majority=0.5, top5=None, samples=4, confusion=[[2, 0], [2, 0]]
-)
-DOCUMENTS: list[Document] = [
-    ClipsManifest(
-        source="a.mp4",
-        content="0a",
-        fps=25.0,
-        clip_options={"length_s": 5.0},
-        coding={"height": None},
-        clips=(
-            Clip(file="000.mp4", start_frame=0, end_frame=50, start_s=0.0, end_s=2.0, frames=50),
-        ),
-    ),
-    PosesManifest(
-        source="a.mp4",
-        content="0a",
-        estimator="blazepose",
-        weights="ba",
-        skeleton=COCO,
-        width=64,
-        height=48,
-        fps=25.0,
-        pose={"max_persons": 4},
-        track={},
-        frames=50,
-        frames_with_people=49,
-        people_found=51,
-        persons=2,
-    ),
-    SequencesManifest(
-        poses="0b",
-        clip_options={},
-        sequence={"persons": None},
-        clips=(SequenceClip(start=0, end=50, persons=(0, 2), frames_with_people=49),),
-        skeleton=COCO,
-        fps=25.0,
-        width=64,
-        height=48,
-        estimator="blazepose",
-        weights="ba",
-    ),
-    PackedManifest(
-        dataset="mads", samples=2, failed=(FailedInput(path="b.mp4", reason="empty", hint=""),)
-    ),
-    PackedMeta(
-        dataset="mads",
-        classes=("a", "b"),
-        skeleton=COCO,
-        dims=2,
-        minmax=True,
-        y_up=False,
-        offsets=[0, 5, 9],
-        labels=[0, 1],
-        items=[0, 0],
-        fps=[25.0, 30.0],
-        is_mirrored=[False, True],
-        ids=("x", "x#mirrored"),
-    ),
-    ContentHashes(files={"/a.mp4": FileHash(size=1, mtime_ns=2, hash="0c")}),
-    Calibration(
-        temperature=0.9,
-        unknown_threshold=0.5,
-        known="validation.json",
-        curve=(ThresholdPoint(threshold=0.5, coverage=0.0, accuracy=None, negatives=0.0),),
-    ),
-    RunConfig(
-        recipe={
-            "model": {"name": "stgcn"},
-            "dataset": {"name": "mads"},
-            "train": {"milestones": [1, 2]},
-        }
-    ),
-    SplitDocument(
-        fingerprint="0d",
-        protocol="xsub",
-        disjoint_groups=("take",),
-        videos=SubsetVideos(train=("a.mp4",), val=(), test=("b.mp4",)),
-    ),
-    RunResult(scores=SCORES, classes=("a", "b"), clips={"train": 2}, changes={"clips": {"n": 1}}),
-    Predictions(samples={"x": PredictedSample(label="a", probabilities=(0.25, 0.75))}),
-]
-IDS = [type(document).__name__ for document in DOCUMENTS]
+from tests.document_examples import DOCUMENTS, IDS
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from skelact import __version__
 from skelact.errors import SkelactError
+from skelact.escaping import for_terminal
 
 HELPERS = ("console", "options", "pace")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
@@ -56,6 +57,15 @@ class _LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else _load(name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Wrong usage is reported with the user's words, such as names of files."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if isinstance(getattr(error, "message", None), str) and hasattr(error, "exit_code"):
+                error.message = for_terminal(error.message)  # type: ignore[attr-defined]
+            raise
 
 
 def _load(name: str) -> Any:
@@ -167,12 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except SkelactError as failure:
         if debug:
-            raise
+            console.traceback(failure)
         console.error(failure.message, failure.hint)
         return 2
     except Exception as failure:
         if debug:
-            raise
+            console.traceback(failure)
         console.error(
             f"Unexpected {type(failure).__name__}: {failure}",
             "This is a bug in skelact. --debug shows the traceback.",

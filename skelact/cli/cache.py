@@ -12,6 +12,7 @@ import typer
 from skelact.cache import Cache
 from skelact.cli import console, examples
 from skelact.cli.options import CacheDir, Json
+from skelact.escaping import for_terminal
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact cache ls"]), no_args_is_help=True)
 
@@ -43,7 +44,7 @@ def verify(cache_dir: CacheDir = None, json: Json = False) -> None:
         console.as_json({"damaged": damaged})
     else:
         for folder in damaged:
-            typer.echo(str(folder))
+            typer.echo(for_terminal(folder))
         console.say(
             f"{len(damaged)} entries are damaged." if damaged else "All entries are intact."
         )

@@ -1,10 +1,11 @@
-"""Console output: results on stdout, progress and notices on stderr."""
+"""Console output: results on stdout, progress and notices on stderr. All text goes through `plain`
+or `as_json`: it can hold names of files and classes, which must not control the terminal."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from skelact.cli.pace import Pace
-from skelact.errors import escaped
+from skelact.escaping import for_json, for_terminal
 
 if TYPE_CHECKING:  # numpy and rich are not needed for --help
     from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.text import Text
 
     from skelact.metrics import Scores
     from skelact.types import Event, Failure
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # numpy and rich are not needed for --help
 SILENT = os.environ.get("RANK", "0") != "0"
 quiet = SILENT
 _UNITS = {
+    "hash": "file",
     "extract": "frame",
     "cut": "video",
     "train": "step",
@@ -57,31 +60,47 @@ def rich_console(stderr: bool = False) -> Console:
 def say(text: str) -> None:
     """Print a notice on stderr, unless --quiet is given."""
     if not quiet:
-        rich_console(stderr=True).print(escaped(text), markup=False)
+        rich_console(stderr=True).print(plain(text))
 
 
 def error(message: str, hint: str = "") -> None:
     """Print an error and a hint on stderr."""
     out = rich_console(stderr=True)
-    out.print(f"[bold red]error:[/] {_plain(message)}")
+    out.print(plain("error:", "bold red") + plain(f" {message}"))
     if hint:
-        out.print(f"[bold]hint:[/]  {_plain(hint)}")
+        out.print(plain("hint:", "bold") + plain(f"  {hint}"))
 
 
-def _plain(text: object) -> str:
-    from rich.markup import escape
+def traceback(failure: BaseException) -> None:
+    """Print where an exception was raised on stderr."""
+    from traceback import format_exception
 
-    return escape(escaped(text))
+    for line in "".join(format_exception(failure)).splitlines():
+        rich_console(stderr=True).print(plain(line))
+
+
+def plain(text: object, style: str = "") -> Text:
+    """One line of text for rich: without markup, emoji codes and control characters."""
+    from rich.text import Text
+
+    return Text(for_terminal(text), style)
 
 
 def as_json(content: Any) -> None:
-    """Print a result as JSON on stdout. Paths become strings."""
+    """Print a result as JSON on stdout. Paths become strings, and numbers that are not finite
+    become null, because JSON has no NaN."""
     if not SILENT:
-        text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
-        typer.echo(_SURROGATE.sub(lambda match: json.dumps(escaped(match[0]))[1:-1], text))
+        finite = _finite(content)
+        text = json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+        typer.echo(for_json(text))
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # a byte that is not UTF-8, in the name of a file
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {k: _finite(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(v) for v in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def table(
@@ -96,7 +115,7 @@ def table(
     if SILENT:
         return
     out = Table(
-        title=_plain(title) or None,
+        title=plain(title, "table.title") if title else None,
         title_justify="left",
         show_footer=footer is not None,
         box=None,
@@ -104,16 +123,16 @@ def table(
         header_style="bold",
     )
     for i, column in enumerate(columns):
-        foot = _plain(footer[i]) if footer is not None else ""
+        foot = plain(footer[i]) if footer is not None else ""
         out.add_column(
-            _plain(column.lstrip(">")),
+            plain(column.lstrip(">")),
             foot,
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
             footer_style="bold",
         )
     for row in rows:
-        out.add_row(*(_plain(cell) for cell in row))
+        out.add_row(*(plain(cell) for cell in row))
     rich_console().print(out)
 
 
@@ -125,12 +144,12 @@ def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | No
         as_json(content | {"failed": [asdict(f) for f in failed]})
     elif failed and not SILENT:
         out = rich_console(stderr=True)
-        out.print(f"[bold red]{len(failed)} failed:[/]")
+        out.print(plain(f"{len(failed)} failed:", "bold red"))
         for f in failed:
-            where = "" if escaped(f.path) in f.reason else f"{f.path}: "
-            out.print(f"  {_plain(where + f.reason)}")
+            where = "" if str(f.path) in f.reason else f"{f.path}: "
+            out.print(plain(f"  {where}{f.reason}"))
             if f.hint:
-                out.print(f"    [dim]{_plain(f.hint)}[/]")
+                out.print(plain(f"    {f.hint}", "dim"))
     if failed:
         raise typer.Exit(1 if results else 2)
 
@@ -183,7 +202,7 @@ class Bars:
         assert self.progress is not None
         with self.lock:
             if event.text and not quiet:
-                self.progress.console.print(escaped(event.text), markup=False)
+                self.progress.console.print(plain(event.text))
             if event.kind == "start":
                 task = self.progress.add_task(
                     event.stage, total=event.total, completed=int(event.done), rate="", left=""

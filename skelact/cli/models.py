@@ -61,9 +61,9 @@ def table(
     console.table(f"{skeleton}, {classes} classes", heads, rows)
     console.say(
         "clip: persons×frames×channels. GMACs: multiply-adds of convolutions, matrix products and "
-        "batch norm, as counted by fvcore.\n"
-        f"streams of all networks (--streams): {', '.join(STREAMS)}, joint+bone"
+        "batch norm, as counted by fvcore."
     )
+    console.say(f"streams of all networks (--streams): {', '.join(STREAMS)}, joint+bone")
     console.table("", ("estimator", "weights"), [tuple(e.values()) for e in estimators])
     files = [(m["name"], f"{m['bytes'] / 1e6:.1f} MB", m["what"], m["card"]) for m in shipped]
     console.table("", ("shipped model (predict --model)", ">size", "content", "card"), files)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from skelact import limits
 from skelact.config import check_ranges, option
 from skelact.datasets.grouping import divide
 from skelact.errors import ConfigError, DatasetError, InputError, escaped, lookup
@@ -165,8 +166,11 @@ class DatasetOptions:
 
 def spatial(xyz: Any, skeleton: Skeleton, fps: float) -> PoseSequence:
     """A sequence of 3-D joints without pixels: xyz (M, T, V, 3) in metres, NaN where a joint is
-    missing; scores are 1 where it is not."""
-    points: Floats = np.asarray(xyz, np.float32)
+    missing; scores are 1 where it is not. Raises InputError for infinite or damaged coordinates."""
+    with np.errstate(over="ignore"):  # too large for float32: infinite
+        points: Floats = np.asarray(xyz, np.float32)
+    if (np.abs(points) > limits.COORDINATE).any():
+        raise InputError("It holds infinite or damaged coordinates")
     known = ~np.isnan(points).any(axis=-1)
     return PoseSequence(
         xy=np.full((*points.shape[:3], 2), np.nan, np.float32),

@@ -7,12 +7,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets import registry, similar, splits
 from skelact.datasets.base import Collection, Item
 from skelact.errors import SkelactError
 from skelact.video.probe import probe
 
 _MIN_ITEMS, _MAX_IMBALANCE = 10, 5.0
+_LISTED = 20  # names in one message, and pairs of similar items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def inspect(name: str, place: Path) -> Findings:
     usable = ", ".join(_usable(collection, warnings)) or "none"
     shares = _shares(collection, warnings)
     groups = ", ".join(sorted({g for i in collection.items for g in i.groups}))
-    notice = [collection.notice] if collection.notice else []
+    notice = collection.notice.splitlines()
     classes = tuple(
         ClassSummary(label=label, items=len(s), seconds=sum(s), shortest_s=min(s), longest_s=max(s))
         for label, s in sorted(lengths.items())
@@ -87,7 +89,7 @@ def _length(collection: Collection, item: Item, warnings: list[str]) -> float | 
 def _digest(collection: Collection, item: Item) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in collection.files(item):
-        digest.update(path.read_bytes())
+        digest.update(limits.read_bytes(path))
     return digest.hexdigest()
 
 
@@ -111,8 +113,9 @@ def _duplicates(contents: dict[str, list[Item]]) -> list[str]:
             labels = {i.label for i in same}
             what = "have the same content"
             if len(labels) > 1:
-                what += f" but different labels ({', '.join(sorted(labels))})"
-            out.append(f"{' and '.join(names)} {what}")
+                what += f" but different labels ({', '.join(sorted(labels)[:_LISTED])})"
+            more = f" and {len(names) - _LISTED} others" if len(names) > _LISTED else ""
+            out.append(f"{' and '.join(names[:_LISTED])}{more} {what}")
     return out
 
 
@@ -197,4 +200,6 @@ def _similar(collection: Collection) -> list[str]:
                 f"{names} look nearly the same; if they are parts of one recording, name it in the "
                 "column source of a labels.csv, so that they stay in one subset"
             )
+    if len(out) > _LISTED:
+        out[_LISTED:] = [f"… and {len(out) - _LISTED} more pairs of similar or overlapping items"]
     return out

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from skelact import outputs
-from skelact.errors import ConfigError, InputError, MissingDataset
+from skelact import limits, outputs
+from skelact.errors import ConfigError, InputError, MissingDataset, reading
+from skelact.escaping import for_csv
 from skelact.files import write_bytes
 from skelact.readers import tables
 from skelact.readers.base import RawSequence, SequenceFile
@@ -139,7 +140,8 @@ def _columns(files: Sequence[SequenceFile]) -> tuple[str, ...]:
     first = files[0]
     if first.reader.name != "text":
         return ()
-    rows = [tables.numbers_of(line) for line in first.path.read_text("utf-8").splitlines()]
+    with reading(first.path, InputError):
+        rows = [tables.numbers_of(line) for line in limits.read_text(first.path).splitlines()]
     numbers = [r for r in rows if r]
     if not numbers or len({len(r) for r in numbers}) > 1:
         return ()
@@ -251,7 +253,9 @@ def _label_table(
     writer.writerow(("path", "label", "start", "end", "subject", "source"))
     current: SequenceFile | None = None
     first = 0.0
-    for line in listing.read_text(encoding="utf-8").splitlines():
+    with reading(listing, InputError):
+        listed = limits.read_text(listing, limits.TABLE_BYTES).splitlines()
+    for line in listed:
         name = line.strip()
         match = _ACTION.match(name)
         if match and current is not None:
@@ -259,17 +263,17 @@ def _label_table(
             subject = re.search(r"s(\d+)", current.path.stem)
             writer.writerow(
                 (
-                    current.path.relative_to(folder).as_posix(),
-                    match["label"],
+                    for_csv(current.path.relative_to(folder).as_posix()),
+                    for_csv(match["label"]),
                     f"{max(0.0, start) / form.fps:.3f}",
                     f"{(end + 1) / form.fps:.3f}",
                     subject[1] if subject else "",
-                    current.path.stem,
+                    for_csv(current.path.stem),
                 )
             )
         elif name and ":" not in name:
             current = next((f for f in files if f.path.stem.endswith(name)), None)
-            rows = current.path.read_text("utf-8").splitlines() if current else []
+            rows = limits.head(current.path).splitlines() if current else []
             numbers = next(filter(None, map(tables.numbers_of, rows)), [0.0])
             first = numbers[0]
     return out.getvalue()

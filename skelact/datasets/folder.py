@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets import skeleton_files
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
 from skelact.datasets.skeleton_files import Entry, Source
-from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.errors import DatasetError, InputError, MissingDataset, reading
+from skelact.escaping import from_csv
 from skelact.readers.base import SequenceFile, unreadable
 from skelact.readers.base import suffixes as known_suffixes
 from skelact.readers.find import find_files, sequence_file
@@ -103,19 +105,23 @@ def labelled_rows(file: Path) -> list[Item]:
     """The rows of a table of labels; errors as for `table`."""
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
-    rows = csv.DictReader(io.StringIO(text))
-    names = [n.strip() for n in rows.fieldnames or ()]
+    with reading(file, InputError):
+        try:
+            text = limits.read_text(file, limits.TABLE_BYTES)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
+        rows = csv.DictReader(io.StringIO(text))
+        names = [n.strip() for n in rows.fieldnames or ()]
     if not set(names) <= set(COLUMNS) or not {"path", "label"} <= set(names):
         raise InputError(
             f"{file} has the columns {', '.join(names) or '(none)'}",
             f"path and label are required; the known columns are {', '.join(COLUMNS)}.",
         )
     rows.fieldnames = names
-    items = [labelled_row(file, rows.line_num, row) for row in rows]
+    try:
+        items = [labelled_row(file, rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise InputError(f"{file}, line {rows.line_num}: {error}") from error
     if not items:
         raise InputError(f"{file} has no rows")
     return items
@@ -160,11 +166,13 @@ def _table_defaults(file: Path) -> Sections:
 
 def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
     """The item of one row. Raises InputError with the line if it is invalid."""
-    values = {k: (v or "").strip() for k, v in row.items() if k is not None}
+    values = {k: from_csv((v or "").strip()) for k, v in row.items() if k is not None}
     if not values.get("path") or not values.get("label"):
         raise InputError(f"{file}, line {line}: path or label is empty")
     path = Path(values["path"])
     path = path if path.is_absolute() else file.parent / path
+    with reading(f"{file}, line {line}: the path", InputError):
+        path.exists()  # the system refuses names that are too long
     groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
     groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
@@ -195,8 +203,8 @@ def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     subjects, by cameras."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        disjoint_groups = ["source"] + ["subject"] * all("subject" in i.groups for i in items)
-        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
+        groups = [g for g in ("source", "subject") if all(g in i.groups for i in items)]
+        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(groups))
     out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):

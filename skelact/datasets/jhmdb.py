@@ -7,8 +7,9 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_value, smallest_group
-from skelact.errors import MissingDataset
+from skelact.errors import InputError, MissingDataset, reading
 from skelact.video.probe import VIDEO_SUFFIXES
 
 LAYOUT = "<class>/<clip>.avi and <class>_test_split<1|2|3>.txt"
@@ -18,11 +19,13 @@ def find(root: Path) -> Collection:
     """The clips below `root` that the official lists name. Clips from the same film are one take.
     Besides the official splits there is `most`, which trains on all but the smallest take of each
     action: for a model that is used rather than measured. Raises MissingDataset if there is no such
-    clip."""
+    clip, InputError if a list cannot be read."""
     subsets: dict[str, dict[str, str]] = defaultdict(dict)
     for file in sorted(root.rglob("*_test_split[123].txt")):
         label, number = file.stem.rsplit("_test_split", 1)
-        for line in file.read_text(encoding="utf-8").splitlines():
+        with reading(file, InputError):
+            lines = limits.read_text(file, limits.TABLE_BYTES).splitlines()
+        for line in lines:
             name, _, subset = line.strip().rpartition(" ")
             if subset in ("1", "2"):
                 subsets[number][f"{label}/{Path(name).stem}"] = "train" if subset == "1" else "test"

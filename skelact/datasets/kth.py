@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, by_value
-from skelact.errors import InputError, MissingDataset
+from skelact.errors import InputError, MissingDataset, reading
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
 from skelact.sequence.stack import stack_frames
@@ -22,6 +23,7 @@ NAME = re.compile(
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 FPS, WIDTH, HEIGHT = 25.0, 160, 120
 SEQUENCES = "00sequences.txt"
+_MAX_FRAMES = 1_000_000
 # performers of the validation and of the test subset; all others train
 SPLITS: dict[str, tuple[Sequence[int], Sequence[int]]] = {
     "official": ((19, 20, 21, 23, 24, 25, 1, 4), (22, 2, 3, 5, 6, 7, 8, 9, 10)),
@@ -83,15 +85,21 @@ def _items(
 
 def sub_sequences(root: Path) -> dict[str, list[tuple[int, int]]]:
     """The (first, last) frames of the sub-sequences of each video, counted from 1 and both
-    included. Empty if the folder has no 00sequences.txt."""
+    included. Empty if the folder has no 00sequences.txt. Raises InputError if it cannot be read or
+    names frames that do not exist."""
     file = next(iter(sorted(root.rglob(SEQUENCES))), None)
     out: dict[str, list[tuple[int, int]]] = {}
-    for line in file.read_text(encoding="latin-1").splitlines() if file else ():
-        match = NAME.match(line)
-        if match:
-            ranges = re.findall(r"(\d+)\s*-\s*(\d+)", line[match.end() :])
-            if ranges:
-                out[match[0]] = [(int(a), int(b)) for a, b in ranges]
+    if file is None:
+        return out
+    with reading(file, InputError):
+        for line in limits.read_text(file, limits.TABLE_BYTES, "latin-1").splitlines():
+            match = NAME.match(line)
+            ranges = re.findall(r"(\d+)\s*-\s*(\d+)", line[match.end() :]) if match else []
+            spans = [(int(a), int(b)) for a, b in ranges]
+            if not all(1 <= a <= b <= _MAX_FRAMES for a, b in spans):
+                raise ValueError(f"no frames have these numbers: {line.strip()}")
+            if match and spans:
+                out[match[0]] = spans
     return out
 
 

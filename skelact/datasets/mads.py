@@ -22,8 +22,9 @@ from skelact.datasets.base import (
     every_third,
     split_half,
 )
-from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.errors import DatasetError, MissingDataset
 from skelact.files import read_json
+from skelact.schemas.foreign import Label
 
 VIDEO = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_C(?P<camera>[0-2])\.avi$")
 OPTIONAL = ("Sports",)  # left out by the thesis, because its actions have little in common
@@ -50,12 +51,10 @@ def find(root: Path) -> Collection:
 
 def performers(root: Path) -> dict[str, str]:
     """The performer of each take, from performers.json; empty if there is none. Raises InputError
-    if it is not a JSON object."""
+    if it is not a JSON object of names."""
     file = next(iter(sorted(root.rglob(PERFORMERS))), None)
-    content = read_json(file) if file else {}
-    if not isinstance(content, dict):
-        raise InputError(f"{file} is not a JSON object", '{"<Action>_<Sequence>": "<name>", …}')
-    return {str(k): str(v) for k, v in content.items()}
+    content = read_json(file, dict[str, Label]) if file else {}
+    return {take: str(name) for take, name in content.items()}
 
 
 def scan(root: Path) -> list[Item]:

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from skelact.datasets import mads
 from skelact.datasets.base import Collection, DatasetSpec, Item, spatial
-from skelact.errors import InputError, MissingDataset
+from skelact.errors import InputError, MissingDataset, reading
 from skelact.readers.matlab import load_mat
 from skelact.skeletons import SKELETONS, convert, layout_for
 from skelact.types import PoseSequence
 
 FILE = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_GT\.mat$")
 FPS = 15.0
+_MAX_CENTRE = 1 << 15  # pixels
 
 
 def find(root: Path, projected: bool) -> Collection:
@@ -52,15 +53,15 @@ def poses(path: Path) -> npt.NDArray[np.float64]:
     """(T, 19, 3) millimetres, world y up; joints that a 15-joint file lacks are NaN. Raises
     InputError if the file is damaged."""
     content = load_mat(path)
-    try:
+    with reading(
+        path, InputError, "Use the original file of MADS, with GTpose2 of 15 or 19 joints."
+    ):
         frames = [np.asarray(f, float) for f in content["GTpose2"]]
         joints = len(frames[0])
         stacked = np.stack(frames)
         layout = layout_for(joints, "mads")
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path} holds no GTpose2 of 15 or 19 joints: {error}", "Use the original file of MADS."
-        ) from error
+        if stacked.shape[1:] != (joints, 3):
+            raise ValueError(f"its poses have the shape {stacked.shape[1:]}")
     return np.asarray(convert(stacked, layout, SKELETONS["mads-19"]))
 
 
@@ -73,10 +74,15 @@ def read(item: Item) -> PoseSequence:
 
 def read_projected(item: Item) -> PoseSequence:
     """The take in the pixels of camera `item.key`, and in metres as `read` returns it."""
-    calibration = load_mat(item.path.with_name(f"Calib_Cam{item.key}.mat"))
-    xy, depth = project(poses(item.path), calibration)
-    xy[depth <= 0] = np.nan
-    centre = np.ravel(calibration["KK"])[[2, 5]]  # the middle of the frame
+    camera = item.path.with_name(f"Calib_Cam{item.key}.mat")
+    calibration = load_mat(camera)
+    world = poses(item.path)
+    with reading(camera, InputError):
+        xy, depth = project(world, calibration)
+        xy[depth <= 0] = np.nan
+        centre = np.ravel(calibration["KK"])[[2, 5]].astype(float)  # the middle of the frame
+        if not (centre.min() > 0 and centre.max() < _MAX_CENTRE):
+            raise ValueError(f"the middle of its frame is {centre.tolist()}")
     known = ~np.isnan(xy).any(axis=-1)
     return replace(
         read(item),
@@ -95,17 +101,16 @@ def project(
     Bouguet's toolbox. Raises InputError if the calibration is incomplete."""
     import cv2
 
-    try:
-        k = np.asarray(calibration["KK"], float)
+    hint = "KK, om_ext and T_ext are required."
+    with reading("The calibration of a camera", InputError, hint):
+        k = np.asarray(calibration["KK"], float).reshape(3, 3)
         turn, _ = cv2.Rodrigues(np.asarray(calibration["om_ext"], float).reshape(3, 1))
         shift = np.asarray(calibration["T_ext"], float).reshape(3)
         kc = np.zeros(5)
         coefficients = np.ravel(calibration.get("kc", kc))[:5]
         kc[: len(coefficients)] = coefficients
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"The calibration of a camera lacks {error}", "KK, om_ext and T_ext are required."
-        ) from error
+        if not all(np.isfinite(a).all() for a in (k, turn, shift, kc)):
+            raise ValueError("it holds numbers that are not finite")
     camera = world @ turn.T + shift
     depth = camera[..., 2]
     with np.errstate(invalid="ignore", divide="ignore"):

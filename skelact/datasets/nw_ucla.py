@@ -19,8 +19,9 @@ from skelact.datasets.base import (
     spatial,
 )
 from skelact.datasets.kinect import check_joints
-from skelact.errors import InputError, MissingDataset
+from skelact.errors import InputError, MissingDataset, reading
 from skelact.files import read_json
+from skelact.schemas.foreign import NwUclaSample
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
 
@@ -69,11 +70,9 @@ def _label(action: int) -> str:
 
 def read(item: Item) -> PoseSequence:
     """A sequence in metres. Raises InputError if the file is damaged."""
-    content = read_json(item.path)
-    try:
-        points = np.asarray(content["skeletons"], np.float32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{item.path} holds no skeletons: {error}") from error
+    skeletons = read_json(item.path, NwUclaSample).skeletons
+    with reading(item.path, InputError), np.errstate(over="ignore"):
+        points = np.asarray(skeletons, np.float32)
     return spatial(check_joints(points, item.path)[None], SKELETONS["kinect-20"], 30.0)
 
 

@@ -1,25 +1,29 @@
 """The packed dataset: the frames of all clips in one memory-mapped .npy file, and an index in JSON.
-It opens in milliseconds."""
+
+A large one opens in milliseconds: the frames of a clip are compared with their checksum when they
+are first read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from skelact.cache import CacheEntry, Stage
-from skelact.errors import CacheError
+from skelact.errors import reason
 from skelact.schemas import PackedManifest, PackedMeta, parse_json, save_json
 from skelact.sequence.input import pad_persons
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
 
-PACKED = Stage(name="packed", version=3, manifest=PackedManifest)
+PACKED = Stage(name="packed", version=4, manifest=PackedManifest)
 ARRAY, INDEX = "keypoints.npy", "index.json"
 _HEADER_SIZE = 192  # bytes before the values
+_SMALL = 1 << 28  # bytes of an array that is compared with its checksums when it is opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,10 @@ class Packed:
     """N clips. `keypoints` (F, M, V, C) float32 holds the frames of all clips, NaN for missing
     joints; clip i has rows offsets[i] to offsets[i + 1]. `labels`, `items`, `fps`, `is_mirrored`
     (N,) and `ids` describe the clips as in Sample. The first `dims` channels are coordinates;
-    `minmax` says that they are still to be scaled to -1..1 per clip, `y_up` that y points up."""
+    `minmax` says that they are still to be scaled to -1..1 per clip, `y_up` that y points up.
+
+    `keypoints` of clips are read after `check`, which compares them with `checksums` (N,); there is
+    nothing to compare if there is no `entry` of the cache."""
 
     keypoints: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int64]
@@ -56,6 +63,9 @@ class Packed:
     dims: int
     minmax: bool = False
     y_up: bool = False
+    entry: CacheEntry[PackedManifest] | None = None
+    checksums: Sequence[int] = ()
+    _checked: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +74,23 @@ class Packed:
     def lengths(self) -> npt.NDArray[np.int64]:
         """(N,) frames of each clip."""
         return np.diff(self.offsets)
+
+    def check(self, rows: Iterable[int] | None = None) -> None:
+        """Compare the frames of the clips `rows`, by default of all, with their checksums, each
+        clip once. Raises DamagedEntry if they are not what was written."""
+        if self.entry is None:
+            return
+        new = set(range(len(self)) if rows is None else map(int, rows)) - self._checked
+        for row in sorted(new):
+            frames = self.keypoints[self.offsets[row] : self.offsets[row + 1]]
+            if zlib.crc32(frames.data) != self.checksums[row]:
+                raise self.entry.damaged(ARRAY, f"the frames of {self.ids[row]} were changed")
+        self._checked.update(new)
+
+    def frames(self, row: int) -> npt.NDArray[np.float32]:
+        """(T, M, V, C): the frames of one clip, which are checked."""
+        self.check([row])
+        return self.keypoints[self.offsets[row] : self.offsets[row + 1]]
 
 
 def write(
@@ -85,7 +112,8 @@ def write(
         file.write(bytes(_HEADER_SIZE))
         for sample in samples:
             values = pad_persons(sample.values, persons).swapaxes(0, 1)
-            file.write(values.tobytes())
+            content = values.tobytes()
+            file.write(content)
             channels = values.shape[3]
             offsets.append(offsets[-1] + len(values))
             rows.append(
@@ -95,11 +123,13 @@ def write(
                     sample.fps,
                     sample.is_mirrored,
                     sample.id,
+                    zlib.crc32(content),
                 )
             )
         file.seek(0)
         file.write(_npy_header((offsets[-1], persons, len(skeleton.joints), channels)))
-    labels, items, fps, is_mirrored, ids = zip(*rows, strict=True) if rows else ((),) * 5
+    columns = zip(*rows, strict=True) if rows else ((),) * 6
+    labels, items, fps, is_mirrored, ids, checksums = columns
     meta = PackedMeta(
         dataset=dataset,
         classes=classes,
@@ -113,6 +143,7 @@ def write(
         fps=list(fps),
         is_mirrored=list(is_mirrored),
         ids=ids,
+        checksums=list(checksums),
     )
     save_json(folder / INDEX, meta)
     return PackedManifest(dataset=dataset, samples=len(rows))
@@ -127,13 +158,28 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def open_packed(entry: CacheEntry[PackedManifest]) -> Packed:
-    """The packed dataset of a cache entry, memory-mapped. Raises CacheError if it is damaged."""
+    """The packed dataset of a cache entry, memory-mapped. Raises DamagedEntry if it is damaged;
+    for arrays of more than 256 MB, `Packed.check` does when the clips are read."""
     meta = parse_json(entry.read(INDEX), PackedMeta, entry.path / INDEX)
     try:
-        keypoints = np.load(entry.path / ARRAY, mmap_mode="c")
-    except (OSError, ValueError) as error:
-        raise CacheError(f"{entry.path / ARRAY} cannot be read: {error}", meta.hint) from error
+        keypoints = np.load(entry.path / ARRAY, mmap_mode="c", allow_pickle=False)
+    except Exception as error:  # a damaged header can raise anything
+        raise entry.damaged(ARRAY, reason(error)) from error
+    frames, joints = meta.offsets[-1], len(meta.skeleton.joints)
+    shape = keypoints.shape
+    if keypoints.dtype != np.dtype("<f4") or shape[::2] != (frames, joints) or len(shape) != 4:
+        raise entry.damaged(ARRAY, f"its values are {keypoints.dtype} of shape {shape}")
+    packed = _packed(entry, meta, keypoints)
+    if keypoints.nbytes <= _SMALL:
+        packed.check()
+    return packed
+
+
+def _packed(
+    entry: CacheEntry[PackedManifest], meta: PackedMeta, keypoints: npt.NDArray[np.float32]
+) -> Packed:
     return Packed(
+        entry=entry,
         keypoints=keypoints,
         offsets=np.array(meta.offsets, np.int64),
         labels=np.array(meta.labels, np.int64),
@@ -141,6 +187,7 @@ def open_packed(entry: CacheEntry[PackedManifest]) -> Packed:
         fps=np.array(meta.fps, np.float64),
         is_mirrored=np.array(meta.is_mirrored, bool),
         ids=meta.ids,
+        checksums=meta.checksums,
         dataset=meta.dataset,
         classes=meta.classes,
         skeleton=meta.skeleton,
@@ -157,7 +204,7 @@ def joint_distances(packed: Packed, rows: npt.NDArray[np.int64]) -> list[float]:
     joints = len(packed.skeleton.joints)
     total, count = np.zeros(joints), np.zeros(joints)
     for row in rows:
-        frames = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1]]
+        frames = packed.frames(row)
         points = frames[..., : packed.dims].reshape(-1, joints, packed.dims)
         points = points[~np.isnan(points).all(axis=(1, 2))]
         distances = np.linalg.norm(points - np.nanmean(points, axis=1, keepdims=True), axis=-1)

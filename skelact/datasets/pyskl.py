@@ -12,23 +12,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, SplitRule, spatial
 from skelact.datasets.ntu_names import item_of
-from skelact.errors import DatasetError, InputError, MissingDataset
+from skelact.errors import DatasetError, InputError, MissingDataset, reading
 from skelact.files import load_pickle, replacing
+from skelact.schemas.foreign import PysklAnnotation, PysklSize, PysklSplit, plain
 from skelact.skeletons import Guess, Skeleton, guess_layout, layout_for
-from skelact.types import PoseSequence
+from skelact.types import Floats, PoseSequence
 
 FPS = 30.0
+_LARGEST_SCORE = 10.0  # the peaks of heat maps exceed 1 a little
 _LOOKED_AT = 20  # samples whose coordinates are compared with the layouts
 SUFFIXES = (".pkl", ".pickle")
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of an annotation pickle. Raises InputError if it is damaged, has another
-    structure, or holds objects other than arrays and plain values."""
+    """The content of an annotation pickle: `split` and `annotations`. Raises InputError if it is
+    damaged, has another structure, or holds objects other than arrays and plain values."""
     content = load_pickle(path)
     if isinstance(content, list):
         content = {"annotations": content}
@@ -37,7 +40,10 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is not an annotation file", "Expected a dict of split and annotations."
         )
-    return {"split": content.get("split") or {}, "annotations": annotations}
+    with reading(f"The splits of {path}", InputError):
+        named = {k: plain(v) for k, v in (content.get("split") or {}).items()}
+        split = msgspec.convert(named, PysklSplit)
+    return {"split": split, "annotations": annotations}
 
 
 def sequence_of(
@@ -47,64 +53,79 @@ def sequence_of(
     are those of the numbers of joints, by default the usual ones.
 
     Raises InputError if a field is missing, has the wrong shape, or is not finite."""
-    try:
-        keypoints = np.asarray(annotation["keypoint"], np.float32)
+    with reading(where, InputError):
+        keypoints = _numbers(annotation["keypoint"], "keypoint")
+        if keypoints.ndim != 4 or keypoints.shape[3] not in (2, 3):
+            raise InputError(
+                f"{where}: no keypoint array of shape (persons, frames, joints, values)"
+            )
         m, t, v, c = keypoints.shape
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{where}: no keypoint array of shape (persons, frames, joints, values)"
-        ) from error
-    try:
         skeleton = layouts.get(v) or layout_for(v, "pyskl")
-        height, width = map(int, annotation.get("img_shape", (1080, 1920)))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}") from error
-    if t == 0 or m == 0:
-        raise InputError(f"{where}: no frames")
-    if not np.isfinite(keypoints).all():
-        raise InputError(f"{where}: keypoints that are not finite")
-    known = keypoints.any(axis=-1)
-    points = np.where(known[..., None], keypoints, np.float32(np.nan))
-    if c == 3 and "keypoint_score" not in annotation:
-        return spatial(points, skeleton, FPS)
-    score = np.asarray(annotation.get("keypoint_score", known), np.float32)
-    if score.shape != (m, t, v):
-        raise InputError(f"{where}: scores of shape {score.shape}, keypoints of {keypoints.shape}")
-    score = np.where(known, score, np.float32(0))
-    return PoseSequence(
-        xy=points[..., :2],
-        score=score,
-        skeleton=skeleton,
-        fps=FPS,
-        width=width,
-        height=height,
-        ids=tuple(range(m)),
-    )
+        size = plain(annotation.get("img_shape", (1080, 1920)))
+        height, width = msgspec.convert({"img_shape": size}, PysklSize).img_shape
+        if t == 0 or m == 0:
+            raise InputError(f"{where}: no frames")
+        known = keypoints.any(axis=-1)
+        points = np.where(known[..., None], keypoints, np.float32(np.nan))
+        if c == 3 and "keypoint_score" not in annotation:
+            return spatial(points, skeleton, FPS)
+        score = _numbers(annotation.get("keypoint_score", known.astype(np.float32)), "scores")
+        if score.shape != (m, t, v):
+            raise InputError(
+                f"{where}: scores of shape {score.shape}, keypoints of {keypoints.shape}"
+            )
+        if np.abs(score).max() > _LARGEST_SCORE:
+            raise InputError(f"{where}: a score of {np.abs(score).max():g}, which is damaged")
+        return PoseSequence(
+            xy=points[..., :2],
+            score=np.where(known, score, np.float32(0)),
+            skeleton=skeleton,
+            fps=FPS,
+            width=width,
+            height=height,
+            ids=tuple(range(m)),
+        )
+
+
+def _numbers(value: Any, name: str) -> Floats:
+    """An array of real numbers as float32. Raises ValueError for anything else and for values that
+    are not finite."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} of the type {array.dtype}")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} that are not finite")
+    return numbers
 
 
 def find(path: Path, name: str = "pyskl") -> Collection:
     """The annotations of a pickle. Its splits become protocols: xsub_train and xsub_val are xsub,
     train1 and test1 are 1, train and val are official. Raises MissingDataset if there is no such
-    file, DatasetError if two samples have the same name."""
+    file, InputError if it is damaged, DatasetError if two samples have the same name."""
     if not path.is_file():
         raise MissingDataset(f"{path}: no such file", "Expected a pickle of PYSKL or mmaction2.")
     content = load(path)
     by_name: dict[str, dict[str, Any]] = {}
-    for a in content["annotations"]:
-        key = str(a.get("frame_dir", a.get("filename", "")))
+    items = []
+    for number, a in enumerate(content["annotations"]):
+        with reading(f"Sample {number} of {path}", InputError):
+            named = {k: plain(a[k]) for k in PysklAnnotation.__struct_fields__ if k in a}
+            sample = msgspec.convert(named, PysklAnnotation)
+        key = sample.name
         if key in by_name:
             raise DatasetError(
                 f"{path} holds two samples called {key!r}", "Give every sample its own name."
             )
         by_name[key] = a
-    items = []
-    for key, a in by_name.items():
-        text = f"{int(a.get('label', -1)):03d}"
         known = item_of(path, key, key)
+        label = known.label if known else f"{sample.label:03d}"
         groups = known.groups if known else {"take": key}
-        items.append(Item(path, known.label if known else text, groups=groups, key=key))
+        items.append(Item(path, label, groups=groups, key=key))
 
-    guesses = _layouts(content["annotations"])
+    with reading(path, InputError):
+        guesses = _layouts(content["annotations"])
     layouts = {count: guess.skeleton for count, guess in guesses.items()}
 
     def read(item: Item) -> PoseSequence:
@@ -127,7 +148,12 @@ def _layouts(annotations: Sequence[dict[str, Any]]) -> dict[int, Guess]:
     samples: dict[int, list[Any]] = {}
     for a in annotations:
         points = a.get("keypoint")
-        if isinstance(points, np.ndarray) and points.ndim == 4 and points.shape[-1] in (2, 3):
+        if (
+            isinstance(points, np.ndarray)
+            and points.dtype.kind in "fiu"
+            and points.ndim == 4
+            and points.shape[-1] in (2, 3)
+        ):
             samples.setdefault(points.shape[2], []).append((a, points))
     out = {}
     for count, found in samples.items():
@@ -135,7 +161,8 @@ def _layouts(annotations: Sequence[dict[str, Any]]) -> dict[int, Guess]:
         parts = []
         for _, points in found[:: max(1, len(found) // _LOOKED_AT)][:_LOOKED_AT]:
             if points.shape[-1] == first.shape[-1] and points.size and np.isfinite(points).all():
-                frames = points[:1].reshape(-1, *points.shape[2:]).astype(np.float32)
+                with np.errstate(over="ignore"):
+                    frames = points[:1].reshape(-1, *points.shape[2:]).astype(np.float32)
                 known = frames.any(axis=-1, keepdims=True)
                 parts.append(np.where(known, frames, np.float32(np.nan)))
         if not parts:
@@ -151,7 +178,7 @@ def _layouts(annotations: Sequence[dict[str, Any]]) -> dict[int, Guess]:
     return out
 
 
-def _protocols(split: dict[str, Sequence[str]]) -> dict[str, Protocol]:
+def _protocols(split: PysklSplit) -> dict[str, Protocol]:
     out: dict[str, Protocol] = {}
     for key, names in split.items():
         match = re.fullmatch(r"(.*?)_?train_?(\d*)", str(key))

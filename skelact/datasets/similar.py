@@ -6,11 +6,12 @@ tracks are similar if, at some offset, their deviations from the own mean agree 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from skelact import sandbox
 from skelact.datasets.base import Item
@@ -26,6 +27,8 @@ _AGREEMENT = 0.985  # cosine of the motion of both tracks over the overlap
 _TOLERANCE = 0.1  # mean squared distance of two tracks, relative to the energy of their motion
 _MIN_MOTION = 1e-3
 _GRID = 16  # pixels per side of the grey images
+_COMPARED = 1 << 24  # distances between frames that are computed at once
+_MOST_COMPARED = 64  # tracks that one track is compared with at all offsets, the nearest ones
 
 
 def pose_track(points: Floats, fps: float) -> Floats:
@@ -69,53 +72,81 @@ def _video_track(path: Path, start: float, end: float | None) -> Floats:
 
 
 def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
-    """The positions of all similar pairs (a, b), a < b, of tracks (T, D)."""
+    """Positions (a, b), a < b, of similar tracks (T, D): enough pairs to connect all tracks that
+    are similar, directly or through others. Of n copies of one track there are n - 1 pairs."""
     usable = [
         n for n, t in enumerate(tracks) if len(t) >= _MIN_OVERLAP and _motion(t) > _MIN_MOTION
     ]
     if len(usable) < 2:
         return []
-    frames = np.concatenate([tracks[n] for n in usable])
-    squares = (frames**2).sum(axis=1)
-    starts = np.cumsum([0, *(len(tracks[n]) for n in usable[:-1])])
-    energy = np.array([_energy(tracks[n]) for n in usable])
+    stored = _Tracks([tracks[n] for n in usable])
+    group = np.arange(len(usable))  # of tracks that are connected
     out = set()
-    for k, a in enumerate(usable):
-        # an overlap of half of the shorter track contains its middle frame
-        middle = tracks[a][len(tracks[a]) // 2]
-        nearest = np.minimum.reduceat(squares - 2 * (frames @ middle), starts) + middle @ middle
-        for j in np.flatnonzero(nearest < _TOLERANCE * np.maximum(energy, energy[k])):
-            b = usable[int(j)]
-            pair = (min(a, b), max(a, b))
-            is_new = a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out
-            if is_new and _is_similar(tracks[a], tracks[b]):
-                out.add(pair)
+    for first in range(0, len(usable), stored.block):
+        for k, near in enumerate(stored.near(first), first):
+            longer = stored.lengths[near] >= stored.lengths[k]
+            apart = near[longer & (group[near] != group[k])]
+            for j in stored.similar_to(k, apart[:_MOST_COMPARED]):
+                if group[j] != group[k]:
+                    group[group == group[j]] = group[k]
+                    out.add((min(usable[k], usable[j]), max(usable[k], usable[j])))
     return sorted(out)
+
+
+class _Tracks:
+    """Tracks one after the other in one array, and what is compared first."""
+
+    def __init__(self, tracks: list[Floats]) -> None:
+        self.tracks = tracks
+        self.lengths = np.array([len(t) for t in tracks])
+        self.frames = np.concatenate(tracks)
+        self.squares = (self.frames**2).sum(axis=1)
+        self.starts = np.cumsum([0, *self.lengths[:-1]])
+        self.energy = np.array([float(t.var(axis=0).sum()) for t in tracks], np.float32)
+        self.block = max(1, _COMPARED // len(self.frames))  # tracks that `near` looks at together
+
+    def near(self, first: int) -> Iterator[npt.NDArray[np.int64]]:
+        """For each track of a block, the other tracks with a frame near its middle one, the nearest
+        first: an overlap of half of the shorter track contains its middle frame."""
+        block = range(first, min(first + self.block, len(self.tracks)))
+        middles = np.stack([self.tracks[k][len(self.tracks[k]) // 2] for k in block])
+        distances = self.squares - 2 * (middles @ self.frames.T)  # (block, frames)
+        nearest = np.minimum.reduceat(distances, self.starts, axis=1)
+        nearest += (middles**2).sum(axis=1)[:, None]
+        for row, k in zip(nearest, block, strict=True):
+            is_near = row < _TOLERANCE * np.maximum(self.energy, self.energy[k])
+            is_near[k] = False
+            found = np.flatnonzero(is_near)
+            yield found[np.argsort(row[found], kind="stable")]
+
+    def similar_to(self, k: int, others: npt.NDArray[np.int64]) -> list[int]:
+        """Those of `others`, which are not shorter, that are similar to track k at some offset."""
+        if not len(others):
+            return []
+        a, lengths = self.tracks[k], self.lengths[others]
+        least = max(_MIN_OVERLAP, round(_MIN_SHARE * len(a)))
+        steps = np.arange(lengths.max())
+        at = self.starts[others, None] + np.minimum(steps, lengths[:, None] - 1)
+        b, is_frame = self.frames[at], steps < lengths[:, None]  # (K, T, D), (K, T)
+        distances = (
+            (a**2).sum(axis=1)[:, None] + self.squares[at][:, None] - 2 * (a @ b.transpose(0, 2, 1))
+        )
+        distances *= is_frame[:, None]
+        limit = _TOLERANCE * np.maximum(self.energy[others], self.energy[k])
+        found = np.zeros(len(others), bool)
+        for offset in range(least - len(a), len(steps) - least + 1):
+            diagonals = np.diagonal(distances, offset, axis1=1, axis2=2)
+            begin = max(0, offset)
+            count = is_frame[:, begin : begin + diagonals.shape[1]].sum(axis=1)
+            is_close = diagonals.sum(axis=1) < limit * count
+            for n in np.flatnonzero(is_close & (count >= least) & ~found):
+                first = a[max(0, -offset) :][: count[n]]
+                found[n] = _agreement(first, b[n, begin : begin + count[n]]) > _AGREEMENT
+        return [int(n) for n in others[found]]
 
 
 def _motion(track: Floats) -> float:
     return float(track.std(axis=0).mean())
-
-
-def _is_similar(a: Floats, b: Floats) -> bool:
-    """Whether there is an offset with an overlap of similar motion."""
-    least = max(_MIN_OVERLAP, round(_MIN_SHARE * min(len(a), len(b))))
-    squares_a, squares_b = (a**2).sum(axis=1), (b**2).sum(axis=1)
-    distances = squares_a[:, None] + squares_b[None] - 2 * (a @ b.T)
-    limit = _TOLERANCE * max(_energy(a), _energy(b))
-    for offset in range(least - len(a), len(b) - least + 1):
-        diagonal = np.diagonal(distances, offset)
-        if float(diagonal.mean()) < limit:
-            first = a[max(0, -offset) :][: len(diagonal)]
-            second = b[max(0, offset) :][: len(diagonal)]
-            if _agreement(first, second) > _AGREEMENT:
-                return True
-    return False
-
-
-def _energy(track: Floats) -> float:
-    """The mean squared distance of the samples from their mean."""
-    return float(track.var(axis=0).sum())
 
 
 def _agreement(a: Floats, b: Floats) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from skelact.datasets.base import Collection, Item
 from skelact.errors import InputError, MissingDataset
+from skelact.escaping import for_terminal
 from skelact.readers import description
 from skelact.readers.base import RawSequence, SequenceFile
 from skelact.readers.description import Described
@@ -137,7 +138,7 @@ def collection(name: str, root: Path, entries: Sequence[Entry]) -> tuple[Collect
         root=root,
         items=tuple(items),
         protocols={},
-        notice="\n".join(f"{root.name}: {text}" for text in notices),
+        notice="\n".join(for_terminal(f"{root.name}: {text}") for text in notices),
         read=read,
         files=lambda item: tuple(p for p in files[item.path].files if p.is_file()),
         format=found.form,
@@ -158,7 +159,7 @@ def _items(entry: Entry, found: Source) -> list[Item]:
         groups = {**named, **raw.groups, **entry.groups}
         label = entry.label or groups.get("label", "")
         groups.pop("label", None)
-        groups["take"] = groups.pop("source", "") or "_".join(filter(None, (path.stem, raw.key)))
+        groups["take"] = groups.get("source") or "_".join(filter(None, (path.stem, raw.key)))
         if label:
             label = found.described.class_name(label)
         items.append(Item(path, label, groups=groups, key=raw.key, span_s=entry.span_s))

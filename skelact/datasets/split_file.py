@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from skelact import limits
 from skelact.datasets.base import Item, SplitRule
-from skelact.errors import InputError
+from skelact.errors import InputError, reading
+from skelact.escaping import from_csv
 
 SUFFIXES = (".csv", ".json", ".toml")
 _SUBSETS = ("train", "val", "test")
@@ -54,11 +55,9 @@ def _names(item: Item, root: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, str]:
     """Name -> subset."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
+    with reading(f"The split file {path}", InputError, _FORM):
+        text = limits.read_text(path, limits.TABLE_BYTES)
         rows = _table(text) if path.suffix == ".csv" else _lists(path, text)
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise InputError(f"The split file {path} cannot be used: {error}", _FORM) from error
     out: dict[str, str] = {}
     for name, subset in rows:
         if subset not in (*_SUBSETS, "none"):
@@ -77,11 +76,11 @@ def _table(text: str) -> list[tuple[str, str]]:
     if not {"path", "subset"} <= {n.strip() for n in rows.fieldnames or ()}:
         raise ValueError(f"its columns are {', '.join(rows.fieldnames or ()) or '(none)'}")
     rows.fieldnames = [n.strip() for n in rows.fieldnames or ()]
-    return [(_plain(row["path"] or ""), (row["subset"] or "").strip()) for row in rows]
+    return [(_plain(from_csv(row["path"] or "")), (row["subset"] or "").strip()) for row in rows]
 
 
 def _lists(path: Path, text: str) -> list[tuple[str, str]]:
-    content: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    content: Any = json.loads(text) if path.suffix == ".json" else limits.parse_toml(text)
     if isinstance(content, dict) and isinstance(content.get("videos"), dict):
         content = content["videos"]  # split.json of a run
     if not isinstance(content, dict) or not set(content) <= set(_SUBSETS):

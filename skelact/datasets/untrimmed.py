@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets.base import Item
 from skelact.datasets.folder import labelled_row, labelled_rows
-from skelact.errors import InputError, PathMissing
+from skelact.errors import InputError, PathMissing, reading
+from skelact.escaping import for_csv
 from skelact.video.probe import VIDEO_SUFFIXES
 
 _COLUMNS = {"label", "start", "end"}
@@ -71,19 +73,18 @@ def _in_order(path: Path, segments: list[TrueSegment]) -> tuple[TrueSegment, ...
 def _beside(video: Path) -> list[Item]:
     """The rows of the CSV file beside a video."""
     file = video.with_suffix(".csv")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not encoded in UTF-8", "Save it as CSV UTF-8.") from error
-    rows = csv.DictReader(io.StringIO(text))
-    names = [_NAMES.get(n.strip(), n.strip()) for n in rows.fieldnames or ()]
-    if not names or not set(names) >= _COLUMNS:
-        raise InputError(
-            f"{file} has the columns {', '.join(names) or '(none)'}",
-            "It needs the columns label, start and end (in seconds).",
-        )
-    rows.fieldnames = names
-    return [
-        labelled_row(file, rows.line_num, {**{c: row[c] for c in _COLUMNS}, "path": video.name})
-        for row in rows
-    ]
+    path = for_csv(video.name)
+    with reading(file, InputError, "Save it as CSV UTF-8 with the columns label, start and end."):
+        text = limits.read_text(file, limits.TABLE_BYTES)
+        rows = csv.DictReader(io.StringIO(text))
+        names = [_NAMES.get(n.strip(), n.strip()) for n in rows.fieldnames or ()]
+        if not names or not set(names) >= _COLUMNS:
+            raise InputError(
+                f"{file} has the columns {', '.join(names) or '(none)'}",
+                "It needs the columns label, start and end (in seconds).",
+            )
+        rows.fieldnames = names
+        return [
+            labelled_row(file, rows.line_num, {**{c: row[c] for c in _COLUMNS}, "path": path})
+            for row in rows
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +13,14 @@ import torch
 from torch import nn
 
 from skelact import config
-from skelact.errors import ConfigError, InputError
+from skelact.errors import CheckpointError, ConfigError, InputError, reading
 from skelact.inference.windows import PersonTrack, Window
 from skelact.metrics import Probabilities
 from skelact.models.checkpoint import build_network
 from skelact.models.evaluate import average_probabilities
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.pose.base import PoseOptions
-from skelact.recipe import Recipe
+from skelact.recipe import recipe_of
 from skelact.schemas import Checkpoint, Ensemble, Member
 from skelact.sequence.input import ClipArrays, InputSpec, window_values
 from skelact.skeletons import Skeleton, missing_joints
@@ -35,6 +36,12 @@ class MemberModel:
     spec: InputSpec
     clip_s: float
     weight: float
+
+
+def by_window_length(members: Sequence[MemberModel]) -> dict[float, list[MemberModel]]:
+    """Window length in seconds -> members, the longest one last (0, the length of the video)."""
+    lengths = sorted({m.clip_s for m in members}, key=lambda s: s or math.inf)
+    return {s: [m for m in members if m.clip_s == s] for s in lengths}
 
 
 def members_of(model: Checkpoint | Ensemble) -> tuple[Member, ...]:
@@ -107,7 +114,7 @@ def window_probabilities(
 
 def input_spec(checkpoint: Checkpoint) -> InputSpec:
     """The input that the network of a checkpoint expects."""
-    recipe = Recipe.from_dict(checkpoint.recipe)
+    recipe = recipe_of(checkpoint)
     return InputSpec(
         skeleton=checkpoint.skeleton,
         persons=checkpoint.persons,
@@ -147,9 +154,9 @@ def is_per_person(spec: InputSpec) -> bool:
 def _estimator(checkpoint: Checkpoint) -> tuple[str, str, dict[str, object]]:
     """Everything about the estimator that changes the poses of a person."""
     info = checkpoint.estimator
-    pose = replace(
-        config.build(PoseOptions, info.pose, "pose"), max_persons=PoseOptions.max_persons
-    )
+    with reading("The pose options of the checkpoint", CheckpointError, checkpoint.hint):
+        pose = config.build(PoseOptions, info.pose, "pose")
+    pose = replace(pose, max_persons=PoseOptions.max_persons)
     return info.name, info.weights, pose.key_part()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -13,11 +12,11 @@ import numpy.typing as npt
 
 from skelact.cache import Cache
 from skelact.device import resolve_device
-from skelact.errors import CacheError, ConfigError, InputError, NoPersonFound
+from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, NoPersonFound
 from skelact.files import is_skelact_checkpoint
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
-    MemberModel,
+    by_window_length,
     check_file,
     check_joints,
     is_per_person,
@@ -37,7 +36,7 @@ from skelact.pose.store import read_poses
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
 from skelact.skeletons import Skeleton, missing_joints
-from skelact.stages.poses import Extracted, poses_of
+from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.sequences import stack_poses
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
@@ -52,6 +51,10 @@ from skelact.types import (
 from skelact.video.probe import find_videos
 
 _VIDEOS_AT_ONCE = 64
+_NOT_FINITE = (
+    "The network gives results that are not finite numbers",
+    "The coordinates of the poses, or the weights of the model, are far outside the usual range.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ class Predictor:
         self.classes = model.classes
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
-        self.by_window_length = _by_window_length(self.members)
+        self.by_window_length = by_window_length(self.members)
         calibration = model.calibration or Calibration()
         self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
@@ -208,13 +211,14 @@ class Predictor:
         patterns; those that cannot be used are listed as failed. `on_found` gets the paths of all
         of them before poses are estimated."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from, on_found)
+        again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
         for start in range(0, len(videos), _VIDEOS_AT_ONCE):
             group = videos[start : start + _VIDEOS_AT_ONCE]
             for extracted, tracks in groupby(
-                self._evaluate(group, batch.failed), key=lambda track: track.extracted
+                self._evaluate(group, batch.failed, again), key=lambda track: track.extracted
             ):
                 predictions = [self._prediction(track) for track in tracks]
                 batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
@@ -234,7 +238,8 @@ class Predictor:
         each window of the longest length."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[Probabilities]] = {}
-        for track in self._evaluate(videos, failed):
+        again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
+        for track in self._evaluate(videos, failed, again):
             part = track.parts[-1].probabilities
             if len(track.parts) > 1:
                 frames = track.probabilities
@@ -295,16 +300,23 @@ class Predictor:
                 on_progress(Event("predict", "notice", text=text))
 
     def _evaluate(
-        self, videos: Sequence[Extracted | SkeletonInput], failed: list[Failure]
+        self,
+        videos: Sequence[Extracted | SkeletonInput],
+        failed: list[Failure],
+        again: Again,
     ) -> list[_VideoTrack]:
         """The tracks of these videos with the probabilities of their windows; windows of all videos
         go through the networks together. Videos that cannot be used are added to `failed`."""
         tracks: list[_VideoTrack] = []
         for extracted in videos:
             try:
-                tracks += self._tracks(extracted)
+                try:
+                    tracks += self._tracks(extracted)
+                except DamagedEntry as error:
+                    tracks += self._tracks(again(extracted.path, error))
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
+        spoiled: set[Path] = set()
         for n, members in enumerate(self.by_window_length.values()):
             probabilities = window_probabilities(
                 members,
@@ -315,14 +327,17 @@ class Predictor:
             )
             weight = sum(m.weight for m in members)
             for track, rows in zip(tracks, probabilities, strict=True):
-                if len(rows):
+                if not np.isfinite(rows).all():
+                    spoiled.add(track.extracted.path)
+                elif len(rows):
                     start = track.track.start
                     windows = [(start + a, start + b) for a, b in track.windows[n]]
                     rows = apply_temperature(rows, self.temperature)
                     track.parts.append(
                         WindowProbabilities(windows=windows, probabilities=rows, weight=weight)
                     )
-        return tracks
+        failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
+        return [track for track in tracks if track.extracted.path not in spoiled]
 
     def _tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
@@ -386,9 +401,3 @@ def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
         return source.load().skeleton
     except InputError:
         return None  # listed as failed later
-
-
-def _by_window_length(members: Sequence[MemberModel]) -> dict[float, list[MemberModel]]:
-    """Window length in seconds -> members, the longest one last (0, the length of the video)."""
-    lengths = sorted({m.clip_s for m in members}, key=lambda s: s or math.inf)
-    return {s: [m for m in members if m.clip_s == s] for s in lengths}

@@ -121,10 +121,7 @@ def export_checkpoint(
 def _compact(checkpoint: Checkpoint, min_confidence: float | None) -> Checkpoint:
     """The checkpoint with weights in half precision, without the folders of the machine that it was
     trained on, and with another `min_confidence` if given."""
-    weights = {
-        k: v.to(torch.float16) if v.is_floating_point() else v
-        for k, v in checkpoint.weights.items()
-    }
+    weights = {k: _half(v) if v.is_floating_point() else v for k, v in checkpoint.weights.items()}
     estimator = checkpoint.estimator
     pose = _without_folders(estimator.pose)
     if min_confidence is not None:
@@ -134,6 +131,13 @@ def _compact(checkpoint: Checkpoint, min_confidence: float | None) -> Checkpoint
         recipe["pose"] = _without_folders(recipe["pose"])
     estimator = structs.replace(estimator, pose=pose)
     return structs.replace(checkpoint, weights=weights, estimator=estimator, recipe=recipe)
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    """In half precision, unless a value is above its limit of 65504, such as a variance of pixels
+    in a batch norm."""
+    half = value.to(torch.float16)
+    return half if bool(half.isfinite().all()) else value
 
 
 def _without_folders(pose: dict[str, Any]) -> dict[str, Any]:

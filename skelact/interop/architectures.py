@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skelact.errors import CheckpointError
+from skelact.errors import CheckpointError, reading
 from skelact.models import SPECS, build
 from skelact.models.base import ActionClassifier
 from skelact.models.foreign import ForeignArguments, ForeignFormat
+from skelact.models.guard import check_arguments, no_larger_than
 from skelact.models.specs import ModelSpec
 from skelact.skeletons import SKELETONS, Skeleton, layout_for
 
@@ -60,6 +61,11 @@ def identify_architecture(weights: State, skeleton: Skeleton | None = None) -> F
     """The network that a state dict belongs to. `skeleton` is needed where neither the number of
     joints nor a graph in the state dict determines the layout. Raises CheckpointError if no network
     fits, which says what was found, or if the graph is that of another layout."""
+    with reading("The state dict", CheckpointError):
+        return _identify(weights, skeleton)
+
+
+def _identify(weights: State, skeleton: Skeleton | None) -> ForeignModel:
     state = _standard_names(weights)
     found = _format_of({k.removeprefix("backbone."): v for k, v in state.items()})
     if found is None:
@@ -157,11 +163,13 @@ def _fit(
     """The network with the weights, its arguments, the first layout whose graph is that of the
     state dict, and whether the state dict holds a graph. Graphs that it lacks are computed."""
     what = _description(name, shape, classes)
+    check_arguments(shape.kwargs | {"persons": shape.persons, "channels": shape.channels}, state)
     problem, other_graphs = "", []
     for layout in layouts:
         for graph in shape.graphs:
             kwargs = shape.kwargs | graph
-            net = build(name, classes, layout, shape.channels, shape.persons, **kwargs)
+            with no_larger_than(state):
+                net = build(name, classes, layout, shape.channels, shape.persons, **kwargs)
             own, graphs = net.state_dict(), _constant_graphs(net)
             differences = _differences(
                 {k: v for k, v in own.items() if k not in graphs},

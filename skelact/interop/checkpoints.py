@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skelact.errors import InputError
+from skelact import limits
+from skelact.errors import InputError, reason
 from skelact.files import load_weights
 from skelact.interop.architectures import ForeignModel, identify_architecture
 from skelact.options import ForeignOptions
@@ -78,10 +79,10 @@ def class_names(file: Path | None, count: int) -> tuple[str, ...]:
     if file is None:
         return tuple(f"class {n}" for n in range(count))
     try:
-        text = file.read_text(encoding="utf-8")
+        text = limits.read_text(file, limits.SETTINGS_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{file} cannot be read: {error}", "Write one class name per line."
+            f"{file} cannot be read: {reason(error)}", "Write one class name per line."
         ) from error
     names = tuple(n.strip() for n in text.splitlines() if n.strip())
     if len(names) != count:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import skelact.pose
 from skelact.config import build, check_ranges, option
 from skelact.discovery import declared
-from skelact.errors import ConfigError, lookup
+from skelact.errors import CheckpointError, ConfigError, lookup, reading
 from skelact.skeletons import Skeleton
 from skelact.types import PersonPose
 from skelact.video.decode import Frame
@@ -51,6 +51,7 @@ class PoseOptions:
         "Track every new person backwards for up to this many seconds, and at least to the last "
         "search for new persons (blazepose).",
         min=0,
+        max=3600,
     )
     detect_every_s: float = option(
         1.0,
@@ -127,8 +128,10 @@ class PoseOptions:
         """The options in a checkpoint or a run folder, with the files that the user names. A config
         is a program, so a path in a file that somebody else may have made is never opened.
 
-        Raises ConfigError if the options name such files and the user does not, or the reverse."""
-        stored = build(cls, section, "pose")
+        Raises ConfigError if the options name such files and the user does not, or the reverse;
+        CheckpointError if the section is damaged."""
+        with reading("The pose options of the checkpoint", CheckpointError):
+            stored = build(cls, section, "pose")
         named = [n for n in ("config", "checkpoint") if getattr(stored, n) is not None]
         given = {"config": config, "checkpoint": checkpoint}
         if absent := [n for n in named if given[n] is None]:

@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from skelact.errors import CHANGED_HINT, InputError, PathMissing
-from skelact.pose.store import parse_frame, people_of
+from skelact import limits
+from skelact.errors import CHANGED_HINT, InputError, PathMissing, reading
+from skelact.pose.store import check_points, parse_frame, people_of, person_id
 from skelact.pose.track import Tracker, TrackOptions
 from skelact.skeletons import Skeleton, layout_for, parts_of, with_details
 from skelact.types import PersonPose
 
+_SURPLUS = 1.05  # frames of poses relative to those that the header of the video states
 _OPENPOSE = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)_keypoints\.json$")
 
 
@@ -41,7 +43,7 @@ class PoseFiles:
         """Hash of the content of the files."""
         digest = hashlib.blake2b(digest_size=16)
         for file in self.files:
-            digest.update(file.read_bytes())
+            digest.update(limits.read_bytes(file))
         return digest.hexdigest()
 
     def check_unchanged(self, content: str) -> None:
@@ -108,13 +110,12 @@ def read(
             f"{source.name}: only OpenPose's JSON has hands and faces",
             "Leave out --hands and --face.",
         )
-    try:
+    place = source.files[0].parent if source.per_frame else source.files[0]
+    with np.errstate(all="ignore"), reading(f"{place} (pose JSON)", InputError):
         if source.per_frame:
-            imported = _openpose(source, hands=hands, face=face)
+            imported = _openpose(source, frames, hands=hands, face=face)
         else:
             imported = _results(source, frames)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{source.name}: the pose JSON cannot be read: {error}") from error
     everyone = [p for people in imported.frames for p in people]
     if all(p.person_id >= 0 for p in everyone):
         return imported
@@ -122,8 +123,8 @@ def read(
     return replace(imported, frames=[tracker.update(people) for people in imported.frames])
 
 
-def _openpose(source: PoseFiles, *, hands: bool, face: bool) -> Imported:
-    texts = [path.read_bytes() for path in source.files]
+def _openpose(source: PoseFiles, length: int | None, *, hands: bool, face: bool) -> Imported:
+    texts = [limits.read_bytes(path) for path in source.files]
     people = [person for text in texts for person in people_of(text)]
     lists = [person.get("pose_keypoints_2d") for person in people]
     sizes = {len(values) // 3 for values in lists if values}
@@ -142,14 +143,18 @@ def _openpose(source: PoseFiles, *, hands: bool, face: bool) -> Imported:
                 "Leave out --hands and --face, or run OpenPose with --hand and --face.",
             )
     numbers = [int(_OPENPOSE.match(p.name)["frame"]) for p in source.files]  # type: ignore[index]
-    frames: list[list[PersonPose]] = [[] for _ in range(numbers[-1] - numbers[0] + 1)]
+    count = numbers[-1] - numbers[0] + 1
+    if length is not None and count > _SURPLUS * length + 10:
+        raise ValueError(f"its frames are numbered up to {numbers[-1]}, the video has {length}")
+    limits.check_frames(count)
+    frames: list[list[PersonPose]] = [[] for _ in range(count)]
     for number, text in zip(numbers, texts, strict=True):
         frames[number - numbers[0]] = parse_frame(text, skeleton)
     return Imported(frames=frames, skeleton=skeleton, program="openpose")
 
 
 def _results(source: PoseFiles, length: int | None) -> Imported:
-    records: Any = json.loads(source.files[0].read_bytes())
+    records: Any = json.loads(limits.read_bytes(source.files[0]))
     if isinstance(records, dict):
         records = records.get("annotations")
     if not isinstance(records, list) or not all(
@@ -162,6 +167,7 @@ def _results(source: PoseFiles, length: int | None) -> Imported:
     last, first = max(numbers, default=0), min(numbers, default=0)
     shift = 1 if first > 0 and length is not None and last >= length else 0  # numbered from 1
     count = length or last - shift + 1
+    limits.check_frames(count)
     if last - shift >= count:
         raise ValueError(f"frame {last}, but the video has {count}")
     frames: list[list[PersonPose]] = [[] for _ in range(count)]
@@ -182,8 +188,8 @@ def _record(record: dict[str, Any], joints: int) -> PersonPose:
     if flat.size != joints * 3:
         raise ValueError(f"{flat.size} values, but {joints} joints need {joints * 3}")
     values = flat.reshape(joints, 3)
-    missing = values[:, 2] <= 0
+    check_points(values[:, :2])
+    missing = ~(values[:, 2] > 0) | np.isnan(values).any(axis=1)
     xy = np.where(missing[:, None], np.float32(np.nan), values[:, :2])
-    identity = record.get("idx", record.get("track_id", -1))
-    identity = identity[0] if isinstance(identity, list) else identity
-    return PersonPose(xy, np.clip(values[:, 2], 0, 1), person_id=int(identity))
+    identity = person_id(record.get("idx", record.get("track_id", -1)))
+    return PersonPose(xy, np.where(missing, 0, values[:, 2].clip(0, 1)), person_id=identity)

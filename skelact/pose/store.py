@@ -20,8 +20,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from skelact import limits
 from skelact.cache import CacheEntry
-from skelact.errors import CacheError
+from skelact.errors import CacheError, reading
 from skelact.schemas import PosesManifest
 from skelact.skeletons import Part, Skeleton, parts_of
 from skelact.types import Floats, PersonPose
@@ -29,6 +30,7 @@ from skelact.types import Floats, PersonPose
 JsonForm = Literal["frames", "lines"]
 LINES = "frames.jsonl"
 _START = b'{"version":1.3,"people":['
+_LARGEST_ID = 2**31 - 1
 
 
 def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
@@ -41,12 +43,12 @@ def frame_json(people: list[PersonPose], skeleton: Skeleton) -> str:
             if p.xyz is not None and (part == "pose" or np.isfinite(p.xyz[joints]).any()):
                 record[f"{part}_keypoints_3d"] = _flat(p.xyz[joints], p.score[joints], 4)
         out.append(record)
-    return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"))
+    return json.dumps({"version": 1.3, "people": out}, separators=(",", ":"), allow_nan=False)
 
 
 def _flat(values: Floats, score: Floats, digits: int) -> list[float]:
     table = np.concatenate([values, score[:, None]], axis=1).astype(np.float64)
-    table[np.isnan(table).any(axis=1)] = 0
+    table[~np.isfinite(table).all(axis=1)] = 0
     table[:, :-1], table[:, -1] = table[:, :-1].round(digits), table[:, -1].round(4)
     return table.ravel().tolist()  # type: ignore[no-any-return]
 
@@ -70,22 +72,47 @@ def people_of(text: str | bytes) -> list[dict[str, Any]]:
 def _person(record: dict[str, Any], skeleton: Skeleton) -> PersonPose:
     parts = parts_of(skeleton)
     flat = np.concatenate([_table(record, part, s, 2) for part, s in parts.items()])
-    missing = (flat[:, 2] <= 0) & (flat[:, :2] == 0).all(axis=1)
+    missing = (flat[:, 2] <= 0) & (flat[:, :2] == 0).all(axis=1) | np.isnan(flat).any(axis=1)
     xy, score = flat[:, :2].copy(), np.clip(flat[:, 2], 0, 1)
-    xy[missing] = np.nan
+    xy[missing], score[missing] = np.nan, 0
     xyz = None
     if record.get("pose_keypoints_3d"):
         spatial = np.concatenate([_table(record, part, s, 3) for part, s in parts.items()])
         xyz = spatial[:, :3].copy()
-        xyz[missing | ((spatial[:, 3] <= 0) & (xyz == 0).all(axis=1))] = np.nan
+        xyz[
+            missing
+            | np.isnan(spatial).any(axis=1)
+            | ((spatial[:, 3] <= 0) & (xyz == 0).all(axis=1))
+        ] = np.nan
     ids = record.get("person_id", [-1])
-    return PersonPose(xy, score, xyz=xyz, person_id=int(ids[0]) if ids else -1)
+    return PersonPose(xy, score, xyz=xyz, person_id=person_id(ids))
+
+
+def person_id(stated: Any) -> int:
+    """The id that a file states for a person: a number or a list of one, -1 for none. Raises
+    ValueError for anything else."""
+    value = (stated or [-1])[0] if isinstance(stated, list) else stated
+    if value is None:
+        return -1
+    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        raise ValueError(f"the person has the id {str(value)[:40]!r}")
+    if abs(value) > _LARGEST_ID:
+        raise ValueError(f"the person has the id {value:g}")
+    return int(value)
+
+
+def check_points(values: Floats) -> None:
+    """Raise ValueError for coordinates that are infinite or larger than any image. NaN is
+    allowed."""
+    if (np.abs(values) > limits.COORDINATE).any():
+        raise ValueError("it holds infinite or damaged coordinates")
 
 
 def _table(record: dict[str, Any], part: Part, joints: slice, dims: int) -> Floats:
     """Coordinates and scores of a part (V, dims + 1). Only the body must be present."""
     count = joints.stop - joints.start
     flat = np.asarray(record.get(f"{part}_keypoints_{dims}d") or (), np.float32)
+    check_points(flat)
     if not flat.size and part != "pose":
         return np.zeros((count, dims + 1), np.float32)
     size = count * (dims + 1)
@@ -130,12 +157,7 @@ def read_poses(entry: CacheEntry[PosesManifest]) -> list[list[PersonPose]]:
     """All frames of a stored video. Raises CacheError if a file is damaged."""
     skeleton = entry.manifest.skeleton
     names = sorted(entry.files)
-    try:
+    with reading(entry.path, CacheError, "Delete that folder and run the command again."):
         if names == [LINES]:
             return [parse_frame(line, skeleton) for line in entry.read(LINES).splitlines()]
         return [parse_frame(entry.read(name), skeleton) for name in names]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(
-            f"{entry.path} holds no poses: {error}",
-            "Delete that folder and run the command again.",
-        ) from error

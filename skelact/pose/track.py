@@ -39,7 +39,10 @@ class TrackOptions:
         0.12, "Minimum OKS between a track and a person in the next frame.", min=0, max=1
     )
     max_age_s: float = option(
-        2.0, "How long a track is kept while its person is not detected, in seconds.", min=0
+        2.0,
+        "How long a track is kept while its person is not detected, in seconds.",
+        min=0,
+        max=3600,
     )
 
     def __post_init__(self) -> None:

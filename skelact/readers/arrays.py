@@ -3,14 +3,17 @@ order."""
 
 from __future__ import annotations
 
+import math
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from skelact.errors import InputError, nearest
+from skelact import limits
+from skelact.errors import nearest
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
 from skelact.readers.matlab import load_mat
@@ -96,30 +99,50 @@ def read_npy(
     files: tuple[Path, ...], description: Description, joints: int | None
 ) -> list[RawSequence]:
     """One array."""
-    array = np.load(files[0], allow_pickle=False, mmap_mode=None)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("it is an archive, not one array; name it .npz")
-    return [RawSequence(values=as_persons(array, description))]
+    with limits.open_file(files[0]) as file:
+        if file.read(2) == b"PK":
+            raise ValueError("it is an archive, not one array; name it .npz")
+        file.seek(0)
+        return [RawSequence(values=as_persons(load_array(file), description))]
+
+
+def load_array(file: IO[bytes]) -> Any:
+    """The array of a .npy stream. Raises ValueError and its like if the stream does not have the
+    size that its header states, if that is more than ARRAY_BYTES, or if it holds objects."""
+    headers: Any = np.lib.format  # its functions are not typed
+    version = headers.read_magic(file)
+    if version == (1, 0):
+        shape, is_fortran, kind = headers.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, is_fortran, kind = headers.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"version {version} of the .npy format")
+    if kind.hasobject:
+        raise ValueError("its array holds pickled Python objects, which are not read")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape}")
+    limits.check_array(shape, kind.itemsize)
+    size = math.prod(shape) * kind.itemsize
+    content = file.read(size)
+    if len(content) < size:
+        raise ValueError(f"its header states {size} bytes, it has {len(content)}")
+    flat = np.frombuffer(content, kind)
+    return flat.reshape(shape[::-1]).T if is_fortran else flat.reshape(shape)
 
 
 def read_npz(
     files: tuple[Path, ...], description: Description, joints: int | None
 ) -> list[RawSequence]:
     """An array of an archive, with scores, fps and joint_names if it has arrays of these names."""
-    try:
-        with np.load(files[0], allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if _is_plain(archive, name)}
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{files[0]} is not a .npz file: {error}") from error
+    arrays = {}
+    with limits.open_file(files[0]) as file, zipfile.ZipFile(file) as archive:
+        limits.check_archive(archive, limits.ARRAY_BYTES)
+        for member in archive.infolist():
+            name, suffix = os.path.splitext(member.filename)  # noqa: PTH122  # no path of a file
+            if suffix == ".npy":
+                with archive.open(member) as stream:
+                    arrays[name] = load_array(stream)
     return [_from_arrays(arrays, description)]
-
-
-def _is_plain(archive: Any, name: str) -> bool:
-    """Whether an array of an archive holds no Python objects, which are not read."""
-    try:
-        return archive[name].dtype.kind in "fiuUSb"
-    except ValueError:
-        return False
 
 
 def read_mat(

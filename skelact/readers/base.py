@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 import skelact.readers
+from skelact import limits
 from skelact.discovery import declared
-from skelact.errors import InputError
+from skelact.errors import InputError, reading
 from skelact.readers.description import Description
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
@@ -53,16 +56,33 @@ class SequenceFile:
     def read(self, description: Description, joints: int | None = None) -> list[RawSequence]:
         """The sequences; `joints` is the number of joints of the layout if it is known. Raises
         InputError if the file is damaged or has another structure."""
-        try:
+        # numbers that are too large for their type become infinite, which is missing
+        with np.errstate(all="ignore"), reading(f"{self.path} ({self.reader.title})", InputError):
             sequences = self.reader.read(self.files, description, joints)
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise InputError(
-                f"{self.path} cannot be read as {self.reader.title}: {reason}"
-            ) from error
         if not sequences or any(not s.values.size for s in sequences):
             raise InputError(f"{self.path} holds no frames")
+        for sequence in sequences:
+            _check(sequence, self.path)
         return sequences
+
+
+def _check(sequence: RawSequence, path: Path) -> None:
+    """Raise InputError for numbers that no sequence has: they would overflow in computations, or
+    fill the memory."""
+    frames, joints = sequence.values.shape[1:3]
+    if joints > limits.JOINTS:
+        raise InputError(f"{path} has {joints} joints, the limit is {limits.JOINTS}")
+    if frames > limits.FRAMES:
+        raise InputError(f"{path} has {frames:,} frames, the limit is {limits.FRAMES:,}")
+    fps = sequence.fps
+    if fps is not None and not 0 < fps <= limits.FPS:
+        raise InputError(f"{path} states {fps:g} frames per second")
+    for values in (sequence.values, sequence.pixels):
+        if values is None:
+            continue
+        largest = float(np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max())
+        if largest > limits.COORDINATE:
+            raise InputError(f"{path} holds the coordinate {largest:g}, which is damaged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +114,8 @@ def suffixes(*, certain: bool = False) -> frozenset[str]:
 
 def first_lines(path: Path, count: int = 8) -> list[str]:
     """The first lines of a text file, or none if it is not text."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return [line.rstrip("\r\n") for _, line in zip(range(count), file, strict=False)]
-    except (OSError, UnicodeDecodeError):
-        return []
+    text = limits.head(path)
+    return [line.rstrip("\r") for line in text.split("\n")[:count]] if text else []
 
 
 def unreadable(path: Path) -> SequenceFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from skelact import limits
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
 from skelact.skeletons import Skeleton
@@ -33,7 +34,7 @@ def read(
     files: tuple[Path, ...], description: Description, joints: int | None
 ) -> list[RawSequence]:
     """The positions of all joints and end sites, in the file's unit."""
-    lines = files[0].read_text(encoding="utf-8", errors="replace").split("\n")
+    lines = limits.read_text(files[0], errors="replace").split("\n")
     nodes, at = _hierarchy([line.split() for line in lines])
     motion = [line.split() for line in lines[at:] if line.strip()]
     if len(motion) < 3 or motion[0][0].upper() != "MOTION":
@@ -45,6 +46,7 @@ def read(
         raise ValueError(f"it states {count} frames and has {len(rows)}")
     if step <= 0 or any(len(r) != width for r in rows):
         raise ValueError(f"its frames do not have the {width} values of the hierarchy")
+    limits.check_array((len(rows), len(nodes), 12), 8)  # positions and rotations
     positions = forward_kinematics(nodes, np.array(rows, np.float64))
     return [
         RawSequence(
@@ -74,6 +76,7 @@ def _hierarchy(lines: list[list[str]]) -> tuple[list[_Node], int]:
             while name in names:
                 name += "_"
             stack.append(len(nodes))
+            limits.check_joints(len(nodes) + 1)
             nodes.append(_Node(name, parent))
         elif keyword == "OFFSET" and nodes:
             nodes[stack[-1]].offset = np.array(words[1:4], np.float64)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact import limits
 from skelact.errors import InputError
+from skelact.escaping import from_csv
 from skelact.readers import tables
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
 from skelact.readers.description import COLUMNS, Description
@@ -36,7 +38,10 @@ def accepts(path: Path) -> bool:
     lines = first_lines(path)
     if not lines:
         return False
-    cells = _cells(lines[0])
+    try:
+        cells = _cells(lines[0])
+    except csv.Error:
+        return False
     if cells[0].strip().lower() == "scorer":
         return True
     return len(_joints(cells)) > 1 or tables.accepts(path)
@@ -65,7 +70,7 @@ def read(
 ) -> list[RawSequence]:
     """The sequences of a CSV file."""
     (path,) = files
-    text = path.read_text(encoding="utf-8-sig")
+    text = limits.read_text(path)
     first = text.split("\n", 1)[0].rstrip("\r")
     cells = _cells(first)
     if cells[0].lower() != "scorer" and not _joints(cells):
@@ -79,6 +84,7 @@ def read(
 def _wide(names: list[str], rows: list[list[str]], description: Description) -> list[RawSequence]:
     found = _joints(names)
     channels = sorted(set().union(*(c.keys() for c in found.values())))
+    limits.check_joints(len(found))
     table = _floats(rows, len(names))
     points = np.full((len(rows), len(found), len(channels)), np.nan, np.float32)
     for v, column_of in enumerate(found.values()):
@@ -89,7 +95,7 @@ def _wide(names: list[str], rows: list[list[str]], description: Description) -> 
     for n, name in enumerate(names):
         meaning = _OTHER_NAMES.get(name.lower(), name.lower())
         if meaning in COLUMNS and meaning != "-":
-            columns[meaning] = [row[n].strip() for row in rows]
+            columns[meaning] = [from_csv(row[n].strip()) for row in rows]
     return [
         RawSequence(
             values=s.values,
@@ -116,14 +122,17 @@ def _deeplabcut(rows: list[list[str]]) -> RawSequence:
     body = [row for row in rows[len(heads) :] if row]
     table = _floats([row[1:] for row in body], len(heads["coords"]))
     joints = list(dict.fromkeys(heads["bodyparts"]))
-    persons = list(dict.fromkeys(people))
+    persons = {name: n for n, name in enumerate(dict.fromkeys(people))}
     kinds = [c for c in ("x", "y", "z", "likelihood") if c in heads["coords"]]
-    values = np.full((len(persons), len(body), len(joints), len(kinds)), np.nan, np.float32)
+    shape = (len(persons), len(body), len(joints), len(kinds))
+    limits.check_joints(len(joints))
+    limits.check_array(shape)
+    values = np.full(shape, np.nan, np.float32)
     columns = zip(people, heads["bodyparts"], heads["coords"], strict=True)
     for n, (person, joint, kind) in enumerate(columns):
         if kind not in kinds:
             raise ValueError(f"unknown coordinate {kind!r}")
-        values[persons.index(person), :, joints.index(joint), kinds.index(kind)] = table[:, n]
+        values[persons[person], :, joints.index(joint), kinds.index(kind)] = table[:, n]
     return RawSequence(values=values, joints=tuple(joints), has_score="likelihood" in kinds)
 
 

@@ -4,13 +4,13 @@ then it is taken from the files, or guessed from the data with a notice."""
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from skelact.errors import ConfigError, nearest
+from skelact import limits
+from skelact.errors import ConfigError, nearest, reading
 from skelact.skeletons import Skeleton, load_skeleton
 
 FILE_NAME = "skeletons.toml"
@@ -62,7 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps <= 10000:
             raise ValueError(f"fps must be above 0, got {self.fps:g}")
-        if self.size is not None and min(self.size) < 1:
+        if self.size is not None and not 1 <= min(self.size) <= max(self.size) <= 100_000:
             raise ValueError("size must be the width and height in pixels")
         if self.axes is not None:
             parse_axes(self.axes)
@@ -104,13 +104,9 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
             return {**{str(int(k)) if k.isdecimal() else k: v for k, v in classes.items()}}
         if isinstance(classes, str):
             path = (self.path.parent if self.path is not None else Path()) / classes
-            try:
-                classes = path.read_text(encoding="utf-8").split("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(
-                    f"The class names {path} of {self.path} cannot be read: {error}",
-                    "classes is a list, a table, or a text file with one name per line.",
-                ) from error
+            hint = "classes is a list, a table, or a text file with one name per line."
+            with reading(f"The file of class names {path}", ConfigError, hint):
+                classes = limits.read_text(path, limits.SETTINGS_BYTES).split("\n")
         return {str(n): name.strip() for n, name in enumerate(classes or ()) if name.strip()}
 
     def groups_of(self, stem: str) -> dict[str, str]:
@@ -156,10 +152,8 @@ def parse_axes(text: str) -> list[tuple[int, int]]:
 def load(path: Path) -> Described:
     """Read skeletons.toml. Raises ConfigError with the nearest key if one is unknown, and for
     values of the wrong type."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    with reading(path, ConfigError):
+        content = limits.read_toml(path)
     for section, kind in ((content, Description), (content.get("table", {}), Table)):
         known = kind.__struct_fields__
         for key in section if isinstance(section, dict) else ():
@@ -168,12 +162,8 @@ def load(path: Path) -> Described:
                     f"{path}: unknown entry {key!r}{nearest(key, known)}",
                     f"The entries are {', '.join(known)}.",
                 )
-    try:
+    with reading(path, ConfigError, "The entries are documented under skeletons.toml."):
         description = msgspec.convert(content, Description)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: {error}", "The entries are documented under skeletons.toml."
-        ) from error
     described = Described(content=description, path=path)
     described.skeleton()
     return described

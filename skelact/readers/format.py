@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import InputError
+from skelact.errors import CheckpointError, InputError, reading
 from skelact.readers.base import RawSequence
 from skelact.readers.description import METRES, parse_axes
+from skelact.schemas.base import Rate, Size
 from skelact.skeletons import Skeleton
 from skelact.skeletons.names import match_names
 from skelact.types import Floats, PoseSequence
@@ -23,14 +24,14 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     skeletons.toml; `missing` is the value of all coordinates of a missing joint, besides NaN;
     `size` is the width and height of the image [px]."""
 
-    fps: float
+    fps: Rate
     skeleton: Skeleton
     dims: Literal[2, 3]
     score: bool
     axes: str
     unit: str
     missing: float | None = None
-    size: tuple[int, int] | None = None
+    size: tuple[Size, Size] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for cache keys and checkpoints."""
@@ -38,11 +39,11 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Format:
-        """The inverse of as_dict. Raises msgspec.ValidationError."""
-        plain = {**content, "skeleton": None}
-        skeleton = Skeleton.from_dict(content["skeleton"])
-        size = content.get("size")
-        return cls(**{**plain, "skeleton": skeleton, "size": tuple(size) if size else None})
+        """The inverse of as_dict. Raises CheckpointError for anything else."""
+        with reading("The format of skeleton files in the checkpoint", CheckpointError):
+            form = msgspec.convert(content, cls)
+            parse_axes(form.axes)
+        return form
 
 
 def is_missing(points: Floats, mark: float | None) -> npt.NDArray[np.bool_]:

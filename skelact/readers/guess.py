@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, InputError
 from skelact.readers.base import RawSequence
 from skelact.readers.description import FILE_NAME, Described
 from skelact.readers.format import Format, is_missing
@@ -46,6 +46,8 @@ def complete(
     dims, score = _channels(described, samples, known, guesses)
     mark = _mark(described, samples, dims, known, guesses)
     points = _poses(samples, dims, mark)
+    if not len(points):
+        raise InputError(f"{folder}: no file holds a joint that is not missing")
     skeleton = described.skeleton() or (known.skeleton if known else None)
     if skeleton is None:
         skeleton = samples[0].skeleton or _layout(samples[0], points, folder, guesses)

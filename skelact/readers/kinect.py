@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from skelact.errors import InputError
+from skelact import limits
+from skelact.errors import InputError, reading, reason
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
 from skelact.readers.description import Description
 from skelact.skeletons import SKELETONS
@@ -37,16 +38,17 @@ def read_bodies(path: Path) -> list[list[Body]]:
     """The bodies of every frame of a .skeleton file. Raises InputError if it is truncated or
     another file."""
     try:
-        lines = iter(path.read_text(encoding="ascii").split("\n"))
+        lines = iter(limits.read_text(path, encoding="ascii").split("\n"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
     frames: list[list[Body]] = []
     count = -1
     try:
         count = int(next(lines))
+        limits.check_frames(count)
         while len(frames) < count:
             frames.append([_body(lines) for _ in range(int(next(lines)))])
-    except (StopIteration, ValueError) as error:
+    except (StopIteration, ValueError, IndexError) as error:
         at = f"in frame {len(frames)}" if count >= 0 else "in its first line"
         what = "it ends" if isinstance(error, StopIteration) or "''" in str(error) else str(error)
         raise InputError(
@@ -66,6 +68,9 @@ def _body(lines: Iterator[str]) -> Body:
         if len(values) != len(FIELDS):
             raise ValueError(f"a joint has {len(values)} values instead of {len(FIELDS)}")
         row[:] = [float(v) for v in values]
+    joints[~np.isfinite(joints)] = np.nan
+    if (np.abs(joints[:, :7]) > limits.COORDINATE).any():
+        raise ValueError("a coordinate that is damaged")
     return Body(number, joints)
 
 
@@ -75,7 +80,9 @@ def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
     in PYSKL if `denoise`, else as in ST-GCN and its successors. Raises InputError if there is
     none."""
     frames = read_bodies(path)
-    tracks = _denoised(frames) if denoise else _most_moving(frames)
+    with reading(path, InputError):
+        limits.check_array((_MAX_BODIES, len(frames), JOINTS, len(FIELDS)), 8)
+        tracks = _denoised(frames) if denoise else _most_moving(frames)
     if not tracks:
         raise InputError(f"{path} holds no body")
     joints = np.stack(tracks)  # (M, T, V, 12)
@@ -84,7 +91,8 @@ def read_sequence(path: Path, denoise: bool = False) -> PoseSequence:
     xyz[missing] = np.nan
     xy = joints[..., 5:7].astype(np.float32)
     xy[missing | ~np.isfinite(xy).all(axis=-1)] = np.nan
-    score = np.where(missing, 0, np.nan_to_num(joints[..., 11]) / 2).astype(np.float32)
+    tracking = np.clip(np.nan_to_num(joints[..., 11]) / 2, 0, 1)
+    score = np.where(missing, 0, tracking).astype(np.float32)
     skeleton, ids = SKELETONS["ntu-25"], tuple(range(len(joints)))
     return PoseSequence(
         xy=xy, score=score, skeleton=skeleton, fps=FPS, width=WIDTH, height=HEIGHT, ids=ids, xyz=xyz

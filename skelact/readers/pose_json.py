@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skelact import limits
 from skelact.pose.importers import PoseFiles
 from skelact.pose.importers import read as read_poses
 from skelact.pose.store import parse_frame, people_of
@@ -17,7 +18,7 @@ from skelact.pose.track import TrackOptions
 from skelact.readers.arrays import as_persons
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
-from skelact.sequence.stack import stack_frames
+from skelact.sequence.stack import identity, stack_frames
 from skelact.skeletons import SKELETONS, Skeleton, layout_for
 from skelact.types import PersonPose
 
@@ -29,11 +30,7 @@ FRAME_NAME = re.compile(r"^(?P<stem>.*?)_?(?P<frame>\d+)(_keypoints)?\.json$")
 
 
 def _head(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return "".join(file.read(_HEAD).split())
-    except (OSError, UnicodeDecodeError):
-        return ""
+    return "".join(limits.head(path, _HEAD).split())
 
 
 def accepts_frame(path: Path) -> bool:
@@ -61,9 +58,10 @@ def read_frames(
     if any(p.name.endswith("_keypoints.json") for p in files):
         return [_imported(PoseFiles(files[0].parent.name, files, True), description)]
     numbers = [int(FRAME_NAME.match(p.name)["frame"]) for p in files]  # type: ignore[index]
+    limits.check_frames(numbers[-1] - numbers[0] + 1)
     texts: list[bytes] = [b'{"people": []}'] * (numbers[-1] - numbers[0] + 1)
     for number, path in zip(numbers, files, strict=True):
-        texts[number - numbers[0]] = path.read_bytes()
+        texts[number - numbers[0]] = limits.read_bytes(path)
     return [_own(texts, description)]
 
 
@@ -83,6 +81,8 @@ def _own(texts: list[bytes], description: Description) -> RawSequence:
 def _stacked(
     frames: list[list[PersonPose]], skeleton: Skeleton, description: Description
 ) -> RawSequence:
+    persons = len({identity(p, n) for people in frames for n, p in enumerate(people)})
+    limits.check_array((persons, len(frames), len(skeleton.joints), 6))
     s = stack_frames(frames, skeleton, description.fps or _FPS, 1, 1)
     score = s.score[..., None]
     if s.xyz is not None and description.dims == 3:
@@ -106,11 +106,12 @@ def read(
     """One file per sequence."""
     (path,) = files
     if path.suffix.lower() == ".jsonl":
-        return [_own([t for t in path.read_bytes().splitlines() if t.strip()], description)]
+        lines = limits.read_bytes(path).splitlines()
+        return [_own([t for t in lines if t.strip()], description)]
     head = _head(path)
     if all(key in head for key in _RESULTS):
         return [_imported(PoseFiles(path.stem, files, False), description)]
-    content = json.loads(path.read_bytes())
+    content = json.loads(limits.read_bytes(path))
     if isinstance(content, dict) and '"frame_index"' in head:
         return [_kinetics(content)]
     if isinstance(content, dict):
@@ -130,13 +131,15 @@ def _kinetics(content: dict[str, Any]) -> RawSequence:
     start = min(frames)
     persons = max(map(len, frames.values()))
     joints = next((len(p["score"]) for people in frames.values() for p in people), 18)
-    values = np.full((persons, max(frames) - start + 1, joints, 3), np.nan, np.float32)
+    shape = (persons, max(frames) - start + 1, joints, 3)
+    limits.check_array(shape)
+    values = np.full(shape, np.nan, np.float32)
     for number, people in frames.items():
         for m, person in enumerate(people):
             points = np.asarray(person["pose"], np.float32).reshape(joints, 2)
             scores = np.asarray(person["score"], np.float32)
             values[m, number - start] = np.concatenate([points, scores[:, None]], axis=1)
-    values[values[..., 2] <= 0] = np.nan
+    values[~(values[..., 2] > 0) | ~np.isfinite(values).all(axis=-1)] = np.nan
     return RawSequence(
         values=values, skeleton=layout_for(joints, "openpose"), has_score=True, unit="normalised",
         fps=_FPS,

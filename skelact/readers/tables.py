@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import structs
 
+from skelact import limits
 from skelact.readers.arrays import split_columns
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
 from skelact.readers.description import Description
@@ -41,7 +42,7 @@ def read(
 ) -> list[RawSequence]:
     """The sequences of a file: several if a column tells them apart."""
     (path,) = files
-    lines = path.read_text(encoding="utf-8-sig").splitlines()[description.table.header_lines :]
+    lines = limits.read_text(path).splitlines()[description.table.header_lines :]
     rows, texts = [], []
     names = description.table.columns
     at = names.index("joints") if names else 0
@@ -151,12 +152,14 @@ def _sequence(
 ) -> RawSequence:
     frames, fps = _frame_numbers(points, columns, description)
     persons = columns.get("person") or ["0"] * len(points)
-    ids = list(dict.fromkeys(persons))
+    ids = {name: n for n, name in enumerate(dict.fromkeys(persons))}
     length = int(frames.max()) + 1
     if length > len(points) + _LARGEST_GAP:
         raise ValueError(f"the numbers of {len(points)} frames go up to {length}")
-    values = np.full((len(ids), length, *points.shape[1:]), np.nan, np.float32)
-    values[[ids.index(p) for p in persons], frames] = points
+    shape = (len(ids), length, *points.shape[1:])
+    limits.check_array(shape)
+    values = np.full(shape, np.nan, np.float32)
+    values[[ids[p] for p in persons], frames] = points
     labels = ("label", "subject", "camera", "take")
     groups = {name: columns[name][0] for name in labels if name in columns}
     return RawSequence(values=values, key=key, groups=groups, fps=fps)
@@ -182,7 +185,9 @@ def _frame_numbers(
         return np.arange(len(points)), None
     if not np.isfinite(numbers).all():
         raise ValueError("a frame number or time is missing")
-    return np.round(numbers - numbers.min()).astype(np.int64), fps
+    numbers = np.round(numbers - numbers.min())
+    limits.check_frames(float(numbers.max()))
+    return numbers.astype(np.int64), fps
 
 
 READERS = (

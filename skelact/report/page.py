@@ -1,17 +1,18 @@
 """One self-contained HTML page for a run, or for a comparison of several runs, with embedded images
-and no external links."""
+and no external links. All HTML is made by `markup` and `join`, which escape every value that is not
+HTML itself."""
 
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skelact import __version__
+from skelact import __version__, limits
+from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.schemas import (
     CONFIG,
@@ -70,7 +71,7 @@ for (const c of document.querySelectorAll('canvas[data-poses]')) {
 """
 
 
-_NO_RESULT = (
+_NO_RESULT = markup(
     "<p class='warn'>This run was trained on all clips. It has no test result, so nothing is known "
     "about its accuracy on other recordings.</p>"
 )
@@ -107,19 +108,19 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         ),
         _split_statement(split, result.clips),
         _sources(run, config),
-        "<h2>Training</h2>",
+        Html("<h2>Training</h2>"),
         _image(run / "curves.png"),
         _training(result, load_log(run / LOG)),
-        *(["<h2>Classes</h2>", _classes(result)] if scores is not None else []),
-        _image(run / "confusion.png") if scores is not None else "",
+        *([Html("<h2>Classes</h2>"), _classes(result)] if scores is not None else []),
+        _image(run / "confusion.png") if scores is not None else Html(),
         _mistakes(mistakes),
-        "<h2>Settings</h2>",
+        Html("<h2>Settings</h2>"),
         _settings(config.recipe),
     ]
     return _page(f"{run.name}: {config.model} on {config.data}", parts)
 
 
-def _sources(run: Path, config: RunConfig) -> str:
+def _sources(run: Path, config: RunConfig) -> Html:
     """The data, the run and the version of skelact that the page was made from."""
     data = config.location.path if config.location else "the sample set that comes with skelact"
     return _table(
@@ -134,13 +135,13 @@ def _sources(run: Path, config: RunConfig) -> str:
     )
 
 
-def _training(result: RunResult, log: Sequence[EpochLog]) -> str:
+def _training(result: RunResult, log: Sequence[EpochLog]) -> Html:
     """One paragraph about epochs, time and memory."""
-    cost = f"{result.seconds:.0f} s on {_text(result.device)}, peak memory {result.memory_mb:,} MB"
+    cost = f"{result.seconds:.0f} s on {result.device}, peak memory {result.memory_mb:,} MB"
     if not log:
-        return f"<p>Trained in closed form, without epochs; {cost}.</p>"
+        return markup("<p>Trained in closed form, without epochs; {}.</p>", cost)
     epochs = f"Best epoch {result.best_epoch} of {result.epochs}"
-    return f"<p>{epochs}; {cost}; last learning rate {log[-1].lr:.2g}.</p>"
+    return markup("<p>{}; {}; last learning rate {}.</p>", epochs, cost, f"{log[-1].lr:.2g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,9 +206,9 @@ def _compared(run: Path) -> ComparedRun:
 def comparison_page(rows: Sequence[ComparedRun]) -> str:
     """The page of a comparison: a table, a bar for each run, and the recall of every class."""
     heads = ("run", "network", "data", "split", "top-1", "mean class", "majority", "clips", "")
-    warning = ""
+    warning = Html()
     if not all(row.same_split for row in rows):
-        warning = (
+        warning = markup(
             "<p class='warn'>Not all runs were tested on the same clips. Their scores cannot be "
             "compared directly.</p>"
         )
@@ -218,50 +219,56 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
     scores = row.result.test_scores
     accuracy = (f"{value:.1%}" for value in (scores.top1, scores.mean_class, scores.majority))
-    bar = f"<rect width='{160 * scores.top1:.0f}' height='12' fill='#2a78d6'/>"
-    svg = _Html(f"<svg width='160' height='12'>{bar}</svg>")
+    svg = markup(
+        "<svg width='160' height='12'><rect width='{}' height='12' fill='#2a78d6'/></svg>",
+        f"{160 * scores.top1:.0f}",
+    )
     return (row.run, row.model, row.data, row.protocol, *accuracy, scores.samples, svg)
 
 
-def _recall_table(rows: Sequence[ComparedRun]) -> str:
+def _recall_table(rows: Sequence[ComparedRun]) -> Html:
     """Recall of every class in every run; empty if the runs have different classes."""
     if any(row.result.classes != rows[0].result.classes for row in rows):
-        return ""
+        return Html()
     tables = [per_class(row.result.test_scores.confusion) for row in rows]
     heads = ("class", *(row.run.name for row in rows))
     cells = (
         (name, *(f"{table[k].recall:.1%}" for table in tables))
         for k, name in enumerate(rows[0].result.classes)
     )
-    return "<h2>Recall of every class</h2>" + _table(heads, cells)
+    return markup("<h2>Recall of every class</h2>{}", _table(heads, cells))
 
 
-def _page(title: str, parts: Sequence[str]) -> str:
-    body = "\n".join(p for p in parts if p)
-    return (
+def _page(title: str, parts: Sequence[Html]) -> Html:
+    return markup(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{_text(title)}</h1>\n{body}\n<script>{_PLAYER}</script></body></html>\n"
+        "<title>{}</title><style>{}</style></head>\n"
+        "<body><h1>{}</h1>\n{}\n<script>{}</script></body></html>\n",
+        title,
+        Html(_STYLE),
+        title,
+        join((part for part in parts if part), "\n"),
+        Html(_PLAYER),
     )
 
 
-def _numbers(*pairs: tuple[str, str]) -> str:
-    cells = "".join(f"<div>{value}<small>{_text(name)}</small></div>" for name, value in pairs)
-    return f"<div class='big'>{cells}</div>"
+def _numbers(*pairs: tuple[str, str]) -> Html:
+    cells = (markup("<div>{}<small>{}</small></div>", value, name) for name, value in pairs)
+    return markup("<div class='big'>{}</div>", join(cells))
 
 
-def _split_statement(split: SplitDocument, counts: dict[str, int]) -> str:
+def _split_statement(split: SplitDocument, counts: dict[str, int]) -> Html:
     train, val, test = (counts.get(subset, 0) for subset in ("train", "val", "test"))
     groups = " and no ".join(split.disjoint_groups) or "item"
-    return (
-        f"<p>Split {_text(split.protocol)}: trained on {train} clips, validated on "
-        f"{val}, tested on {test}. Checked: no {_text(groups)} is in two "
-        f"subsets (fingerprint {_text(split.fingerprint)}).</p>"
+    return markup(
+        "<p>Split {}: trained on {} clips, validated on {}, tested on {}. Checked: no {} is in two "
+        "subsets (fingerprint {}).</p>",
+        *(split.protocol, train, val, test, groups, split.fingerprint),
     )
 
 
-def _classes(result: RunResult) -> str:
+def _classes(result: RunResult) -> Html:
     rows = (
         (name, f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", c.samples)
         for name, c in zip(result.classes, per_class(result.test_scores.confusion), strict=True)
@@ -269,44 +276,39 @@ def _classes(result: RunResult) -> str:
     return _table(("class", "precision", "recall", "F1", "clips"), rows)
 
 
-def _mistakes(mistakes: Sequence[Mistake]) -> str:
+def _mistakes(mistakes: Sequence[Mistake]) -> Html:
     figures = []
     for m in mistakes:
-        data = json.dumps({"frames": m.frames, "edges": m.edges, "step": m.step_ms})
+        content = {"frames": m.frames, "edges": m.edges, "step": m.step_ms}
+        data = json.dumps(content, allow_nan=False)
         figures.append(
-            f"<figure><canvas width='200' height='200' data-poses='{_text(data)}'></canvas>"
-            f"<figcaption>{_text(m.sample)}<br>{_text(m.label)}, predicted {_text(m.predicted)} "
-            f"({m.probability:.0%})</figcaption></figure>"
+            markup(
+                "<figure><canvas width='200' height='200' data-poses='{}'></canvas>"
+                "<figcaption>{}<br>{}, predicted {} ({})</figcaption></figure>",
+                *(data, m.sample, m.label, m.predicted, f"{m.probability:.0%}"),
+            )
         )
-    return "<h2>Most confident mistakes</h2>" + "".join(figures) if figures else ""
+    return markup("<h2>Most confident mistakes</h2>{}", join(figures)) if figures else Html()
 
 
-def _settings(recipe: Sections) -> str:
+def _settings(recipe: Sections) -> Html:
     rows = (
         (f"{section}.{key}", json.dumps(value))
         for section, values in recipe.items()
         for key, value in values.items()
     )
-    return f"<details><summary>show all</summary>{_table((), rows)}</details>"
+    return markup("<details><summary>show all</summary>{}</details>", _table((), rows))
 
 
-def _image(path: Path) -> str:
+def _image(path: Path) -> Html:
     """An embedded PNG, or nothing if the file does not exist."""
     if not path.is_file():
-        return ""
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f"<img alt='{_text(path.stem)}' src='data:image/png;base64,{content}'>"
+        return Html()
+    content = base64.b64encode(limits.read_bytes(path)).decode()
+    return markup("<img alt='{}' src='data:image/png;base64,{}'>", path.stem, content)
 
 
-class _Html(str):
-    """Text that is HTML already."""
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, _Html) else html.escape(str(value), quote=True)
-
-
-def _table(heads: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    lines = ["".join(f"<th>{_text(head)}</th>" for head in heads)]
-    lines += ["".join(f"<td>{_text(cell)}</td>" for cell in row) for row in rows]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines if line) + "</table>"
+def _table(heads: Iterable[object], rows: Iterable[Iterable[object]]) -> Html:
+    lines = [join(markup("<th>{}</th>", head) for head in heads)]
+    lines += [join(markup("<td>{}</td>", cell) for cell in row) for row in rows]
+    return markup("<table>{}</table>", join(markup("<tr>{}</tr>", line) for line in lines if line))

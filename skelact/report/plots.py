@@ -25,17 +25,19 @@ PICTURES = (".png", ".svg", ".pdf")  # formats of `layout`
 @contextmanager
 def _axes(path: Path, width: float, height: float, columns: int = 1) -> Iterator[list[Axes]]:
     """A row of axes without a frame, which is saved to `path`; sizes in inches."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, columns, squeeze=False)[0])
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    yield axes
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    with rc_context({"text.parse_math": False}):  # a "$" in a name is a dollar
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = list(figure.subplots(1, columns, squeeze=False)[0])
+        for axis in axes:
+            axis.spines[["top", "right"]].set_visible(False)
+        yield axes
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=120)
 
 
 def _line(axis: Axes, x: Sequence[float], y: Sequence[Any], name: str, colour: str) -> None:

@@ -176,8 +176,10 @@ def _store(run: Path, model: Checkpoint | Ensemble, calibration: Calibration | N
         plot.unlink(missing_ok=True)
         return
     save_json(run / CALIBRATION, calibration)
+    curve = calibration.curve[1:]  # the first point is the chosen one
+    if not curve:
+        return
     from skelact.report import plots
 
-    _, *curve = calibration.curve  # the first point is the chosen one
     columns = [list(c) for c in zip(*map(structs.astuple, curve), strict=True)]
     plots.calibration(columns, calibration.unknown_threshold, plot)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skelact.datasets import registry
 from skelact.datasets.base import Collection
-from skelact.errors import MissingDataset, escaped
+from skelact.errors import InputError, MissingDataset, escaped, reading
 from skelact.schemas import CONFIG, DataLocation, RunConfig, load_json
 
 
@@ -35,12 +35,13 @@ def stored_data(run: Path) -> Path | None:
     places = [Path(config.location.path)]
     if config.location.relative:
         places.append(run / config.location.relative)
-    for place in places:
-        if place.exists():
-            return place
     name = str(config.recipe["dataset"]["name"])
-    if any(place.exists() for place in registry.places(name, None)):
-        return None
+    with reading(run / CONFIG, InputError):  # a path can be too long, or hold a null character
+        for place in places:
+            if place.exists():
+                return place
+        if any(place.exists() for place in registry.places(name, None)):
+            return None
     raise MissingDataset(
         f"The data that {run} was trained on are no longer in {places[0]}",
         "If they were moved, give their new place: --data FOLDER.",

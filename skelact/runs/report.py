@@ -58,7 +58,7 @@ def most_confident_mistakes(run: Path, data: Packed) -> list[Mistake]:
 def _frames_to_draw(data: Packed, n: int) -> tuple[list[Any], int]:
     """At most 60 frames of clip `n` as [T][M][V] of [x, y] or None, y pointing down, and the
     duration of each in milliseconds."""
-    values = np.asarray(data.keypoints[data.offsets[n] : data.offsets[n + 1]])
+    values = np.asarray(data.frames(n))
     every = max(1, len(values) // _FRAMES)
     xy = values[..., :2]
     if data.dims == 3:  # front view: the vertical axis is the one of larger extent
@@ -69,7 +69,7 @@ def _frames_to_draw(data: Packed, n: int) -> tuple[list[Any], int]:
     frames = [
         [
             [
-                None if np.isnan(p).any() else [round(float(p[0]), 3), round(float(p[1]), 3)]
+                None if not np.isfinite(p).all() else [round(float(p[0]), 3), round(float(p[1]), 3)]
                 for p in person
             ]
             for person in frame

@@ -15,6 +15,7 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import registry, splits
 from skelact.errors import ConfigError
+from skelact.escaping import for_csv
 from skelact.files import replacing
 from skelact.metrics import Scores
 from skelact.recipe import Recipe
@@ -171,4 +172,5 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
         table.writeheader()
         for row in rows:
             scores = {k: f"{v:.4f}" for k, v in row.as_dict().items() if isinstance(v, float)}
-            table.writerow(row.as_dict() | scores)
+            cells = {k: for_csv(v) for k, v in row.as_dict().items()}
+            table.writerow(cells | scores)

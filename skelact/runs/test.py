@@ -20,7 +20,7 @@ from skelact.errors import (
 from skelact.metrics import Scores
 from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.recipe import Recipe
+from skelact.recipe import Recipe, recipe_of
 from skelact.runs.files import result_files
 from skelact.runs.location import stored_data
 from skelact.schemas import (
@@ -67,6 +67,7 @@ def test(
     that of a file of the run."""
     files = result_files(run, name, {"": RunResult, "_predictions": Predictions})
     checkpoint = load_checkpoint(run / BEST)
+    recipe_of(checkpoint)  # raises if it is damaged: below, an error is about `changes`
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
     recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
     skeleton = checkpoint.skeleton

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from skelact.errors import CheckpointError, InputError, SkelactError
+from skelact import limits
+from skelact.errors import CheckpointError, InputError, SkelactError, reading, reason
 from skelact.files import read_tensors, write_bytes, write_tensors
+from skelact.integrity import check_content
 
 # sections of a config file: section -> option -> value; recipe.Recipe validates them
 Sections = dict[str, dict[str, Any]]
 Tensors = dict[str, Any]  # state-dict name -> torch.Tensor
+
+# Ranges of values, which readers check. None of them admits NaN or infinity.
+Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
+Positive = Annotated[int, Meta(ge=1, lt=1 << 53)]
+Size = Annotated[int, Meta(ge=1, le=1 << 16)]  # pixels
+Few = Annotated[int, Meta(ge=1, le=4096)]  # persons, channels
+Share = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(gt=0, le=1e6)]  # 1/s
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Amount = Annotated[float, Meta(ge=0, le=1e300)]
 
 
 class Document(
@@ -38,7 +51,7 @@ def load_json(path: Path, kind: type[D]) -> D:
     """The document in a JSON file. Raises the error of `kind` if the file is missing, damaged, or
     another kind of document."""
     try:
-        content = path.read_bytes()
+        content = limits.read_bytes(path)
     except OSError as error:
         raise kind.error(f"{path} cannot be read: {error.strerror}", kind.hint) from error
     return parse_json(content, kind, path)
@@ -50,26 +63,30 @@ def parse_json(content: bytes, kind: type[D], path: Path) -> D:
     try:
         return decode(content, msgspec.json.Decoder(kind))
     except msgspec.MsgspecError as error:
-        raise kind.error(f"{path} cannot be used: {error}", kind.hint) from error
+        raise kind.error(f"{path} cannot be used: {reason(error)}", kind.hint) from error
 
 
 def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Decode JSON text. Raises msgspec.MsgspecError for any invalid text."""
     try:
         return decoder.decode(content)
-    except (SkelactError, UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.ValidationError(str(error)) from error
+    except (SkelactError, UnicodeDecodeError, RecursionError, MemoryError, OverflowError) as error:
+        raise msgspec.ValidationError(reason(error)) from error
 
 
 def to_json(document: msgspec.Struct) -> bytes:
-    """Indented JSON with a line break at the end."""
+    """Indented JSON with a line break at the end. A number that is not finite becomes null, because
+    JSON has neither NaN nor infinity."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 def save_json(path: Path, document: Document) -> None:
-    """Write a document as JSON, completely or not at all. Raises the document's error."""
+    """Write a document as JSON, completely or not at all. Raises the document's error, also if the
+    file could not be read again: where a value must be a number, NaN is refused."""
+    content = to_json(document)
+    parse_json(content, type(document), path)
     try:
-        write_bytes(path, to_json(document))
+        write_bytes(path, content)
     except OSError as error:
         raise document.error(f"Cannot write {path}: {error.strerror or error}") from error
 
@@ -89,15 +106,17 @@ def load_tensors(path: Path, *kinds: type[D]) -> D:
     if kind is None:
         names = " or ".join(str(k.__struct_config__.tag) for k in kinds)
         raise CheckpointError(f"{path} holds a document of type {tag!r}, expected {names}")
-    try:
+    check_content(content, path)
+    with reading(path, CheckpointError, kind.hint):
         return msgspec.convert(content, kind)
-    except (msgspec.ValidationError, SkelactError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be used: {error}", kind.hint) from error
 
 
 def save_tensors(path: Path, document: Document) -> None:
-    """Write a document with tensors, completely or not at all. Raises CheckpointError."""
-    write_tensors(path, to_plain(document))
+    """Write a document with tensors, completely or not at all. Raises CheckpointError, also for
+    weights and values that are not finite."""
+    content = to_plain(document)
+    check_content(content, path)
+    write_tensors(path, content)
 
 
 def to_plain(value: Any) -> Any:

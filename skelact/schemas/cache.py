@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta, structs
 
 from skelact.errors import CacheError, SkelactError
-from skelact.schemas.base import Document, Record
+from skelact.schemas.base import Count, Document, Positive, Rate, Record, Seconds, Size
 from skelact.skeletons import Skeleton
 
 
@@ -24,10 +26,10 @@ class CacheDocument(Document, frozen=True, kw_only=True):
 M = TypeVar("M")
 
 
-class FileRecord(msgspec.Struct, frozen=True, array_like=True):
+class FileRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Size in bytes and hash of one file of an entry."""
 
-    size: int
+    size: Count
     hash: str
 
     @classmethod
@@ -48,19 +50,27 @@ def _new_hash(content: bytes = b"") -> hashlib.blake2b:
 
 
 class Envelope(Record, Generic[M], frozen=True, kw_only=True):
-    """manifest.json of an entry: what all stages have in common, and the stage's own manifest."""
+    """manifest.json of an entry: what all stages have in common, and the stage's own manifest.
+    `checksum` is the hash of all this without itself; empty in entries of earlier versions."""
 
     stage: str
     key: str
     created: str
     files: dict[str, FileRecord]
     manifest: M
+    checksum: str = ""
+
+    def content_hash(self) -> str:
+        """What `checksum` must be."""
+        return FileRecord.of(msgspec.json.encode(structs.replace(self, checksum=""))).hash
 
 
-class FileHash(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class FileHash(
+    msgspec.Struct, frozen=True, array_like=True, kw_only=True, forbid_unknown_fields=True
+):
     """Hash of a file's content while its size and modification time stay the same."""
 
-    size: int
+    size: Count
     mtime_ns: int
     hash: str
 
@@ -75,11 +85,11 @@ class Clip(Record, frozen=True, kw_only=True):
     """One clip file of a cut video. Frames and seconds of the source; the end is exclusive."""
 
     file: str
-    start_frame: int
-    end_frame: int
-    start_s: float
-    end_s: float
-    frames: int
+    start_frame: Count
+    end_frame: Count
+    start_s: Seconds
+    end_s: Seconds
+    frames: Count
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{3,}\.mp4", self.file):  # no other file, and no other folder
@@ -91,7 +101,7 @@ class ClipsManifest(CacheDocument, tag="clips", frozen=True, kw_only=True):
 
     source: str
     content: str
-    fps: float
+    fps: Rate
     clip_options: dict[str, Any]
     coding: dict[str, Any]
     clips: tuple[Clip, ...]
@@ -105,24 +115,28 @@ class PosesManifest(CacheDocument, tag="poses", frozen=True, kw_only=True):
     estimator: str
     weights: str
     skeleton: Skeleton
-    width: int
-    height: int
-    fps: float
+    width: Size
+    height: Size
+    fps: Rate
     pose: dict[str, Any]
     track: dict[str, Any]
-    frames: int
-    frames_with_people: int
-    people_found: int
-    persons: int
+    frames: Count
+    frames_with_people: Count
+    people_found: Count
+    persons: Count
 
 
 class SequenceClip(Record, frozen=True, kw_only=True):
     """One clip of a video's sequences: frames [start, end), ids of its persons."""
 
-    start: int
-    end: int
+    start: Count
+    end: Positive
     persons: tuple[int, ...]
-    frames_with_people: int
+    frames_with_people: Count
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"a clip of the frames {self.start} to {self.end} is empty")
 
 
 class SequencesManifest(CacheDocument, tag="sequences", frozen=True, kw_only=True):
@@ -133,9 +147,9 @@ class SequencesManifest(CacheDocument, tag="sequences", frozen=True, kw_only=Tru
     sequence: dict[str, Any]
     clips: tuple[SequenceClip, ...]
     skeleton: Skeleton
-    fps: float
-    width: int
-    height: int
+    fps: Rate
+    width: Size
+    height: Size
     estimator: str
     weights: str
 
@@ -152,7 +166,7 @@ class PackedManifest(CacheDocument, tag="packed", frozen=True, kw_only=True):
     """A packed dataset in the cache, and the inputs of it that could not be used."""
 
     dataset: str
-    samples: int
+    samples: Count
     failed: tuple[FailedInput, ...] = ()
 
 
@@ -162,22 +176,27 @@ AnyManifest = ClipsManifest | PosesManifest | SequencesManifest | PackedManifest
 class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
     """The index of a packed dataset. `offsets` (N + 1,) are the first frames of the N clips in the
     array of all frames; `labels`, `items`, `fps`, `is_mirrored` and `ids` describe each clip (see
-    datasets.packed.Packed)."""
+    datasets.packed.Packed), `checksums` are the CRC-32 of its frames."""
 
     dataset: str
     classes: tuple[str, ...]
     skeleton: Skeleton
-    dims: int
+    dims: Annotated[int, Meta(ge=2, le=3)]
     minmax: bool
     y_up: bool
-    offsets: list[int]
-    labels: list[int]
-    items: list[int]
-    fps: list[float]
+    offsets: list[Count]
+    labels: list[Count]
+    items: list[Count]
+    fps: list[Rate]
     is_mirrored: list[bool]
     ids: tuple[str, ...]
+    checksums: list[Count]
 
     def __post_init__(self) -> None:
-        columns = (self.labels, self.items, self.fps, self.is_mirrored, self.ids)
+        columns = (self.labels, self.items, self.fps, self.is_mirrored, self.ids, self.checksums)
         if {len(c) for c in columns} != {len(self.offsets) - 1}:
             raise ValueError("the columns of the index differ in length")
+        if self.offsets[0] or any(a > b for a, b in pairwise(self.offsets)):
+            raise ValueError("the offsets are not in order")
+        if max(self.labels, default=-1) >= len(self.classes):
+            raise ValueError(f"a label is not one of the {len(self.classes)} classes")

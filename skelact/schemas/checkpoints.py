@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from skelact.errors import CheckpointError, SkelactError
 from skelact.metrics import Scores
-from skelact.schemas.base import Document, Record, Sections, Tensors
+from skelact.schemas.base import (
+    Amount,
+    Count,
+    Document,
+    Few,
+    Record,
+    Sections,
+    Share,
+    Tensors,
+)
 from skelact.schemas.runs import EpochLog
 from skelact.skeletons import Skeleton
+
+# above 1, no probability reaches it: the number that follows 1 in float32
+Threshold = Annotated[float, Meta(ge=0, le=1.000001)]
 
 
 class EstimatorInfo(Record, frozen=True, kw_only=True):
@@ -28,10 +41,10 @@ class ThresholdPoint(Record, frozen=True, kw_only=True):
     """One threshold: the share of known samples that get a label, the share of those labels that
     is correct (None without any label), and the share of negatives that get a label."""
 
-    threshold: float
-    coverage: float
-    accuracy: float | None
-    negatives: float
+    threshold: Threshold
+    coverage: Share
+    accuracy: Share | None
+    negatives: Share
 
 
 class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
@@ -40,8 +53,8 @@ class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
     error: ClassVar[type[SkelactError]] = CheckpointError
     hint: ClassVar[str] = "Write it with `skelact calibrate RUN negatives/ --apply`."
 
-    temperature: float = 1.0
-    unknown_threshold: float = 0.0
+    temperature: Annotated[float, Meta(ge=0.01, le=100)] = 1.0
+    unknown_threshold: Threshold = 0.0
     known: str = ""  # the file of known samples
     curve: tuple[ThresholdPoint, ...] = ()
 
@@ -62,22 +75,28 @@ class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True
     weights: Tensors
     classes: tuple[str, ...]
     skeleton: Skeleton
-    in_channels: int
-    persons: int
+    in_channels: Few
+    persons: Few
     recipe: Sections
     estimator: EstimatorInfo
-    clip_s: float
+    clip_s: Annotated[float, Meta(ge=0, le=86_400)]
     split: str
     dataset: str = ""
-    epoch: int = 0
+    epoch: Count = 0
     metrics: Scores | None = None
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        if not self.classes or len(set(self.classes)) < len(self.classes):
+            raise ValueError("the names of the classes are not unique")
+        if self.metrics is not None:
+            self.metrics.check()
 
 
 class Member(Record, frozen=True, kw_only=True):
     """One network of an ensemble and the weight of its probabilities."""
 
-    weight: float
+    weight: Amount
     checkpoint: Checkpoint
 
 
@@ -95,6 +114,8 @@ class Ensemble(CheckpointDocument, tag="ensemble", frozen=True, kw_only=True):
             raise ValueError("an ensemble needs members with weights of 0 or more, not all 0")
         if len({m.checkpoint.classes for m in self.members}) > 1:
             raise ValueError("the members of an ensemble must have the same classes")
+        if self.metrics is not None:
+            self.metrics.check()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -116,5 +137,9 @@ class TrainingState(CheckpointDocument, tag="training-state", frozen=True, kw_on
     optimiser: dict[str, Any]
     history: tuple[EpochLog, ...]
     trained_weights: Tensors | None = None
-    averaged_steps: int = 0
+    averaged_steps: Count = 0
     pretraining: PretrainingState | None = None
+
+    def __post_init__(self) -> None:
+        if [row.epoch for row in self.history] != list(range(1, self.checkpoint.epoch + 1)):
+            raise ValueError(f"the log does not have the {self.checkpoint.epoch} epochs")

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import msgspec
 
-from skelact.errors import InputError
+from skelact import limits
+from skelact.errors import InputError, reading
 from skelact.files import write_bytes
 from skelact.metrics import Scores
-from skelact.schemas.base import Document, Record, Sections
+from skelact.schemas.base import Amount, Count, Document, Positive, Record, Sections, Share
 from skelact.segment_metrics import SegmentScores
 
 BEST, LAST, LOG, RESULT = "best.pt", "last.pt", "log.jsonl", "result.json"
@@ -22,6 +23,9 @@ RUN_FILES = (
     *(RESULT, PREDICTIONS, VALIDATION, CONFIG, SPLIT, CALIBRATION),
     PREVIOUS_CALIBRATION,
 )
+
+
+_ROUNDING = 0.01  # of the sum of probabilities with six decimal places
 
 
 class RunDocument(Document, frozen=True, kw_only=True):
@@ -83,17 +87,17 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
 
     scores: Scores | None
     classes: tuple[str, ...]
-    clips: dict[str, int] = msgspec.field(default_factory=dict)
-    best_epoch: int = 0
-    epochs: int = 0
-    seconds: float = 0.0
-    memory_mb: int = 0
+    clips: dict[str, Count] = msgspec.field(default_factory=dict)
+    best_epoch: Count = 0
+    epochs: Count = 0
+    seconds: Amount = 0.0
+    memory_mb: Count = 0
     device: str = ""
     protocol: str = ""  # of a test
     # of a test: settings that differ from the run's
     changes: Sections = msgspec.field(default_factory=dict)
     runs: tuple[str, ...] = ()  # of a fusion
-    weights: tuple[float, ...] = ()  # of a fusion
+    weights: tuple[Amount, ...] = ()  # of a fusion
 
     def __post_init__(self) -> None:
         if self.scores is None:
@@ -101,6 +105,7 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
         matrix, size = self.scores.confusion, len(self.classes)
         if len(matrix) != size or any(len(row) != size for row in matrix):
             raise ValueError(f"the confusion matrix is not {size} x {size}")
+        self.scores.check()
 
     @property
     def test_scores(self) -> Scores:
@@ -125,7 +130,7 @@ class PredictedSample(Record, frozen=True, kw_only=True):
     """The true label of one sample, and the probabilities of all classes."""
 
     label: str
-    probabilities: tuple[float, ...]
+    probabilities: tuple[Share, ...]
 
     @classmethod
     def rounded(cls, label: str, probabilities: Iterable[float]) -> PredictedSample:
@@ -141,28 +146,32 @@ class Predictions(RunDocument, tag="predictions", frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len({len(sample.probabilities) for sample in self.samples.values()}) > 1:
             raise ValueError("samples differ in their number of probabilities")
+        for name, sample in self.samples.items():
+            if abs(sum(sample.probabilities) - 1) > _ROUNDING:
+                raise ValueError(f"the probabilities of {name} do not sum to 1")
 
 
 class EpochLog(Record, frozen=True, kw_only=True):
     """One epoch of training; the validation values are None without a validation subset."""
 
-    epoch: int
-    lr: float
+    epoch: Positive
+    lr: Amount
     train_loss: float
-    train_top1: float
-    val_loss: float | None = None
-    val_top1: float | None = None
-    val_mean_class: float | None = None
-    seconds: float = 0.0
+    train_top1: Share
+    val_loss: Amount | None = None
+    val_top1: Share | None = None
+    val_mean_class: Share | None = None
+    seconds: Amount = 0.0
     best: bool = False
 
 
 def load_log(path: Path) -> tuple[EpochLog, ...]:
     """The epochs in log.jsonl. Raises InputError if the file is missing or damaged."""
-    try:
-        return tuple(msgspec.json.Decoder(EpochLog).decode_lines(path.read_bytes()))
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} cannot be used: {error}", RunDocument.hint) from error
+    with reading(path, InputError, RunDocument.hint):
+        rows = tuple(msgspec.json.Decoder(EpochLog).decode_lines(limits.read_bytes(path)))
+        if [row.epoch for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("the epochs are not numbered from 1 on")
+        return rows
 
 
 def save_log(path: Path, rows: Sequence[EpochLog]) -> None:

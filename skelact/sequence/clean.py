@@ -17,12 +17,18 @@ class SequenceOptions:
     """Selection of persons and cleaning of sequences."""
 
     persons: int | None = option(
-        1, "Persons kept per clip, most prominent first: a number or all.", min=1, none="all"
+        1,
+        "Persons kept per clip, most prominent first: a number or all.",
+        min=1,
+        max=1000,
+        none="all",
     )
     min_score: float = option(
         0.0, "Joints with a lower score are treated as missing.", min=0, below=1
     )
-    max_gap_s: float = option(0.5, "Longest gap filled by interpolation, in seconds.", min=0)
+    max_gap_s: float = option(
+        0.5, "Longest gap filled by interpolation, in seconds.", min=0, max=3600
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)

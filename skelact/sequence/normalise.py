@@ -49,6 +49,8 @@ class NormaliseOptions:
     threshold: float | None = option(
         None,
         "Joints with a score up to this value are treated as missing (dims=2; PYSKL uses 0.01).",
+        min=-1,
+        max=1,
     )
 
     def __post_init__(self) -> None:

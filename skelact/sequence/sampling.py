@@ -27,7 +27,7 @@ SEED = 255  # for test-time draws, as in mmaction2
 class SamplingOptions:
     """Selection of frames from a clip, and the streams computed from them."""
 
-    length: int = option(100, "Number of frames in the network input.", min=1)
+    length: int = option(100, "Number of frames in the network input.", min=1, max=10_000)
     method: str = option(
         "uniform",
         "Frame sampling: uniform (one random frame from each of equal segments), linspace (evenly "
@@ -40,6 +40,7 @@ class SamplingOptions:
         "Draws per clip that are averaged in testing (uniform, linspace and random).",
         flag="clips",
         min=1,
+        max=1000,
     )
     test_flip: bool = option(False, "In testing, also average over the mirrored clip.")
     streams: str = option(

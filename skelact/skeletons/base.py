@@ -21,6 +21,8 @@ _SAME = {
     "spine_base": "pelvis",
 }
 
+MAX_JOINTS = 1000  # graphs have as many rows and columns
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -37,6 +39,8 @@ class Skeleton:
     centre: str
 
     def __post_init__(self) -> None:
+        if len(self.joints) > MAX_JOINTS:
+            raise ConfigError(f"A skeleton has at most {MAX_JOINTS} joints")
         known = set(self.joints)
         if len(known) != len(self.joints) or not self.joints:
             raise ConfigError(f"Skeleton {self.name!r}: joint names must be unique")

@@ -19,13 +19,13 @@ HandR = "right_wrist"
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from skelact.errors import ConfigError, nearest
+from skelact import limits
+from skelact.errors import ConfigError, nearest, reason
 from skelact.skeletons.base import Skeleton
 from skelact.skeletons.details import with_details
 from skelact.skeletons.layouts import SKELETONS
@@ -52,14 +52,15 @@ def load_skeleton(name_or_file: str | Path) -> Skeleton:
             f"Choose one of {', '.join(SKELETONS)}, or a .toml file (see `skelact skeletons`).",
         )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = limits.read_toml(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", "Correct the path of the skeleton file."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Exception as error:
         raise ConfigError(
-            f"{path} is not a skeleton file: {error}", "Correct this line; the format is TOML."
+            f"{path} is not a skeleton file: {reason(error)}",
+            "Correct this line; the format is TOML.",
         ) from error
     return parse_layout(content, str(path))
 
@@ -142,6 +143,8 @@ class _Table:
         for element in value:
             if not isinstance(element, str) or not element.strip():
                 self.fail(f"{key} contains {element!r}, which is not a name", hint)
+        if len(value) > limits.JOINTS:
+            self.fail(f"{key} has {len(value)} names, the limit is {limits.JOINTS}", hint)
         return value
 
     def check_unique(self, names: Iterable[str], key: str) -> None:

@@ -14,11 +14,12 @@ from skelact.datasets import similar, splits
 from skelact.datasets.base import Collection
 from skelact.datasets.grouping import connected
 from skelact.datasets.packed import Packed
-from skelact.errors import ConfigError, DatasetError
+from skelact.errors import ConfigError, DamagedEntry, DatasetError
 from skelact.recipe import Recipe
 from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
 from skelact.skeletons import Skeleton
 from skelact.stages.pack import ByVideo, pack
+from skelact.stages.poses import MADE_AGAIN
 from skelact.stages.resolve import find_collection, report_missing, resolve
 from skelact.stages.sequences import ExtractedSequences, extract
 from skelact.types import Event, Failure, ProgressCallback, no_progress
@@ -71,11 +72,30 @@ def load_dataset(
     skeleton: Skeleton | None = None,
 ) -> ReadyDataset:
     """The dataset of a recipe, ready for training, in the joints of `skeleton` if it is for a
-    trained network. Raises ConfigError if the data do not fit the options, DatasetError if it
-    does not exist, its subsets are not disjoint, or none of its clips can be used."""
+    trained network. Damaged entries of the cache are made again, with a notice. Raises ConfigError
+    if the data do not fit the options, DatasetError if it does not exist, its subsets are not
+    disjoint, or none of its clips can be used."""
+    damaged: set[str] = set()
+    while True:
+        try:
+            return _load_dataset(recipe, cache, data, on_progress, skeleton)
+        except DamagedEntry as error:
+            if error.message in damaged:
+                raise
+            damaged.add(error.message)
+            on_progress(Event("train", "notice", text=f"{error.message}. {MADE_AGAIN}"))
+
+
+def _load_dataset(
+    recipe: Recipe,
+    cache: Cache,
+    data: Path | None,
+    on_progress: ProgressCallback,
+    skeleton: Skeleton | None,
+) -> ReadyDataset:
     collection = find_collection(recipe, data)
-    if collection.notice:
-        on_progress(Event("train", "notice", text=collection.notice))
+    for line in collection.notice.splitlines():
+        on_progress(Event("train", "notice", text=line))
     resolved = resolve(recipe, collection, on_progress, skeleton)
     recipe = resolved.recipe
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
@@ -139,7 +159,7 @@ def merge_similar(
     rows = np.flatnonzero(~packed.is_mirrored)
     tracks = []
     for row in rows:
-        values = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1], 0]
+        values = packed.frames(row)[:, 0]
         tracks.append(similar.pose_track(values[..., : packed.dims], float(packed.fps[row])))
     pairs = {
         (int(packed.items[rows[a]]), int(packed.items[rows[b]]))

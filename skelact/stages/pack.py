@@ -114,11 +114,14 @@ def pack(
     items = {n: i for n, i in items.items() if changed.keys().isdisjoint(collection.files(i))}
     contents = _contents(collection, items.values(), cache)
     parts = []
+    on_progress(Event("hash", "start", 0, len(items)))
     for n, item in items.items():
+        on_progress(Event("hash", "advance", 1))
         part = [item.name(collection.root), item.label, n, reader.input_key(item, cache)]
         if item.path in mirrored:
             part.append(mirrored_reader.input_key(item, cache))
         parts.append(part)
+    on_progress(Event("hash", "end"))
     cache.save_hashes()
     key = PACKED.key(clips=parts, **_settings(collection, recipe, skeleton))
     failed: list[FailedInput] = []

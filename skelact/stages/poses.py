@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from skelact import outputs
 from skelact.cache import Cache, CacheEntry
-from skelact.errors import ConfigError, FfmpegError, InputError, PathMissing
+from skelact.errors import (
+    CacheError,
+    ConfigError,
+    DamagedEntry,
+    FfmpegError,
+    InputError,
+    PathMissing,
+)
 from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
@@ -22,6 +29,8 @@ from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_prog
 from skelact.video.cut import ClipOptions, CodingOptions
 from skelact.video.probe import probe
 
+MADE_AGAIN = "The entry of the cache is made again."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Extracted:
@@ -29,6 +38,9 @@ class Extracted:
 
     path: Path
     poses: CacheEntry[PosesManifest]
+
+
+Again = Callable[[Path, DamagedEntry], Extracted]
 
 
 def poses_of(
@@ -60,7 +72,9 @@ def poses_of(
     weights = fingerprint_of(pose)
     batch: BatchResult[Extracted] = BatchResult()
     jobs: dict[Path, Job] = {}  # by video; two videos with the same content have the same key
+    on_progress(Event("hash", "start", 0, len(videos)))
     for video in videos:
+        on_progress(Event("hash", "advance", 1))
         try:
             source = _recoded(video, coding, cache) if coding.changes else video
             content = cache.content_hash(source)
@@ -81,6 +95,7 @@ def poses_of(
             batch.cached.append(Extracted(path=video, poses=entry))
         else:
             jobs[video] = job
+    on_progress(Event("hash", "end"))
     cache.save_hashes()
     if jobs:
         failures = _estimate(jobs, pose, on_progress)
@@ -92,6 +107,22 @@ def poses_of(
                 failure = failures.get(job.key, Failure(video, "The poses could not be stored"))
                 batch.failed.append(replace(failure, path=video))
     return batch
+
+
+def estimate_again(
+    cache: Cache, pose: Callable[[], PoseOptions], on_progress: ProgressCallback
+) -> Again:
+    """A function that returns the poses of a video whose entry of the cache is damaged, which it
+    reports. It raises InputError if the video cannot be used any more."""
+
+    def again(video: Path, error: DamagedEntry) -> Extracted:
+        on_progress(Event("extract", "notice", text=f"{error.message}. {MADE_AGAIN}"))
+        batch = poses_of([video], cache, pose(), on_progress=on_progress)
+        for failure in batch.failed:
+            raise InputError(failure.reason, failure.hint)
+        return batch.results[0]
+
+    return again
 
 
 def _estimate(
@@ -176,7 +207,7 @@ def export_poses(
 ) -> None:
     """Write stored poses as JSON into the new folder `folder`, in either form. With `overwrite`,
     it replaces one with other poses as a whole. Raises OutputError if it holds anything else,
-    InputError if it cannot be written."""
+    InputError if it cannot be written, or if the poses are damaged."""
     try:
         with outputs.replacing_folder(folder, holds_poses, overwrite=overwrite) as new:
             write_poses(new, read_poses(poses), poses.manifest.skeleton, form)
@@ -184,6 +215,8 @@ def export_poses(
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
         ) from error
+    except CacheError as error:
+        raise InputError(error.message, error.hint) from error
 
 
 def _recoded(video: Path, coding: CodingOptions, cache: Cache) -> Path:

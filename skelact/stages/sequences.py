@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import CacheError, InputError, NoPersonFound
+from skelact.errors import CacheError, InputError, NoPersonFound, reading
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm, read_poses
 from skelact.schemas import PosesManifest, SequenceClip, SequencesManifest
 from skelact.sequence.clean import SequenceOptions, clean
 from skelact.sequence.stack import stack_frames, visible_frames
-from skelact.stages.poses import Extracted, poses_of
+from skelact.stages.poses import MADE_AGAIN, Extracted, poses_of
 from skelact.types import (
     BatchResult,
     ClipSpan,
+    Event,
     Failure,
     PersonPose,
     PoseSequence,
@@ -80,7 +80,8 @@ def extract(
         for extracted in source:
             try:
                 add(extracted, results)
-            except CacheError:  # damaged poses with an intact manifest: estimate them again, once
+            except CacheError as error:  # damaged poses: estimate them again, once
+                on_progress(Event("extract", "notice", text=f"{error.message}. {MADE_AGAIN}"))
                 shutil.rmtree(extracted.poses.path, ignore_errors=True)
                 for again in poses([extracted.path]).results:
                     add(again, batch.done)
@@ -158,24 +159,24 @@ def load_sequences(
 ) -> list[tuple[ClipSpan, PoseSequence]]:
     """The clips with at least one person. Raises CacheError if the entry is damaged."""
     m = entry.manifest
-    try:
-        with np.load(io.BytesIO(entry.read(_ARRAYS)), allow_pickle=False) as arrays:
-            return [
-                (
-                    ClipSpan(clip.start, clip.end),
-                    PoseSequence(
-                        xy=arrays[f"xy_{n}"],
-                        score=arrays[f"score_{n}"],
-                        skeleton=m.skeleton,
-                        fps=m.fps,
-                        width=m.width,
-                        height=m.height,
-                        ids=clip.persons,
-                        xyz=arrays.get(f"xyz_{n}"),
-                    ),
-                )
-                for n, clip in enumerate(m.clips)
-                if clip.persons
-            ]
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CacheError(f"{entry.path} holds no sequences: {error}", m.hint) from error
+    with (
+        reading(entry.path, CacheError, m.hint),
+        np.load(io.BytesIO(entry.read(_ARRAYS)), allow_pickle=False) as arrays,
+    ):
+        return [
+            (
+                ClipSpan(clip.start, clip.end),
+                PoseSequence(
+                    xy=arrays[f"xy_{n}"],
+                    score=arrays[f"score_{n}"],
+                    skeleton=m.skeleton,
+                    fps=m.fps,
+                    width=m.width,
+                    height=m.height,
+                    ids=clip.persons,
+                    xyz=arrays.get(f"xyz_{n}"),
+                ),
+            )
+            for n, clip in enumerate(m.clips)
+            if clip.persons
+        ]

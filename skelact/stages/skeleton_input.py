@@ -3,12 +3,12 @@ pickles."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from skelact import limits
 from skelact.datasets import pyskl
 from skelact.datasets.skeleton_files import Source, source
 from skelact.errors import InputError
@@ -85,7 +85,7 @@ def _expand(item: Path | str) -> list[Path]:
     path = Path(item)
     if path.exists():
         return [path]
-    return [Path(m) for m in sorted(glob.glob(str(item), recursive=True))] or [path]  # noqa: PTH207
+    return limits.expand(str(item)) or [path]
 
 
 def _sort_folder(

@@ -21,7 +21,7 @@ from skelact.errors import CheckpointError, DatasetError
 from skelact.metrics import Scores
 from skelact.models import build, spec
 from skelact.models.base import ActionClassifier
-from skelact.models.checkpoint import load_checkpoint, state_dict_on_cpu
+from skelact.models.checkpoint import load_checkpoint, load_weights, state_dict_on_cpu
 from skelact.models.specs import DataArgument
 from skelact.schemas import (
     BEST,
@@ -104,7 +104,7 @@ class BaseTrainer(ABC):
         processes, only the first one writes. None for a plan without a test."""
         distributed.barrier()
         best = load_checkpoint(self.folder / BEST)
-        self.net.load_state_dict(best.weights)
+        load_weights(self.net, best.weights)
         classes, sampling = self.plan.packed.classes, self.plan.recipe.sampling
         test = None if self.plan.no_test else self._measure("test", sampling, self.net)
         scores = None if test is None else test.scores
@@ -147,6 +147,17 @@ class BaseTrainer(ABC):
             sampling=sampling,
             batch_size=self.options.batch_size,
         )
+
+    def check_finite(self) -> None:
+        """Raises DatasetError if a weight is not a finite number: such a network gives no result
+        and must not become a checkpoint."""
+        for name, value in self.eval_model.state_dict().items():
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                raise DatasetError(
+                    f"Training diverged: {name} is not finite",
+                    "Lower the learning rate, for example --set train.lr=0.02; earlier checkpoints "
+                    "of the run are kept.",
+                )
 
     def make_checkpoint(self, epoch: int) -> Checkpoint:
         """The network as it is now, with everything that prediction needs."""

@@ -18,10 +18,12 @@ from skelact.training.augment import AugmentParams
 
 class DeviceClips:
     """A packed dataset, with its clips and their labels (N,) int64 in the memory of one device.
-    `arrays.test_input` builds the batches for testing."""
+    Clips are compared with their checksums before they are used; raises DamagedEntry."""
 
     def __init__(self, packed: Packed, device: torch.device) -> None:
         self.packed = packed
+        if device.type != "cpu":
+            packed.check()
         # on a CPU the tensor shares the memory-mapped file, which is read on demand
         self.arrays = ClipArrays(
             values=torch.from_numpy(packed.keypoints).to(device),
@@ -42,6 +44,7 @@ class DeviceClips:
     ) -> tuple[Tensor, Tensor]:
         """An augmented batch of the samples (N,): x (N, M, L, V, C * streams) without NaN, labels
         (N,)."""
+        self.packed.check(samples)
         arrays = self.arrays
         lengths = arrays.lengths[samples]
         frames = np.stack([training_indices(int(n), sampling, rng) for n in lengths])
@@ -50,3 +53,8 @@ class DeviceClips:
         change = partial(params.apply, mirror=arrays.flip_index, dims=arrays.dims)
         x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change)
         return x, self.labels[torch.from_numpy(samples).to(self.labels.device)]
+
+    def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
+        """`ClipArrays.test_input` of the samples (N,)."""
+        self.packed.check(samples)
+        return self.arrays.test_input(samples, sampling)

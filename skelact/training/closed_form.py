@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, DatasetError
 from skelact.models.base import ActionClassifier
-from skelact.models.checkpoint import load_checkpoint
+from skelact.models.checkpoint import load_checkpoint, load_weights
 from skelact.options import TrainOptions
 from skelact.schemas import BEST, LOG, save_log, save_tensors
 from skelact.training.base import BaseTrainer
@@ -49,7 +49,7 @@ class ClosedFormTrainer(BaseTrainer):
             return False
         checkpoint = load_checkpoint(path)
         self.check_same_run(checkpoint)
-        self.net.load_state_dict(checkpoint.weights)
+        load_weights(self.net, checkpoint.weights)
         self.is_trained = True
         return True
 
@@ -72,7 +72,13 @@ class ClosedFormTrainer(BaseTrainer):
             for batch in self.batches.epoch(rng):
                 batches.append(batch)
                 self.on_progress(Event("train", "advance", 1, steps))
-        loss, accuracy = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
+        try:
+            loss, accuracy = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            raise DatasetError(
+                "The closed form has no solution for these clips", "Raise train.ridge_alpha."
+            ) from error
+        self.check_finite()
         text = f"closed form  loss {loss:.3f}  train {accuracy:.1%}"
         val = self.validate()
         if val is not None:

@@ -10,7 +10,7 @@ from torch.optim import Adam
 from skelact.models.base import Backbone
 from skelact.options import TrainOptions
 from skelact.schemas import PretrainingState
-from skelact.training import distributed
+from skelact.training import distributed, schedule
 
 
 class Pretraining:
@@ -49,4 +49,4 @@ class Pretraining:
     def load(self, state: PretrainingState) -> None:
         """Continue from a saved state."""
         self.losses = list(state.losses)
-        self.optimiser.load_state_dict(state.optimiser)
+        schedule.load_state(self.optimiser, state.optimiser)

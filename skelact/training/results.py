@@ -44,6 +44,9 @@ def load_predictions(path: Path, classes: tuple[str, ...]) -> SubsetPredictions:
     """The predictions that `SubsetPredictions.save` wrote. Raises InputError if the file is damaged
     or holds other classes."""
     samples = load_json(path, Predictions).samples
+    widths = {len(s.probabilities) for s in samples.values()}
+    if widths != {len(classes)}:
+        raise InputError(f"{path} has no probabilities of {len(classes)} classes", Predictions.hint)
     probabilities = np.array([s.probabilities for s in samples.values()], np.float32)
     try:
         labels = np.array([classes.index(s.label) for s in samples.values()], np.int64)
@@ -75,7 +78,7 @@ def measure(
     """Test a network on the clips `rows` (N,), averaged over the test draws of each, and always in
     float32, so that the result does not depend on the precision of training. `train_rows` are the
     training clips, whose most frequent class is the majority class. Raises DatasetError if there is
-    no clip to test."""
+    no clip to test, or if the network gives NaN."""
     packed = clips.packed
     if not len(rows):
         raise DatasetError(
@@ -85,8 +88,13 @@ def measure(
     net.eval()
     batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
     probabilities = np.concatenate(
-        [average_probabilities(net, *clips.arrays.test_input(batch, sampling)) for batch in batches]
+        [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
     )
+    if not np.isfinite(probabilities).all():
+        raise DatasetError(
+            "The network gives results that are not finite numbers",
+            "Training diverged: lower the learning rate, for example --set train.lr=0.02.",
+        )
     labels = packed.labels[rows]
     majority = np.bincount(packed.labels[train_rows], minlength=len(packed.classes)).argmax()
     return Measured(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skelact.errors import CheckpointError
 from skelact.options import TrainOptions
 
 
@@ -25,6 +27,28 @@ def optimiser(parameters: Iterable[nn.Parameter], options: TrainOptions) -> torc
         )
     kind = torch.optim.Adam if o.optimiser == "adam" else torch.optim.AdamW
     return kind(parameters, lr, weight_decay=o.weight_decay)
+
+
+_STATE = ({"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"})  # SGD; Adam and AdamW
+
+
+def load_state(target: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """`load_state_dict` for the state of an optimiser with the same parameters and settings, except
+    the learning rate, which every step sets. Raises CheckpointError for any other state."""
+    fresh = [_settings(group) for group in target.param_groups]
+    target.load_state_dict(state)
+    if [_settings(group) for group in target.param_groups] != fresh:
+        raise CheckpointError("The settings of the stored optimiser differ from those of the run")
+    for parameter in (p for group in target.param_groups for p in group["params"]):
+        values = target.state.get(parameter, {})
+        shapes = {k: v.shape for k, v in values.items() if k != "step" and v is not None}
+        if (values and set(values) not in _STATE) or set(shapes.values()) - {parameter.shape}:
+            raise CheckpointError("The state of the optimiser does not fit the network")
+
+
+def _settings(group: dict[str, Any]) -> dict[str, Any]:
+    settings = {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
 def base_lr(options: TrainOptions) -> float:

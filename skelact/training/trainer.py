@@ -13,9 +13,9 @@ from msgspec import structs
 from torch import Tensor, nn
 
 from skelact.device import autocast, compiled
-from skelact.errors import DatasetError
+from skelact.errors import CheckpointError, DatasetError, reading
 from skelact.models import spec
-from skelact.models.checkpoint import state_dict_on_cpu
+from skelact.models.checkpoint import load_weights, state_dict_on_cpu
 from skelact.schemas import (
     BEST,
     LAST,
@@ -85,13 +85,14 @@ class Trainer(BaseTrainer):
         state = load_tensors(path, TrainingState)
         self.check_same_run(state.checkpoint)
         weights = state.checkpoint.weights
-        self.net.load_state_dict(state.trained_weights or weights)
-        if self.average is not None:
-            self.average.module.load_state_dict(weights)
-            self.average.n_averaged.fill_(state.averaged_steps)
-        self.optimiser.load_state_dict(state.optimiser)
-        if self.pretraining is not None and state.pretraining is not None:
-            self.pretraining.load(state.pretraining)
+        with reading(path, CheckpointError, "Delete it to train from the beginning."):
+            load_weights(self.net, state.trained_weights or weights)
+            if self.average is not None:
+                load_weights(self.average.module, weights)
+                self.average.n_averaged.fill_(state.averaged_steps)
+            schedule.load_state(self.optimiser, state.optimiser)
+            if self.pretraining is not None and state.pretraining is not None:
+                self.pretraining.load(state.pretraining)
         self.history = state.history
         self.seconds = sum(row.seconds for row in self.history)
         if self.rank == 0:
@@ -147,6 +148,7 @@ class Trainer(BaseTrainer):
                     "Pretraining diverged: the loss is not a finite number",
                     "Lower its learning rate: --set train.pretrain_lr=1e-4",
                 )
+            self.check_finite()
             self._save(epoch=0, is_best=False)
             text = f"pretraining {epoch + 1:3d}  loss {loss:.3g}"
             self.on_progress(Event("train", "advance", 0, total, text))
@@ -168,6 +170,7 @@ class Trainer(BaseTrainer):
         started = time.monotonic()
         epoch = len(self.history)
         loss, accuracy = self._epoch(epoch, total)
+        self.check_finite()  # the last step may have spoiled the weights after its loss was finite
         val = self.validate()
         row = EpochLog(
             epoch=epoch + 1,

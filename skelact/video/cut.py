@@ -19,8 +19,10 @@ _BASE_S, _S_PER_S = 600.0, 60.0  # time limit of a cut, and for each second befo
 class ClipOptions:
     """Division of videos into clips."""
 
-    length_s: float = option(5.0, "Clip length in seconds; 0 keeps each video as one clip.", min=0)
-    overlap_s: float = option(0.0, "Overlap of successive clips in seconds.", min=0)
+    length_s: float = option(
+        5.0, "Clip length in seconds; 0 keeps each video as one clip.", min=0, max=86_400
+    )
+    overlap_s: float = option(0.0, "Overlap of successive clips in seconds.", min=0, max=86_400)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -39,6 +41,7 @@ class CodingOptions:
         None,
         "Frame height in pixels; the width is scaled to match.",
         min=16,
+        max=8192,
         default_text="unchanged",
     )
     fps: float | None = option(

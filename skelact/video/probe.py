@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skelact import sandbox
+from skelact import limits, sandbox
 from skelact.errors import InputError, NotAVideo, PathMissing
 from skelact.types import VideoInfo
 from skelact.video.decode import open_video
@@ -87,7 +86,7 @@ def _expand(item: str) -> list[Path]:
         return _videos_below(path)
     if path.exists():
         return [path]
-    matches = [Path(m) for m in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207  # may be absolute
+    matches = limits.expand(item)
     if not matches:
         return [path]
     return [v for m in matches for v in (_videos_below(m) if m.is_dir() else [m] * _is_video(m))]

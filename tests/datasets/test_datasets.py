@@ -107,7 +107,7 @@ def test_cross_subject_needs_performers(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"The performer of \w+ is unknown") as caught:
         splits.apply(found, "xsub")
     assert "performers.json" in caught.value.hint
-    for text, says in (("{", "not JSON"), ("[]", "not a JSON object")):
+    for text, says in (("{", "not JSON"), ("[]", "Expected `object`")):
         (tmp_path / "performers.json").write_text(text)
         with pytest.raises(InputError, match=says):
             find("mads", tmp_path, None)

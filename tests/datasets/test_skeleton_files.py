@@ -200,7 +200,7 @@ def test_damaged_pickles(tmp_path: Path) -> None:
         ({"keypoint": np.full((1, 5, 17, 2), np.nan)}, "not finite"),
         ({"keypoint": np.zeros((5, 17))}, "no keypoint array"),
         ({"keypoint_score": np.zeros((1, 5, 17))}, "scores of shape"),
-        ({"img_shape": 1080}, "not iterable"),
+        ({"img_shape": 1080}, "img_shape"),
     ],
 )
 def test_damaged_annotations(changes: dict[str, object], says: str) -> None:
@@ -233,10 +233,11 @@ def test_nw_ucla_as_it_is() -> None:
     ("content", "says"),
     [
         ("{", "not JSON"),
-        ('{"label": 1}', "no skeletons"),
+        ('{"label": 1}', "missing required field `skeletons`"),
         ('{"skeletons": []}', "shape"),
         ('{"skeletons": [[[0, 0, 0]]]}', "shape"),
-        (json.dumps({"skeletons": [[[float("nan")] * 3] * 20]}), "not finite"),
+        (json.dumps({"skeletons": [[[float("nan")] * 3] * 20]}), "not JSON"),
+        (json.dumps({"skeletons": [[[1e300] * 3] * 20]}), "not finite"),
     ],
 )
 def test_damaged_ucla_files(tmp_path: Path, content: str, says: str) -> None:
@@ -294,10 +295,10 @@ def test_kinetics(tmp_path: Path) -> None:
     assert sequence.xy.shape == (2, 4, 18, 2)
     np.testing.assert_allclose(sequence.score[:, 0, 0], [0.6, 0.4], rtol=1e-6)
     found.items[0].path.write_text('{"data": [{"frame_index": 1}]}')
-    with pytest.raises(InputError, match="not a Kinetics"):
+    with pytest.raises(InputError, match="missing required field `skeleton`"):
         found.read(found.items[0])
     (tmp_path / "kinetics_val_label.json").write_text('{"a": {"has_skeleton": true}}')
-    with pytest.raises(InputError, match="not a label file"):
+    with pytest.raises(InputError, match="missing required field `label`"):
         kinetics.find(tmp_path)
 
 

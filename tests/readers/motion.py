@@ -120,3 +120,51 @@ def florence3d(path: Path, sequences: list[tuple[int, int, Floats]]) -> None:
         for row in fifteen.reshape(len(points), -1) * 1000:
             lines.append(f"{video} {actor} {action} " + " ".join(f"{v:.2f}" for v in row))
     path.write_text("\n".join(lines) + "\n")
+
+
+def deeplabcut(individuals: bool) -> str:
+    """A table of DeepLabCut with one or two animals."""
+    joints = ["nose", "left_eye", *SKELETONS["coco-17"].joints[2:]]
+    people = ["a", "b"] if individuals else ["a"]
+    columns = [(p, j, c) for p in people for j in joints for c in ("x", "y", "likelihood")]
+    lines = ["scorer," + ",".join("DLC_net" for _ in columns)]
+    if individuals:
+        lines.append("individuals," + ",".join(p for p, _, _ in columns))
+    lines.append("bodyparts," + ",".join(j for _, j, _ in columns))
+    lines.append("coords," + ",".join(c for _, _, c in columns))
+    for t in range(5):
+        values = {"x": 100 + t, "y": 200.5, "likelihood": 0.75}
+        lines.append(f"{t}," + ",".join(str(values[c]) for _, _, c in columns))
+    return "\n".join(lines) + "\n"
+
+
+BVH = """HIERARCHY
+ROOT Hips
+{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT LeftUpLeg
+  {
+    OFFSET 10 0 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    End Site
+    {
+      OFFSET 0 -40 0
+    }
+  }
+  JOINT RightUpLeg
+  {
+    OFFSET -10 0 0
+    CHANNELS 3 Zrotation Xrotation Yrotation
+    End Site
+    {
+      OFFSET 0 -40 0
+    }
+  }
+}
+MOTION
+Frames: 2
+Frame Time: 0.0083333
+0 90 0 0 0 0 0 0 0 0 0 0
+0 90 0 0 0 90 0 90 0 90 0 0
+"""

@@ -140,24 +140,9 @@ def test_wide_csv_is_matched_by_names(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.xyz[0, 4], points[4], atol=1e-4)  # type: ignore[index]
 
 
-def deeplabcut(individuals: bool) -> str:
-    joints = ["nose", "left_eye", *SKELETONS["coco-17"].joints[2:]]
-    people = ["a", "b"] if individuals else ["a"]
-    columns = [(p, j, c) for p in people for j in joints for c in ("x", "y", "likelihood")]
-    lines = ["scorer," + ",".join("DLC_net" for _ in columns)]
-    if individuals:
-        lines.append("individuals," + ",".join(p for p, _, _ in columns))
-    lines.append("bodyparts," + ",".join(j for _, j, _ in columns))
-    lines.append("coords," + ",".join(c for _, _, c in columns))
-    for t in range(5):
-        values = {"x": 100 + t, "y": 200.5, "likelihood": 0.75}
-        lines.append(f"{t}," + ",".join(str(values[c]) for _, _, c in columns))
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.parametrize("individuals", [False, True])
 def test_deeplabcut(tmp_path: Path, individuals: bool) -> None:
-    (tmp_path / "a.csv").write_text(deeplabcut(individuals))
+    (tmp_path / "a.csv").write_text(motion.deeplabcut(individuals))
     found = load(tmp_path / "a.csv")
     assert found.persons == 1 + individuals and found.skeleton.name == "coco-17"
     assert found.xy[0, 3, 0].tolist() == [103, 200.5] and found.score[0, 0, 0] == 0.75
@@ -203,40 +188,8 @@ def test_results_of_alphapose(tmp_path: Path) -> None:
     assert load(tmp_path / "alphapose-results.json").frames == 4
 
 
-BVH = """HIERARCHY
-ROOT Hips
-{
-  OFFSET 0 0 0
-  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
-  JOINT LeftUpLeg
-  {
-    OFFSET 10 0 0
-    CHANNELS 3 Zrotation Xrotation Yrotation
-    End Site
-    {
-      OFFSET 0 -40 0
-    }
-  }
-  JOINT RightUpLeg
-  {
-    OFFSET -10 0 0
-    CHANNELS 3 Zrotation Xrotation Yrotation
-    End Site
-    {
-      OFFSET 0 -40 0
-    }
-  }
-}
-MOTION
-Frames: 2
-Frame Time: 0.0083333
-0 90 0 0 0 0 0 0 0 0 0 0
-0 90 0 0 0 90 0 90 0 90 0 0
-"""
-
-
 def test_bvh_forward_kinematics(tmp_path: Path) -> None:
-    (tmp_path / "a.bvh").write_text(BVH)
+    (tmp_path / "a.bvh").write_text(motion.BVH)
     found = load(tmp_path / "a.bvh", 'unit = "cm"\n')
     assert found.fps == pytest.approx(120, abs=0.01)
     names = found.skeleton.joints
@@ -252,9 +205,9 @@ def test_bvh_forward_kinematics(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.xyz[0], expected, atol=1e-6)  # type: ignore[index]
 
 
-@pytest.mark.parametrize("end", [BVH.index("MOTION"), BVH.index("0 90 0 0 0 90"), 80])
+@pytest.mark.parametrize("end", [motion.BVH.index("MOTION"), motion.BVH.index("0 90 0 0 0 90"), 80])
 def test_an_incomplete_bvh_is_refused(tmp_path: Path, end: int) -> None:
-    (tmp_path / "a.bvh").write_text(BVH[:end])
+    (tmp_path / "a.bvh").write_text(motion.BVH[:end])
     with pytest.raises(InputError, match="BVH"):
         load(tmp_path / "a.bvh")
 

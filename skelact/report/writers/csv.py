@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skelact.errors import escaped
+from skelact.escaping import for_csv
 from skelact.report.writers.base import Result, Writer
 
 COLUMNS = ("path", "person_id", "start_s", "end_s", "label", "probability")
 
 
 def write(results: Sequence[Result], path: Path) -> None:
-    """One row per segment."""
+    """One row per segment. Paths and labels that a spreadsheet would take as formulas get an
+    apostrophe in front."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for result in results:
             for p in result.predictions:
-                who = (escaped(p.path), p.person_id)
+                who = (for_csv(escaped(p.path)), p.person_id)
                 for s in p.segments:
                     times = (f"{s.start_s:.3f}", f"{s.end_s:.3f}")
-                    writer.writerow((*who, *times, s.label, f"{s.probability:.4f}"))
+                    label, probability = for_csv(s.label), f"{s.probability:.4f}"
+                    writer.writerow((*who, *times, label, probability))
 
 
 WRITERS = (

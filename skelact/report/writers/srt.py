@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from skelact.escaping import for_subtitle
 from skelact.report.writers.base import Result, Writer
 
 
@@ -13,7 +14,7 @@ def write(results: Sequence[Result], path: Path) -> None:
     (result,) = results
     several = len(result.predictions) > 1
     subtitles = sorted(
-        (s.start_s, s.end_s, f"#{p.person_id} {s.label}" if several else s.label)
+        (s.start_s, s.end_s, for_subtitle(f"#{p.person_id} {s.label}" if several else s.label))
         for p in result.predictions
         for s in p.segments
     )
