@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import CheckpointError, reading
+from skelact.errors import CheckpointError, reading, reason
 
 MAX_DEPTH = 64  # of nested dicts and lists in a document with tensors
+_MAGIC = b"PK\x03\x04"  # of the archives of torch.save
 _BLOCK = 1 << 20  # bytes that are read at once
 _AGAIN = "Copy it again from where it came from, or train again."
 
@@ -19,9 +20,20 @@ _AGAIN = "Copy it again from where it came from, or train again."
 def check_archive(path: Path) -> None:
     """Compare every part of a file that torch.save wrote with its CRC-32. Raises CheckpointError
     that names the part. Files in the format of torch before 1.6 have no checksums."""
-    if not zipfile.is_zipfile(path):
-        return
-    with reading(path, CheckpointError, _AGAIN), zipfile.ZipFile(path) as archive:
+    with reading(path, CheckpointError, _AGAIN):
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return
+        try:
+            _check_parts(path)
+        except zipfile.BadZipFile as error:
+            raise CheckpointError(
+                f"{path} is damaged or not a checkpoint: {reason(error)}", _AGAIN
+            ) from error
+
+
+def _check_parts(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         if len({part.filename for part in parts}) < len(parts):
             raise CheckpointError(f"{path} is damaged: it holds two parts of one name", _AGAIN)
@@ -30,14 +42,9 @@ def check_archive(path: Path) -> None:
                 raise CheckpointError(
                     f"{path} is compressed, which torch.save never does", "Save it with torch.save."
                 )
-            try:
-                with archive.open(part) as file:
-                    while file.read(_BLOCK):
-                        pass
-            except zipfile.BadZipFile as error:
-                raise CheckpointError(
-                    f"{path} is damaged: {part.filename} does not have its checksum", _AGAIN
-                ) from error
+            with archive.open(part) as file:  # reading to the end compares the checksum
+                while file.read(_BLOCK):
+                    pass
 
 
 def check_tensor(value: Any, name: str, path: Path) -> None:

@@ -141,6 +141,18 @@ def test_flipped_bits_in_the_shipped_model(tmp_path: Path) -> None:
     flips(path, "shipped model, flipped bits", attempts(25), lambda: load_model(path))
 
 
+def test_a_damaged_end_of_the_archive(tmp_path: Path) -> None:
+    """The number of the disk, of which zipfile.is_zipfile itself complains."""
+    path = tmp_path / BEST
+    save_tensors(path, small_checkpoint())
+    content = bytearray(path.read_bytes())
+    locator = content.rindex(b"PK\x06\x07")  # the end record of ZIP64
+    content[locator + 4] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(path)
+
+
 def strange_tensors(value: Tensor) -> Iterator[tuple[str, Any]]:
     """What may stand in place of a tensor, with correct checksums of the file."""
     flat = value.float().flatten() if value.numel() else torch.zeros(1)
