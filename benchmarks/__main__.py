@@ -1,8 +1,8 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
-python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks long ..., python -m benchmarks soak [MINUTES] [SEED],
+python -m benchmarks changed RUN [JHMDB], or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
+Without a name, all benchmarks run, except for long, soak, changed and choice: extraction, cached,
 startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks import (
     packed,
     pck,
     people,
+    soak,
     startup,
     training,
 )
@@ -35,11 +36,12 @@ MODULES = (
     people,
     hands,
     long,
+    soak,
     changed,
     choice,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice")  # run only if they are named
+ON_REQUEST = ("long", "soak", "changed", "choice")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

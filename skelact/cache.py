@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 import msgspec
 
@@ -40,6 +40,7 @@ from skelact.schemas import (
 
 MANIFEST, HASHES = "manifest.json", "hashes.json"
 CACHE_VARIABLE = "SKELACT_CACHE"
+_SETTLED_NS = 2 * 10**9  # the coarsest time stamps of file systems
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
 M = TypeVar("M", bound=CacheDocument)
@@ -160,42 +161,42 @@ class Cache:
     def lock(self, stage: Stage[M], key: str, wait: bool) -> Iterator[bool]:
         """Hold the right to make one entry. Without `wait` it yields False immediately if another
         process holds it. The lock is released when its holder dies."""
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system; doing the work twice is harmless
-            yield True
-            return
         path = self.root / stage.name / f".{key}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
+            file = _locked(path, wait)
         except OSError as error:
             raise CacheError(
                 f"Cannot write {path.parent}: {error.strerror}", _OTHER_FOLDER
             ) from error
+        if file is None:
+            yield False
+            return
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-            path.unlink(missing_ok=True)
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def content_hash(self, path: Path) -> str:
-        """Hash of a file's content, remembered by path, size and modification time; `save_hashes`
-        stores what was computed. Raises OSError."""
+        """Hash of a file's content, remembered by path, size and times; `save_hashes` stores what
+        was computed. The hash of a file that changed a moment ago, or in the future, is not stored:
+        a further change could leave its times as they are. Raises OSError."""
         stat = path.stat()
         name = str(path.resolve())
         if self._hashes is None:
             self._hashes = self._stored_hashes()
         known = self._hashes.get(name)
-        if known is not None and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        times = (stat.st_mtime_ns, stat.st_ctime_ns)
+        if known and (known.size, known.mtime_ns, known.ctime_ns) == (stat.st_size, *times):
             return known.hash
         with path.open("rb") as file:
             content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-        record = FileHash(size=stat.st_size, mtime_ns=stat.st_mtime_ns, hash=content)
-        self._hashes[name] = self._new_hashes[name] = record
+        record = FileHash(size=stat.st_size, mtime_ns=times[0], ctime_ns=times[1], hash=content)
+        self._hashes[name] = record
+        if max(times) < time.time_ns() - _SETTLED_NS:
+            self._new_hashes[name] = record
         return content
 
     def save_hashes(self) -> None:
@@ -238,7 +239,14 @@ class Cache:
         return damaged
 
     def remove_stale(self) -> None:
-        """Remove temporary folders of processes of this machine that are no longer running."""
+        """Remove temporary folders of processes of this machine that are no longer running, and
+        lock files that nobody holds."""
+        for path in self.root.glob("*/.*.lock"):
+            with contextlib.suppress(OSError):
+                file = _locked(path, wait=False)
+                if file is not None:
+                    with file:
+                        path.unlink()
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):
             owner = folder.name.removeprefix("tmp-").removesuffix("-old").rpartition("-")[0]
@@ -259,6 +267,31 @@ def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> Cache
     if sizes != {name: file.size for name, file in envelope.files.items()}:
         return None
     return CacheEntry(path=path, manifest=envelope.manifest, files=envelope.files)
+
+
+def _locked(path: Path, wait: bool) -> IO[str] | None:
+    """The file, open and locked; None if another process holds its lock, unless `wait`. The holder
+    of a lock removes the file, so one that is no longer at `path` counts for nothing: others have
+    locked a new file in the meantime. Raises OSError."""
+    while True:
+        file = path.open("w")
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except ImportError:  # no such locks on this system; doing the work twice is harmless
+            return file
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            file.close()
+            return None
+        except BaseException:
+            file.close()
+            raise
+        file.close()
 
 
 def _is_running(pid: int) -> bool:

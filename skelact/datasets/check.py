@@ -161,7 +161,8 @@ def _similar(collection: Collection) -> list[str]:
     """Items of different takes whose content is nearly the same: by their joints, as in training,
     or by the frames of a video, whose poses may not be estimated yet."""
     rows, tracks = [], []
-    for n, item in enumerate(collection.items):
+    compared = collection.items[: similar.MAX_COMPARED]
+    for n, item in enumerate(compared):
         try:
             if collection.read is None:
                 track = similar.video_track(probe(item.path), item.span_s)
@@ -176,13 +177,16 @@ def _similar(collection: Collection) -> list[str]:
     by_joints: dict[int, list[int]] = defaultdict(list)
     for k, track in enumerate(tracks):
         by_joints[track.shape[1]].append(k)
+    takes = [collection.items[n].groups["take"] for n in rows]
     pairs = {
         (rows[same[a]], rows[same[b]])
         for same in by_joints.values()
-        for a, b in similar.similar_pairs([tracks[k] for k in same])
+        for a, b in similar.similar_pairs([tracks[k] for k in same], [takes[k] for k in same])
     }
     overlapping = set(similar.overlapping(collection.items))
     out = []
+    if len(compared) < len(collection.items):
+        out.append(similar.limit_notice(len(compared), len(collection.items), "items"))
     for a, b in sorted(pairs | overlapping):
         first, second = collection.items[a], collection.items[b]
         if first.groups["take"] == second.groups["take"]:

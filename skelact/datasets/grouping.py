@@ -108,8 +108,9 @@ def connected(groups: Sequence[str], links: Iterable[tuple[int, int]]) -> list[s
     parent: dict[str, str] = {}
 
     def find(name: str) -> str:
-        while parent.get(name, name) != name:
-            name = parent[name]
+        while (above := parent.get(name, name)) != name:
+            parent[name] = parent.get(above, above)  # shortens the path for the next search
+            name = above
         return name
 
     for a, b in links:

@@ -6,7 +6,8 @@ tracks are similar if, at some offset, their deviations from the own mean agree 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from skelact.video.decode import read_frames
 
 RATE = 10.0  # samples per second
 MAX_SAMPLES = 100  # of a track; the rest of a long item is not compared
+MAX_COMPARED = 20_000  # tracks; the time grows with the square of their number
 _MIN_OVERLAP = 8  # samples
 _MIN_SHARE = 0.5  # overlap relative to the shorter track
 _AGREEMENT = 0.985  # cosine of the motion of both tracks over the overlap
@@ -59,8 +61,22 @@ def video_track(info: VideoInfo, span_s: tuple[float, float | None] | None) -> F
     return np.stack(rows) if rows else np.zeros((0, _GRID * _GRID), np.float32)
 
 
-def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
-    """The positions of all similar pairs (a, b), a < b, of tracks (T, D)."""
+def first_rows(items: Sequence[int], most: int = MAX_COMPARED) -> list[int]:
+    """The rows to compare, in order: all, or the first ones of every item, `most` in total.
+    `items` are the numbers of the items that the rows belong to."""
+    seen: Counter[int] = Counter()
+    ranks = []
+    for row, item in enumerate(items):
+        ranks.append((seen[item], row))
+        seen[item] += 1
+    return sorted(row for _, row in sorted(ranks)[:most])
+
+
+def similar_pairs(
+    tracks: Sequence[Floats], groups: Sequence[Hashable] | None = None
+) -> list[tuple[int, int]]:
+    """The positions of all similar pairs (a, b), a < b, of tracks (T, D); without the pairs of one
+    group, if `groups` of the tracks are given."""
     usable = [
         n for n, t in enumerate(tracks) if len(t) >= _MIN_OVERLAP and _motion(t) > _MIN_MOTION
     ]
@@ -78,10 +94,19 @@ def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
         for j in np.flatnonzero(nearest < _TOLERANCE * np.maximum(energy, energy[k])):
             b = usable[int(j)]
             pair = (min(a, b), max(a, b))
+            together = groups is not None and groups[a] == groups[b]
             is_new = a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out
-            if is_new and _is_similar(tracks[a], tracks[b]):
+            if is_new and not together and _is_similar(tracks[a], tracks[b]):
                 out.add(pair)
     return sorted(out)
+
+
+def limit_notice(compared: int, count: int, unit: str) -> str:
+    """That not all of `count` items were compared."""
+    return (
+        f"{compared:,} of the {count:,} {unit} were compared to find copies; a copy among the "
+        "others may be in another subset. The column source of a labels.csv keeps clips together."
+    )
 
 
 def _motion(track: Floats) -> float:

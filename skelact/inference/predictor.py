@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -51,7 +51,7 @@ from skelact.types import (
 )
 from skelact.video.probe import find_videos
 
-_VIDEOS_AT_ONCE = 64
+_FRAMES_AT_ONCE = 20_000  # of all tracks that are in memory, unless one video has more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,14 +209,10 @@ class Predictor:
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
-        for start in range(0, len(videos), _VIDEOS_AT_ONCE):
-            group = videos[start : start + _VIDEOS_AT_ONCE]
-            for extracted, tracks in groupby(
-                self._evaluate(group, batch.failed), key=lambda track: track.extracted
-            ):
-                predictions = [self._prediction(track) for track in tracks]
-                batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
-            on_progress(Event("predict", "advance", len(group)))
+        tracks = self._evaluate(videos, batch.failed, on_progress)
+        for extracted, group in groupby(tracks, key=lambda track: track.extracted):
+            predictions = [self._prediction(track) for track in group]
+            batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
         on_progress(Event("predict", "end"))
         return batch
 
@@ -232,7 +228,7 @@ class Predictor:
         each window of the longest length."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[Probabilities]] = {}
-        for track in self._evaluate(videos, failed):
+        for track in self._evaluate(videos, failed, no_progress):
             part = track.parts[-1].probabilities
             if len(track.parts) > 1:
                 frames = track.probabilities
@@ -288,16 +284,32 @@ class Predictor:
                 on_progress(Event("predict", "notice", text=text))
 
     def _evaluate(
-        self, videos: Sequence[Extracted | SkeletonInput], failed: list[Failure]
-    ) -> list[_VideoTrack]:
-        """The tracks of these videos with the probabilities of their windows; windows of all videos
-        go through the networks together. Videos that cannot be used are added to `failed`."""
+        self,
+        videos: Sequence[Extracted | SkeletonInput],
+        failed: list[Failure],
+        on_progress: ProgressCallback,
+    ) -> Iterator[_VideoTrack]:
+        """The tracks of these videos with the probabilities of their windows; windows of several
+        videos go through the networks together. Videos that cannot be used are added to
+        `failed`."""
         tracks: list[_VideoTrack] = []
-        for extracted in videos:
+        waiting = frames = 0
+        for number, extracted in enumerate(videos, start=1):
             try:
-                tracks += self._tracks(extracted)
+                found = self._tracks(extracted)
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
+                found = []
+            tracks += found
+            frames += sum(track.track.sequence.frames for track in found)
+            waiting += 1
+            if frames >= _FRAMES_AT_ONCE or number == len(videos):
+                yield from self._with_probabilities(tracks)
+                on_progress(Event("predict", "advance", waiting))
+                tracks, waiting, frames = [], 0, 0
+
+    def _with_probabilities(self, tracks: list[_VideoTrack]) -> list[_VideoTrack]:
+        """The same tracks, with the probabilities of their windows."""
         for n, members in enumerate(self.by_window_length.values()):
             probabilities = window_probabilities(
                 members,

@@ -3,7 +3,7 @@ from their extracted poses, other files by the reader of the dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -133,14 +133,13 @@ def pack(
         on_progress(Event("pack", "end"))
 
     def fill(folder: Path) -> PackedManifest:
-        stream: Iterable[Sample] = samples()
         persons = 1 if recipe.normalise.flatten_persons else recipe.sequence.persons
-        if persons is None:  # as many as the clip with the most persons has
-            stream = list(stream)
-            persons = min(MAX_PERSONS, max((len(s.values) for s in stream), default=1))
+        if persons is None:  # as many as the clip with the most persons has; all are read twice
+            persons = min(MAX_PERSONS, max((len(s.values) for s in samples()), default=1))
+            failed.clear()
         manifest = packed.write(
             folder,
-            stream,
+            samples(),
             dataset=collection.name,
             classes=collection.classes,
             skeleton=skeleton,

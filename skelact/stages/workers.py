@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -118,16 +119,20 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
     frame_counts = context.Queue()
     progress = _ProgressThread(frame_counts, on_progress)
     try:
-        for job in _Pool(work, context, frame_counts).run(batch):
-            alone = Work(job=replace(job, wait=True))
-            if _Pool([alone], context, frame_counts).run(batch):
-                batch.failed.append(
-                    Failure(
-                        job.path,
-                        "The process of the estimator died on this file",
-                        "Re-encode it with ffmpeg, or leave it out.",
+        while work:
+            pool = _Pool(work, context, frame_counts)
+            jobs = pool.run(batch)
+            work = pool.not_started()
+            for job in jobs:
+                alone = Work(job=replace(job, wait=True))
+                if _Pool([alone], context, frame_counts).run(batch):
+                    batch.failed.append(
+                        Failure(
+                            job.path,
+                            "The process of the estimator died on this file",
+                            "Re-encode it with ffmpeg, or leave it out.",
+                        )
                     )
-                )
     finally:
         progress.close()
         frame_counts.close()
@@ -136,16 +141,21 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
 
 class _Pool:
     """A pool of processes for some jobs. A long video is stored by a last task, once all of its
-    parts are."""
+    parts are. Few tasks are submitted ahead: the executor looks at all of them for each result, and
+    if a process dies, all of them are suspected."""
 
     def __init__(self, work: list[Work], context: Any, frame_counts: Any) -> None:
+        self.processes = process_count(sum(max(1, len(w.parts)) for w in work))
         self.pool = ProcessPoolExecutor(
-            process_count(sum(max(1, len(w.parts)) for w in work)),
+            self.processes,
             mp_context=context,
             initializer=_start_worker,
             initargs=(work[0].job.options, frame_counts),
         )
         self.work = work
+        self.queue = deque((w.job, part) for w in work for part in w.parts or (None,))
+        self.parts_left = {w.job.key: len(w.parts) for w in work}
+        self.is_broken = False
         self.pending: dict[Future[State | Failure], tuple[Job, Part | None]] = {}
         self.remaining: dict[str, Job] = {}  # by key
         self.failed: set[str] = set()  # keys
@@ -154,10 +164,7 @@ class _Pool:
         """Run all jobs and add their results to `batch`. Returns the jobs that another process is
         working on, and those that were not finished when the pool broke."""
         try:
-            for work in self.work:
-                for part in work.parts or (None,):
-                    self._submit(work.job, part)
-            while self.pending:
+            while self._submit():
                 finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
                 for future in finished:
                     self._finish(future, batch)
@@ -168,43 +175,47 @@ class _Pool:
             self.pool.shutdown(wait=True, cancel_futures=True)
         return [job for key, job in self.remaining.items() if key not in self.failed]
 
+    def not_started(self) -> list[Work]:
+        """The work that was left in the queue when the pool broke."""
+        keys = {job.key for job, _ in self.queue} - self.failed - self.remaining.keys()
+        return [w for w in self.work if w.job.key in keys]
+
     def _kill(self) -> None:
         """End the processes now. Their unfinished cache entries have temporary names."""
         for process in list((self.pool._processes or {}).values()):
             process.kill()
 
-    def _submit(self, job: Job, part: Part | None) -> None:
-        try:
-            self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
-        except BrokenProcessPool:
-            self.remaining[job.key] = job
+    def _submit(self) -> bool:
+        """Submit the next tasks; returns whether there are tasks to wait for."""
+        while self.queue and not self.is_broken and len(self.pending) < 2 * self.processes:
+            job, part = self.queue[0]
+            try:
+                if job.key not in self.failed:
+                    self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
+                self.queue.popleft()
+            except BrokenProcessPool:
+                self.is_broken = True
+        return bool(self.pending)
 
     def _finish(self, future: Future[State | Failure], batch: BatchResult[Path]) -> None:
-        """Record the result of a task, and submit the last task of a video after its parts."""
+        """Record the result of a task, and queue the last task of a video after its parts."""
         job, part = self.pending.pop(future)
         try:
             result = future.result()
         except BrokenProcessPool:
-            result = "busy"
+            result, self.is_broken = "busy", True
         if isinstance(result, Failure):
             if job.key not in self.failed:
                 batch.failed.append(result)
             self.failed.add(job.key)
-            self.pending = {
-                other: task
-                for other, task in self.pending.items()
-                if task[0].key != job.key or not other.cancel()
-            }
         elif result == "busy":
             self.remaining[job.key] = job
         elif part is None:
             (batch.done if result == "done" else batch.cached).append(job.path)
-        elif self._has_all_parts(job):
-            self._submit(job, None)
-
-    def _has_all_parts(self, job: Job) -> bool:
-        keys = {other.key for other, _ in self.pending.values()} | self.failed
-        return job.key not in keys and job.key not in self.remaining
+        else:
+            self.parts_left[job.key] -= 1
+            if not self.parts_left[job.key]:
+                self.queue.appendleft((job, None))
 
 
 # --- one estimator in this process ----------------------------------------------------------------

@@ -151,6 +151,15 @@ def test_noisy_and_trimmed_copies_are_found_and_other_motions_are_not() -> None:
     still = np.tile(tracks[0][:1], (40, 1))
     found = similar.similar_pairs([*tracks, noisy, tracks[5][12:], still, still.copy()])
     assert found == [(2, 8), (5, 9)]
+    takes = [*"abcdefgh", "other", "f"]
+    assert similar.similar_pairs([*tracks, noisy, tracks[5][12:]], takes) == [(2, 8)]
+
+
+def test_of_too_many_clips_the_first_of_every_item_are_compared() -> None:
+    items = [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert similar.first_rows(items) == list(range(9))
+    assert similar.first_rows(items, 5) == [0, 1, 3, 4, 5]
+    assert similar.first_rows(items, 2) == [0, 3]
 
 
 def test_crossing_a_room_is_no_similarity() -> None:
