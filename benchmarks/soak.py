@@ -102,6 +102,7 @@ class Soak:
         """The data, and the results of every task without disturbance."""
         make_data(self.data)
         self.reference.mkdir()
+        self.wait([self.servant.start(["cache", "ls"], self.reference)], [{}])  # imports everything
         for task in TASKS:
             command, found = self.undisturbed(task, self.reference, f"reference-{task.name}")
             if found.code != task.code:
