@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
+from skelact.inference.groups import groups
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
@@ -50,8 +51,6 @@ from skelact.types import (
     no_progress,
 )
 from skelact.video.probe import find_videos
-
-_FRAMES_AT_ONCE = 20_000  # of all tracks that are in memory, unless one video has more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +208,13 @@ class Predictor:
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
-        tracks = self._evaluate(videos, batch.failed, on_progress)
-        for extracted, group in groupby(tracks, key=lambda track: track.extracted):
-            predictions = [self._prediction(track) for track in group]
-            batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
+        for group in groups(videos):
+            for extracted, tracks in groupby(
+                self._evaluate(group, batch.failed), key=lambda track: track.extracted
+            ):
+                predictions = [self._prediction(track) for track in tracks]
+                batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
+            on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
         return batch
 
@@ -228,7 +230,7 @@ class Predictor:
         each window of the longest length."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[Probabilities]] = {}
-        for track in self._evaluate(videos, failed, no_progress):
+        for track in chain.from_iterable(self._evaluate(g, failed) for g in groups(videos)):
             part = track.parts[-1].probabilities
             if len(track.parts) > 1:
                 frames = track.probabilities
@@ -284,32 +286,16 @@ class Predictor:
                 on_progress(Event("predict", "notice", text=text))
 
     def _evaluate(
-        self,
-        videos: Sequence[Extracted | SkeletonInput],
-        failed: list[Failure],
-        on_progress: ProgressCallback,
-    ) -> Iterator[_VideoTrack]:
-        """The tracks of these videos with the probabilities of their windows; windows of several
-        videos go through the networks together. Videos that cannot be used are added to
-        `failed`."""
+        self, videos: Sequence[Extracted | SkeletonInput], failed: list[Failure]
+    ) -> list[_VideoTrack]:
+        """The tracks of these videos with the probabilities of their windows; windows of all videos
+        go through the networks together. Videos that cannot be used are added to `failed`."""
         tracks: list[_VideoTrack] = []
-        waiting = frames = 0
-        for number, extracted in enumerate(videos, start=1):
+        for extracted in videos:
             try:
-                found = self._tracks(extracted)
+                tracks += self._tracks(extracted)
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
-                found = []
-            tracks += found
-            frames += sum(track.track.sequence.frames for track in found)
-            waiting += 1
-            if frames >= _FRAMES_AT_ONCE or number == len(videos):
-                yield from self._with_probabilities(tracks)
-                on_progress(Event("predict", "advance", waiting))
-                tracks, waiting, frames = [], 0, 0
-
-    def _with_probabilities(self, tracks: list[_VideoTrack]) -> list[_VideoTrack]:
-        """The same tracks, with the probabilities of their windows."""
         for n, members in enumerate(self.by_window_length.values()):
             probabilities = window_probabilities(
                 members,

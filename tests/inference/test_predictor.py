@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from skelact.inference import predictor
-from skelact.inference.predictor import Predictor, _VideoTrack
-from skelact.options import DEFAULT
-from skelact.types import Event
+from skelact.inference.groups import groups
+from skelact.stages.poses import Extracted
+from skelact.stages.skeleton_input import SkeletonInput
 
 
+def _video(frames: int) -> Extracted:
+    manifest = SimpleNamespace(manifest=SimpleNamespace(frames=frames))
+    return Extracted(path=Path("a.mp4"), poses=manifest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([], []),
+        ([36_000, 36_000, 100], [1, 1, 1]),  # long videos one at a time
+        ([36_000, *[9_000] * 5], [1, 2, 2, 1]),
+        ([20] * 130, [64, 64, 2]),
+        ([15_000, None, None, 6_000], [3, 1]),  # None: a skeleton file
+    ],
+)
 def test_of_many_videos_few_are_in_memory_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    frames: list[int | None], expected: list[int]
 ) -> None:
-    rng = np.random.default_rng(0)
-    standing = np.array(
-        [
-            *((0, -80), (3, -83), (-3, -83), (6, -80), (-6, -80), (18, -55), (-18, -55), (26, -25)),
-            *((-26, -25), (28, 0), (-28, 0), (11, 0), (-11, 0), (12, 42), (-12, 42), (12, 82)),
-            (-12, 82),
-        ]
-    )
-    for n in range(6):
-        xy = 200 + standing + rng.normal(0, 1, (30, 17, 2))
-        np.save(tmp_path / f"{n}.npy", xy.astype(np.float32))
-    (tmp_path / "damaged.npy").write_bytes(b"none")
-    groups: list[int] = []
-    original = Predictor._with_probabilities
-
-    def counted(self: Predictor, tracks: list[_VideoTrack]) -> list[_VideoTrack]:
-        groups.append(len(tracks))
-        return original(self, tracks)
-
-    monkeypatch.setattr(Predictor, "_with_probabilities", counted)
-    model = Predictor.load(DEFAULT)
-    one = model.predict_many([tmp_path])
-    assert groups == [6]
-    monkeypatch.setattr(predictor, "_FRAMES_AT_ONCE", 60)
-    events: list[Event] = []
-    several = model.predict_many([tmp_path], on_progress=events.append)
-    assert groups == [6, 2, 2, 2]
-    assert sum(e.done for e in events if e.kind == "advance") == 7
-    assert [r.path.name for r in several.done] == [f"{n}.npy" for n in range(6)]
-    assert [f.path.name for f in several.failed] == ["damaged.npy"]
-    for a, b in zip(one.done, several.done, strict=True):
-        (first,), (second,) = a.predictions, b.predictions
-        assert first.label == second.label
-        assert first.probability == pytest.approx(second.probability, abs=1e-4)
-    rows, _ = model.predict_windows([tmp_path])
-    assert len(rows) == 6 and groups[4:] == [2, 2, 2]
+    file = SkeletonInput(path=Path("a.npy"), load=lambda: pytest.fail("it is read twice"))
+    videos = [file if n is None else _video(n) for n in frames]
+    found = list(groups(videos))
+    assert [len(group) for group in found] == expected
+    assert [video for group in found for video in group] == videos
