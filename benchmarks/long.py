@@ -134,14 +134,14 @@ def many_clips(count: int, videos: Sequence[Path]) -> None:
         with (folder / "clips" / "damaged.avi").open("wb") as file:
             file.write(b"no video")
         texts = []
-        for what in ("predict", "predict again"):
+        for what in ("first", "second"):
             usage = watch(
-                (*SKELACT, "predict", "clips", "--csv", "all.csv", "--cache-dir", "cache"),
+                (*SKELACT, "predict", "clips", "--csv", f"{what}.csv", "--cache-dir", "cache"),
                 folder,
                 check=False,
             )
-            tell(f"{what} {count} clips and a damaged one (exit code {usage.code})", usage)
-            texts.append((folder / "all.csv").read_text())
+            tell(f"{what} predict of {count} clips and a damaged one, code {usage.code}", usage)
+            texts.append((folder / f"{what}.csv").read_text())
         rows = list(csv.DictReader(texts[0].splitlines()))
         named = len({row["path"] for row in rows})
         print(f"{len(rows)} rows for {named} clips; the other clips: {usage.err.count('.avi: ')}")

@@ -125,14 +125,14 @@ class Soak:
                 log.flush()
 
     def round(self) -> list[dict[str, Any]]:
-        """One to three commands at once, with what disturbs them; then the check of each."""
+        """One to four commands at once, with what disturbs them; then the check of each."""
         rng = self.rng
         injected = []
-        for _ in range(rng.integers(1, 4) if rng.random() < 0.4 else 0):
+        for _ in range(rng.integers(1, 4) if rng.random() < 0.6 else 0):
             injected += damage(self.disk.path / CACHE, rng)
         state = str(rng.choice(["normal", "full", "read-only"], p=[0.76, 0.16, 0.08]))
         free = int(rng.integers(0, 200_000))
-        tasks = [TASKS[int(n)] for n in rng.integers(0, len(TASKS), rng.integers(1, 4))]
+        tasks = [TASKS[int(n)] for n in rng.integers(0, len(TASKS), rng.integers(1, 5))]
         plans = [self.plan(task) for task in tasks]
         runs = [f"{task.name}-{self.step}-{n}" for n, task in enumerate(tasks)]
         if state == "read-only" and not self.disk.can_be_read_only:
@@ -167,9 +167,17 @@ class Soak:
                     "verdict": verdict,
                 }
             )
-        shutil.rmtree(self.disk.path / "out", ignore_errors=True)
+            self.remove_outputs(run)
         shutil.rmtree(self.disk.path / "runs", ignore_errors=True)
         return rows
+
+    def remove_outputs(self, run: str) -> None:
+        """Remove what a command wrote outside of the cache and its run folder."""
+        for path in (
+            *(self.disk.path / "out").glob(f"{run}*"),
+            *(self.disk.path / RUN).glob(f"t{run}*"),
+        ):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
     @contextlib.contextmanager
     def disturbed(self, state: str, free: int) -> Iterator[None]:
@@ -185,14 +193,15 @@ class Soak:
         """Whether, when and how a command is killed."""
         rng = self.rng
         kill, number, to_all = rng.random() < 0.45, rng.integers(0, 3), rng.random() < 0.5
-        after = float(rng.random()) * 1.3 * self.durations[task.name]
-        if not kill:
-            return {}
-        return {
-            "signal": SIGNALS[int(number)].name,
-            "to_all": bool(to_all),
-            "after_s": round(after, 2),
-        }
+        after, repeat = float(rng.random()) * 1.3 * self.durations[task.name], rng.random() < 0.5
+        plan: dict[str, Any] = {"repeat": bool(repeat)}
+        if kill:
+            plan |= {
+                "signal": SIGNALS[int(number)].name,
+                "to_all": bool(to_all),
+                "after_s": round(after, 2),
+            }
+        return plan
 
     def check(
         self,
@@ -215,7 +224,7 @@ class Soak:
         if found == expected:
             return "right"
         if "sent" in plan and found.code in ENDED_BY_SIGNAL:
-            return self.again(task, run, "ended by a signal", what)
+            return self.again(task, run, plan, "ended by a signal", what)
         if found.code == expected.code:
             self.problem(f"{what}: another result than undisturbed: {found.difference(expected)}")
             return "wrong"
@@ -223,16 +232,17 @@ class Soak:
             self.problem(f"{what}: exit code {found.code}: {text.strip()[-400:]}")
             return "wrong"
         if state != "normal":
-            return self.again(task, run, f"refused ({state})", what)
+            return self.again(task, run, plan, f"refused ({state})", what)
         if not is_clean or any(word in text for word in REFUSALS):
-            return self.again(task, run, "refused (damage)", what)
+            return self.again(task, run, plan, "refused (damage)", what)
         self.problem(f"{what}: exit code {found.code}: {text.strip()[-400:]}")
         return "wrong"
 
-    def again(self, task: Task, run: str, verdict: str, what: str) -> str:
+    def again(self, task: Task, run: str, plan: dict[str, Any], verdict: str, what: str) -> str:
         """Every second disturbed command is repeated without disturbance; a run is resumed."""
-        if self.rng.random() < 0.5:
+        if not plan["repeat"]:
             return verdict
+        self.remove_outputs(run)
         resumed = task.resumed() if (self.disk.path / "runs" / run).is_dir() else task
         command, found = self.undisturbed(resumed, self.disk.path, run)
         if found != self.expected[task.name]:

@@ -175,7 +175,7 @@ def damage(cache: Path, rng: np.random.Generator) -> list[str]:
     """Damage one file of the cache; returns the entry (stage/key), or nothing."""
     files = sorted(p for p in cache.glob("*/*/*") if p.is_file() and "tmp-" not in p.parent.name)
     kind = str(rng.choice(["flip", "truncate", "remove", "extra", "hashes", "litter"]))
-    place, chance = rng.random(), rng.random()
+    place, chance, bit = rng.random(), rng.random(), int(rng.integers(0, 8))
     if kind == "hashes":
         if cache.is_dir():
             (cache / "hashes.json").write_bytes(b'{"document": "content-hashes", "files": {"')
@@ -197,7 +197,7 @@ def damage(cache: Path, rng: np.random.Generator) -> list[str]:
     elif kind == "extra":
         (path.parent / "extra").write_bytes(b"x")
     else:
-        content[int(chance * len(content))] ^= 1 << int(rng.integers(0, 8))
+        content[int(chance * len(content))] ^= 1 << bit
         path.write_bytes(content)
     return [f"{path.parent.parent.name}/{path.parent.name}"]
 
