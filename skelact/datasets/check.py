@@ -177,11 +177,10 @@ def _similar(collection: Collection) -> list[str]:
     by_joints: dict[int, list[int]] = defaultdict(list)
     for k, track in enumerate(tracks):
         by_joints[track.shape[1]].append(k)
-    takes = [collection.items[n].groups["take"] for n in rows]
     pairs = {
         (rows[same[a]], rows[same[b]])
         for same in by_joints.values()
-        for a, b in similar.similar_pairs([tracks[k] for k in same], [takes[k] for k in same])
+        for a, b in similar.similar_pairs([tracks[k] for k in same])
     }
     overlapping = set(similar.overlapping(collection.items))
     out = []

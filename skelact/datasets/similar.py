@@ -7,7 +7,7 @@ tracks are similar if, at some offset, their deviations from the own mean agree 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -72,11 +72,8 @@ def first_rows(items: Sequence[int], most: int = MAX_COMPARED) -> list[int]:
     return sorted(row for _, row in sorted(ranks)[:most])
 
 
-def similar_pairs(
-    tracks: Sequence[Floats], groups: Sequence[Hashable] | None = None
-) -> list[tuple[int, int]]:
-    """The positions of all similar pairs (a, b), a < b, of tracks (T, D); without the pairs of one
-    group, if `groups` of the tracks are given."""
+def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
+    """The positions of all similar pairs (a, b), a < b, of tracks (T, D)."""
     usable = [
         n for n, t in enumerate(tracks) if len(t) >= _MIN_OVERLAP and _motion(t) > _MIN_MOTION
     ]
@@ -94,9 +91,8 @@ def similar_pairs(
         for j in np.flatnonzero(nearest < _TOLERANCE * np.maximum(energy, energy[k])):
             b = usable[int(j)]
             pair = (min(a, b), max(a, b))
-            together = groups is not None and groups[a] == groups[b]
             is_new = a != b and len(tracks[a]) <= len(tracks[b]) and pair not in out
-            if is_new and not together and _is_similar(tracks[a], tracks[b]):
+            if is_new and _is_similar(tracks[a], tracks[b]):
                 out.add(pair)
     return sorted(out)
 

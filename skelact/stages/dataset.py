@@ -147,10 +147,7 @@ def merge_similar(
         values = packed.keypoints[packed.offsets[row] : packed.offsets[row + 1], 0]
         tracks.append(similar.pose_track(values[..., : packed.dims], float(packed.fps[row])))
     items = packed.items[rows].tolist()
-    pairs = {
-        (items[a], items[b])
-        for a, b in similar.similar_pairs(tracks, [takes[item] for item in items])
-    }
+    pairs = {(items[a], items[b]) for a, b in similar.similar_pairs(tracks)}
     pairs |= set(similar.overlapping(collection.items))
     apart = [(a, b) for a, b in sorted(pairs) if takes[a] != takes[b]]
     if not apart:

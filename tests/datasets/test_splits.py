@@ -151,8 +151,6 @@ def test_noisy_and_trimmed_copies_are_found_and_other_motions_are_not() -> None:
     still = np.tile(tracks[0][:1], (40, 1))
     found = similar.similar_pairs([*tracks, noisy, tracks[5][12:], still, still.copy()])
     assert found == [(2, 8), (5, 9)]
-    takes = [*"abcdefgh", "other", "f"]
-    assert similar.similar_pairs([*tracks, noisy, tracks[5][12:]], takes) == [(2, 8)]
 
 
 def test_of_too_many_clips_the_first_of_every_item_are_compared() -> None:
