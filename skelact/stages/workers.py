@@ -3,9 +3,11 @@ video that cannot be used, or that kills its process, does not affect the others
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -71,8 +73,8 @@ def _run_task(job: Job, part: Part | None) -> State | Failure:
     assert _estimator is not None
     try:
         if part is not None:
-            return extract_part(job, part, _estimator, _frame_counts.put)
-        return extract_video(job, _estimator, _frame_counts.put)
+            return extract_part(job, part, _estimator, _frame_counts.send)
+        return extract_video(job, _estimator, _frame_counts.send)
     except InputError as error:
         return Failure.from_error(job.path, error)
     except SkelactError:
@@ -90,7 +92,9 @@ def process_count(tasks: int) -> int:
 
 
 class _ProgressThread:
-    """Passes the frame counts in the workers' queue to `on_progress`."""
+    """Passes the frame counts that the workers send through a pipe to `on_progress`. A pipe needs
+    no lock for messages this short; a process that dies while it holds the lock of a queue would
+    stop all others."""
 
     def __init__(self, frame_counts: Any, on_progress: ProgressCallback) -> None:
         self.frame_counts, self.on_progress = frame_counts, on_progress
@@ -99,11 +103,9 @@ class _ProgressThread:
         self.thread.start()
 
     def _run(self) -> None:
-        while not self.stop.is_set():
-            try:
-                self.on_progress(Event("extract", "advance", self.frame_counts.get(timeout=0.1)))
-            except (queue.Empty, EOFError, OSError):
-                continue
+        while self.frame_counts.poll(0.1) or not self.stop.is_set():
+            if self.frame_counts.poll():
+                self.on_progress(Event("extract", "advance", self.frame_counts.recv()))
 
     def close(self) -> None:
         self.stop.set()
@@ -116,8 +118,8 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
     again one at a time. Raises CacheError and EstimatorError."""
     batch: BatchResult[Path] = BatchResult()
     context = multiprocessing.get_context("spawn")
-    frame_counts = context.Queue()
-    progress = _ProgressThread(frame_counts, on_progress)
+    received, frame_counts = context.Pipe(duplex=False)
+    progress = _ProgressThread(received, on_progress)
     try:
         while work:
             pool = _Pool(work, context, frame_counts)
@@ -135,8 +137,23 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
                     )
     finally:
         progress.close()
+        received.close()
         frame_counts.close()
     return batch
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that are started in this block ignore the SIGINT that a terminal sends to all: this
+    process ends them. One that arrives in the meantime interrupts this process afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Pool:
@@ -153,7 +170,7 @@ class _Pool:
             initargs=(work[0].job.options, frame_counts),
         )
         self.work = work
-        self.queue = deque((w.job, part) for w in work for part in w.parts or (None,))
+        self.waiting = deque((w.job, part) for w in work for part in w.parts or (None,))
         self.parts_left = {w.job.key: len(w.parts) for w in work}
         self.is_broken = False
         self.pending: dict[Future[State | Failure], tuple[Job, Part | None]] = {}
@@ -177,7 +194,7 @@ class _Pool:
 
     def not_started(self) -> list[Work]:
         """The work that was left in the queue when the pool broke."""
-        keys = {job.key for job, _ in self.queue} - self.failed - self.remaining.keys()
+        keys = {job.key for job, _ in self.waiting} - self.failed - self.remaining.keys()
         return [w for w in self.work if w.job.key in keys]
 
     def _kill(self) -> None:
@@ -187,12 +204,13 @@ class _Pool:
 
     def _submit(self) -> bool:
         """Submit the next tasks; returns whether there are tasks to wait for."""
-        while self.queue and not self.is_broken and len(self.pending) < 2 * self.processes:
-            job, part = self.queue[0]
+        while self.waiting and not self.is_broken and len(self.pending) < 2 * self.processes:
+            job, part = self.waiting[0]
             try:
                 if job.key not in self.failed:
-                    self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
-                self.queue.popleft()
+                    with _interrupts_blocked():  # it may start a process
+                        self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
+                self.waiting.popleft()
             except BrokenProcessPool:
                 self.is_broken = True
         return bool(self.pending)
@@ -215,7 +233,7 @@ class _Pool:
         else:
             self.parts_left[job.key] -= 1
             if not self.parts_left[job.key]:
-                self.queue.appendleft((job, None))
+                self.waiting.appendleft((job, None))
 
 
 # --- one estimator in this process ----------------------------------------------------------------
