@@ -1,9 +1,9 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB],
-python -m benchmarks streams RUN JHMDB BACKGROUND, or python -m benchmarks choice DATA
-[NETWORK:CLIPS]...
+python -m benchmarks long ..., python -m benchmarks soak [MINUTES] [SEED],
+python -m benchmarks changed RUN [JHMDB], python -m benchmarks streams RUN JHMDB BACKGROUND, or
+python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, changed, choice and streams: extraction,
+Without a name, all benchmarks run, except for long, soak, changed, choice and streams: extraction,
 cached, startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks import (
     packed,
     pck,
     people,
+    soak,
     startup,
     streams,
     training,
@@ -37,12 +38,13 @@ MODULES = (
     people,
     hands,
     long,
+    soak,
     changed,
     choice,
     streams,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice", "streams")  # run only if they are named
+ON_REQUEST = ("long", "soak", "changed", "choice", "streams")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TextIO, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import structs
@@ -54,6 +54,7 @@ MANIFEST, HASHES = "manifest.json", "hashes.json"
 CACHE_VARIABLE = "SKELACT_CACHE"
 _KEY = re.compile(r"[0-9a-f]{20}")
 _swept: set[Path] = set()  # caches that this process has cleaned up
+_SETTLED_NS = 2 * 10**9  # the coarsest time stamps of file systems
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
 M = TypeVar("M", bound=CacheDocument)
@@ -194,54 +195,51 @@ class Cache:
     def lock(self, stage: Stage[M], key: str, wait: bool) -> Iterator[bool]:
         """Hold the right to make one entry. Without `wait` it yields False immediately if another
         process holds it. The lock is released when its holder dies."""
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system; doing the work twice is harmless
-            yield True
-            return
         path = self.root / stage.name / f".{key}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = _open_lock(path)
+            file = _locked(path, wait)
         except OSError as error:
             raise CacheError(
                 f"Cannot write {path.parent}: {error.strerror}", _OTHER_FOLDER
             ) from error
+        if file is None:
+            yield False
+            return
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
-            path.unlink(missing_ok=True)
+                yield True
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def content_hash(self, path: Path) -> str:
-        """Hash of a file's content, remembered by path, size and modification time; `save_hashes`
-        stores what was computed. Raises OSError, and InputError for a device, pipe or folder."""
+        """Hash of a file's content, remembered by path, size and times; `save_hashes` stores what
+        was computed. The hash of a file that changed a moment ago, or in the future, is not stored:
+        a further change could leave its times as they are. Raises OSError, and InputError for a
+        device, pipe or folder."""
         status = path.stat()
         name = escaped(path.resolve())
         if self._hashes is None:
             self._hashes = self._stored_hashes()
         known = self._hashes.get(name)
-        if known is not None and (known.size, known.mtime_ns) == (
-            status.st_size,
-            status.st_mtime_ns,
-        ):
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        if known and (known.size, known.mtime_ns, known.ctime_ns) == (status.st_size, *times):
             return known.hash
         record = _hash_of(path)
-        self._hashes[name] = self._new_hashes[name] = record
+        self._hashes[name] = record
+        if max(times) < time.time_ns() - _SETTLED_NS:
+            self._new_hashes[name] = record
         return record.hash
 
     def check_unchanged(self, path: Path, content: str) -> None:
         """As the function `check_unchanged`; a remembered hash that does not hold any more is
-        replaced. Called before a result is stored."""
+        forgotten. Called before a result is stored."""
         try:
             check_unchanged(path, content)
         except InputError:
-            with contextlib.suppress(OSError, InputError):
-                self._new_hashes[escaped(path.resolve())] = _hash_of(path)
-                self.save_hashes()
+            for hashes in (self._hashes or {}, self._new_hashes):
+                hashes.pop(escaped(path.resolve()), None)
             raise
 
     def save_hashes(self) -> None:
@@ -285,29 +283,21 @@ class Cache:
         return damaged
 
     def remove_stale(self) -> None:
-        """Remove temporary folders and locks of processes of this machine that are no longer
-        running."""
+        """Remove temporary folders of processes of this machine that are no longer running, and
+        lock files that nobody holds."""
         sweep(self.root)
+        for path in self.root.glob("*/.*.lock"):
+            with contextlib.suppress(OSError):
+                file = _locked(path, wait=False)
+                if file is not None:
+                    with file:
+                        path.unlink()
         host = socket.gethostname()
         for folder in self.root.glob("*/tmp-*"):
             owner = folder.name.removeprefix("tmp-").removesuffix("-old").rpartition("-")[0]
             name, _, pid = owner.rpartition("-")
             if name == host and pid.isdigit() and not is_running(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
-        try:
-            import fcntl
-        except ImportError:  # no locks on this system
-            return
-        for path in self.root.glob("*/.*.lock"):
-            with contextlib.suppress(OSError), _open_lock(path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while another holds it
-                path.unlink()
-
-
-def _open_lock(path: Path) -> TextIO:
-    """Open or create a lock file. A link, which somebody could have put into a shared cache, is not
-    followed. Raises OSError."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
 
 
 def check_unchanged(path: Path, content: str) -> None:
@@ -330,7 +320,12 @@ def _hash_of(path: Path) -> FileHash:
         raise InputError(f"{path} is not a regular file")
     with path.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return FileHash(size=status.st_size, mtime_ns=status.st_mtime_ns, hash=content)
+    return FileHash(
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        hash=content,
+    )
 
 
 def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> CacheEntry[M] | None:
@@ -347,3 +342,29 @@ def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> Cache
     if sizes != {name: file.size for name, file in envelope.files.items()}:
         return None
     return CacheEntry(path=path, manifest=envelope.manifest, files=envelope.files)
+
+
+def _locked(path: Path, wait: bool) -> IO[str] | None:
+    """The lock file, open and locked; None if another process holds its lock, unless `wait`. The
+    holder of a lock removes the file, so one that is no longer at `path` counts for nothing: others
+    have locked a new file in the meantime. A link, which somebody could have put into a shared
+    cache, is not followed. Raises OSError."""
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
+                return file
+        except ImportError:  # no such locks on this system; doing the work twice is harmless
+            return file
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            file.close()
+            return None
+        except BaseException:
+            file.close()
+            raise
+        file.close()

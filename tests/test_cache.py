@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,27 +170,103 @@ def test_lock(tmp_path: Path) -> None:
             assert not second
     with b.lock(STAGE, KEY, wait=True) as third:
         assert third
+    assert list((tmp_path / "stage").iterdir()) == []
 
 
-def test_content_hash_ignores_names_and_is_remembered(tmp_path: Path) -> None:
+def test_who_waited_for_a_lock_holds_it_against_newcomers(tmp_path: Path) -> None:
+    """The first holder removes the file of the lock while another process waits for it."""
+    inside, leave = threading.Event(), threading.Event()
+    waiting = threading.Thread(target=_hold, args=(Cache(tmp_path), inside, leave))
+    with Cache(tmp_path).lock(STAGE, "k", wait=False) as first:
+        assert first
+        waiting.start()
+        while len(_descriptors(tmp_path / "stage" / ".k.lock")) < 2:  # it waits, or is about to
+            time.sleep(0.01)
+    assert inside.wait(30)
+    with Cache(tmp_path).lock(STAGE, "k", wait=False) as newcomer:
+        assert not newcomer
+    leave.set()
+    waiting.join()
+    with Cache(tmp_path).lock(STAGE, "k", wait=False) as last:
+        assert last
+
+
+def _hold(cache: Cache, inside: threading.Event, leave: threading.Event) -> None:
+    with cache.lock(STAGE, "k", wait=True):
+        inside.set()
+        leave.wait(30)
+
+
+def _descriptors(path: Path) -> list[Path]:
+    """The descriptors of this process for a file."""
+    return [p for p in Path("/proc/self/fd").iterdir() if p.exists() and p.samefile(path)]
+
+
+def test_an_exception_releases_a_lock_and_stale_ones_are_removed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with pytest.raises(ZeroDivisionError), cache.lock(STAGE, "k", wait=False):
+        raise ZeroDivisionError
+    assert list((tmp_path / "stage").iterdir()) == []
+    (tmp_path / "stage" / ".killed.lock").touch()
+    with cache.lock(STAGE, "k", wait=False) as held:
+        cache.remove_stale()
+        assert held and [p.name for p in (tmp_path / "stage").iterdir()] == [".k.lock"]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the clock of the cache to this many seconds from now."""
+    real = time.time_ns
+
+    def move(seconds: float) -> None:
+        monkeypatch.setattr("skelact.cache.time.time_ns", lambda: real() + int(seconds * 1e9))
+
+    return move
+
+
+def test_content_hash_ignores_names_and_is_remembered(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     a.write_bytes(b"same")
     shutil.copy(a, b)
+    later(60)
     cache = Cache(tmp_path / "c")
     known = cache.content_hash(a)
     assert known == cache.content_hash(b)
     cache.save_hashes()
     memo = json.loads((tmp_path / "c" / "hashes.json").read_text())
     assert len(memo["files"]) == 2
-    # the memo is trusted while size and time stay, and only then
+    # it is not fooled by a file of the same size with the same time
     stat = a.stat()
     a.write_bytes(b"SAME")
     os.utime(a, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert Cache(tmp_path / "c").content_hash(a) == known
-    os.utime(a, ns=(stat.st_atime_ns, time.time_ns() + 10**9))
     assert Cache(tmp_path / "c").content_hash(a) != known
     (tmp_path / "c" / "hashes.json").write_text("nonsense")
     assert Cache(tmp_path / "c").content_hash(b) == known
+
+
+@pytest.mark.parametrize(
+    ("clock_s", "file_s"), [(0, 0), (-3600, 0), (60, 7200)], ids=["new", "clock back", "future"]
+)
+def test_the_hash_of_a_file_that_may_still_change_is_not_stored(
+    clock_s: float, file_s: float, tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    """A file that was written a moment ago, or after what the clock says now."""
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    os.utime(path, (time.time() + file_s, time.time() + file_s))
+    later(clock_s)
+    cache = Cache(tmp_path / "c")
+    cache.content_hash(path)
+    cache.save_hashes()
+    assert not (tmp_path / "c" / "hashes.json").exists()
+    later(max(clock_s, file_s) + 60)
+    Cache(tmp_path / "c").content_hash(path)
+    cache = Cache(tmp_path / "c")
+    cache.content_hash(path)
+    cache.save_hashes()
+    assert (tmp_path / "c" / "hashes.json").exists()
 
 
 def test_keys() -> None:

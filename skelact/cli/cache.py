@@ -12,6 +12,7 @@ import typer
 from skelact.cache import Cache
 from skelact.cli import console, examples
 from skelact.cli.options import CacheDir, Json
+from skelact.errors import CacheError
 from skelact.escaping import for_terminal
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact cache ls"]), no_args_is_help=True)
@@ -68,6 +69,13 @@ def prune(
     freed = sum(map(_size, folders))
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+    left = sorted(filter(Path.exists, folders))
+    if left:
+        raise CacheError(
+            f"{left[0]} cannot be removed"
+            + (f", nor can {len(left) - 1} other entries" if left[1:] else ""),
+            "Check whether you may write to the folder of the cache.",
+        )
     if json:
         console.as_json({"removed": len(folders), "bytes": freed})
     else:

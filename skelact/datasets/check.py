@@ -164,7 +164,8 @@ def _similar(collection: Collection) -> list[str]:
     """Items of different takes whose content is nearly the same: by their joints, as in training,
     or by the frames of a video, whose poses may not be estimated yet."""
     rows, tracks = [], []
-    for n, item in enumerate(collection.items):
+    compared = collection.items[: similar.MAX_COMPARED]
+    for n, item in enumerate(compared):
         try:
             if collection.read is None:
                 track = similar.video_track(item.path, item.span_s)
@@ -186,6 +187,8 @@ def _similar(collection: Collection) -> list[str]:
     }
     overlapping = set(similar.overlapping(collection.items))
     out = []
+    if len(compared) < len(collection.items):
+        out.append(similar.limit_notice(len(compared), len(collection.items), "items"))
     for a, b in sorted(pairs | overlapping):
         first, second = collection.items[a], collection.items[b]
         if first.groups["take"] == second.groups["take"]:

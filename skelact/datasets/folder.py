@@ -135,7 +135,8 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
     skeletons = [p for p, f in files.items() if f is not None or p.suffix.lower() in suffixes]
     if not skeletons:
         return None
-    videos = [p for p in files if p not in skeletons and p.suffix.lower() in VIDEO_SUFFIXES]
+    others = files.keys() - set(skeletons)
+    videos = sorted(p for p in others if p.suffix.lower() in VIDEO_SUFFIXES)
     if videos:
         raise DatasetError(
             f"{file} lists videos, such as {videos[0].name}, and skeleton files, such as "

@@ -6,6 +6,7 @@ tracks are similar if, at some offset, their deviations from the own mean agree 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from skelact.video.probe import probe
 
 RATE = 10.0  # samples per second
 MAX_SAMPLES = 100  # of a track; the rest of a long item is not compared
+MAX_COMPARED = 20_000  # tracks; the time grows with the square of their number
 _MIN_OVERLAP = 8  # samples
 _MIN_SHARE = 0.5  # overlap relative to the shorter track
 _AGREEMENT = 0.985  # cosine of the motion of both tracks over the overlap
@@ -71,6 +73,17 @@ def _video_track(path: Path, start: float, end: float | None) -> Floats:
     return np.stack(rows) if rows else np.zeros((0, _GRID * _GRID), np.float32)
 
 
+def first_rows(items: Sequence[int], most: int = MAX_COMPARED) -> list[int]:
+    """The rows to compare, in order: all, or the first ones of every item, `most` in total.
+    `items` are the numbers of the items that the rows belong to."""
+    seen: Counter[int] = Counter()
+    ranks = []
+    for row, item in enumerate(items):
+        ranks.append((seen[item], row))
+        seen[item] += 1
+    return sorted(row for _, row in sorted(ranks)[:most])
+
+
 def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
     """Positions (a, b), a < b, of similar tracks (T, D): enough pairs to connect all tracks that
     are similar, directly or through others. Of n copies of one track there are n - 1 pairs."""
@@ -91,6 +104,14 @@ def similar_pairs(tracks: Sequence[Floats]) -> list[tuple[int, int]]:
                     group[group == group[j]] = group[k]
                     out.add((min(usable[k], usable[j]), max(usable[k], usable[j])))
     return sorted(out)
+
+
+def limit_notice(compared: int, count: int, unit: str) -> str:
+    """That not all of `count` items were compared."""
+    return (
+        f"{compared:,} of the {count:,} {unit} were compared to find copies; a copy among the "
+        "others may be in another subset. The column source of a labels.csv keeps clips together."
+    )
 
 
 class _Tracks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
+from skelact.inference.groups import groups
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
@@ -50,7 +51,6 @@ from skelact.types import (
 )
 from skelact.video.probe import find_videos
 
-_VIDEOS_AT_ONCE = 64
 _NOT_FINITE = (
     "The network gives results that are not finite numbers",
     "The coordinates of the poses, or the weights of the model, are far outside the usual range.",
@@ -215,8 +215,7 @@ class Predictor:
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
         on_progress(Event("predict", "start", 0, len(videos)))
-        for start in range(0, len(videos), _VIDEOS_AT_ONCE):
-            group = videos[start : start + _VIDEOS_AT_ONCE]
+        for group in groups(videos):
             for extracted, tracks in groupby(
                 self._evaluate(group, batch.failed, again), key=lambda track: track.extracted
             ):
@@ -239,7 +238,7 @@ class Predictor:
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[Probabilities]] = {}
         again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
-        for track in self._evaluate(videos, failed, again):
+        for track in chain.from_iterable(self._evaluate(g, failed, again) for g in groups(videos)):
             part = track.parts[-1].probabilities
             if len(track.parts) > 1:
                 frames = track.probabilities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,10 +40,10 @@ def _grouped(paths: Iterable[Path]) -> list[SequenceFile]:
         found = _single(path)
         if found is not None:
             out.append(found)
-    stems = [folder for folder, _ in frames]
+    stems = Counter(folder for folder, _ in frames)
     for (folder, stem), numbered in frames.items():
         # the folder names the sequence, unless it holds several
-        path = folder if stems.count(folder) == 1 else folder / stem
+        path = folder if stems[folder] == 1 else folder / stem
         files = tuple(p for _, p in sorted(numbered))
         out.append(SequenceFile(path=path, reader=readers()["frames-json"], files=files))
     return sorted(out, key=lambda f: f.path)

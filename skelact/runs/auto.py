@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ RULES = (
     Rule(max_clips=5_000, cpu="rocket", gpu="stgcnpp"),
     Rule(max_clips=None, cpu="stgcnpp", gpu="stgcnpp"),
 )
+_SAMPLES = 12  # skeleton files whose clips are counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +66,17 @@ def choose_for(recipe: Recipe, data: Path | None) -> Choice:
 
 def count_clips(collection: Collection, recipe: Recipe) -> int:
     """The approximate number of clips of a dataset; counting stops above the last limit of the
-    rules."""
+    rules. Of skeleton files, some are read and stand for the others."""
     last = max(r.max_clips or 0 for r in RULES)
-    if collection.read is not None or len(collection.items) > last:
+    if len(collection.items) > last:
         return len(collection.items)
+    if collection.read is not None:
+        counts = []
+        for item in collection.items[:: max(1, len(collection.items) // _SAMPLES)]:
+            with contextlib.suppress(SkelactError):  # reported when all files are read
+                sequence = collection.read(item)
+                counts.append(len(plan(sequence.frames, sequence.fps, recipe.clips)))
+        return round(len(collection.items) * sum(counts) / max(1, len(counts)))
     clips = 0
     for item in collection.items:
         try:

@@ -68,10 +68,12 @@ class Envelope(Record, Generic[M], frozen=True, kw_only=True):
 class FileHash(
     msgspec.Struct, frozen=True, array_like=True, kw_only=True, forbid_unknown_fields=True
 ):
-    """Hash of a file's content while its size and modification time stay the same."""
+    """Hash of a file's content while its size and times stay the same: those of the last change of
+    its content, which programs can set, and of its last change, which they cannot."""
 
     size: Count
     mtime_ns: int
+    ctime_ns: int
     hash: str
 
 

@@ -156,17 +156,19 @@ def merge_similar(
 ) -> Collection:
     """The collection with one take for items whose poses are nearly the same or that overlap in
     time; a notice names them."""
-    rows = np.flatnonzero(~packed.is_mirrored)
+    takes = [item.groups["take"] for item in collection.items]
+    own = np.flatnonzero(~packed.is_mirrored)
+    rows = own[similar.first_rows(packed.items[own].tolist())]
+    if len(rows) < len(own):
+        text = similar.limit_notice(len(rows), len(own), "clips")
+        on_progress(Event("train", "notice", text=text))
     tracks = []
     for row in rows:
         values = packed.frames(row)[:, 0]
         tracks.append(similar.pose_track(values[..., : packed.dims], float(packed.fps[row])))
-    pairs = {
-        (int(packed.items[rows[a]]), int(packed.items[rows[b]]))
-        for a, b in similar.similar_pairs(tracks)
-    }
+    items = packed.items[rows].tolist()
+    pairs = {(items[a], items[b]) for a, b in similar.similar_pairs(tracks)}
     pairs |= set(similar.overlapping(collection.items))
-    takes = [item.groups["take"] for item in collection.items]
     apart = [(a, b) for a, b in sorted(pairs) if takes[a] != takes[b]]
     if not apart:
         return collection
@@ -178,11 +180,11 @@ def merge_similar(
     count = "One pair" if len(apart) == 1 else f"{len(apart)} pairs"
     text = f"{count} of clips with nearly the same content will be kept in one subset: {first}"
     on_progress(Event("train", "notice", text=text))
-    items = (
+    together = (
         replace(item, groups=item.groups | {"take": take})
         for item, take in zip(collection.items, connected(takes, apart), strict=True)
     )
-    return replace(collection, items=tuple(items))
+    return replace(collection, items=tuple(together))
 
 
 def extract_collection(

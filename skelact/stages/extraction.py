@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,7 @@ class Job:
     division: Division | None = None
     wait: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The cache key. The form of the JSON files is not part of it."""
         divided = {"division": asdict(self.division)} if self.division is not None else {}

@@ -153,14 +153,13 @@ def pack(
             raise _FilesChangedError(now_changed)
 
     def fill(folder: Path) -> PackedManifest:
-        stream: Iterable[Sample] = samples()
         persons = 1 if recipe.normalise.flatten_persons else recipe.sequence.persons
-        if persons is None:  # as many as the clip with the most persons has
-            stream = list(stream)
-            persons = min(MAX_PERSONS, max((len(s.values) for s in stream), default=1))
+        if persons is None:  # as many as the clip with the most persons has; all are read twice
+            persons = min(MAX_PERSONS, max((len(s.values) for s in samples()), default=1))
+            failed.clear()
         manifest = packed.write(
             folder,
-            stream,
+            samples(),
             dataset=collection.name,
             classes=collection.classes,
             skeleton=skeleton,

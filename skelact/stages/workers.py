@@ -3,10 +3,13 @@ video that cannot be used, or that kills its process, does not affect the others
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -77,8 +80,8 @@ def _run_task(job: Job, part: Part | None) -> State | Failure:
     assert _estimator is not None
     try:
         if part is not None:
-            return extract_part(job, part, _estimator, _frame_counts.put)
-        return extract_video(job, _estimator, _frame_counts.put)
+            return extract_part(job, part, _estimator, _frame_counts.send)
+        return extract_video(job, _estimator, _frame_counts.send)
     except InputError as error:
         return Failure.from_error(job.path, error)
     except SkelactError:
@@ -96,7 +99,9 @@ def process_count(tasks: int) -> int:
 
 
 class _ProgressThread:
-    """Passes the frame counts in the workers' queue to `on_progress`."""
+    """Passes the frame counts that the workers send through a pipe to `on_progress`. A pipe needs
+    no lock for messages this short; a process that dies while it holds the lock of a queue would
+    stop all others."""
 
     def __init__(self, frame_counts: Any, on_progress: ProgressCallback) -> None:
         self.frame_counts, self.on_progress = frame_counts, on_progress
@@ -105,11 +110,9 @@ class _ProgressThread:
         self.thread.start()
 
     def _run(self) -> None:
-        while not self.stop.is_set():
-            try:
-                self.on_progress(Event("extract", "advance", self.frame_counts.get(timeout=0.1)))
-            except (queue.Empty, EOFError, OSError):
-                continue
+        while self.frame_counts.poll(0.1) or not self.stop.is_set():
+            if self.frame_counts.poll():
+                self.on_progress(Event("extract", "advance", self.frame_counts.recv()))
 
     def close(self) -> None:
         self.stop.set()
@@ -122,37 +125,61 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
     again one at a time. Raises CacheError and EstimatorError."""
     batch: BatchResult[Path] = BatchResult()
     context = multiprocessing.get_context("spawn")
-    frame_counts = context.Queue()
-    progress = _ProgressThread(frame_counts, on_progress)
+    received, frame_counts = context.Pipe(duplex=False)
+    progress = _ProgressThread(received, on_progress)
     try:
-        for job in _Pool(work, context, frame_counts).run(batch):
-            alone = Work(job=replace(job, wait=True))
-            if _Pool([alone], context, frame_counts).run(batch):
-                batch.failed.append(
-                    Failure(
-                        job.path,
-                        "The process of the estimator died on this file",
-                        "Re-encode it with ffmpeg, or leave it out.",
+        while work:
+            pool = _Pool(work, context, frame_counts)
+            jobs = pool.run(batch)
+            work = pool.not_started()
+            for job in jobs:
+                alone = Work(job=replace(job, wait=True))
+                if _Pool([alone], context, frame_counts).run(batch):
+                    batch.failed.append(
+                        Failure(
+                            job.path,
+                            "The process of the estimator died on this file",
+                            "Re-encode it with ffmpeg, or leave it out.",
+                        )
                     )
-                )
     finally:
         progress.close()
+        received.close()
         frame_counts.close()
     return batch
 
 
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that are started in this block ignore the SIGINT that a terminal sends to all: this
+    process ends them. One that arrives in the meantime interrupts this process afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Pool:
     """A pool of processes for some jobs. A long video is stored by a last task, once all of its
-    parts are."""
+    parts are. Few tasks are submitted ahead: the executor looks at all of them for each result, and
+    if a process dies, all of them are suspected."""
 
     def __init__(self, work: list[Work], context: Any, frame_counts: Any) -> None:
+        self.processes = process_count(sum(max(1, len(w.parts)) for w in work))
         self.pool = ProcessPoolExecutor(
-            process_count(sum(max(1, len(w.parts)) for w in work)),
+            self.processes,
             mp_context=context,
             initializer=_start_worker,
             initargs=(work[0].job.options, frame_counts),
         )
         self.work = work
+        self.waiting = deque((w.job, part) for w in work for part in w.parts or (None,))
+        self.parts_left = {w.job.key: len(w.parts) for w in work}
+        self.is_broken = False
         self.pending: dict[Future[State | Failure], tuple[Job, Part | None]] = {}
         self.remaining: dict[str, Job] = {}  # by key
         self.failed: set[str] = set()  # keys
@@ -161,10 +188,7 @@ class _Pool:
         """Run all jobs and add their results to `batch`. Returns the jobs that another process is
         working on, and those that were not finished when the pool broke."""
         try:
-            for work in self.work:
-                for part in work.parts or (None,):
-                    self._submit(work.job, part)
-            while self.pending:
+            while self._submit():
                 finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
                 for future in finished:
                     self._finish(future, batch)
@@ -175,43 +199,48 @@ class _Pool:
             self.pool.shutdown(wait=True, cancel_futures=True)
         return [job for key, job in self.remaining.items() if key not in self.failed]
 
+    def not_started(self) -> list[Work]:
+        """The work that was left in the queue when the pool broke."""
+        keys = {job.key for job, _ in self.waiting} - self.failed - self.remaining.keys()
+        return [w for w in self.work if w.job.key in keys]
+
     def _kill(self) -> None:
         """End the processes now. Their unfinished cache entries have temporary names."""
         for process in list((self.pool._processes or {}).values()):
             process.kill()
 
-    def _submit(self, job: Job, part: Part | None) -> None:
-        try:
-            self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
-        except BrokenProcessPool:
-            self.remaining[job.key] = job
+    def _submit(self) -> bool:
+        """Submit the next tasks; returns whether there are tasks to wait for."""
+        while self.waiting and not self.is_broken and len(self.pending) < 2 * self.processes:
+            job, part = self.waiting[0]
+            try:
+                if job.key not in self.failed:
+                    with _interrupts_blocked():  # it may start a process
+                        self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
+                self.waiting.popleft()
+            except BrokenProcessPool:
+                self.is_broken = True
+        return bool(self.pending)
 
     def _finish(self, future: Future[State | Failure], batch: BatchResult[Path]) -> None:
-        """Record the result of a task, and submit the last task of a video after its parts."""
+        """Record the result of a task, and queue the last task of a video after its parts."""
         job, part = self.pending.pop(future)
         try:
             result = future.result()
         except BrokenProcessPool:
-            result = "busy"
+            result, self.is_broken = "busy", True
         if isinstance(result, Failure):
             if job.key not in self.failed:
                 batch.failed.append(result)
             self.failed.add(job.key)
-            self.pending = {
-                other: task
-                for other, task in self.pending.items()
-                if task[0].key != job.key or not other.cancel()
-            }
         elif result == "busy":
             self.remaining[job.key] = job
         elif part is None:
             (batch.done if result == "done" else batch.cached).append(job.path)
-        elif self._has_all_parts(job):
-            self._submit(job, None)
-
-    def _has_all_parts(self, job: Job) -> bool:
-        keys = {other.key for other, _ in self.pending.values()} | self.failed
-        return job.key not in keys and job.key not in self.remaining
+        else:
+            self.parts_left[job.key] -= 1
+            if not self.parts_left[job.key]:
+                self.waiting.appendleft((job, None))
 
 
 # --- one estimator in this process ----------------------------------------------------------------

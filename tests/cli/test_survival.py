@@ -470,3 +470,27 @@ def test_training_on_names_that_are_not_utf8(tmp_path: Path) -> None:
     assert "caf\\\\xe9/t\\\\xe9st" in split
     done = run("predict", name, "--model", "runs/r", "--csv", "a.csv")
     assert done.returncode == 0 and "caf\\xe9/t\\xe9st" in done.stdout, done.stderr
+
+
+def test_an_interrupt_while_the_workers_start_prints_no_traceback(
+    tmp_path: Path, networks: None
+) -> None:
+    """Ctrl-C in a terminal goes to all processes, also to those that are still importing."""
+    shutil.copy(sample("HipHop_A1_C0.avi"), tmp_path / "a.avi")
+    process = start("extract", tmp_path / "a.avi", "--cache-dir", tmp_path / "cache", cwd=tmp_path)
+    commands: list[bytes] = []
+    while not any(b"spawn_main" in c for c in commands) and process.poll() is None:
+        time.sleep(0.02)
+        commands = [_command_line(pid) for pid in descendants(process.pid)]
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    message = finish(process)
+    assert process.returncode == 130
+    assert "Traceback" not in message and "Interrupted" in message
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

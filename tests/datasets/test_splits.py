@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from skelact.datasets import folder, similar, splits, utd_mhad
-from skelact.datasets.base import Collection
+from skelact.datasets.base import Collection, Item
 from skelact.datasets.grouping import connected, divide
 from skelact.errors import ConfigError, DatasetError, InputError, LeakingSplit
-from skelact.runs.auto import RULES, choose
-from skelact.types import Floats
+from skelact.recipe import Recipe
+from skelact.runs.auto import RULES, choose, count_clips
+from skelact.types import Floats, PoseSequence
+from tests.conftest import sequence_of
 
 
 def own_table(root: Path, clips: int, recordings: int, classes: int = 5) -> Collection:
@@ -153,6 +155,13 @@ def test_noisy_and_trimmed_copies_are_found_and_other_motions_are_not() -> None:
     assert found == [(2, 8), (5, 9)]
 
 
+def test_of_too_many_clips_the_first_of_every_item_are_compared() -> None:
+    items = [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert similar.first_rows(items) == list(range(9))
+    assert similar.first_rows(items, 5) == [0, 1, 3, 4, 5]
+    assert similar.first_rows(items, 2) == [0, 3]
+
+
 def test_crossing_a_room_is_no_similarity() -> None:
     """The way of the whole body is larger than the motion of its joints."""
     way = np.linspace(0, 5, 40, dtype=np.float32)[:, None, None] * np.array([1, 0], np.float32)
@@ -176,3 +185,19 @@ def test_the_network_follows_the_number_of_clips_and_the_device() -> None:
     assert [r.cpu for r in RULES][-1] == choose(100_000, False).model
     assert choose(3_000, True).model == "stgcnpp" and choose(3_000, False).model == "rocket"
     assert "about 40 clips and no GPU" in choose(40, False).reason
+
+
+def test_long_skeleton_files_are_counted_by_their_clips() -> None:
+    """Twenty files of 1 and 3 minutes in turn, one of them damaged."""
+
+    def read(item: Item) -> PoseSequence:
+        if item.label == "damaged":
+            raise InputError("damaged")
+        return sequence_of(np.zeros((1, 600 if item.label == "short" else 1800, 17, 2)))
+
+    labels = ["damaged", *("short", "long") * 9, "short"]
+    items = tuple(Item(Path(f"{n}.npy"), c, groups={"take": f"{n}"}) for n, c in enumerate(labels))
+    data = Collection(name="c", root=Path(), items=items, protocols={}, read=read)
+    for length_s, least, most in ((0.0, 20, 20), (2.0, 1000, 1400)):
+        recipe = Recipe.from_dict({"clips": {"length_s": length_s}})
+        assert least <= count_clips(data, recipe) <= most

@@ -45,7 +45,7 @@ class Toy:
     name, fingerprint, skeleton = "toy", "1", SKELETONS["coco-17"]
 
     def __init__(self, options):
-        pass
+        (LOG / f"opened-{os.getpid()}").touch()
 
     def run(self, frames):
         for n, frame in enumerate(frames):
@@ -348,4 +348,23 @@ def test_damage_in_the_middle(toy: Toy, tmp_path: Path, video: Path) -> None:
         if not one.failed:
             assert one.text("few.mp4") == divided.text("few.mp4")
             assert len(divided.ids("few.mp4")) == FRAMES
+    toy.starts()
+
+
+def test_a_process_that_dies_does_not_slow_down_many_other_videos(
+    toy: Toy, video: Path, tmp_path: Path
+) -> None:
+    """The videos that were not started yet get a new pool, not a pool for each of them."""
+    others = [tmp_path / f"{n}.avi" for n in range(20)]
+    for n, path in enumerate(others):
+        encode(path, "-ss", str(n / 10), "-i", str(video), "-frames:v", "8", "-c:v", "ffv1")
+    for file in toy.log.glob("opened-*"):
+        file.unlink()
+    (toy.log / "dies").touch()
+    result = toy.run(video, *others, cache="many", part_s=1000)
+    (toy.log / "dies").unlink()
+    assert result.failed == ["long.avi: The process of the estimator died on this file"]
+    assert set(result.poses) == {path.name for path in others}
+    # two processes, the suspects one by one, which are at most four, and two processes again
+    assert len(list(toy.log.glob("opened-*"))) <= 8
     toy.starts()
