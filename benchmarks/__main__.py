@@ -1,8 +1,9 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
+python -m benchmarks gpu [FOLDER],
 python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
+Without a name, all benchmarks run, except for gpu, long, changed and choice: extraction, cached,
 startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from benchmarks import (
     changed,
     choice,
     extraction,
+    gpu,
     hands,
     long,
     networks,
@@ -34,12 +36,13 @@ MODULES = (
     pck,
     people,
     hands,
+    gpu,
     long,
     changed,
     choice,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice")  # run only if they are named
+ON_REQUEST = ("gpu", "long", "changed", "choice")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

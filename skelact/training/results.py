@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from skelact.errors import DatasetError, InputError
 from skelact.metrics import Labels, Probabilities, Scores, score
-from skelact.models.evaluate import average_probabilities
+from skelact.models.evaluate import mean_probabilities
 from skelact.schemas import PredictedSample, Predictions, load_json, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
@@ -84,9 +85,8 @@ def measure(
         )
     net.eval()
     batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
-    probabilities = np.concatenate(
-        [average_probabilities(net, *clips.arrays.test_input(batch, sampling)) for batch in batches]
-    )
+    means = [mean_probabilities(net, *clips.arrays.test_input(rows, sampling)) for rows in batches]
+    probabilities = torch.cat(means).cpu().numpy()  # copied once, so that a GPU is never idle
     labels = packed.labels[rows]
     majority = np.bincount(packed.labels[train_rows], minlength=len(packed.classes)).argmax()
     return Measured(
