@@ -31,8 +31,8 @@ from skelact.training.trainer import Trainer
 from skelact.types import no_progress
 
 CLASSES, PERSONS, LENGTH = 60, 2, 100
-_CLIPS = {"cuda": 40_091, "cpu": 100}
-_BATCHES = {"cuda": (16, 128), "cpu": (4,)}
+_CLIPS = {"cuda": 40_091, "cpu": 20}
+_BATCHES = {"cuda": (16, 128), "cpu": (2,)}
 _DIFFERENT = 256  # clips, which are repeated
 
 
@@ -141,7 +141,7 @@ def _ours(
     return lambda: next(running)
 
 
-def main(name: str, kind: str) -> None:
+def main(kind: str, name: str) -> None:
     """Print the clips/s of the loops with a network, with or without torch.compile."""
     device = resolve_device("auto")
     on_gpu = device.type == "cuda"
@@ -161,4 +161,4 @@ def main(name: str, kind: str) -> None:
             add("compiled", compile=True)
         for form, make in forms.items():
             about = {"part": "loop", "name": name, "what": "training loop", "form": form}
-            cell(about, make, batch, device, 1.5 if on_gpu else 0.3)
+            cell(about, make, batch, device, 1.5)

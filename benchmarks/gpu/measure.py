@@ -12,12 +12,12 @@ import torch
 
 from skelact.device import peak_memory_mb
 
-_WARM_UP, _ROUNDS, _MAX_STEPS = 5, 3, 400
+_ROUNDS = 3
 
 
 def rate(step: Callable[[], object], samples: int, device: torch.device, seconds: float) -> float:
     """Samples per second of `step`, which computes `samples` of them: the median of three rounds of
-    `seconds` / 3 each, after some steps that do not count."""
+    `seconds` / 3 each (on a CPU one), after some steps that do not count."""
 
     def elapsed(steps: int) -> float:
         _wait(device)
@@ -27,10 +27,11 @@ def rate(step: Callable[[], object], samples: int, device: torch.device, seconds
         _wait(device)
         return time.monotonic() - started
 
-    warm_up = _WARM_UP if device.type == "cuda" else 1
-    elapsed(warm_up)
-    one = elapsed(warm_up) / warm_up
-    steps = max(2 if device.type == "cuda" else 1, min(_MAX_STEPS, round(seconds / _ROUNDS / one)))
+    if device.type != "cuda":
+        elapsed(1)
+        return samples / elapsed(1)
+    elapsed(5)  # a CUDA graph is recorded in the fourth step
+    steps = max(2, round(seconds / _ROUNDS / (elapsed(3) / 3)))
     return samples * steps / statistics.median(elapsed(steps) for _ in range(_ROUNDS))
 
 

@@ -1,4 +1,4 @@
-"""Training and inference of one network at its published size: our layers in several forms, and the
+"""Training and inference of networks at their published size: our layers in several forms, and the
 published order of operations in float32."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from skelact.training.graphs import GraphedStep
 
 CLASSES = 60
 _BATCH = 8  # times that of the benchmark on a CPU
-_CPU_FRAMES = 32
+_CPU_FRAMES = 16
 
 
 class Form(NamedTuple):
@@ -49,12 +49,15 @@ _COMPILED = (
 )
 
 
-def main(name: str, kind: str) -> None:
-    """Print the rates of the eager or the compiled forms."""
+def main(kind: str, *names: str) -> None:
+    """Print the rates of the eager or the compiled forms of some networks."""
     tune_malloc()
-    device = resolve_device("auto")
+    for name in names:
+        _network(kind, name, resolve_device("auto"))
+
+
+def _network(kind: str, name: str, device: torch.device) -> None:
     on_gpu = device.type == "cuda"
-    seconds = 0.75 if on_gpu else 0.3
     spec = SPECS[name]
     persons, frames, channels = spec.clip_shape
     batch = spec.benchmark_batch * _BATCH if on_gpu else 2
@@ -72,7 +75,7 @@ def main(name: str, kind: str) -> None:
                 published_order(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             make = _training if what == "training" else _inference
             about = {"part": "networks", "name": name, "what": what, "form": form.name}
-            cell(about, lambda m=make, n=net, f=form: m(n, f, x, labels), batch, device, seconds)  # type: ignore[misc]
+            cell(about, lambda m=make, n=net, f=form: m(n, f, x, labels), batch, device, 0.4)  # type: ignore[misc]
 
 
 def _training(net: ActionClassifier, form: Form, x: Tensor, labels: Tensor) -> Callable[[], object]:
