@@ -106,11 +106,22 @@ def _contiguous(x: Tensor, memory_format: torch.memory_format = torch.contiguous
     return _aten.clone(x, memory_format=memory_format)
 
 
+def _to(x: Tensor, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> Tensor:
+    for arg in args:
+        if isinstance(arg, torch.dtype):
+            dtype = arg
+        else:
+            device = arg.device if isinstance(arg, Tensor) else torch.device(arg)
+            dtype = arg.dtype if isinstance(arg, Tensor) else dtype
+    return _aten._to_copy(x, device=device, dtype=dtype, **kwargs)
+
+
 _REPLACED: dict[Any, Callable[..., Any]] = {
     Tensor.__getitem__: _getitem,
     Tensor.__setitem__: _setitem,
     Tensor.__invert__: _aten.bitwise_not,
     Tensor.copy_: _aten.copy_,
     Tensor.contiguous: _contiguous,
+    Tensor.to: _to,
     F.batch_norm: _batch_norm,
 }
