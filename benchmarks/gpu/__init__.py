@@ -63,6 +63,7 @@ def run_part(module: str, arguments: Sequence[str], limit_s: float) -> Iterator[
             ready = selector.select(max(0.0, ends - time.monotonic()))
             if not ready:
                 process.kill()
+                yield from map(json.loads, (x for x in process.stdout if x.startswith("{")))
                 yield name | {"error": f"stopped after its time limit of {limit_s:.0f} s"}
                 return
             for key, _ in ready:
