@@ -34,7 +34,7 @@ def main() -> None:
         estimator = mmpose.MMPose(options, str(device))
     rng = np.random.default_rng(0)
     frames = [
-        FrameRef(video=0, index=n, image=rng.integers(0, 255, (480, 640, 3), np.uint8))
+        FrameRef(video=0, frame=n, fps=30.0, image=rng.integers(0, 255, (480, 640, 3), np.uint8))
         for n in range(FRAMES[device.type])
     ]
     for form, size in (("published", 1), ("batches", estimator.frames_per_batch)):

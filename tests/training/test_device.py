@@ -25,8 +25,7 @@ from skelact.training.augment import mixup
 from skelact.training.batches import DeviceClips
 from skelact.training.closed_form import solve
 from tests.fake_cuda import CUDA, fake_cuda, to_fake_cuda
-from tests.helpers import input_spec, poses, waves
-from tests.models.test_models import SMALL
+from tests.helpers import SMALL_NETWORKS, input_spec, poses, waves
 
 AUGMENT = AugmentOptions(drop_joint=0.5, random_move=True, kth=0.5, noise=0.1)
 
@@ -34,7 +33,7 @@ AUGMENT = AugmentOptions(drop_joint=0.5, random_move=True, kth=0.5, noise=0.1)
 def small(
     name: str, persons: int = 1, skeleton: Skeleton = SKELETONS["coco-17"]
 ) -> ActionClassifier:
-    return build(name, 2, skeleton, persons=persons, **SMALL.get(name, {}))  # type: ignore[arg-type]
+    return build(name, 2, skeleton, persons=persons, **SMALL_NETWORKS.get(name, {}))  # type: ignore[arg-type]
 
 
 def test_the_check_finds_mixed_devices_and_needed_values() -> None:
