@@ -1,9 +1,10 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long ..., python -m benchmarks soak [MINUTES] [SEED],
-python -m benchmarks changed RUN [JHMDB], python -m benchmarks streams RUN JHMDB BACKGROUND, or
+python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
+python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
+python -m benchmarks streams RUN JHMDB BACKGROUND, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, soak, changed, choice and streams: extraction,
+Without a name, all run except for gpu, long, soak, changed, choice and streams: extraction,
 cached, startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from benchmarks import (
     changed,
     choice,
     extraction,
+    gpu,
     hands,
     long,
     networks,
@@ -37,6 +39,7 @@ MODULES = (
     pck,
     people,
     hands,
+    gpu,
     long,
     soak,
     changed,
@@ -44,7 +47,7 @@ MODULES = (
     streams,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "soak", "changed", "choice", "streams")  # run only if they are named
+ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

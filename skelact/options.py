@@ -79,6 +79,9 @@ class TrainOptions:
     device: str = option("auto", "Device: auto, cpu, cuda or mps.")
     amp: bool = option(True, "Train in bfloat16 on devices that support it in hardware.")
     compile: bool = option(False, "Compile the network with torch.compile (in float32 on a CPU).")
+    cuda_graphs: bool = option(
+        True, "Record a training step on an NVIDIA GPU once, and replay it as one CUDA graph."
+    )
     microbatches: int = option(
         1, "Parts into which each batch is divided to reduce memory use.", min=1, max=65_536
     )

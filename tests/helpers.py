@@ -51,6 +51,20 @@ MODEL = {
     "dropout": 0.2,
 }
 
+_STAGES = {"base_channels": 16, "num_stages": 4, "inflate_stages": (3,), "down_stages": (3,)}
+SMALL_NETWORKS: dict[str, dict[str, object]] = {  # network -> arguments of a smaller one
+    **dict.fromkeys(
+        ("stgcn", "stgcn_small", "stgcnpp", "aagcn", "2s-agcn", "agcn", "ctrgcn"), _STAGES
+    ),
+    "msg3d": {"base_channels": 12, "gcn_scales": 3, "g3d_scales": 2},
+    "sgn": {"base_channels": 8},
+    "esan": {"embed": 8, "widths": (16, 16), "strides": (1, 2), "theta": 8},
+    "ddnet": {"width": 4, "hidden": 8},
+    "rocket": {"kernels": 8},
+    "stgcn-kth": {"base_channels": 8},
+    "asgcn": {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8},
+}
+
 
 class Killed(Exception):
     """Raised by a progress callback to stop a run at a chosen step."""

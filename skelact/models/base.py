@@ -126,13 +126,21 @@ class StagedBackbone(Backbone):
         n, m = x.shape[:2]
         inverse: Tensor | None = None
         rows = self.data_bn(x).contiguous(memory_format=self.memory_format)
-        if m > 1 and not self.training:
+        if m > 1 and not self.training and not is_recorded():
             keep, inverse = unique_persons(x)
             rows = rows[keep].contiguous(memory_format=self.memory_format)
         for block in self.blocks:
             rows = block(rows)
         rows = rows if inverse is None else rows[inverse]
         return rows.reshape(n, m, *rows.shape[1:])
+
+
+def is_recorded() -> bool:
+    """Whether the operations are being compiled, exported or recorded as a CUDA graph, so that
+    their shapes cannot depend on the values."""
+    if torch.compiler.is_compiling():
+        return True
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
 
 
 def unique_persons(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 
 @torch.inference_mode()
-def average_probabilities(net: nn.Module, x: Tensor, draws: int) -> npt.NDArray[np.float32]:
-    """(N, K) float32: the softmax of the network's output for x (N * draws, M, L, V, C), averaged
-    over the `draws` consecutive rows of each clip. The network must be in evaluation mode."""
+def mean_probabilities(net: nn.Module, x: Tensor, draws: int) -> Tensor:
+    """(N, K) float32 on the device of x: the softmax of the network's output for
+    x (N * draws, M, L, V, C), averaged over the `draws` consecutive rows of each clip. The network
+    must be in evaluation mode."""
     logits = net(x).float()
-    probabilities = torch.softmax(logits, dim=1).view(-1, draws, logits.shape[1]).mean(dim=1)
-    return np.asarray(probabilities.cpu().numpy())
+    return torch.softmax(logits, dim=1).view(-1, draws, logits.shape[1]).mean(dim=1)
+
+
+def average_probabilities(net: nn.Module, x: Tensor, draws: int) -> npt.NDArray[np.float32]:
+    """`mean_probabilities` as a NumPy array."""
+    return np.asarray(mean_probabilities(net, x, draws).cpu().numpy())

@@ -74,6 +74,7 @@ class UnitGCN(nn.Module):
 
     A: Tensor
     PA: Tensor
+    shift: Tensor | None  # of the fused batch norm, (V, out)
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class UnitGCN(nn.Module):
         pre, post = (1, self.subsets) if conv_pos == "post" else (self.subsets, 1)
         self.conv = nn.Conv2d(channels * post, out * pre, 1)
         self.graph_convolution = GraphConvolution()
-        self.shift: Tensor | None = None
+        self.register_buffer("shift", None, persistent=False)  # moves to other devices with it
         self.down = projection(channels, out) if with_res else None
 
     def adjacency(self) -> Tensor:

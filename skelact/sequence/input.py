@@ -169,21 +169,21 @@ class ClipArrays:
     @cached_property
     def parents(self) -> Array:
         """(V,) indices of the joints' parents, on the device of `values`."""
-        return _on_device(self.skeleton.parent_indices, self.values)
+        return on_device(self.skeleton.parent_indices, self.values)
 
     @cached_property
     def flip_index(self) -> Array:
         """(V,) permutation that exchanges left and right, on the device of `values`."""
-        return _on_device(self.skeleton.flip_index, self.values)
+        return on_device(self.skeleton.flip_index, self.values)
 
     def gather(self, clips: Indices, frames: Indices) -> Array:
         """(N, M, L, V, C): frames (N, L) of the clips (N,). Missing joints are NaN; a frame of -1
         is empty and gives 0."""
         rows = self.offsets[clips][:, None] + np.maximum(frames, 0)
-        x = self.values[_on_device(rows, self.values)]  # (N, L, M, V, C)
+        x = self.values[on_device(rows, self.values)]  # (N, L, M, V, C)
         empty = frames < 0
         if empty.any():
-            mask = _on_device(empty, x)[:, :, None, None, None]
+            mask = on_device(empty, x)[:, :, None, None, None]
             x = _namespace(x).where(mask, 0.0, x)
         return x.swapaxes(1, 2)
 
@@ -244,9 +244,9 @@ def build_input(
     following = last = None
     if streams.needs_next_frame(names):
         following = take(np.where(frames < 0, -1, np.minimum(frames + 1, ends)))
-        last = _on_device(frames >= ends, x)[:, None, :, None, None]
+        last = on_device(frames >= ends, x)[:, None, :, None, None]
     if minmax:
-        empty = _on_device(frames < 0, x)[:, None, :, None, None]
+        empty = on_device(frames < 0, x)[:, None, :, None, None]
         x, following = minmax_scale(x, following, empty, dims)
     xp = _namespace(x)
     parts = streams.parts(x, following, last, parents, dims, names)
@@ -265,7 +265,7 @@ def interpolate_frames(
         return take(positions.astype(np.int64))
     low = np.floor(positions).astype(np.int64)
     before, after = take(low), take(np.minimum(low + 1, ends))
-    weight = _on_device((positions - low).astype(np.float32), before)[:, None, :, None, None]
+    weight = on_device((positions - low).astype(np.float32), before)[:, None, :, None, None]
     xp = _namespace(before)
     mixed = before + weight * (after - before) if xp is np else xp.lerp(before, after, weight)
     known = xp.where(xp.isnan(after), before, mixed)
@@ -305,7 +305,13 @@ def _namespace(x: Array) -> Any:
     return sys.modules[type(x).__module__.partition(".")[0]]
 
 
-def _on_device(values: Array, like: Array) -> Array:
+def on_device(values: Array, like: Array) -> Array:
     """NumPy values as an array of the same library and on the same device as `like`."""
     xp = _namespace(like)
-    return values if xp is np else xp.asarray(values, device=like.device)
+    if xp is np:
+        return values
+    tensor = xp.from_numpy(values)
+    if like.device.type == "cuda" and xp.cuda.is_initialized():
+        # copied while the GPU works: a copy from other memory waits until its queue is empty
+        return tensor.pin_memory().to(like.device, non_blocking=True)
+    return tensor.to(like.device)

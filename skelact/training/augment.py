@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.options import AugmentOptions
+from skelact.sequence.input import on_device
 from skelact.types import Floats
 
 # random_move of ST-GCN (Yan et al. 2018): rotation [degrees], scale, translation along x and y
@@ -38,7 +39,7 @@ class AugmentParams:
     ends: Floats | None
     noise: float  # standard deviation of the noise added to each coordinate
     dropped: npt.NDArray[np.bool_]  # (N, V): joints missing for the whole clip
-    generator: torch.Generator  # of the noise
+    generator: torch.Generator  # of the noise on a CPU; other devices use their own
 
     @classmethod
     def draw(
@@ -78,21 +79,22 @@ class AugmentParams:
         the other side of the body."""
         x = x.clone()
         if self.flipped.any():
-            flipped = torch.from_numpy(self.flipped).to(x.device)[:, None, None, None, None]
+            flipped = on_device(self.flipped, x)[:, None, None, None, None]
             other = x[:, :, :, mirror].clone()
             other[..., 0] *= -1
             x = torch.where(flipped, other, x)
-        matrix, shift = torch.from_numpy(self.matrix).to(x), torch.from_numpy(self.shift).to(x)
+        matrix, shift = on_device(self.matrix, x), on_device(self.shift, x)
         position = torch.einsum("nmtvd,ned->nmtve", x[..., :dims], matrix)
         position = position + shift[:, None, None, None]
         if self.ends is not None:
-            position = self._moved(position, torch.from_numpy(self.ends).to(x))
+            position = self._moved(position, on_device(self.ends, x))
         if self.noise > 0:
-            noise = torch.randn(position.shape, generator=self.generator).to(x)
+            generator = self.generator if x.device.type == "cpu" else None
+            noise = torch.randn(position.shape, generator=generator, device=x.device)
             position = position + noise * self.noise
         x[..., :dims] = position
         if self.dropped.any():
-            dropped = torch.from_numpy(self.dropped).to(x.device)[:, None, None, :, None]
+            dropped = on_device(self.dropped, x)[:, None, None, :, None]
             x = x.masked_fill(dropped, torch.nan)
         return x
 
@@ -116,7 +118,7 @@ def mixup(
     the blended clips and the class proportions (N, K) that replace the labels (N,). Zhang et al.
     2018, "mixup: Beyond Empirical Risk Minimization"."""
     share = float(rng.beta(alpha, alpha))
-    other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+    other = on_device(rng.permutation(len(x)), x)
     target = F.one_hot(labels, classes).to(x.dtype)
     return torch.lerp(x[other], x, share), torch.lerp(target[other], target, share)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from skelact.datasets.packed import Packed
 from skelact.options import AugmentOptions
 from skelact.sequence import streams
-from skelact.sequence.input import ClipArrays
+from skelact.sequence.input import ClipArrays, on_device
 from skelact.sequence.sampling import Indices, SamplingOptions, training_indices
 from skelact.training.augment import AugmentParams
 
@@ -52,7 +52,7 @@ class DeviceClips:
         params = AugmentParams.draw(augment, len(samples), joints, arrays.dims, rng)
         change = partial(params.apply, mirror=arrays.flip_index, dims=arrays.dims)
         x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change)
-        return x, self.labels[torch.from_numpy(samples).to(self.labels.device)]
+        return x, self.labels[on_device(samples, self.labels)]
 
     def testing(self, samples: Indices, sampling: SamplingOptions) -> tuple[Tensor, int]:
         """`ClipArrays.test_input` of the samples (N,)."""

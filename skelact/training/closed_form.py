@@ -97,12 +97,12 @@ def solve(
     batches: list[tuple[Tensor, Tensor]],
     ridge_alpha: float,
     weights: Tensor | None = None,
-) -> tuple[float, float]:
+) -> tuple[Tensor, Tensor]:
     """Fit the scaler of the backbone, then the head by ridge regression on standardised features.
 
     Each batch is x (N, M, T, V, C) float32 and labels (N,) int64 or class proportions (N, K). The
     penalty is `ridge_alpha` times the number of features; `weights` (K,) weight the clips by their
-    class. Returns loss and accuracy on the same batches."""
+    class. Returns loss and accuracy on the same batches, two scalars."""
     fc, classes = net.cls_head.fc, net.cls_head.fc.out_features
     net.eval()
     net.backbone.fit_scaler(x for x, _ in batches)
@@ -127,4 +127,4 @@ def solve(
     logits = fc(features)
     loss = F.cross_entropy(logits, target, weights)
     correct = (logits.argmax(dim=1) == target.argmax(dim=1)).float().mean()
-    return float(loss), float(correct)
+    return loss, correct

@@ -29,7 +29,8 @@ class Pretraining:
 
     def epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Train on x (N, M, T, V, C) of every batch (x, labels) once; returns the mean loss."""
-        total, count = 0.0, 0
+        total: float | Tensor = 0.0
+        count = 0
         for x, _ in batches:
             loss = self.backbone.pretraining_loss(x)
             self.optimiser.zero_grad(set_to_none=True)
@@ -38,8 +39,8 @@ class Pretraining:
             distributed.all_reduce_mean(parameters)
             nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm)
             self.optimiser.step()
-            total, count = total + float(loss.detach()), count + 1
-        self.losses.append(total / count)
+            total, count = total + loss.detach(), count + 1
+        self.losses.append(float(total) / count)
         return self.losses[-1]
 
     def state(self) -> PretrainingState:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from skelact.errors import DatasetError, InputError
 from skelact.metrics import Labels, Probabilities, Scores, score
-from skelact.models.evaluate import average_probabilities
+from skelact.models.evaluate import mean_probabilities
 from skelact.schemas import PredictedSample, Predictions, load_json, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
@@ -87,9 +88,8 @@ def measure(
         )
     net.eval()
     batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
-    probabilities = np.concatenate(
-        [average_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
-    )
+    means = [mean_probabilities(net, *clips.testing(batch, sampling)) for batch in batches]
+    probabilities = torch.cat(means).cpu().numpy()  # copied once, so that a GPU is never idle
     if not np.isfinite(probabilities).all():
         raise DatasetError(
             "The network gives results that are not finite numbers",

@@ -15,8 +15,11 @@ from skelact.options import TrainOptions
 
 
 def optimiser(parameters: Iterable[nn.Parameter], options: TrainOptions) -> torch.optim.Optimizer:
-    """The optimiser that the options name, with the base learning rate."""
+    """The optimiser that the options name, with the base learning rate. On an NVIDIA GPU, one
+    kernel updates all parameters."""
+    parameters = list(parameters)
     o, lr = options, base_lr(options)
+    fused = True if all(p.device.type == "cuda" for p in parameters) else None
     if o.optimiser == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -24,9 +27,10 @@ def optimiser(parameters: Iterable[nn.Parameter], options: TrainOptions) -> torc
             momentum=o.momentum,
             nesterov=o.nesterov and o.momentum > 0,
             weight_decay=o.weight_decay,
+            fused=fused,
         )
     kind = torch.optim.Adam if o.optimiser == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, weight_decay=o.weight_decay)
+    return kind(parameters, lr, weight_decay=o.weight_decay, fused=fused)
 
 
 _STATE = ({"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"})  # SGD; Adam and AdamW

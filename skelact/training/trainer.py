@@ -4,7 +4,7 @@ pretraining phase for networks that have one. `make_trainer` chooses the trainer
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from skelact.training import distributed, schedule
 from skelact.training.base import BaseTrainer
 from skelact.training.closed_form import ClosedFormTrainer
 from skelact.training.epoch import seeded
+from skelact.training.graphs import GraphedStep
 from skelact.training.plan import Plan
 from skelact.training.pretrain import Pretraining
 from skelact.types import Event, ProgressCallback
@@ -60,6 +61,10 @@ class Trainer(BaseTrainer):
             distributed.sync_batch_norm(self.net)
         step = self.net.training_output
         self.forward = compiled(step, self.device) if o.compile else step
+        self.class_loss_weights = self.loss_weights()
+        self.gradients: Callable[[Tensor, Tensor], Tensor] = self._gradients
+        if self.device.type == "cuda" and o.cuda_graphs and self.processes == 1:
+            self.gradients = GraphedStep(self._gradients, self._report)
         self.pretraining: Pretraining | None = None
         pretrained: set[int] = set()
         if self.net.backbone.has_pretraining:
@@ -139,10 +144,10 @@ class Trainer(BaseTrainer):
     def _pretrain(self, total: int) -> None:
         """The pretraining phase, for networks that have one."""
         while self.pretraining is not None and not self.pretraining.is_done:
-            self._train_mode()
+            self.train_mode()
             epoch = len(self.pretraining.losses)
             with seeded(self.options.seed, _PRETRAINING_EPOCH + epoch, self.device) as rng:
-                loss = self.pretraining.epoch(self._own_batches(rng))
+                loss = self.pretraining.epoch(self.own_batches(rng))
             if not np.isfinite(loss):
                 raise DatasetError(
                     "Pretraining diverged: the loss is not a finite number",
@@ -153,13 +158,13 @@ class Trainer(BaseTrainer):
             text = f"pretraining {epoch + 1:3d}  loss {loss:.3g}"
             self.on_progress(Event("train", "advance", 0, total, text))
 
-    def _train_mode(self) -> None:
+    def train_mode(self) -> None:
         """Training mode for all modules except frozen ones, which keep their batch statistics."""
         self.net.train()
         for module in self.frozen:
             module.eval()
 
-    def _own_batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def own_batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of one epoch, of each the part that this process computes."""
         part = slice(self.rank, None, self.processes)
         for x, labels in self.batches.epoch(rng):
@@ -187,13 +192,12 @@ class Trainer(BaseTrainer):
 
     def _epoch(self, epoch: int, total: int) -> tuple[float, float]:
         """Train one epoch; mean loss and accuracy over its clips."""
-        self._train_mode()
-        weights = self.loss_weights()
+        self.train_mode()
         sums = torch.zeros(3, device=self.device)  # loss, correct predictions, clips
         with seeded(self.options.seed, epoch, self.device) as rng:
             first = epoch * self.batches.steps
-            for step, (x, labels) in enumerate(self._own_batches(rng), start=first):
-                self._step(step, x, labels, weights, sums)
+            for step, (x, labels) in enumerate(self.own_batches(rng), start=first):
+                sums += self.step(step, x, labels)
                 self.on_progress(Event("train", "advance", 1, total))
                 self._estimate(total - step - 1)
         loss_sum, correct, clips = distributed.all_reduce_sum(sums).tolist()
@@ -217,29 +221,40 @@ class Trainer(BaseTrainer):
             text = long_training(self.plan.recipe.network, seconds, self.options.epochs)
             self.on_progress(Event("train", "notice", text=text))
 
-    def _step(
-        self, step: int, x: Tensor, labels: Tensor, weights: Tensor | None, sums: Tensor
-    ) -> None:
-        """One step of the optimiser on x (N, M, T, V, C) and labels (N,) or (N, K), in
-        microbatches. Adds loss, correct predictions and clips to `sums` (3,)."""
+    def step(self, step: int, x: Tensor, labels: Tensor) -> Tensor:
+        """One step of the optimiser on x (N, M, T, V, C) and labels (N,) or (N, K). Returns the
+        sums (3,) of loss, correct predictions and clips."""
         o = self.options
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.base_lr(o) * schedule.lr_multiplier(step, self.batches.steps, o)
+        sums = self.gradients(x, labels)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.net)
+        return sums
+
+    def _gradients(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Compute the gradients of a batch, in microbatches, and clip them. Returns as `step`."""
+        o = self.options
         self.optimiser.zero_grad(set_to_none=True)
+        sums = torch.zeros(3, device=self.device)
         parts = zip(x.chunk(o.microbatches), labels.chunk(o.microbatches), strict=True)
         for part, target in parts:
             with autocast(self.device, o.amp, o.compile):
                 logits, extra = self.forward(part)
-            loss = extra + schedule.cross_entropy(logits, target, o.label_smoothing, weights)
+            loss = extra + schedule.cross_entropy(
+                logits, target, o.label_smoothing, self.class_loss_weights
+            )
             (loss * (len(part) / len(x))).backward()
             sums[0] += loss.detach() * len(part)
             sums[1] += schedule.num_correct(logits, target)
             sums[2] += len(part)
         distributed.all_reduce_mean(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, o.max_grad_norm)
-        self.optimiser.step()
-        if self.average is not None:
-            self.average.update_parameters(self.net)
+        return sums
+
+    def _report(self, text: str) -> None:
+        self.on_progress(Event("train", "notice", text=text))
 
     def _is_stopped_early(self) -> bool:
         patience = self.options.patience

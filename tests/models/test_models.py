@@ -16,25 +16,12 @@ from skelact.models.graph import PARTITIONS
 from skelact.models.profile import multiply_adds
 from skelact.models.reference import published_order
 from skelact.skeletons import SKELETONS, Skeleton
-
-STAGES = {"base_channels": 16, "num_stages": 4, "inflate_stages": (3,), "down_stages": (3,)}
-SMALL: dict[str, dict[str, object]] = {  # arguments of a smaller network
-    **dict.fromkeys(
-        ("stgcn", "stgcn_small", "stgcnpp", "aagcn", "2s-agcn", "agcn", "ctrgcn"), STAGES
-    ),
-    "msg3d": {"base_channels": 12, "gcn_scales": 3, "g3d_scales": 2},
-    "sgn": {"base_channels": 8},
-    "esan": {"embed": 8, "widths": (16, 16), "strides": (1, 2), "theta": 8},
-    "ddnet": {"width": 4, "hidden": 8},
-    "rocket": {"kernels": 8},
-    "stgcn-kth": {"base_channels": 8},
-    "asgcn": {"base_channels": 8, "max_hop": 2, "aim_frames": 6, "aim_hidden": 8},
-}
+from tests.helpers import SMALL_NETWORKS
 
 
 def net(name: str = "stgcn", skeleton: str = "coco-17", **kwargs: object) -> ActionClassifier:
     torch.manual_seed(0)
-    return build(name, 5, SKELETONS[skeleton], **{**SMALL.get(name, {}), **kwargs})  # type: ignore[arg-type]
+    return build(name, 5, SKELETONS[skeleton], **{**SMALL_NETWORKS.get(name, {}), **kwargs})  # type: ignore[arg-type]
 
 
 # persons and frames; layouts with hands or a face are slow, and get one size
@@ -358,7 +345,7 @@ def test_the_order_of_the_joints_does_not_matter(name: str) -> None:
     outputs = []
     for layout, values in ((skeleton, x), (shuffled, x[:, :, :, order])):
         torch.manual_seed(0)
-        model = build(name, 5, layout, **SMALL[name])  # type: ignore[arg-type]
+        model = build(name, 5, layout, **SMALL_NETWORKS[name])  # type: ignore[arg-type]
         for key, parameter in model.named_parameters():
             if "weight" in key and not parameter.any():
                 torch.nn.init.constant_(parameter, 0.5)
