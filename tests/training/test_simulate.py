@@ -144,7 +144,7 @@ def test_time_is_warped_within_the_clip() -> None:
     out = warp_time(even, np.full(200, 60), options, rng)
     assert (np.diff(out, axis=1) >= 0).all() and out.min() >= 0 and out.max() <= 59
     span = (out[:, -1] - out[:, 0]) / 29
-    assert span.min() < 0.75 and span.max() > 1.35 and 0.5 <= span.min() and span.max() <= 2
+    assert span.min() < 0.75 and span.max() > 1.35 and span.min() >= 0.5 and span.max() <= 2
     speed = np.diff(out, axis=1) / np.diff(even, axis=1)
     assert speed.min() < 0.7 and speed.max() > 1.4
     whole = np.array([[0, 1, 2, 3, -1, -1]])
@@ -169,7 +169,8 @@ def test_a_lower_frame_rate_interpolates_between_the_frames_that_are_left() -> N
         np.array([30.0, 8.0] * 50), replace(NONE, min_fps=10), np.random.default_rng(0)
     )
     assert steps is not None
-    assert 1 <= steps[::2].min() < 1.5 and 2 < steps[::2].max() <= 3.01
+    assert steps[::2].min() == pytest.approx(1.2, abs=0.21)
+    assert steps[::2].max() == pytest.approx(2.8, abs=0.21)
     np.testing.assert_allclose(steps[1::2], 1)
 
 
