@@ -3,7 +3,7 @@ python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
-startup, packed, training, networks, pck, people, hands."""
+startup, packed, training, networks, pck, estimator_noise, people, hands."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks import (
     cached,
     changed,
     choice,
+    estimator_noise,
     extraction,
     hands,
     long,
@@ -32,6 +33,7 @@ MODULES = (
     training,
     networks,
     pck,
+    estimator_noise,
     people,
     hands,
     long,

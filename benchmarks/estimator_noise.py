@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from scipy.io import loadmat
@@ -73,7 +73,6 @@ def main() -> None:
         )
         hidden = hidden_joints(view, COCO)
         unit = _torso(world) / 1000 * focal / np.median(view.depth, axis=2)
-        kept = sequence.score[0].any(axis=1)
         for tracks, found, score in (
             (real, sequence.xy[:1], sequence.score[:1]),
             (
@@ -114,12 +113,14 @@ def report(real: Tracks, imitated: Tracks) -> None:
         rows[f"correlation of errors after {lag:.2f} s"] = lambda t, v, lag=lag: _lagged(
             t, v, round(lag * 15)
         )
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in pairwise(BINS):
         rows[f"median error, score {low:g}-{min(high, 1):g}"] = lambda t, v, low=low, high=high: (
             _binned(t, v, low, high)
         )
     for name, function in rows.items():
-        pairs = [t.per_part(lambda v, t=t: function(t, v)) for t in (real, imitated)]
+        pairs = [
+            t.per_part(lambda v, t=t, function=function: function(t, v)) for t in (real, imitated)
+        ]
         text = "".join(f"{a:8.3f}{b:6.3f}" for a, b in zip(*pairs, strict=True))
         print(f"{name:34s}{text}")
     found = [

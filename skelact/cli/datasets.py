@@ -267,8 +267,8 @@ def join(
     json: Json = False,
 ) -> None:
     """Join datasets of 2-D poses to one with common classes: a labels.csv that names the files
-    where they are. Train on it with `skelact train --dataset <out>/labels.csv`; --split takes or xsub
-    mixes the datasets, --split without-<dataset> tests on one that training never saw."""
+    where they are. Train on it with `skelact train --dataset <out>/labels.csv`; --split takes or
+    xsub mixes the datasets, --split without-<dataset> tests on one that training never saw."""
     from skelact.errors import ConfigError
     from skelact.runs.join import join as join_datasets
 
