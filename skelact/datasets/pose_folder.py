@@ -21,6 +21,7 @@ from skelact.skeletons import SKELETONS, Skeleton
 from skelact.types import PoseSequence
 
 GROUPS = ("start", "end", "subject", "camera", "source", "subset", "dataset")
+SUBJECT = ("subject", "performer", "person")  # groups of datasets that say who acts, best first
 _SAFE = re.compile(r"[^\w.+-]+")
 
 
@@ -54,7 +55,8 @@ def write_pose_folder(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        table, taken = [], set()
+        table: list[dict[str, str]] = []
+        taken: set[str] = set()
         for row in rows:
             path = _unique(f"{_safe(row.label)}/{_safe(row.name)}", taken)
             (temporary / path).parent.mkdir(exist_ok=True)

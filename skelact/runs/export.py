@@ -11,7 +11,7 @@ from skelact import config
 from skelact.cache import Cache
 from skelact.datasets import pyskl, splits
 from skelact.datasets.base import Collection
-from skelact.datasets.pose_folder import LabelledPoses, check_target, write_pose_folder
+from skelact.datasets.pose_folder import SUBJECT, LabelledPoses, check_target, write_pose_folder
 from skelact.errors import ConfigError, DatasetError, InputError, NoPersonFound
 from skelact.files import is_input
 from skelact.recipe import Recipe
@@ -104,11 +104,9 @@ def export_files(
                 found.failed.append(Failure(path, text, hint))
                 continue
             groups = dict(collection.items[n].groups)
-            subject = next(
-                (groups[k] for k in ("subject", "performer", "person") if k in groups), ""
-            )
+            subject = next((groups[k] for k in SUBJECT if k in groups), "")
             columns = {"subject": subject, "camera": groups.get("camera", "")}
-            columns |= {"source": groups.get("take", name), "dataset": collection.name}
+            columns |= {"source": groups.get("take", name), "dataset": out.resolve().name}
             if subsets:
                 if subsets[n] == "none":
                     continue

@@ -12,7 +12,12 @@ import numpy as np
 
 from skelact import config
 from skelact.datasets.base import Collection, Item
-from skelact.datasets.pose_folder import LabelledPoses, check_target, write_pose_folder
+from skelact.datasets.pose_folder import (
+    SUBJECT,
+    LabelledPoses,
+    check_target,
+    write_pose_folder,
+)
 from skelact.errors import ConfigError, DatasetError, InputError
 from skelact.readers.description import parse_axes
 from skelact.readers.guess import upright_axes
@@ -113,7 +118,7 @@ def project(
         for n, item in enumerate(collection.items):
             rng = np.random.default_rng([cameras.seed, n])  # whatever happens to other files
             try:
-                yield from _views_of(collection, item, projector, clips, rng)
+                yield from _views_of(collection, item, projector, clips, out.resolve().name, rng)
             except InputError as error:
                 failed.append(Failure.from_error(item.path, error))
             on_progress(Event("project", "advance", 1))
@@ -127,19 +132,16 @@ def _views_of(
     item: Item,
     projector: Projector,
     clips: ClipOptions,
+    dataset: str,
     rng: np.random.Generator,
 ) -> Iterator[LabelledPoses]:
+    """The views of an item, for a dataset of that name. Raises InputError if it cannot be used."""
     sequence = _read(collection, item)
     assert sequence.xyz is not None
-    name = item.name(collection.root)
-    subject = next(
-        (item.groups[k] for k in ("subject", "performer", "person") if k in item.groups), ""
-    )
-    groups = {
-        "subject": subject,
-        "source": item.groups.get("take", name),
-        "dataset": collection.name,
-    }
+    subject = next((item.groups[k] for k in SUBJECT if k in item.groups), "")
+    source = item.groups.get("take", item.name(collection.root))
+    groups = {"subject": subject, "source": source, "dataset": dataset}
+    first = item.span_s[0] if item.span_s else 0.0
     spans = plan(sequence.frames, sequence.fps, clips)
     for span in spans:
         part = PoseSequence(
@@ -158,9 +160,10 @@ def _views_of(
         for camera, view in enumerate(projector.views(part, rng)):
             if np.isnan(view.xy).all():
                 continue
-            window = f"-{span.start / sequence.fps:g}s" if len(spans) > 1 else ""
+            start = f"{first + span.start / sequence.fps:g}s" if len(spans) > 1 or first else ""
+            parts = (item.path.stem, item.key, start, f"camera{camera}")
             yield LabelledPoses(
-                name=f"{Path(name).with_suffix('').as_posix()}{window}-camera{camera}",
+                name="-".join(filter(None, parts)),
                 label=item.label,
                 sequence=view,
                 groups=groups | {"camera": str(camera)},

@@ -5,6 +5,7 @@ World coordinates are right-handed metres with y up; pixels have their origin at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,13 +134,13 @@ def _view(
     frames = points.shape[1]
     body = _path(points)  # (T, 3)
     floor = float(np.nanpercentile(points[..., 1], 2))
-    distance = np.exp(rng.uniform(*np.log(options.distance))) * farther
-    azimuth = np.arctan2(facing[0], facing[2]) + np.deg2rad(rng.uniform(*options.azimuth_deg))
+    distance = np.exp(_between(np.log(options.distance), rng)) * farther
+    azimuth = np.arctan2(facing[0], facing[2]) + np.deg2rad(_between(options.azimuth_deg, rng))
     # a fixed camera looks at a place where the person is at some time
     anchor = body[int(rng.integers(frames))] if kind == "fixed" else body[0]
     away = np.array([np.sin(azimuth), 0.0, np.cos(azimuth)])
     position = np.tile(anchor + distance * away, (frames, 1))
-    position[:, 1] = floor + rng.uniform(*options.height)
+    position[:, 1] = floor + _between(options.height, rng)
     target = np.tile(anchor, (frames, 1))
     if kind != "fixed":
         # an operator follows late and not exactly
@@ -148,7 +149,7 @@ def _view(
         target = body[:1] + gain * (followed - body[:1])
         if kind == "tracking":
             position = position + (target - body[:1]) * np.array([1.0, 0.0, 1.0])
-    fov = np.deg2rad(rng.uniform(*options.fov_deg))
+    fov = np.deg2rad(_between(options.fov_deg, rng))
     # close views show the upper body
     cut = max(0.0, _BODY - 2 * distance * float(np.tan(fov / 2)))
     target = target + np.array([0.0, cut / 2 * rng.uniform(0.2, 1.0), 0.0])
@@ -177,6 +178,11 @@ def _view(
         height=height,
         kind=kind,
     )
+
+
+def _between(ends: Sequence[float] | Floats64, rng: np.random.Generator) -> float:
+    low, high = map(float, ends)
+    return float(rng.uniform(low, high))
 
 
 def _path(points: Floats) -> Floats64:

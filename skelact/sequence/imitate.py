@@ -70,8 +70,8 @@ PARTS = {
 _ERROR_S, _SCORE_S = 0.15, 0.15  # time constants of the errors and of the scores
 _FAST = 0.02  # fraction of the variance of the errors that changes from frame to frame
 _MAX_FACTOR = 5.0  # of the error by the score
-_LOSS_PER_S, _LOSS_S = 0.03, 0.3  # how often nobody is found, and for how long on average
-_LATE, _LATE_S = 0.05, 0.4  # how often a person is found late, and how late on average
+_LOSS_PER_S, _LOSS_S = 0.06, 0.4  # how often nobody is found, and for how long on average
+_LATE, _LATE_S = 0.1, 0.5  # how often a person is found late, and how late on average
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,7 +134,7 @@ class Simulation:
             fps=fps,
             mode=mode,
             pan=(direction * rng.uniform(0, o.pan, (n, 1))).astype(np.float32),
-            zoom=rng.uniform(*(np.log([1 - o.zoom, 1 / (1 - o.zoom)])), n).astype(np.float32),
+            zoom=(np.log(1 - o.zoom) * rng.uniform(-1, 1, n)).astype(np.float32),
             shake=(
                 rng.normal(size=(n, dims, _WAVES))
                 * rng.uniform(0, o.shake, (n, 1, 1))
