@@ -1,9 +1,10 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
-python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB],
+python -m benchmarks streams RUN JHMDB BACKGROUND, or python -m benchmarks choice DATA
+[NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
-startup, packed, training, networks, pck, estimator_noise, people, hands."""
+Without a name, all benchmarks run, except for long, changed, choice and streams: extraction,
+cached, startup, packed, training, networks, pck, estimator_noise, people, hands."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from benchmarks import (
     pck,
     people,
     startup,
+    streams,
     training,
 )
 
@@ -39,9 +41,10 @@ MODULES = (
     long,
     changed,
     choice,
+    streams,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice")  # run only if they are named
+ON_REQUEST = ("long", "changed", "choice", "streams")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

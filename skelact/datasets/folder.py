@@ -98,7 +98,7 @@ def table(file: Path) -> Collection:
     val, test) and dataset (where it comes from).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
-    items = _rows(file)
+    items = labelled_rows(file)
     found = _skeleton_table(file, items)
     if found is not None:
         return found[0]
@@ -117,7 +117,8 @@ def _is_written(items: Sequence[Item]) -> bool:
     return all("dataset" in i.groups for i in items)
 
 
-def _rows(file: Path) -> list[Item]:
+def labelled_rows(file: Path) -> list[Item]:
+    """The rows of a table of labels; errors as for `table`."""
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
     try:
@@ -132,7 +133,7 @@ def _rows(file: Path) -> list[Item]:
             f"path and label are required; the known columns are {', '.join(COLUMNS)}.",
         )
     rows.fieldnames = names
-    items = [_row(file, rows.line_num, row) for row in rows]
+    items = [labelled_row(file, rows.line_num, row) for row in rows]
     if not items:
         raise InputError(f"{file} has no rows")
     return items
@@ -176,11 +177,12 @@ def _table_defaults(file: Path) -> Sections:
     """Options that follow from skeleton files; none for videos."""
     if not file.is_file():
         return {}
-    found = _skeleton_table(file, _rows(file))
+    found = _skeleton_table(file, labelled_rows(file))
     return skeleton_files.defaults(found[1], found[0].items) if found is not None else {}
 
 
-def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+    """The item of one row. Raises InputError with the line if it is invalid."""
     values = {k: (v or "").strip() for k, v in row.items() if k is not None}
     if not values.get("path") or not values.get("label"):
         raise InputError(f"{file}, line {line}: path or label is empty")
