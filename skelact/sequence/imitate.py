@@ -17,7 +17,7 @@ _MAX_LOGIT = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class JointNoise:
     """How a kind of joint is estimated. Scores are logits: `score` is the mean of a joint in sight,
     `hidden` and `outside` are added to it where the body hides the joint and where it is outside
     the picture; `between` and `within` are the standard deviations between clips and over time.
@@ -38,31 +38,31 @@ class Part:
 # for each kind of joint; the errors by benchmarks/estimator_noise.py, the scores by estimates of
 # real footage
 PARTS = {
-    "face": Part(
+    "face": JointNoise(
         score=6.2, hidden=-0.5, outside=-3.7, between=0.9, within=0.7, error=0.040, slope=0.1,
         constant=0.6,
     ),
-    "shoulder": Part(
+    "shoulder": JointNoise(
         score=6.4, hidden=-0.5, outside=-4.0, between=0.95, within=0.6, error=0.050, slope=0.1,
         constant=0.75,
     ),
-    "elbow": Part(
+    "elbow": JointNoise(
         score=3.2, hidden=-4.5, outside=-1.6, between=1.8, within=0.9, error=0.038, slope=0.26,
         constant=0.4,
     ),
-    "wrist": Part(
+    "wrist": JointNoise(
         score=2.9, hidden=-4.5, outside=-2.0, between=1.7, within=0.9, error=0.036, slope=0.26,
         constant=0.3,
     ),
-    "hip": Part(
+    "hip": JointNoise(
         score=6.0, hidden=-0.5, outside=-7.3, between=1.2, within=0.7, error=0.055, slope=0.1,
         constant=0.75,
     ),
-    "knee": Part(
+    "knee": JointNoise(
         score=2.7, hidden=-2.7, outside=-5.0, between=1.6, within=0.8, error=0.031, slope=0.26,
         constant=0.6,
     ),
-    "ankle": Part(
+    "ankle": JointNoise(
         score=2.7, hidden=-3.0, outside=-6.2, between=1.7, within=0.85, error=0.036, slope=0.26,
         constant=0.65,
     ),
