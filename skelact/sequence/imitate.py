@@ -69,7 +69,7 @@ PARTS = {
 }  # fmt: skip
 _ERROR_S, _SCORE_S = 0.15, 0.15  # time constants of the errors and of the scores
 _FAST = 0.02  # fraction of the variance of the errors that changes from frame to frame
-_MAX_FACTOR = 5.0  # of the error by the score
+MAX_FACTOR = 5.0  # of the error by the score
 _LOSS_PER_S, _LOSS_S = 0.06, 0.4  # how often nobody is found, and for how long on average
 _LATE, _LATE_S = 0.1, 0.5  # how often a person is found late, and how late on average
 
@@ -121,7 +121,7 @@ def imitate(
     logit = logit + of("within") * _drift(shape, fps * _SCORE_S, rng)
     logit = logit.clip(-_MAX_LOGIT, _MAX_LOGIT)
     scores = 1 / (1 + np.exp(-logit))
-    factor = np.minimum(np.exp(-of("slope") * (logit - 3)), _MAX_FACTOR)
+    factor = np.minimum(np.exp(-of("slope") * (logit - 3)), MAX_FACTOR)
     size = of("error") * factor * torso[..., None] * strength
     constant = of("constant")[:, None]
     offset = rng.normal(size=(persons, 1, joints, 2)) * np.sqrt(constant)

@@ -116,15 +116,17 @@ def test_a_lost_person_is_missing_at_one_end() -> None:
     assert not out[..., 2][gone[:, None]].any()
 
 
-def test_jitter_is_larger_for_wrists_and_low_scores_and_changes_slowly() -> None:
+def test_jitter_is_larger_for_low_scores_and_changes_slowly() -> None:
     x = walking(60)
     x[30:, ..., 2] = 0.1
     error = (simulated(x, "image", jitter=1.0) - x)[:, 0, ..., :2].float()
     wrist, shoulder = COCO.index("left_wrist"), COCO.index("left_shoulder")
-    size = error.pow(2).mean(dim=(1, 3)).sqrt()
-    assert size[:30, wrist].mean() > 1.3 * size[:30, shoulder].mean()
-    assert size[30:, wrist].mean() > 1.3 * size[:30, wrist].mean()
-    assert error.diff(dim=1)[:, :, wrist].std() < error[:, :, wrist].std()
+    moving = error.std(dim=1).pow(2).mean(dim=2).sqrt()  # (N, V), without what is constant
+    assert moving[30:, wrist].mean() > 1.5 * moving[:30, wrist].mean() > 0.02
+    constant = error.mean(dim=1).norm(dim=-1)
+    assert constant[:30, shoulder].mean() > moving[:30, shoulder].mean()
+    change = error.diff(dim=1).std(dim=1)[..., 0]
+    assert change[:, wrist].mean() < 0.6 * error.std(dim=1)[:, wrist, 0].mean()
 
 
 def test_empty_frames_stay_zero() -> None:
