@@ -199,3 +199,15 @@ def test_motion_contains_the_motion_of_the_camera(tmp_path: Path) -> None:
     moved = x[:, :, 1:5, :, :2] - x[:, :, :4, :, :2]
     both = (x[:, :, 1:5, :, 2] > 0) & (x[:, :, :4, :, 2] > 0)
     torch.testing.assert_close(moved[both], x[:, :, :4, :, 3:5][both], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_clips(tmp_path: Path) -> None:
+    sampling = SamplingOptions(length=26, method="linspace", streams="joint+bone-motion")
+    batches = [
+        DeviceClips(waves(tmp_path / name), torch.device(name)).training(
+            np.arange(6), sampling, ALL, np.random.default_rng(1)
+        )[0]
+        for name in ("cpu", "cuda")
+    ]
+    torch.testing.assert_close(batches[0], batches[1].cpu(), rtol=1e-3, atol=1e-3)
