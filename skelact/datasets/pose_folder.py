@@ -22,6 +22,8 @@ from skelact.types import PoseSequence
 
 GROUPS = ("start", "end", "subject", "camera", "source", "subset", "dataset")
 SUBJECT = ("subject", "performer", "person")  # groups of datasets that say who acts, best first
+_MARK = "# 2-D poses in pixels, y down, written by skelact"
+_LAYOUT_NAME = "layout.toml"
 _SAFE = re.compile(r"[^\w.+-]+")
 
 
@@ -36,14 +38,29 @@ class LabelledPoses:
 
 
 def check_target(out: Path, overwrite: bool) -> None:
-    """Raises ConfigError if there is something at `out` that may not be replaced."""
-    if out.is_dir() and any(out.iterdir()) and not (overwrite and (out / LABELS).is_file()):
-        raise ConfigError(
-            f"{out} exists and is not empty",
-            "Choose another --out, or replace a dataset that skelact wrote with --overwrite.",
-        )
+    """Raises ConfigError if there is something at `out` that may not be replaced: anything without
+    `overwrite`, and with it everything but a folder that holds only what this module writes."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is not a folder", "Choose another --out.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise ConfigError(
+            f"{out} exists and is not empty", "Choose another --out, or add --overwrite."
+        )
+    try:
+        is_ours = (out / FILE_NAME).read_text(encoding="utf-8").startswith(_MARK)
+    except (OSError, UnicodeDecodeError):
+        is_ours = False
+    own = {LABELS, FILE_NAME, _LAYOUT_NAME}
+    others = [
+        p
+        for p in out.rglob("*")
+        if p.is_file() and p.suffix != ".npz" and not (p.parent == out and p.name in own)
+    ]
+    if not is_ours or others:
+        what = f"holds {others[0].name}" if is_ours else "was not written by skelact"
+        raise ConfigError(f"{out} {what}, so it is not replaced", "Choose another --out.")
 
 
 def write_pose_folder(
@@ -90,11 +107,10 @@ def description(skeleton: Skeleton, folder: Path) -> str:
     `folder`/layout.toml."""
     layout = skeleton.name
     if SKELETONS.get(skeleton.name) != skeleton:
-        layout = "layout.toml"
+        layout = _LAYOUT_NAME
         (folder / layout).write_text(_layout(skeleton), encoding="utf-8")
     return (
-        "# 2-D poses in pixels, y down: keypoints (persons, frames, joints, 2), scores and fps of\n"
-        "# each sequence\n"
+        f"{_MARK}: keypoints (persons, frames,\n# joints, 2), scores and fps of each sequence\n"
         f'layout = "{layout}"\ndims = 2\nscore = true\nunit = "px"\naxes = "x,y"\n'
         'order = "MTVC"\narray = "keypoints"\nmissing = "nan"\n'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +93,32 @@ def test_long_recordings_become_windows_with_one_source(tmp_path: Path) -> None:
     assert all((out / r["path"]).is_file() for r in rows)
 
 
-def test_a_folder_that_is_not_ours_is_kept(mocap: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("important")
+def test_only_what_skelact_wrote_is_replaced(mocap: Path, views: Path, tmp_path: Path) -> None:
+    def again(out: Path, overwrite: bool = True) -> None:
+        project(
+            "labels",
+            mocap / "labels.csv",
+            out,
+            COCO,
+            cameras=CameraOptions(cameras=1),
+            overwrite=overwrite,
+        )
+
+    mine, ours = tmp_path / "mine", tmp_path / "ours"
+    shutil.copytree(mocap, mine)  # has labels.csv and skeletons.toml too
+    with pytest.raises(ConfigError, match="not written by skelact"):
+        again(mine)
+    assert len(list(mine.iterdir())) == len(list(mocap.iterdir()))
+    shutil.copytree(views, ours)
     with pytest.raises(ConfigError, match="not empty"):
-        project("labels", mocap / "labels.csv", tmp_path / "mine", COCO, overwrite=True)
-    assert (tmp_path / "mine" / "thesis.txt").exists()
+        again(ours, overwrite=False)
+    (ours / "thesis.txt").write_text("important")
+    with pytest.raises(ConfigError, match=r"thesis\.txt"):
+        again(ours)
+    assert (ours / "thesis.txt").exists() and len(list(ours.rglob("*.npz"))) == 24
+    (ours / "thesis.txt").unlink()
+    again(ours)
+    assert len(list(ours.rglob("*.npz"))) == 12
 
 
 def test_data_that_cannot_be_projected_are_refused(views: Path, tmp_path: Path) -> None:
