@@ -5,7 +5,7 @@ python -m benchmarks streams RUN JHMDB BACKGROUND, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run except for gpu, long, soak, changed, choice and streams: extraction,
-cached, startup, packed, training, networks, pck, people, hands."""
+cached, startup, packed, training, networks, pck, estimator_noise, people, hands."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from benchmarks import (
     cached,
     changed,
     choice,
+    estimator_noise,
     extraction,
     gpu,
     hands,
@@ -37,6 +38,7 @@ MODULES = (
     training,
     networks,
     pck,
+    estimator_noise,
     people,
     hands,
     gpu,

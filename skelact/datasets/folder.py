@@ -12,7 +12,15 @@ from pathlib import Path
 
 from skelact import limits
 from skelact.datasets import skeleton_files
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
+from skelact.datasets.base import (
+    WITHOUT,
+    Collection,
+    DatasetSpec,
+    Item,
+    Protocol,
+    by_group,
+    stratified,
+)
 from skelact.datasets.skeleton_files import Entry, Source
 from skelact.errors import DatasetError, InputError, MissingDataset, reading
 from skelact.escaping import from_csv
@@ -22,7 +30,11 @@ from skelact.readers.find import find_files, sequence_file
 from skelact.schemas import Sections
 from skelact.video.probe import VIDEO_SUFFIXES
 
-COLUMNS = ("path", "label", "start", "end", "subject", "camera", "person", "source", "subset")
+COLUMNS = (
+    *("path", "label", "start", "end", "subject", "camera", "person", "source", "subset"),
+    "dataset",
+)
+_GROUPS = ("subject", "camera", "person", "subset", "dataset")
 _COPY = re.compile(r"[ _-]*(\(\d+\)|copy)$", re.IGNORECASE)
 
 
@@ -84,8 +96,8 @@ def _folder_defaults(root: Path) -> Sections:
 
 def table(file: Path) -> Collection:
     """The videos or skeleton files of a CSV file with the columns path, label, and optionally start
-    and end [s], subject, camera, person, source (the recording it was cut from) and subset (train,
-    val, test).
+    and end [s], subject, camera, person, source (the recording it was cut from), subset (train,
+    val, test) and dataset (where it comes from).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
     items = labelled_rows(file)
@@ -97,8 +109,14 @@ def table(file: Path) -> Collection:
         root=file.parent,
         items=tuple(items),
         protocols=protocols(items),
-        merge_similar=True,
+        merge_similar=not _is_written(items),
     )
+
+
+def _is_written(items: Sequence[Item]) -> bool:
+    """Whether skelact wrote the table, with the recording of every clip, so that views of one
+    recording need not be looked for."""
+    return all("dataset" in i.groups for i in items)
 
 
 def labelled_rows(file: Path) -> list[Item]:
@@ -154,7 +172,12 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
         for i in items
     ]
     collection, source = skeleton_files.collection(file.stem, file.parent, entries)
-    return replace(collection, protocols=protocols(collection.items), merge_similar=True), source
+    collection = replace(
+        collection,
+        protocols=protocols(collection.items),
+        merge_similar=not _is_written(collection.items),
+    )
+    return collection, source
 
 
 def _table_defaults(file: Path) -> Sections:
@@ -174,7 +197,7 @@ def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
     path = path if path.is_absolute() else file.parent / path
     with reading(f"{file}, line {line}: the path", InputError):
         path.exists()  # the system refuses names that are too long
-    groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
+    groups = {k: values[k] for k in _GROUPS if values.get(k)}
     groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
         raise InputError(
@@ -201,15 +224,22 @@ def _span(file: Path, line: int, values: dict[str, str]) -> tuple[float, float |
 
 def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     """The protocols that the groups allow: `own` if every row names its subset, by takes, by
-    subjects, by cameras."""
+    subjects, by cameras, and `without-<dataset>`, which tests on one of several datasets and trains
+    on the others."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        groups = [g for g in ("source", "subject") if all(g in i.groups for i in items)]
-        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(groups))
+        # skeleton files have the source as their take
+        recording = "source" if all("source" in i.groups for i in items) else "take"
+        disjoint_groups = [recording] + ["subject"] * all("subject" in i.groups for i in items)
+        out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
     out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):
             out[name] = (stratified(group), (group,))
+    names = sorted({i.groups.get("dataset", "") for i in items})
+    if len(names) > 1 and all(names):
+        for name in names:
+            out[f"{WITHOUT}{name}"] = (by_group("dataset", [name]), ("dataset",))
     return out
 
 

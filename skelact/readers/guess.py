@@ -232,6 +232,11 @@ def _unit(points: Floats, dims: int, guesses: list[str]) -> str:
     return unit
 
 
+def upright_axes(points: Floats, skeleton: Skeleton) -> str:
+    """The axes that turn points (N, V, 3) upright without mirroring them, as in skeletons.toml."""
+    return _axes(points, skeleton, 3, [])
+
+
 def _axes(points: Floats, skeleton: Skeleton, dims: int, guesses: list[str]) -> str:
     """The axes by the direction from the legs to the head."""
     upper, lower = skeleton.find(*_UPPER), skeleton.find(*_LOWER)
