@@ -1,9 +1,9 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
-python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks choice DATA [NETWORK:CLIPS]..., or python -m benchmarks footage MODEL DATA
 
-Without a name, all benchmarks run, except for long, changed and choice: extraction, cached,
-startup, packed, training, networks, pck, people, hands."""
+Without a name, all benchmarks run, except for long, changed, choice and footage: extraction,
+cached, startup, packed, training, networks, pck, people, hands."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks import (
     changed,
     choice,
     extraction,
+    footage,
     hands,
     long,
     networks,
@@ -37,9 +38,10 @@ MODULES = (
     long,
     changed,
     choice,
+    footage,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice")  # run only if they are named
+ON_REQUEST = ("long", "changed", "choice", "footage")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":
