@@ -131,7 +131,8 @@ def first_guess(prediction: Prediction) -> str:
     """The class that is most probable over the whole time of a person."""
     lengths = [s.end_s - s.start_s for s in prediction.segments]
     mean = np.average([s.probabilities for s in prediction.segments], axis=0, weights=lengths)
-    return prediction.classes[int(mean.argmax())]
+    named = np.where(np.array(prediction.classes) == UNKNOWN, 0, mean)
+    return prediction.classes[int(named.argmax())]
 
 
 def time_with_label(
