@@ -122,6 +122,59 @@ class AugmentOptions:
     mixup_alpha: float = option(
         0.0, "Parameter a of mixup, with weights drawn from Beta(a, a); 0 disables it.", min=0
     )
+    pan: float = option(
+        0.0,
+        "Maximum speed of a simulated camera that pans over the clip, in units of the normalised "
+        "coordinates (torso lengths with normalise.mode=body) per second.",
+        min=0,
+    )
+    zoom: float = option(
+        0.0, "Maximum relative change of size by a simulated zoom over the clip.", min=0, below=1
+    )
+    shake: float = option(
+        0.0,
+        "Maximum standard deviation of the shaking of a simulated hand-held camera, in units of "
+        "the normalised coordinates.",
+        min=0,
+    )
+    follow: float = option(
+        0.0,
+        "Probability that a simulated camera follows the person: half to all of the smooth motion "
+        "of the hips is removed.",
+        min=0,
+        max=1,
+    )
+    time_warp: float = option(
+        1.0,
+        "Maximum factor by which a clip is played faster or slower, as a whole and in parts.",
+        min=1,
+        max=4,
+    )
+    min_fps: float = option(
+        0.0,
+        "Lowest simulated frame rate: each clip gets a rate between this and its own; 0 disables "
+        "it.",
+        min=0,
+    )
+    jitter: float = option(
+        0.0,
+        "Strength of imitated errors of the pose estimator, which are larger for hands and feet "
+        "and for low scores and change slowly; 1 is as measured.",
+        min=0,
+    )
+    hide_legs: float = option(
+        0.0,
+        "Probability that the legs below the hips are outside the picture: low scores, and "
+        "positions that do not move with the legs.",
+        min=0,
+        max=1,
+    )
+    lose_person: float = option(
+        0.0,
+        "Probability that the person is missing in up to 40 % of the clip, at its start or end.",
+        min=0,
+        max=1,
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -192,15 +192,20 @@ class ClipArrays:
         clips: Indices,
         frames: Positions,
         names: tuple[str, ...],
-        change: Callable[[Array], Array] | None = None,
+        change: Callable[[Array, Positions], Array] | None = None,
+        steps: Floats | None = None,
     ) -> Array:
         """(N, M, L, V, C * streams) without NaN: the named streams of frames (N, L) of the clips
-        (N,). `change` (an augmentation) is applied to the sampled frames (N, M, L, V, C)."""
+        (N,). `change` (an augmentation) is applied to the sampled frames (N, M, L, V, C) at their
+        positions (N, L). `steps` (N,) are the frames from one to the next that are used of each
+        clip, to simulate a lower frame rate."""
         ends = self.lengths[clips][:, None] - 1
 
         def take(positions: Positions) -> Array:
-            x = interpolate_frames(lambda indices: self.gather(clips, indices), positions, ends)
-            return x if change is None else change(x)
+            x = interpolate_frames(
+                lambda indices: self.gather(clips, indices), positions, ends, steps
+            )
+            return x if change is None else change(x, positions)
 
         return build_input(
             take,
@@ -254,18 +259,32 @@ def build_input(
 
 
 def interpolate_frames(
-    take: Callable[[Indices], Array], positions: Positions, ends: Indices
+    take: Callable[[Indices], Array],
+    positions: Positions,
+    ends: Indices,
+    steps: Floats | None = None,
 ) -> Array:
     """Frames at integer positions (N, L), or between them by linear interpolation. Where a joint is
     missing in one of the two neighbouring frames, the other one is used.
 
     `take` returns the frames of integer indices as (N, M, L, V, C); `ends` (N, 1) is the last frame
-    of each clip."""
-    if not np.issubdtype(positions.dtype, np.floating):
+    of each clip. With `steps` (N,), only every steps-th frame of a clip is used, from its first
+    on."""
+    if steps is None and not np.issubdtype(positions.dtype, np.floating):
         return take(positions.astype(np.int64))
-    low = np.floor(positions).astype(np.int64)
-    before, after = take(low), take(np.minimum(low + 1, ends))
-    weight = _on_device((positions - low).astype(np.float32), before)[:, None, :, None, None]
+    if steps is None:
+        low = np.floor(positions).astype(np.int64)
+        high, weights = np.minimum(low + 1, ends), positions - low
+    else:
+        number = np.floor(positions / steps[:, None] + 1e-6)
+        low, high = (
+            np.clip(np.rint((number + n) * steps[:, None]).astype(np.int64), 0, ends)
+            for n in (0, 1)
+        )
+        weights = ((positions - low) / np.maximum(high - low, 1)).clip(0, 1)
+        low, high = (np.where(positions < 0, -1, i) for i in (low, high))
+    before, after = take(low), take(high)
+    weight = _on_device(weights.astype(np.float32), before)[:, None, :, None, None]
     xp = _namespace(before)
     mixed = before + weight * (after - before) if xp is np else xp.lerp(before, after, weight)
     known = xp.where(xp.isnan(after), before, mixed)

@@ -13,7 +13,7 @@ from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
 Floats64 = npt.NDArray[np.float64]
-MODES = ("auto", "body", "image", "unit", "kinect", "kinect-frame", "none")
+MODES = ("auto", "body", "body-frame", "image", "unit", "kinect", "kinect-frame", "none")
 PER_FRAME_MODES = ("image", "unit", "none")
 
 
@@ -24,7 +24,9 @@ class NormaliseOptions:
     mode: str = option(
         "auto",
         "Normalisation: auto (body, but image for 2-D pickles of PYSKL), body (centred and "
-        "scaled by the person), image (PYSKL's PreNormalize2D), "
+        "scaled by the person), body-frame (the same, but centred in every frame, which removes "
+        "the motion of the camera and of the person through the picture), image (PYSKL's "
+        "PreNormalize2D), "
         "unit (0 to 1 across the frame), kinect (PYSKL's PreNormalize3D, dims=3), kinect-frame "
         "(as in AS-GCN, centred in every frame) or none.",
         choices=MODES,
@@ -94,14 +96,16 @@ def normalise(sequence: PoseSequence, options: NormaliseOptions) -> Floats:
         if options.mode.startswith("kinect"):
             every_frame = options.mode == "kinect-frame"
             return by_kinect(sequence.xyz, sequence.skeleton, every_frame)
-        return by_body(sequence.xyz, sequence.skeleton) if options.mode == "body" else sequence.xyz
+        if options.mode in ("body", "body-frame"):
+            return by_body(sequence.xyz, sequence.skeleton, options.mode == "body-frame")
+        return sequence.xyz
     xy, score = sequence.xy, sequence.score[..., None]
     if is_only_3d(sequence):
         raise ConfigError("These poses are 3-D and have no image coordinates", "Use --dims 3.")
     if options.threshold is not None:
         xy = np.where(score > options.threshold, xy, np.float32(np.nan))
-    if options.mode == "body":
-        xy = by_body(xy, sequence.skeleton)
+    if options.mode in ("body", "body-frame"):
+        xy = by_body(xy, sequence.skeleton, options.mode == "body-frame")
     elif options.mode == "image":
         xy = by_image(xy, sequence.width, sequence.height)
     elif options.mode == "unit":
@@ -137,13 +141,15 @@ def by_image(xy: Floats, width: int, height: int) -> Floats:
     return ((xy - half) / half).astype(np.float32)
 
 
-def by_body(points: Floats, skeleton: Skeleton) -> Floats:
+def by_body(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> Floats:
     """Centre and scale points (M, T, V, D) by the body of the first person; NaN stays NaN.
 
     The origin is the middle of the hips, averaged over the clip; the unit is the median distance
     from the middle of the shoulders to the middle of the hips. Movement through the image and the
     distance between persons are kept. If hips or shoulders are never visible, the mean and the
-    standard deviation of all joints are used instead."""
+    standard deviation of all joints are used instead. With `every_frame`, the origin is that of
+    each frame, interpolated where the hips are not visible, and movement through the image is lost.
+    """
     if not points.size or np.isnan(points).all():
         return points
     body = points[0] if not np.isnan(points[0]).all() else points.reshape(-1, *points.shape[2:])
@@ -160,7 +166,23 @@ def by_body(points: Floats, skeleton: Skeleton) -> Floats:
         centre, unit = np.nanmean(flat, axis=0), 2 * float(np.nanstd(flat, axis=0).max())
     else:
         centre, unit = np.nanmean(middle, axis=0), float(np.nanmedian(torso))
+    if every_frame:
+        centre = _path(middle, body)[:, None]
     return np.asarray((points - centre) / max(unit, 1e-6), np.float32)
+
+
+def _path(middle: Floats, body: Floats) -> Floats:
+    """(T, D) the middle of the hips (T, D), or of all joints of `body` (T, V, D) if the hips are
+    never visible; interpolated, and constant beyond the ends, where it is missing."""
+    if np.isnan(middle).all():
+        known = ~np.isnan(body).all(axis=(1, 2))
+        middle = np.full_like(middle, np.nan)
+        middle[known] = np.nanmean(body[known], axis=1)
+    rows = np.flatnonzero(~np.isnan(middle).any(axis=1))
+    frames = np.arange(len(middle))
+    return np.stack([np.interp(frames, rows, axis[rows]) for axis in middle.T], axis=1).astype(
+        np.float32
+    )
 
 
 def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> Floats:

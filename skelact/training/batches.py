@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,8 +10,9 @@ from skelact.datasets.packed import Packed
 from skelact.options import AugmentOptions
 from skelact.sequence import streams
 from skelact.sequence.input import ClipArrays
-from skelact.sequence.sampling import Indices, SamplingOptions, training_indices
+from skelact.sequence.sampling import Indices, Positions, SamplingOptions, training_indices
 from skelact.training.augment import AugmentParams
+from skelact.training.simulate import Simulation, frame_steps, warp_time
 
 
 class DeviceClips:
@@ -39,14 +38,23 @@ class DeviceClips:
         sampling: SamplingOptions,
         augment: AugmentOptions,
         rng: np.random.Generator,
+        mode: str = "body",
     ) -> tuple[Tensor, Tensor]:
         """An augmented batch of the samples (N,): x (N, M, L, V, C * streams) without NaN, labels
-        (N,)."""
+        (N,). `mode` is the normalisation of the clips, which is repeated after a simulated
+        camera."""
         arrays = self.arrays
-        lengths = arrays.lengths[samples]
+        lengths, fps = arrays.lengths[samples], self.packed.fps[samples]
         frames = np.stack([training_indices(int(n), sampling, rng) for n in lengths])
         joints = len(arrays.skeleton.joints)
         params = AugmentParams.draw(augment, len(samples), joints, arrays.dims, rng)
-        change = partial(params.apply, mirror=arrays.flip_index, dims=arrays.dims)
-        x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change)
+        frames = warp_time(frames, lengths, augment, rng)
+        steps = frame_steps(fps, augment, rng)
+        camera = Simulation.draw(augment, arrays.skeleton, arrays.dims, fps, mode, rng)
+
+        def change(x: Tensor, positions: Positions) -> Tensor:
+            x = x if camera is None else camera.apply(x, positions)
+            return params.apply(x, arrays.flip_index, arrays.dims)
+
+        x = arrays.build_input(samples, frames, streams.parse(sampling.streams), change, steps)
         return x, self.labels[torch.from_numpy(samples).to(self.labels.device)]

@@ -57,7 +57,8 @@ class TrainBatches:
         order = self._order(rng)
         for step in range(self.steps):
             batch = order[step * size : (step + 1) * size]
-            x, labels = self.clips.training(batch, self.recipe.sampling, augment, rng)
+            mode = self.recipe.normalise.mode
+            x, labels = self.clips.training(batch, self.recipe.sampling, augment, rng, mode)
             if augment.mixup_alpha:
                 x, labels = mixup(x, labels, len(self.weights), augment.mixup_alpha, rng)
             yield x, labels
