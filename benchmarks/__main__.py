@@ -1,9 +1,10 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
-python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB], or
-python -m benchmarks choice DATA [NETWORK:CLIPS]..., or python -m benchmarks footage MODEL DATA
+python -m benchmarks long VIDEO, python -m benchmarks changed RUN [JHMDB],
+python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA, or
+python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all benchmarks run, except for long, changed, choice and footage: extraction,
-cached, startup, packed, training, networks, pck, people, hands."""
+Without a name, all benchmarks run, except for long, changed, choice, streams and footage:
+extraction, cached, startup, packed, training, networks, pck, estimator_noise, people, hands."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from benchmarks import (
     cached,
     changed,
     choice,
+    estimator_noise,
     extraction,
     footage,
     hands,
@@ -22,6 +24,7 @@ from benchmarks import (
     pck,
     people,
     startup,
+    streams,
     training,
 )
 
@@ -33,15 +36,17 @@ MODULES = (
     training,
     networks,
     pck,
+    estimator_noise,
     people,
     hands,
     long,
     changed,
     choice,
+    streams,
     footage,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("long", "changed", "choice", "footage")  # run only if they are named
+ON_REQUEST = ("long", "changed", "choice", "streams", "footage")  # run only if they are named
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

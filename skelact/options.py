@@ -158,8 +158,8 @@ class AugmentOptions:
     )
     jitter: float = option(
         0.0,
-        "Strength of imitated errors of the pose estimator, which are larger for hands and feet "
-        "and for low scores and change slowly; 1 is as measured.",
+        "Strength of imitated errors of the pose estimator, which change slowly and are larger for "
+        "low scores; 1 is as measured.",
         min=0,
     )
     hide_legs: float = option(

@@ -229,17 +229,19 @@ class PredictionList(list[Prediction]):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One input that could not be processed, the reason, and what to do about it."""
+    """One input that could not be processed, the reason, what to do about it, and the name of the
+    exception's class."""
 
     path: Path
     reason: str
     hint: str = ""
+    kind: str = ""
 
     @classmethod
     def from_error(cls, path: Path, error: Exception) -> Failure:
         """The failure of `path` because of `error`."""
         if isinstance(error, SkelactError):
-            return cls(path, error.message, error.hint)
+            return cls(path, error.message, error.hint, type(error).__name__)
         if isinstance(error, FileNotFoundError):
             return cls(path, "no such file or folder")
         return cls(path, f"{type(error).__name__}: {error}")

@@ -32,7 +32,7 @@ LAYERS = (
     ("errors", "discovery"),
     ("skeletons",),
     ("types",),
-    ("config", "files", "metrics"),
+    ("config", "files", "metrics", "segment_metrics"),
     ("schemas",),
     ("cache", "options", "device"),
     ("video", "sequence"),

@@ -32,6 +32,7 @@ _UNITS = {
     "test": "clip",
     "predict": "video",
     "overlay": "video",
+    "project": "sequence",
 }
 _REPORT_S = 30.0  # between two lines about the progress, without a terminal
 

@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import CacheDir, Data, Json, Settings
+from skelact.cli.options import OUTPUT, CacheDir, Data, Json, Settings, with_options
+from skelact.sequence.cameras import CameraOptions
+from skelact.sequence.imitate import ImitationOptions
+from skelact.video.cut import ClipOptions
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact datasets"]), invoke_without_command=True)
 
@@ -108,6 +111,69 @@ def init(
 
 
 @app.command(
+    "project",
+    epilog=examples(["skelact datasets project mocap/ --out views/ --cameras 4 --length 2"]),
+)
+@with_options
+def project(
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="A dataset of 3-D skeletons: by name, a folder of skeleton files with one folder "
+            "per class, or a labels.csv.",
+            show_default=False,
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to write.", rich_help_panel=OUTPUT)],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Joint layout of the views, by name or as a .toml file.", rich_help_panel=OUTPUT
+        ),
+    ] = "coco-17",
+    cameras: CameraOptions,
+    imitation: ImitationOptions,
+    clips: ClipOptions,
+    data: Data = None,
+    set_: Settings = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a dataset that skelact wrote.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make training data from motion capture: film 3-D skeletons with random cameras, imitate the
+    mistakes of the pose estimator, and write the views as a 2-D dataset, on which `skelact train
+    --dataset <out>/labels.csv` trains. All views of a recording have the same source and subject,
+    so that splits keep them together."""
+    from skelact.config import overrides
+    from skelact.datasets.registry import locate
+    from skelact.runs.project import project as project_dataset
+    from skelact.skeletons import load_skeleton
+
+    name, data = locate(dataset, data)
+    with console.Bars() as on_progress:
+        count, failed = project_dataset(
+            name,
+            data,
+            out,
+            load_skeleton(layout),
+            cameras=cameras,
+            imitation=imitation,
+            clips=clips,
+            changes=overrides(set_ or []),
+            overwrite=overwrite,
+            on_progress=on_progress,
+        )
+    if not json:
+        console.say(f"Wrote {count} views to {out}/.")
+    console.finish(count, failed, {"folder": out, "views": count} if json else None)
+
+
+@app.command(
     "export", epilog=examples(["skelact datasets export --dataset my_videos/ --out mine.pkl"])
 )
 def export(
@@ -115,27 +181,113 @@ def export(
         str,
         typer.Option(help="A dataset by name, a folder of videos or skeleton files, or a file."),
     ],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write; a folder with --format files.")],
     form: Annotated[
-        Literal["pyskl"], typer.Option("--format", help="Format, which mmaction2 reads too.")
+        Literal["pyskl", "files"],
+        typer.Option(
+            "--format",
+            help="pyskl: an annotation pickle with all splits, which mmaction2 reads too; files: a "
+            "folder of 2-D poses with labels.csv, which `skelact datasets join` takes.",
+        ),
     ] = "pyskl",
     data: Data = None,
     set_: Settings = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a folder that skelact wrote (--format files)."),
+    ] = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Write the poses and splits of a dataset as an annotation pickle of PYSKL and mmaction2.
-    Missing poses are extracted first."""
+    """Write the poses of a dataset as an annotation pickle of PYSKL and mmaction2, or as a folder
+    of skeleton files. Missing poses are extracted first. A pickle has all splits; a folder has the
+    subsets of the split that --set dataset.protocol names."""
     from skelact.cache import Cache
     from skelact.config import overrides
     from skelact.datasets.registry import locate
-    from skelact.runs.export import export_pyskl
+    from skelact.runs.export import export_files, export_pyskl
 
     dataset, data = locate(dataset, data)
+    changes = overrides(set_ or [])
     with console.Bars() as on_progress:
-        count, failed = export_pyskl(
-            dataset, data, out, Cache(cache_dir), on_progress, overrides(set_ or [])
-        )
+        if form == "files":
+            count, failed = export_files(
+                dataset, data, out, Cache(cache_dir), on_progress, changes, overwrite
+            )
+        else:
+            cache = Cache(cache_dir)
+            count, failed = export_pyskl(dataset, data, out, cache, on_progress, changes)
     if not json:
         console.say(f"Wrote {count} samples to {out}.")
     console.finish(count, failed, {"file": out, "samples": count} if json else None)
+
+
+@app.command(
+    "join",
+    epilog=examples(
+        ["skelact datasets join views/ clips/ --classes classes.csv --other background --out all/"]
+    ),
+)
+def join(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Datasets that `skelact datasets project` or `export --format files` wrote; the "
+            "name of the folder is the name of the dataset.",
+            show_default=False,
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the columns dataset, label and class. * stands for any other "
+            "dataset or label, an empty class leaves the clips out."
+        ),
+    ] = None,
+    other: Annotated[
+        str,
+        typer.Option(
+            help="The class of labels that --classes does not name; keep for the label itself, "
+            "drop to leave them out."
+        ),
+    ] = "keep",
+    most: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="DATASET=NUMBER: at most so many clips of each class from this dataset. Can be "
+            "repeated."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of --most.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a dataset that skelact wrote.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Join datasets of 2-D poses to one with common classes: a labels.csv that names the files
+    where they are. Train on it with `skelact train --dataset <out>/labels.csv`; --split takes or
+    xsub mixes the datasets, --split without-<dataset> tests on one that training never saw."""
+    from skelact.errors import ConfigError
+    from skelact.runs.join import join as join_datasets
+
+    limits = {}
+    for text in most or ():
+        name, _, number = text.rpartition("=")
+        if not name or not number.isdecimal() or int(number) < 1:
+            raise ConfigError(f"--most {text} is not DATASET=NUMBER", "Write --most views=200.")
+        limits[name] = int(number)
+    joined = join_datasets(
+        folders, out, classes=classes, other=other, most=limits, seed=seed, overwrite=overwrite
+    )
+    if json:
+        console.as_json({"folder": out, **asdict(joined)})
+        return
+    for head, counts in (("dataset", joined.datasets), ("class", joined.classes)):
+        console.table("", (head, ">clips"), list(counts.items()))
+    for text, count in joined.left_out.items():
+        console.say(f"left out: {count} clips of {text}")
+    for text in joined.notices:
+        console.say(text)
+    console.say(f"Wrote {out / 'labels.csv'}.")

@@ -31,6 +31,8 @@ PANELS = {  # the group of the options of a dataclass in the help
     "SamplingOptions": TRAINING,
     "TrainOptions": TRAINING,
     "PredictOptions": OUTPUT,
+    "CameraOptions": "Cameras",
+    "ImitationOptions": "Cameras",
 }
 
 CacheDir = Annotated[

@@ -47,6 +47,8 @@ class Item:
         return f"{name}:{self.key}" if self.key else name
 
 
+# protocols that test on one of several datasets, which may lack some of the classes
+WITHOUT = "without-"
 # assigns 'train', 'val', 'test' or 'none' (left out) to every item
 SplitRule = Callable[[Sequence[Item]], list[str]]
 # a rule, and the groups of which no value may occur in more than one subset

@@ -22,7 +22,8 @@ from skelact.readers.base import RawSequence, SequenceFile
 from skelact.readers.description import FILE_NAME, Described, Description, Table
 from skelact.readers.find import LABELS, find_files
 from skelact.readers.format import Format, is_missing
-from skelact.readers.guess import complete, joint_distances, shortest_tree
+from skelact.readers.guess import complete
+from skelact.skeletons.fit import joint_distances, shortest_tree
 
 LAYOUT_NAME = "layout.toml"
 _SAMPLES = 40
@@ -165,9 +166,9 @@ def _layout(samples: Sequence[RawSequence], folder: Path) -> str:
     names = list(samples[0].joints) or [f"{stem}_joint_{n}" for n in range(1, count + 1)]
     distances = joint_distances(points)
     apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
-    spread = np.nan_to_num(np.nanstd(apart, axis=0), nan=float(distances.max()))
-    root = int(distances.sum(axis=1).argmin())
-    parents = shortest_tree((0.3 * distances + 3 * spread).astype(np.float32), root)
+    spread = np.nanstd(apart, axis=0)
+    root = int(np.nan_to_num(distances, nan=float(np.nanmax(distances))).sum(axis=1).argmin())
+    parents = shortest_tree(0.3 * distances + 3 * spread, root)
     lines = [
         "# The joints of these files in their order, with a guess of the bones. Correct names and",
         "# parents; names such as left_elbow let joints be matched with other layouts, and",

@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from skelact.datasets import skeleton_files
-from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, stratified
+from skelact.datasets.base import (
+    WITHOUT,
+    Collection,
+    DatasetSpec,
+    Item,
+    Protocol,
+    by_group,
+    stratified,
+)
 from skelact.datasets.skeleton_files import Entry, Source
 from skelact.errors import DatasetError, InputError, MissingDataset
 from skelact.readers.base import SequenceFile, unreadable
@@ -20,7 +28,11 @@ from skelact.readers.find import find_files, sequence_file
 from skelact.schemas import Sections
 from skelact.video.probe import VIDEO_SUFFIXES
 
-COLUMNS = ("path", "label", "start", "end", "subject", "camera", "person", "source", "subset")
+COLUMNS = (
+    *("path", "label", "start", "end", "subject", "camera", "person", "source", "subset"),
+    "dataset",
+)
+_GROUPS = ("subject", "camera", "person", "subset", "dataset")
 _COPY = re.compile(r"[ _-]*(\(\d+\)|copy)$", re.IGNORECASE)
 
 
@@ -82,11 +94,11 @@ def _folder_defaults(root: Path) -> Sections:
 
 def table(file: Path) -> Collection:
     """The videos or skeleton files of a CSV file with the columns path, label, and optionally start
-    and end [s], subject, camera, person, source (the recording it was cut from) and subset (train,
-    val, test).
+    and end [s], subject, camera, person, source (the recording it was cut from), subset (train,
+    val, test) and dataset (where it comes from).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
-    items = _rows(file)
+    items = labelled_rows(file)
     found = _skeleton_table(file, items)
     if found is not None:
         return found[0]
@@ -95,11 +107,18 @@ def table(file: Path) -> Collection:
         root=file.parent,
         items=tuple(items),
         protocols=protocols(items),
-        merge_similar=True,
+        merge_similar=not _is_written(items),
     )
 
 
-def _rows(file: Path) -> list[Item]:
+def _is_written(items: Sequence[Item]) -> bool:
+    """Whether skelact wrote the table, with the recording of every clip, so that views of one
+    recording need not be looked for."""
+    return all("dataset" in i.groups for i in items)
+
+
+def labelled_rows(file: Path) -> list[Item]:
+    """The rows of a table of labels; errors as for `table`."""
     if not file.is_file():
         raise MissingDataset(f"{file}: no such file", f"Its columns are {', '.join(COLUMNS)}.")
     try:
@@ -114,7 +133,7 @@ def _rows(file: Path) -> list[Item]:
             f"path and label are required; the known columns are {', '.join(COLUMNS)}.",
         )
     rows.fieldnames = names
-    items = [_row(file, rows.line_num, row) for row in rows]
+    items = [labelled_row(file, rows.line_num, row) for row in rows]
     if not items:
         raise InputError(f"{file} has no rows")
     return items
@@ -146,24 +165,30 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
         for i in items
     ]
     collection, source = skeleton_files.collection(file.stem, file.parent, entries)
-    return replace(collection, protocols=protocols(collection.items), merge_similar=True), source
+    collection = replace(
+        collection,
+        protocols=protocols(collection.items),
+        merge_similar=not _is_written(collection.items),
+    )
+    return collection, source
 
 
 def _table_defaults(file: Path) -> Sections:
     """Options that follow from skeleton files; none for videos."""
     if not file.is_file():
         return {}
-    found = _skeleton_table(file, _rows(file))
+    found = _skeleton_table(file, labelled_rows(file))
     return skeleton_files.defaults(found[1], found[0].items) if found is not None else {}
 
 
-def _row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
+    """The item of one row. Raises InputError with the line if it is invalid."""
     values = {k: (v or "").strip() for k, v in row.items() if k is not None}
     if not values.get("path") or not values.get("label"):
         raise InputError(f"{file}, line {line}: path or label is empty")
     path = Path(values["path"])
     path = path if path.is_absolute() else file.parent / path
-    groups = {k: values[k] for k in ("subject", "camera", "person", "subset") if values.get(k)}
+    groups = {k: values[k] for k in _GROUPS if values.get(k)}
     groups["take"] = groups["source"] = values.get("source") or _COPY.sub("", path.stem)
     if groups.get("subset", "train") not in ("train", "val", "test"):
         raise InputError(
@@ -190,15 +215,22 @@ def _span(file: Path, line: int, values: dict[str, str]) -> tuple[float, float |
 
 def protocols(items: Sequence[Item]) -> dict[str, Protocol]:
     """The protocols that the groups allow: `own` if every row names its subset, by takes, by
-    subjects, by cameras."""
+    subjects, by cameras, and `without-<dataset>`, which tests on one of several datasets and trains
+    on the others."""
     out: dict[str, Protocol] = {}
     if all("subset" in i.groups for i in items):
-        disjoint_groups = ["source"] + ["subject"] * all("subject" in i.groups for i in items)
+        # skeleton files have the source as their take
+        recording = "source" if all("source" in i.groups for i in items) else "take"
+        disjoint_groups = [recording] + ["subject"] * all("subject" in i.groups for i in items)
         out["own"] = (lambda items: [i.groups["subset"] for i in items], tuple(disjoint_groups))
     out["takes"] = (stratified("take"), ("take",))
     for group, name in (("subject", "xsub"), ("person", "xsub"), ("camera", "xview")):
         if name not in out and all(group in i.groups for i in items):
             out[name] = (stratified(group), (group,))
+    names = sorted({i.groups.get("dataset", "") for i in items})
+    if len(names) > 1 and all(names):
+        for name in names:
+            out[f"{WITHOUT}{name}"] = (by_group("dataset", [name]), ("dataset",))
     return out
 
 

@@ -255,7 +255,7 @@ class Predictor:
             on_progress(Event("predict", "notice", text=text))
         if not inputs.videos and inputs.skeletons:
             return list(inputs.skeletons), []
-        videos = find_videos(inputs.videos or paths)
+        videos = find_videos(inputs.videos or paths, beside_others=bool(inputs.skeletons))
         poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         found = sorted(poses.results, key=lambda e: order[e.path])

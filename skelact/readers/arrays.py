@@ -104,7 +104,8 @@ def read_npy(
 def read_npz(
     files: tuple[Path, ...], description: Description, joints: int | None
 ) -> list[RawSequence]:
-    """An array of an archive, with scores, fps and joint_names if it has arrays of these names."""
+    """An array of an archive, with scores, fps, size and joint_names if it has arrays of these
+    names."""
     try:
         with np.load(files[0], allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files if _is_plain(archive, name)}
@@ -153,11 +154,14 @@ def _from_arrays(arrays: dict[str, Any], description: Description) -> RawSequenc
     if score is not None and np.asarray(score).size == values[..., 0].size:
         score = np.asarray(score, np.float32).reshape(values.shape[:3])
         values, has_score = np.concatenate([values, score[..., None]], axis=-1), True
-    fps = arrays.get("fps")
+    fps, size = arrays.get("fps"), arrays.get("size")
     names = arrays.get("joint_names")
+    if size is not None and (size.shape != (2,) or size.dtype.kind not in "iu" or min(size) < 1):
+        raise ValueError("its array `size` is not the width and height in pixels")
     return RawSequence(
         values=values,
         has_score=has_score,
+        size=None if size is None else (int(size[0]), int(size[1])),
         fps=float(np.asarray(fps).ravel()[0]) if fps is not None and np.size(fps) else None,
         joints=tuple(map(str, names.ravel()))
         if names is not None and names.dtype.kind == "U" and names.size == values.shape[2]

@@ -13,15 +13,12 @@ from skelact.errors import ConfigError
 from skelact.readers.base import RawSequence
 from skelact.readers.description import FILE_NAME, Described
 from skelact.readers.format import Format, is_missing
-from skelact.skeletons import SKELETONS, Skeleton
+from skelact.skeletons import Skeleton
+from skelact.skeletons.fit import CLEARLY, MAX_RATIO, bone_ratio, joint_distances, ranked_layouts
 from skelact.skeletons.names import layout_of, match_names
 from skelact.types import Floats
 
 FPS = 30.0
-_PLAUSIBLE = (
-    1.5  # mean edge of a fitting layout (1.1 to 1.3 measured), relative to the shortest tree
-)
-_CLEARLY = 1.1  # ratio of the bone lengths of two layouts, to prefer one
 _FRAMES = 200  # frames of all samples that are looked at
 _LIKELY_MARKS = (0.0, -1.0)
 # axes that turn the given upward axis of a file to ours, without mirroring
@@ -179,82 +176,30 @@ def _layout(sample: RawSequence, points: Floats, folder: Path, guesses: list[str
         guesses.append(f"the joint names fit {found.name}")
         return found
     count = points.shape[1]
-    ranked = candidates(points)
-    plausible = [name for name, ratio in ranked if ratio <= _PLAUSIBLE]
-    same_count = ", ".join(name for name, _ in ranked)
-    if not plausible:
+    ranked = ranked_layouts(joint_distances(points))
+    fitting = [(s, ratio) for s, ratio in ranked if ratio <= MAX_RATIO]
+    if not fitting:
+        same_count = ", ".join(s.name for s, _ in ranked)
         known = f"; the bones of {same_count} would be too long" if ranked else ""
         raise ConfigError(f"{folder}: {count} joints fit no layout that skelact knows{known}", hint)
-    if len(plausible) > 1 and ranked[1][1] <= _CLEARLY * ranked[0][1]:
-        first, second = (SKELETONS[name] for name in plausible[:2])
-        if first.joints != second.joints:
-            raise ConfigError(
-                f"{folder}: {count} joints fit {' and '.join(plausible)} equally well",
-                f'State one in {FILE_NAME}, such as layout = "{plausible[0]}". '
-                f"`skelact datasets init {folder}` writes the file.",
-            )
-    guesses.append(f"{count} joints fit the layout {plausible[0]}")
-    return SKELETONS[plausible[0]]
-
-
-def candidates(points: Floats) -> list[tuple[str, float]]:
-    """The shipped layouts with as many joints as points (N, V, D), with the total length of their
-    edges relative to that of the shortest tree of the joints, the smallest first."""
-    found = [s for s in SKELETONS.values() if len(s.joints) == points.shape[1]]
-    if not found:
-        return []
-    distances = joint_distances(points)
-    shortest = max(_tree_length(distances), 1e-9)
-    lengths = []
-    for s in found:
-        edges = s.edge_indices
-        used = [distances[a, b] for a, b in edges]
-        lengths.append((s.name, float(np.sum(used)) / shortest * (len(s.joints) - 1) / len(edges)))
-    return sorted(lengths, key=lambda pair: pair[1])
-
-
-def joint_distances(points: Floats) -> Floats:
-    """(V, V) median distance of every two joints; the largest one for pairs that are never seen
-    together."""
-    apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
-    seen = ~np.isnan(apart).all(axis=0)
-    out = np.full(seen.shape, np.inf, np.float32)
-    out[seen] = np.nanmedian(apart[:, seen], axis=0)
-    finite = out[np.isfinite(out)]
-    out[~np.isfinite(out)] = finite.max() if len(finite) else 1.0
-    return out
-
-
-def shortest_tree(costs: Floats, root: int) -> list[int]:
-    """The parent of every joint in the tree with the smallest sum of costs (V, V); the root is its
-    own parent (Prim's algorithm)."""
-    count = len(costs)
-    parents = [root] * count
-    best = costs[root].astype(np.float64).copy()
-    left = set(range(count)) - {root}
-    while left:
-        joint = min(left, key=lambda v: best[v])
-        left.remove(joint)
-        for other in left:
-            if costs[joint, other] < best[other]:
-                best[other], parents[other] = costs[joint, other], joint
-    return parents
-
-
-def _tree_length(distances: Floats) -> float:
-    parents = shortest_tree(distances, 0)
-    return float(sum(distances[v, p] for v, p in enumerate(parents)))
+    best, least = fitting[0]
+    equal = [s for s, ratio in fitting if ratio <= CLEARLY * least]
+    if len({s.joints for s in equal}) > 1:
+        raise ConfigError(
+            f"{folder}: {count} joints fit {' and '.join(s.name for s in equal)} equally well",
+            f'State one in {FILE_NAME}, such as layout = "{best.name}". '
+            f"`skelact datasets init {folder}` writes the file.",
+        )
+    guesses.append(f"{count} joints fit the layout {best.name}")
+    return best
 
 
 def _check_bones(skeleton: Skeleton, points: Floats, guesses: list[str]) -> None:
     """Warn of a declared layout whose bones are much too long, as with joints in another order."""
     if points.shape[1] != len(skeleton.joints):
         return
-    distances = joint_distances(points)
-    edges = skeleton.edge_indices
-    length = np.mean([distances[a, b] for a, b in edges]) * (len(skeleton.joints) - 1)
-    ratio = float(length) / max(_tree_length(distances), 1e-9)
-    if ratio > _PLAUSIBLE:
+    ratio = bone_ratio(skeleton, joint_distances(points))
+    if ratio > MAX_RATIO:
         guesses.append(
             f"warning: the bones of {skeleton.name} are {ratio:.1f} times as long as a tree of the "
             "nearest joints; is the order of the joints right?"
@@ -283,6 +228,11 @@ def _unit(points: Floats, dims: int, guesses: list[str]) -> str:
     unit = "m" if height < 5 else "cm" if height < 400 else "mm"
     guesses.append(f"a body {height:.4g} high is taken as {unit}")
     return unit
+
+
+def upright_axes(points: Floats, skeleton: Skeleton) -> str:
+    """The axes that turn points (N, V, 3) upright without mirroring them, as in skeletons.toml."""
+    return _axes(points, skeleton, 3, [])
 
 
 def _axes(points: Floats, skeleton: Skeleton, dims: int, guesses: list[str]) -> str:

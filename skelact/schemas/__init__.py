@@ -58,5 +58,6 @@ from skelact.schemas.runs import RunConfig as RunConfig
 from skelact.schemas.runs import RunResult as RunResult
 from skelact.schemas.runs import SplitDocument as SplitDocument
 from skelact.schemas.runs import SubsetVideos as SubsetVideos
+from skelact.schemas.runs import UntrimmedResult as UntrimmedResult
 from skelact.schemas.runs import load_log as load_log
 from skelact.schemas.runs import save_log as save_log

@@ -12,6 +12,7 @@ from skelact.errors import InputError
 from skelact.files import write_bytes
 from skelact.metrics import Scores
 from skelact.schemas.base import Document, Record, Sections
+from skelact.segment_metrics import SegmentScores
 
 BEST, LAST, LOG, RESULT = "best.pt", "last.pt", "log.jsonl", "result.json"
 PREDICTIONS, VALIDATION = "predictions.json", "validation.json"
@@ -106,6 +107,14 @@ class RunResult(RunDocument, tag="result", frozen=True, kw_only=True):
                 "Test it on other data: skelact test RUN --data NEW_DATA.",
             )
         return self.scores
+
+
+class UntrimmedResult(RunDocument, tag="untrimmed", frozen=True, kw_only=True):
+    """The scores of untrimmed videos; `options` are those of the prediction that were set."""
+
+    scores: SegmentScores
+    classes: tuple[str, ...]
+    options: Sections = msgspec.field(default_factory=dict)
 
 
 class PredictedSample(Record, frozen=True, kw_only=True):

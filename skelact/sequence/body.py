@@ -6,6 +6,8 @@ units of the torso (middle of the shoulders to middle of the hips)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from skelact.skeletons import Skeleton, convert
@@ -29,6 +31,7 @@ _FOOT = {  # beyond the ankle, forward
     "small_toe": (0.12, 0.21),
     "foot": (0.12, 0.2),
 }
+_WIDTHS = {"shoulder": 0.68, "hip": 0.45}
 _HEAD = ("head", "nose", "neck")  # the joint that tells where the neck points, best first
 _MIDDLES = {  # a joint in the middle of two others
     "neck": "shoulder",
@@ -38,16 +41,22 @@ _MIDDLES = {  # a joint in the middle of two others
 }
 
 
-def to_body(points: Floats, source: Skeleton, target: Skeleton) -> Floats:
+def to_body(
+    points: Floats, source: Skeleton, target: Skeleton, leg_ratio: float | None = None
+) -> Floats:
     """points (M, T, V, 3) of `source` in a right-handed frame, in any unit, as the joints of
     `target` (M, T, V', 3). Joints are matched by their names; those of the face, hands and feet,
     the neck and the middle of the hips are derived where they are missing. What cannot be derived,
-    for want of shoulders, hips or limbs, is NaN."""
+    for want of shoulders, hips or limbs, is NaN.
+
+    Motion capture puts hips and shoulders at the joints of the bones. With `leg_ratio`, they are
+    moved along and across the torso to where BlazePose has them: the legs are `leg_ratio` times as
+    long as the torso, and the widths are its medians."""
     out = np.asarray(convert(points, source, target), np.float32)
+    known = {joint: points[..., v, :] for v, joint in enumerate(source.joints)}
 
     def of(name: str) -> Floats | None:
-        index = source.find(name)
-        return points[..., index[0], :] if index else None
+        return known.get(name)
 
     def middle(part: str) -> Floats | None:
         left, right = of(f"left_{part}"), of(f"right_{part}")
@@ -56,10 +65,18 @@ def to_body(points: Floats, source: Skeleton, target: Skeleton) -> Floats:
     shoulders, hips = middle("shoulder"), middle("hip")
     if shoulders is None or hips is None:
         return out
+    if leg_ratio is not None:
+        for joint, moved in _as_estimated(known, shoulders, hips, leg_ratio).items():
+            known[joint] = moved
+            if target.find(joint):
+                out[..., target.index(joint), :] = moved
+        shoulders, hips = middle("shoulder"), middle("hip")
+        assert shoulders is not None and hips is not None
     torso = np.linalg.norm(shoulders - hips, axis=-1, keepdims=True)
+    torso = np.nanmedian(torso, axis=1, keepdims=True)
     head = next((p for p in map(of, _HEAD) if p is not None and _apart(p, shoulders, torso)), None)
     neck = _unit((shoulders - hips) if head is None else (head - shoulders))
-    across = of("left_shoulder") - of("right_shoulder")  # type: ignore[operator]
+    across = known["left_shoulder"] - known["right_shoulder"]
     across = _unit(across - (across * neck).sum(axis=-1, keepdims=True) * neck)
     forward = np.cross(across, neck)
     for v, joint in enumerate(target.joints):
@@ -88,6 +105,41 @@ def to_body(points: Floats, source: Skeleton, target: Skeleton) -> Floats:
                 found = ankle + torso * (down * shin + ahead * front)
         if found is not None:
             out[..., v, :] = found
+    return out
+
+
+def _as_estimated(
+    known: Mapping[str, Floats], shoulders: Floats, hips: Floats, leg_ratio: float
+) -> dict[str, Floats]:
+    """Shoulders and hips where BlazePose has them; distances are medians over the frames."""
+
+    def length(vector: Floats) -> float:
+        return float(np.nanmedian(np.linalg.norm(vector, axis=-1)))
+
+    torso = length(shoulders - hips)
+    limbs = (("hip", "knee"), ("knee", "ankle"))
+    legs = [
+        length(known[f"{s}_{a}"] - known[f"{s}_{b}"])
+        for s in ("left", "right")
+        for a, b in limbs
+        if f"{s}_{b}" in known
+    ]
+    lower = 0.0
+    if len(legs) == 4:  # of the longer torso, three quarters are added at the hips
+        lower = (sum(legs) / 2 / leg_ratio - torso) / (4 / 3 + 1 / leg_ratio)
+        lower = float(np.clip(lower, -0.1 * torso, 0.4 * torso))
+    down = _unit(hips - shoulders)
+    out = {}
+    longer = torso + 4 / 3 * lower
+    for part, middle, shift in (
+        ("shoulder", shoulders, -lower / 3 * down),
+        ("hip", hips, lower * down),
+    ):
+        width = length(known[f"left_{part}"] - known[f"right_{part}"])
+        scale = float(np.clip(_WIDTHS[part] * longer / max(width, 1e-6), 0.6, 1.8))
+        for side in ("left", "right"):
+            joint = f"{side}_{part}"
+            out[joint] = np.asarray(middle + shift + scale * (known[joint] - middle), np.float32)
     return out
 
 

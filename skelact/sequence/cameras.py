@@ -5,6 +5,7 @@ World coordinates are right-handed metres with y up; pixels have their origin at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ Floats64 = npt.NDArray[np.float64]
 KINDS = ("fixed", "panning", "tracking", "handheld")
 _TRIES = 6  # cameras that are drawn until the person is in the picture
 _IN_VIEW = 0.7  # fraction of the frames in which most of the upper body must be in the picture
+_BODY = 1.9  # metres: a picture that shows less cuts a standing person
 _NEAR = 0.3  # metres: closer joints are not visible
 
 
@@ -33,7 +35,7 @@ class CameraOptions:
         choices=KINDS,
     )
     distance: tuple[float, ...] = option(
-        (2.0, 9.0), "Range of the distance from the person, in metres.", above=0
+        (1.2, 9.0), "Range of the distance from the person, in metres.", above=0
     )
     height: tuple[float, ...] = option(
         (0.5, 3.0), "Range of the height above the floor, in metres.", min=-10, max=100
@@ -109,10 +111,10 @@ def film(
     view = None
     for attempt in range(_TRIES):
         view = _view(points, facing, fps, options, kind, width, height, 1.25**attempt, rng)
-        inside = ~view.outside[:1]
-        known = ~np.isnan(points[:1, :, :, 0])
-        share = (inside & known).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
-        if (share > 0.5).mean() >= _IN_VIEW:
+        # the upper half of the joints: legs are often cut off by the edge
+        upper = points[:1, ..., 1] >= np.nanmedian(points[:1, ..., 1], axis=2, keepdims=True)
+        share = (upper & ~view.outside[:1]).sum(axis=2) / np.maximum(upper.sum(axis=2), 1)
+        if (share > 0.6).mean() >= _IN_VIEW:
             break
     assert view is not None
     return view
@@ -132,13 +134,13 @@ def _view(
     frames = points.shape[1]
     body = _path(points)  # (T, 3)
     floor = float(np.nanpercentile(points[..., 1], 2))
-    distance = np.exp(rng.uniform(*np.log(options.distance))) * farther
-    azimuth = np.arctan2(facing[0], facing[2]) + np.deg2rad(rng.uniform(*options.azimuth_deg))
+    distance = np.exp(_between(np.log(options.distance), rng)) * farther
+    azimuth = np.arctan2(facing[0], facing[2]) + np.deg2rad(_between(options.azimuth_deg, rng))
     # a fixed camera looks at a place where the person is at some time
     anchor = body[int(rng.integers(frames))] if kind == "fixed" else body[0]
     away = np.array([np.sin(azimuth), 0.0, np.cos(azimuth)])
     position = np.tile(anchor + distance * away, (frames, 1))
-    position[:, 1] = floor + rng.uniform(*options.height)
+    position[:, 1] = floor + _between(options.height, rng)
     target = np.tile(anchor, (frames, 1))
     if kind != "fixed":
         # an operator follows late and not exactly
@@ -147,6 +149,10 @@ def _view(
         target = body[:1] + gain * (followed - body[:1])
         if kind == "tracking":
             position = position + (target - body[:1]) * np.array([1.0, 0.0, 1.0])
+    fov = np.deg2rad(_between(options.fov_deg, rng))
+    # close views show the upper body
+    cut = max(0.0, _BODY - 2 * distance * float(np.tan(fov / 2)))
+    target = target + np.array([0.0, cut / 2 * rng.uniform(0.2, 1.0), 0.0])
     turn = np.zeros((frames, 3))
     zoom = np.ones(frames)
     if kind == "handheld":
@@ -155,7 +161,7 @@ def _view(
         position = position + rng.uniform(0.01, 0.05) * _wander(frames, 3, fps, 0.6, rng)
     if kind in ("handheld", "panning") and rng.random() < 0.3:
         zoom = np.exp(np.linspace(0, rng.uniform(-0.4, 0.4), frames))
-    focal = height / 2 / np.tan(np.deg2rad(rng.uniform(*options.fov_deg)) / 2) * zoom
+    focal = height / 2 / np.tan(fov / 2) * zoom
     rotation = _rotations(target - position, turn)
     local = np.einsum("tij,mtvj->mtvi", rotation, points.astype(np.float64) - position[:, None])
     depth = local[..., 2]
@@ -172,6 +178,11 @@ def _view(
         height=height,
         kind=kind,
     )
+
+
+def _between(ends: Sequence[float] | Floats64, rng: np.random.Generator) -> float:
+    low, high = map(float, ends)
+    return float(rng.uniform(low, high))
 
 
 def _path(points: Floats) -> Floats64:

@@ -17,11 +17,13 @@ _MAX_LOGIT = 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class JointNoise:
     """How a kind of joint is estimated. Scores are logits: `score` is the mean of a joint in sight,
     `hidden` and `outside` are added to it where the body hides the joint and where it is outside
     the picture; `between` and `within` are the standard deviations between clips and over time.
-    The error is `error` torso lengths at a logit of 3, times exp(-slope) for each logit more."""
+    The error has the standard deviation `error` torso lengths per axis at a logit of 3, times
+    exp(-slope) for each logit more; the fraction `constant` of its variance stays the same over a
+    clip."""
 
     score: float
     hidden: float
@@ -30,37 +32,46 @@ class Part:
     within: float
     error: float
     slope: float
+    constant: float
 
 
-# for each kind of joint, fitted by benchmarks/estimator_noise.py
+# for each kind of joint; the errors by benchmarks/estimator_noise.py, the scores by estimates of
+# real footage
 PARTS = {
-    "face": Part(
-        score=6.0, hidden=-0.5, outside=-2.0, between=1.0, within=0.6, error=0.06, slope=0.1
+    "face": JointNoise(
+        score=6.2, hidden=-0.5, outside=-3.7, between=0.9, within=0.7, error=0.040, slope=0.1,
+        constant=0.6,
     ),
-    "shoulder": Part(
-        score=6.5, hidden=-0.5, outside=-2.0, between=1.0, within=0.6, error=0.06, slope=0.1
+    "shoulder": JointNoise(
+        score=6.4, hidden=-0.5, outside=-4.0, between=0.95, within=0.6, error=0.050, slope=0.1,
+        constant=0.75,
     ),
-    "elbow": Part(
-        score=3.3, hidden=-3.5, outside=-2.0, between=1.2, within=0.9, error=0.09, slope=0.2
+    "elbow": JointNoise(
+        score=3.2, hidden=-4.5, outside=-1.6, between=1.8, within=0.9, error=0.038, slope=0.26,
+        constant=0.4,
     ),
-    "wrist": Part(
-        score=2.8, hidden=-3.2, outside=-2.5, between=1.2, within=1.0, error=0.12, slope=0.25
+    "wrist": JointNoise(
+        score=2.9, hidden=-4.5, outside=-2.0, between=1.7, within=0.9, error=0.036, slope=0.26,
+        constant=0.3,
     ),
-    "hip": Part(
-        score=6.3, hidden=-0.5, outside=-7.0, between=1.0, within=0.6, error=0.07, slope=0.1
+    "hip": JointNoise(
+        score=6.0, hidden=-0.5, outside=-7.3, between=1.2, within=0.7, error=0.055, slope=0.1,
+        constant=0.75,
     ),
-    "knee": Part(
-        score=3.4, hidden=-3.0, outside=-6.5, between=1.2, within=0.9, error=0.10, slope=0.2
+    "knee": JointNoise(
+        score=2.7, hidden=-2.7, outside=-5.0, between=1.6, within=0.8, error=0.031, slope=0.26,
+        constant=0.6,
     ),
-    "ankle": Part(
-        score=3.3, hidden=-2.5, outside=-8.0, between=1.2, within=0.9, error=0.13, slope=0.2
+    "ankle": JointNoise(
+        score=2.7, hidden=-3.0, outside=-6.2, between=1.7, within=0.85, error=0.036, slope=0.26,
+        constant=0.65,
     ),
-}
-SLOW_S, _SCORE_S = 0.4, 0.5  # time constants of the errors and of the scores
-FAST = 0.2  # fraction of the variance of the errors that changes from frame to frame
-OFFSET = 0.5  # fraction of it that stays the same over a clip
-_LOSS_PER_S, _LOSS_S = 0.03, 0.3  # how often nobody is found, and for how long on average
-_LATE, _LATE_S = 0.08, 0.5  # how often a person is found late, and how late on average
+}  # fmt: skip
+_ERROR_S, _SCORE_S = 0.15, 0.15  # time constants of the errors and of the scores
+_FAST = 0.02  # fraction of the variance of the errors that changes from frame to frame
+MAX_FACTOR = 5.0  # of the error by the score
+_LOSS_PER_S, _LOSS_S = 0.06, 0.4  # how often nobody is found, and for how long on average
+_LATE, _LATE_S = 0.1, 0.5  # how often a person is found late, and how late on average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +121,12 @@ def imitate(
     logit = logit + of("within") * _drift(shape, fps * _SCORE_S, rng)
     logit = logit.clip(-_MAX_LOGIT, _MAX_LOGIT)
     scores = 1 / (1 + np.exp(-logit))
-    size = of("error") * np.exp(-of("slope") * (logit - 3)) * torso[..., None] * strength
-    offset = rng.normal(size=(persons, 1, joints, 2)) * np.sqrt(OFFSET)
-    slow = _drift((*shape, 2), fps * SLOW_S, rng) * np.sqrt(1 - FAST - OFFSET)
-    fast = rng.normal(size=(*shape, 2)) * np.sqrt(FAST)
+    factor = np.minimum(np.exp(-of("slope") * (logit - 3)), MAX_FACTOR)
+    size = of("error") * factor * torso[..., None] * strength
+    constant = of("constant")[:, None]
+    offset = rng.normal(size=(persons, 1, joints, 2)) * np.sqrt(constant)
+    slow = _smooth_drift((*shape, 2), fps * _ERROR_S, rng) * np.sqrt((1 - constant) * (1 - _FAST))
+    fast = rng.normal(size=(*shape, 2)) * np.sqrt((1 - constant) * _FAST)
     out = xy + (offset + slow + fast) * size[..., None]
     lost = missing | ~_found(persons, frames, fps, strength, rng)[..., None]
     lost |= outside.all(axis=2, keepdims=True)
@@ -144,6 +157,17 @@ def _drift(shape: tuple[int, ...], steps: float, rng: np.random.Generator) -> Fl
     noise = rng.normal(size=shape)
     noise[:, 1:] *= np.sqrt(1 - keep**2)
     return np.asarray(lfilter([1.0], [1.0, -keep], noise, axis=1))
+
+
+def _smooth_drift(shape: tuple[int, ...], steps: float, rng: np.random.Generator) -> Floats64:
+    """As `_drift`, but filtered twice: smooth, as the errors of an estimator that tracks."""
+    from scipy.signal import lfilter
+
+    keep = np.exp(-1 / max(steps, 1e-3))
+    before = int(6 * steps) + 1
+    noise = rng.normal(size=(shape[0], shape[1] + before, *shape[2:]))
+    values = lfilter([1.0], [1.0, -2 * keep, keep**2], noise, axis=1)[:, before:]
+    return np.asarray(values * np.sqrt((1 - keep**2) ** 3 / (1 + keep**2)))
 
 
 def _soft(mask: npt.NDArray[np.bool_], fps: float) -> Floats64:

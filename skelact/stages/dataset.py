@@ -118,7 +118,7 @@ def load_dataset(
     if len(labels):
         shares = splits.describe(labels, takes, clip_subsets)
         on_progress(Event("train", "notice", text=f"split {protocol}, clips: {shares}"))
-        splits.check_counts(labels, clip_subsets, packed.classes)
+        splits.check_counts(labels, clip_subsets, packed.classes, protocol)
     return ReadyDataset(
         collection=collection,
         recipe=recipe,

@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.options import AugmentOptions
-from skelact.sequence.imitate import PARTS, part_of
+from skelact.sequence.imitate import MAX_FACTOR, PARTS, part_of
 from skelact.sequence.sampling import Indices, Positions
 from skelact.skeletons import Skeleton
 from skelact.types import Floats
 
-_SHAKE_HZ, _JITTER_HZ = (0.5, 4.0), (0.3, 8.0)  # ranges of frequencies
+# ranges of frequencies; those of the errors give the correlations that were measured
+_SHAKE_HZ, _JITTER_HZ = (0.5, 4.0), (0.2, 2.0)
 _WAVES = 4
 _LOST = 0.4  # largest part of a clip in which the person is missing
 _HIDDEN_SCORE = 0.02  # of joints outside the picture, as measured
@@ -88,6 +89,7 @@ class Simulation:
     shake: Floats  # (N, D, K) amplitudes
     follow: Floats  # (N,) share of the motion that is removed
     jitter: Floats  # (N, V, D, K) amplitudes
+    offset: Floats  # (N, V, D) the part of the errors that is constant
     waves: Floats  # (N, V + 1, D, K, 2) frequency [Hz] and phase; the last row is the camera's
     hidden: npt.NDArray[np.bool_]  # (N,) the legs are outside the picture
     lost: Floats  # (N, 2) the part of the clip without the person: from, to, where its end is 1
@@ -118,8 +120,12 @@ class Simulation:
                 rng.uniform(low[k], high[k], waves[:, rows, ..., 0].shape)
             )
         waves[..., 1] = rng.uniform(0, 2 * np.pi, waves.shape[:-1])
-        errors = np.array([PARTS[part_of(j)].error for j in skeleton.joints])
-        jitter = rng.normal(size=(n, joints, dims, _WAVES)) * errors[:, None, None]
+        parts = [PARTS[part_of(j)] for j in skeleton.joints]
+        errors = o.jitter * np.array([p.error for p in parts])
+        constant = np.array([p.constant for p in parts])
+        jitter = rng.normal(size=(n, joints, dims, _WAVES)) * np.sqrt(2 / _WAVES)
+        jitter *= (errors * np.sqrt(1 - constant))[:, None, None]
+        offset = rng.normal(size=(n, joints, dims)) * (errors * np.sqrt(constant))[:, None]
         part = rng.uniform(0, _LOST, n) * (rng.random(n) < o.lose_person)
         at_end = rng.random(n) < 0.3
         lost = np.stack(
@@ -134,14 +140,15 @@ class Simulation:
             fps=fps,
             mode=mode,
             pan=(direction * rng.uniform(0, o.pan, (n, 1))).astype(np.float32),
-            zoom=rng.uniform(*(np.log([1 - o.zoom, 1 / (1 - o.zoom)])), n).astype(np.float32),
+            zoom=(np.log(1 - o.zoom) * rng.uniform(-1, 1, n)).astype(np.float32),
             shake=(
                 rng.normal(size=(n, dims, _WAVES))
                 * rng.uniform(0, o.shake, (n, 1, 1))
                 * np.sqrt(2 / _WAVES)
             ).astype(np.float32),
             follow=removed.astype(np.float32),
-            jitter=(jitter * o.jitter * np.sqrt(2 / _WAVES)).astype(np.float32),
+            jitter=jitter.astype(np.float32),
+            offset=offset.astype(np.float32),
             waves=waves.astype(np.float32),
             hidden=rng.random(n) < o.hide_legs,
             lost=lost.astype(np.float32),
@@ -194,12 +201,15 @@ class Simulation:
 
     def _errors(self, time: Tensor, x: Tensor) -> Tensor:
         """(N, 1 or M, L, V, D) imitated errors of the estimator."""
-        error = self._waves(slice(-1), self.jitter, time).permute(0, 3, 1, 2)[:, None]
+        error = self._waves(slice(-1), self.jitter, time)
+        error = error + torch.from_numpy(self.offset).to(x)[..., None]  # (N, V, D, L)
+        error = error.permute(0, 3, 1, 2)[:, None]
         if x.shape[-1] == self.dims:
             return error
         slopes = torch.tensor([PARTS[part_of(j)].slope for j in self.skeleton.joints]).to(x)
         score = x[..., self.dims].clamp(1e-3, 1 - 1e-3)
-        return error * torch.exp(-slopes * (torch.logit(score) - 3))[..., None]
+        factor = torch.exp(-slopes * (torch.logit(score) - 3)).clamp(max=MAX_FACTOR)
+        return error * factor[..., None]
 
     def _hide_legs(self, points: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """The points and the input with legs that keep their mean position relative to the hips,

@@ -55,15 +55,16 @@ def _measure(capture: cv2.VideoCapture) -> tuple[float, int]:
     return fps, count
 
 
-def find_videos(paths: Iterable[Path | str]) -> list[Path]:
+def find_videos(paths: Iterable[Path | str], beside_others: bool = False) -> list[Path]:
     """The videos that `paths` name, in order and without duplicates: a file is taken as it is, a
     folder is searched, including its subfolders, and a glob pattern is expanded. A path that does
     not exist is among them, so that it fails alone when it is used.
 
-    Raises PathMissing if no path exists, InputError if there is no video."""
+    Raises PathMissing if no path exists, unless these are `beside_others`, inputs of other kinds,
+    and InputError if there is no video."""
     requested = list(paths)
     videos = list(dict.fromkeys(video for item in requested for video in _expand(str(item))))
-    if videos and not any(map(Path.exists, videos)):
+    if videos and not beside_others and not any(map(Path.exists, videos)):
         raise PathMissing(f"{', '.join(map(str, videos))}: no such file or folder")
     if not videos:
         raise InputError(

@@ -116,15 +116,17 @@ def test_a_lost_person_is_missing_at_one_end() -> None:
     assert not out[..., 2][gone[:, None]].any()
 
 
-def test_jitter_is_larger_for_wrists_and_low_scores_and_changes_slowly() -> None:
+def test_jitter_is_larger_for_low_scores_and_changes_slowly() -> None:
     x = walking(60)
     x[30:, ..., 2] = 0.1
     error = (simulated(x, "image", jitter=1.0) - x)[:, 0, ..., :2].float()
     wrist, shoulder = COCO.index("left_wrist"), COCO.index("left_shoulder")
-    size = error.pow(2).mean(dim=(1, 3)).sqrt()
-    assert size[:30, wrist].mean() > 1.3 * size[:30, shoulder].mean()
-    assert size[30:, wrist].mean() > 1.3 * size[:30, wrist].mean()
-    assert error.diff(dim=1)[:, :, wrist].std() < error[:, :, wrist].std()
+    moving = error.std(dim=1).pow(2).mean(dim=2).sqrt()  # (N, V), without what is constant
+    assert moving[30:, wrist].mean() > 1.5 * moving[:30, wrist].mean() > 0.02
+    constant = error.mean(dim=1).norm(dim=-1)
+    assert constant[:30, shoulder].mean() > moving[:30, shoulder].mean()
+    change = error.diff(dim=1).std(dim=1)[..., 0]
+    assert change[:, wrist].mean() < 0.6 * error.std(dim=1)[:, wrist, 0].mean()
 
 
 def test_empty_frames_stay_zero() -> None:
@@ -144,7 +146,7 @@ def test_time_is_warped_within_the_clip() -> None:
     out = warp_time(even, np.full(200, 60), options, rng)
     assert (np.diff(out, axis=1) >= 0).all() and out.min() >= 0 and out.max() <= 59
     span = (out[:, -1] - out[:, 0]) / 29
-    assert span.min() < 0.75 and span.max() > 1.35 and 0.5 <= span.min() and span.max() <= 2
+    assert span.min() < 0.75 and span.max() > 1.35 and span.min() >= 0.5 and span.max() <= 2
     speed = np.diff(out, axis=1) / np.diff(even, axis=1)
     assert speed.min() < 0.7 and speed.max() > 1.4
     whole = np.array([[0, 1, 2, 3, -1, -1]])
@@ -169,7 +171,8 @@ def test_a_lower_frame_rate_interpolates_between_the_frames_that_are_left() -> N
         np.array([30.0, 8.0] * 50), replace(NONE, min_fps=10), np.random.default_rng(0)
     )
     assert steps is not None
-    assert 1 <= steps[::2].min() < 1.5 and 2 < steps[::2].max() <= 3.01
+    assert steps[::2].min() == pytest.approx(1.2, abs=0.21)
+    assert steps[::2].max() == pytest.approx(2.8, abs=0.21)
     np.testing.assert_allclose(steps[1::2], 1)
 
 
@@ -196,3 +199,15 @@ def test_motion_contains_the_motion_of_the_camera(tmp_path: Path) -> None:
     moved = x[:, :, 1:5, :, :2] - x[:, :, :4, :, :2]
     both = (x[:, :, 1:5, :, 2] > 0) & (x[:, :, :4, :, 2] > 0)
     torch.testing.assert_close(moved[both], x[:, :, :4, :, 3:5][both], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_clips(tmp_path: Path) -> None:
+    sampling = SamplingOptions(length=26, method="linspace", streams="joint+bone-motion")
+    batches = [
+        DeviceClips(waves(tmp_path / name), torch.device(name)).training(
+            np.arange(6), sampling, ALL, np.random.default_rng(1)
+        )[0]
+        for name in ("cpu", "cuda")
+    ]
+    torch.testing.assert_close(batches[0], batches[1].cpu(), rtol=1e-3, atol=1e-3)
