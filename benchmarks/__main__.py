@@ -1,11 +1,11 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
 python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
-python -m benchmarks streams RUN JHMDB BACKGROUND, or
+python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
-Without a name, all run except for gpu, long, soak, changed, choice and streams: extraction,
-cached, startup, packed, training, networks, pck, estimator_noise, people, hands."""
+Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,
+training, networks, pck, estimator_noise, people, hands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from benchmarks import (
     choice,
     estimator_noise,
     extraction,
+    footage,
     gpu,
     hands,
     long,
@@ -47,9 +48,11 @@ MODULES = (
     changed,
     choice,
     streams,
+    footage,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
-ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams")  # run only if they are named
+# run only if they are named
+ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage")
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

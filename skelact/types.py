@@ -156,9 +156,10 @@ class Prediction:
     segments: tuple[Segment, ...]
 
     def guesses(self, segment: Segment, most: int = 3) -> list[tuple[str, float]]:
-        """The most probable classes of a segment with their probabilities, best first."""
+        """The most probable classes of a segment with their probabilities, best first; a class of
+        other actions is left out."""
         ranked = sorted(zip(self.classes, segment.probabilities, strict=True), key=lambda g: -g[1])
-        return ranked[:most]
+        return [g for g in ranked if g[0] != UNKNOWN][:most]
 
     def __str__(self) -> str:
         """One line for each segment: from, to, label and probability."""

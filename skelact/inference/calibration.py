@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from skelact.metrics import Labels, Probabilities
 from skelact.schemas import ThresholdPoint
+from skelact.types import UNKNOWN
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
 
@@ -37,6 +39,16 @@ def fit_temperature(probs: Probabilities, labels: Labels) -> float:
     return float(math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
+def named_probabilities(probs: Probabilities, classes: tuple[str, ...]) -> Probabilities:
+    """The probabilities (N, K) that can become a label: if one of the classes is "unknown", its
+    column is 0, and so is every row in which it is the most probable one."""
+    if UNKNOWN not in classes:
+        return probs
+    own = classes.index(UNKNOWN)
+    named = np.where(np.arange(len(classes)) == own, np.float32(0), probs)
+    return np.where(probs[:, own, None] > named.max(axis=1, keepdims=True), np.float32(0), named)
+
+
 def threshold_for(negatives: Probabilities, target_fpr: float) -> float:
     """The smallest threshold for the highest class probability at which no more than the share
     `target_fpr` of the negatives (N, K) gets a label."""
@@ -49,12 +61,17 @@ def evaluate_threshold(
     threshold: float, probs: Probabilities, labels: Labels, negatives: Probabilities
 ) -> ThresholdPoint:
     """The effect of a threshold on known samples (N, K) with labels (N,) and on negatives
-    (N', K)."""
-    labelled = probs.max(axis=1) >= threshold
+    (N', K). A row of zeros (see `named_probabilities`) never gets a label."""
+    labelled = _is_labelled(probs, threshold)
     correct = probs.argmax(axis=1) == labels
     return ThresholdPoint(
         threshold=threshold,
         coverage=float(labelled.mean()),
         accuracy=float(correct[labelled].mean()) if labelled.any() else None,
-        negatives=float((negatives.max(axis=1) >= threshold).mean()),
+        negatives=float(_is_labelled(negatives, threshold).mean()),
     )
+
+
+def _is_labelled(probs: Probabilities, threshold: float) -> npt.NDArray[np.bool_]:
+    best = probs.max(axis=1)
+    return np.asarray((best >= threshold) & (best > 0))

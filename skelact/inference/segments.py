@@ -86,14 +86,20 @@ def segments(
     "unknown". A segment shorter than `min_segment_s` is merged with the adjacent one whose class
     has the higher mean probability in it, unless the mean probability of the result would be below
     the threshold: no segment below it has a label. If it cannot be merged with either it becomes
-    "unknown".
+    "unknown". So is a frame whose most probable class is itself called "unknown": a class of other
+    actions that was trained like any other.
 
     frame_probs (frames, K)."""
-    threshold = np.full((len(frame_probs), 1), unknown_threshold)
+    threshold = np.full(len(frame_probs), unknown_threshold)
     known = ~np.isnan(frame_probs[:, 0])
-    frame_probs = np.hstack([frame_probs, threshold])  # unknown as class K
-    best = np.where(known, np.nan_to_num(frame_probs).argmax(axis=1), -1)
-    _merge_short(best, frame_probs, min_segment_s * fps)
+    named = frame_probs
+    if UNKNOWN in classes:
+        own = classes.index(UNKNOWN)
+        threshold = np.maximum(threshold, frame_probs[:, own])
+        named = np.where(np.arange(len(classes)) == own, -1.0, frame_probs)
+    scores = np.column_stack([named, threshold])  # unknown as class K
+    best = np.where(known, np.nan_to_num(scores).argmax(axis=1), -1)
+    _merge_short(best, scores, min_segment_s * fps, unknown_threshold)
     runs = _runs(best)
     out = []
     for start, end, label in runs:
@@ -113,11 +119,14 @@ def segments(
 
 
 def _merge_short(
-    best: npt.NDArray[np.int64], frame_probs: npt.NDArray[np.float64], shortest: float
+    best: npt.NDArray[np.int64],
+    frame_probs: npt.NDArray[np.float64],
+    shortest: float,
+    threshold: float,
 ) -> None:
     """Merge the runs of `best` that have fewer than `shortest` frames, in place. The last column of
-    frame_probs is the threshold, the probability of "unknown"."""
-    unknown, threshold = frame_probs.shape[1] - 1, frame_probs[0, -1]
+    frame_probs is the probability of "unknown", at least the threshold."""
+    unknown = frame_probs.shape[1] - 1
     while True:
         runs = _runs(best)
         options: dict[int, list[int]] = {}

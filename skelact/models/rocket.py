@@ -26,8 +26,10 @@ POOLINGS = 5
 class Rocket(Backbone):
     """The backbone: `kernels` random convolutions, each of a few randomly chosen time series
     (rows), pooled over time into the share of positive values, maximum, minimum, mean and standard
-    deviation. The kernels are drawn from `seed` and are part of the state dict. Raises ValueError
-    as `KinematicFeatures` does, or if `kernels` is not a multiple of four."""
+    deviation. The kernels are drawn from `seed` and are part of the state dict. With `separable`
+    every kernel is a random sum of its rows, followed by one random convolution over time, which
+    is about five times as fast. Raises ValueError as `KinematicFeatures` does, or if `kernels` is
+    not a multiple of four."""
 
     closed_form = True
 
@@ -40,8 +42,10 @@ class Rocket(Backbone):
         kernels: int = 2000,
         seed: int = 0,
         features: Sequence[str] = ("distances", "slow", "position"),
+        separable: bool = False,
     ) -> None:
         super().__init__()
+        self.separable = separable
         if kernels < 1 or kernels % len(_SHAPES):
             raise ValueError(
                 f"kernels must be a positive multiple of {len(_SHAPES)}, got {kernels}"
@@ -60,11 +64,15 @@ class Rocket(Backbone):
         self.register_buffer("kernel", torch.from_numpy(np.repeat(np.arange(each), counts)))
         for n, (_, length) in enumerate(_SHAPES):
             rows = np.concatenate([rng.choice(self.rows, c, replace=False) for c in counts])
-            weights = rng.normal(size=(len(rows), length))
-            centred = np.repeat(rng.random(each) < 0.5, counts)
+            per_kernel = np.ones(each, int) if separable else counts
+            weights = rng.normal(size=(int(per_kernel.sum()), length))
+            centred = np.repeat(rng.random(each) < 0.5, per_kernel)
             weights[centred] -= weights[centred].mean(axis=1, keepdims=True)
-            weights /= np.sqrt(np.repeat(counts, counts) * length)[:, None]
+            weights /= np.sqrt(np.repeat(per_kernel, per_kernel) * length)[:, None]
             self.register_buffer(f"row{n}", torch.from_numpy(rows))
+            if separable:
+                mix = rng.normal(size=len(rows)) / np.sqrt(np.repeat(counts, counts))
+                self.register_buffer(f"mix{n}", torch.from_numpy(mix).float())
             self.register_buffer(f"weight{n}", torch.from_numpy(weights).float())
             self.register_buffer(
                 f"bias{n}", torch.from_numpy(rng.uniform(-_BIAS, _BIAS, each)).float()
@@ -93,14 +101,26 @@ class Rocket(Backbone):
         rows = (rows - self.mean[:, None]) / self.deviation[:, None]  # type: ignore[index]
         pooled = []
         for i, (dilation, length) in enumerate(_SHAPES):
-            weight, row = self.get_buffer(f"weight{i}"), self.get_buffer(f"row{i}")
-            dense = weight.new_zeros(self.each, self.rows, length)
-            dense[self.kernel, row] = weight  # type: ignore[index]
-            pad = dilation * (length - 1) // 2
-            y = F.conv1d(rows, dense, self.get_buffer(f"bias{i}"), padding=pad, dilation=dilation)
+            y = self._convolve(i, dilation, length, rows)
             positive = torch.sigmoid(_SLOPE * y).mean(dim=2)
             pooled += [positive, y.amax(2), y.amin(2), y.mean(2), y.std(2, correction=0)]
         return torch.cat(pooled, dim=1).reshape(n, m, -1, 1, 1)
+
+    def _convolve(self, i: int, dilation: int, length: int, rows: Tensor) -> Tensor:
+        """The convolutions of shape number `i` of rows (N, R, T) -> (N, each, T)."""
+        weight, bias = self.get_buffer(f"weight{i}"), self.get_buffer(f"bias{i}")
+        row, pad = self.get_buffer(f"row{i}"), dilation * (length - 1) // 2
+        if not self.separable:
+            dense = weight.new_zeros(self.each, self.rows, length)
+            dense[self.kernel, row] = weight  # type: ignore[index]
+            return F.conv1d(rows, dense, bias, padding=pad, dilation=dilation)
+        mix = weight.new_zeros(self.each, self.rows)
+        mix[self.kernel, row] = self.get_buffer(f"mix{i}")  # type: ignore[index]
+        mixed = F.pad(mix @ rows, (pad, pad))
+        y = bias[:, None].expand(len(rows), -1, rows.shape[2]).clone()
+        for k in range(length):  # faster than a convolution with one group for each channel
+            y.addcmul_(mixed[:, :, k * dilation : k * dilation + y.shape[2]], weight[:, k, None])
+        return y
 
 
 SPECS = (

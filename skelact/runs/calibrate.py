@@ -16,6 +16,7 @@ from skelact.inference.calibration import (
     apply_temperature,
     evaluate_threshold,
     fit_temperature,
+    named_probabilities,
     threshold_for,
 )
 from skelact.inference.predictor import Predictor
@@ -36,7 +37,7 @@ from skelact.schemas import (
     save_tensors,
 )
 from skelact.training.results import load_predictions
-from skelact.types import Failure, ProgressCallback, no_progress
+from skelact.types import UNKNOWN, Failure, ProgressCallback, no_progress
 
 MIN_NEGATIVES = 50  # windows to choose a threshold on: a share of 0.1 is then 5 of them
 MAX_REJECTED = 0.5  # share of the known samples that a stored threshold may make unknown
@@ -119,10 +120,17 @@ def calibrate(
     measured_on = (
         apply_temperature(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else chosen_on
     )
+    chosen_on, measured_on = (
+        named_probabilities(p, model.classes) for p in (chosen_on, measured_on)
+    )
     threshold = threshold_for(chosen_on, target_fpr)
-    known = apply_temperature(samples.probabilities, temperature)
+    known = named_probabilities(
+        apply_temperature(samples.probabilities, temperature), model.classes
+    )
+    is_named = np.array([c != UNKNOWN for c in model.classes])[samples.labels]
     chosen, *curve = (
-        evaluate_threshold(t, known, samples.labels, measured_on) for t in (threshold, *_THRESHOLDS)
+        evaluate_threshold(t, known[is_named], samples.labels[is_named], measured_on)
+        for t in (threshold, *_THRESHOLDS)
     )
     calibration = Calibration(
         temperature=temperature,

@@ -7,6 +7,7 @@ from skelact.inference.calibration import (
     apply_temperature,
     evaluate_threshold,
     fit_temperature,
+    named_probabilities,
     threshold_for,
 )
 
@@ -54,3 +55,14 @@ def test_a_point_of_the_curve() -> None:
     found = evaluate_threshold(0.58, probs, labels, probs[:2])
     assert (found.coverage, found.accuracy, found.negatives) == (0.75, pytest.approx(2 / 3), 1.0)
     assert evaluate_threshold(0.99, probs, labels, probs).accuracy is None
+
+
+def test_a_class_of_other_actions_is_never_a_label() -> None:
+    classes = ("a", "unknown", "b")
+    probs = np.array([[0.5, 0.4, 0.1], [0.3, 0.5, 0.2], [0.1, 0.1, 0.8]], np.float32)
+    named = named_probabilities(probs, classes)
+    np.testing.assert_array_equal(named, np.float32([[0.5, 0, 0.1], [0, 0, 0], [0.1, 0, 0.8]]))
+    found = evaluate_threshold(0.0, named, np.array([0, 0, 2]), named)
+    assert (found.coverage, found.accuracy) == (pytest.approx(2 / 3), 1.0)
+    assert found.negatives == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(named_probabilities(probs, ("a", "b", "c")), probs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from skelact.inference.segments import (
     per_frame,
     segments,
 )
-from skelact.types import Segment
+from skelact.types import Prediction, Segment
 
 
 def test_segments_follow_the_windows() -> None:
@@ -40,6 +42,33 @@ def test_flicker_is_smoothed_and_gaps_stay() -> None:
     alone[5:8] = [0.2, 0.8]  # a short one without neighbours is kept
     assert [s.label for s in segments(alone, 10.0, ("a", "b"), 1.0)] == ["b"]
     assert segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0) == ()
+
+
+def test_a_class_of_other_actions_is_unknown() -> None:
+    probs = np.tile([0.7, 0.2, 0.1], (90, 1))
+    probs[30:50] = [0.3, 0.5, 0.2]  # the class of other actions is the most probable one
+    probs[50:70] = [0.2, 0.1, 0.7]
+    probs[70:] = [0.45, 0.1, 0.45]  # below the threshold
+    found = segments(probs, 10.0, ("a", "unknown", "b"), 1.0, unknown_threshold=0.6)
+    assert [(s.start_s, s.end_s, s.label) for s in found] == [
+        (0, 3, "a"),
+        (3, 5, "unknown"),
+        (5, 7, "b"),
+        (7, 9, "unknown"),
+    ]
+    assert found[1].probabilities == pytest.approx((0.3, 0.5, 0.2))
+    prediction = Prediction(
+        path=Path("x"),
+        person_id=1,
+        label="a",
+        probability=0.7,
+        classes=("a", "unknown", "b"),
+        segments=found,
+    )
+    assert prediction.guesses(found[1]) == [("a", pytest.approx(0.3)), ("b", pytest.approx(0.2))]
+    everything = np.tile([0.2, 0.8, 0.0], (20, 1))
+    (only,) = segments(everything, 10.0, ("a", "unknown", "b"), 1.0)
+    assert (only.label, only.probability) == ("unknown", pytest.approx(0.8))
 
 
 def test_unsure_frames_are_unknown() -> None:

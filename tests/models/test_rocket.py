@@ -48,6 +48,20 @@ def test_a_kernel_is_the_sum_of_its_rows_convolutions() -> None:
     torch.testing.assert_close(maximum, by_hand.amax(), atol=1e-4, rtol=1e-4)
 
 
+def test_a_separable_kernel_is_a_sum_of_rows_and_one_convolution() -> None:
+    net = Rocket(COCO, kernels=8, seed=3, separable=True)
+    x = torch.randn(2, 1, 20, 17, 3)
+    rows, n = net._rows(x.flatten(0, 1)), 1
+    at = (net.kernel == n).nonzero().flatten()
+    mixed = (net.mix1[at, None] * rows[:, net.row1[at]]).sum(dim=1, keepdim=True)
+    by_hand = F.conv1d(mixed, net.weight1[n][None, None], net.bias1[n, None], 1, 8, 2)
+    maximum = net(x)[:, 0, 5 * net.each + net.each + n, 0, 0]
+    torch.testing.assert_close(maximum, by_hand.amax(dim=(1, 2)), atol=1e-4, rtol=1e-4)
+    loaded = Rocket(COCO, kernels=8, seed=1, separable=True)
+    loaded.load_state_dict(net.state_dict())
+    torch.testing.assert_close(loaded(x), net(x))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
