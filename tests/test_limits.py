@@ -202,7 +202,7 @@ def test_keys_of_very_many_parts(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match="parts"):
         limits.read_toml(path)
-    assert limits.parse_toml("a.b.c = 'x" + ".y" * 90 + "'") and limits.parse_toml("#" + "." * 500)
+    assert limits.parse_toml("a.b.c = 'x" + ".y" * 90 + "'  #" + "." * 500)
     words = "x" * 1_000_000 + " " + "'" * 100_001
     with pytest.raises(ValueError):
         limits.parse_toml(words)
