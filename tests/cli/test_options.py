@@ -110,7 +110,7 @@ def test_the_parser_refuses_what_is_out_of_range(arguments: tuple[str, str]) -> 
     ("arguments", "message"),
     [
         (("--share", "1"), "share must be greater than 0 and less than 1, got 1.0"),
-        (("--share", "nan"), "share must be greater than 0 and less than 1, got nan"),
+        (("--share", "nan"), "share must be a finite number, got nan"),
         (("--count", "0"), "count must be at least 1, got 0"),
         (("--count", "none"), "'none' is not a number or all"),
         (("--angles", "1,-1"), "angles must be at least 0, got -1.0"),
