@@ -48,7 +48,7 @@ def cell(
         torch.cuda.reset_peak_memory_stats()
     try:
         value = rate(make_step(), samples, device, seconds)
-        result = {"samples_per_s": round(value, 1), "memory_mb": peak_memory_mb(device)}
+        result = {"samples_per_s": float(f"{value:.4g}"), "memory_mb": peak_memory_mb(device)}
     except Exception as error:  # the other forms are still of interest
         result = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"}
     print(json.dumps(about | {"batch": samples} | result), flush=True)

@@ -45,4 +45,5 @@ def _cell(result: dict[str, Any] | None, plain: float | None) -> str:
     if result is None or "error" in result:
         return "–"
     value = result["samples_per_s"]
-    return f"{value:,.0f}" + (f" ({value / plain:.2f} ×)" if plain else "")
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return text + (f" ({value / plain:.2f} ×)" if plain else "")
