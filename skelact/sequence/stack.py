@@ -20,7 +20,7 @@ def stack_frames(
     rows: dict[int, int] = {}
     for people in frames:
         for n, person in enumerate(people):
-            rows.setdefault(_identity(person, n), len(rows))
+            rows.setdefault(identity(person, n), len(rows))
     m, t, v = len(rows), len(frames), len(skeleton.joints)
     xy = np.full((m, t, v, 2), np.nan, np.float32)
     has_xyz = any(p.xyz is not None for people in frames for p in people)
@@ -28,7 +28,7 @@ def stack_frames(
     score = np.zeros((m, t, v), np.float32)
     for i, people in enumerate(frames):
         for n, person in enumerate(people):
-            row = rows[_identity(person, n)]
+            row = rows[identity(person, n)]
             xy[row, i], score[row, i] = person.xy, person.score
             if xyz is not None and person.xyz is not None:
                 xyz[row, i] = person.xyz
@@ -44,7 +44,8 @@ def stack_frames(
     )
 
 
-def _identity(person: PersonPose, position: int) -> int:
+def identity(person: PersonPose, position: int) -> int:
+    """The id of a person, or the position in the list of a frame if there is none."""
     return person.person_id if person.person_id >= 0 else position
 
 
