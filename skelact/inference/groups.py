@@ -1,10 +1,16 @@
-"""Groups of videos that are in memory at once."""
+"""What is in memory at once: a group of videos, and of a video the arrays of its tracks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from skelact.cache import CacheEntry
+from skelact.inference.windows import PersonTrack, find_tracks, person_tracks
+from skelact.pose.store import read_poses
+from skelact.schemas import PosesManifest
 from skelact.stages.poses import Extracted
+from skelact.stages.sequences import stack_poses
 from skelact.stages.skeleton_input import SkeletonInput
 
 MAX_VIDEOS = 64
@@ -27,3 +33,13 @@ def groups(
         frames += length
     if group:
         yield group
+
+
+def stored_tracks(
+    poses: CacheEntry[PosesManifest], per_person: bool, min_seen_s: float
+) -> tuple[list[PersonTrack], int]:
+    """The tracks of a video with stored poses, as `find_tracks`, and its number of frames."""
+    frames, stack = read_poses(poses), partial(stack_poses, poses)
+    if per_person:
+        return person_tracks(frames, stack, poses.manifest.fps, min_seen_s), len(frames)
+    return find_tracks(stack(frames), per_person, min_seen_s), len(frames)

@@ -24,7 +24,7 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
-from skelact.inference.groups import groups
+from skelact.inference.groups import groups, stored_tracks
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
@@ -33,12 +33,10 @@ from skelact.metrics import Probabilities
 from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
-from skelact.pose.store import read_poses
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
 from skelact.skeletons import Skeleton, missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
-from skelact.stages.sequences import stack_poses
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
     BatchResult,
@@ -342,36 +340,39 @@ class Predictor:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""
-        as_stored = False
+        as_stored, min_seen_s = False, self.options.min_seen_s
+        per_person = is_per_person(self.members[0].spec)
         if isinstance(extracted, SkeletonInput):
             as_stored = self._is_as_stored(extracted)
             sequence = extracted.load()
             for member in self.members:
                 check_file(member.spec, sequence, extracted.path)
+            fps, frames = sequence.fps, sequence.frames
+            found = find_tracks(sequence, per_person, min_seen_s)
         else:
-            sequence = stack_poses(extracted.poses, read_poses(extracted.poses))
             for member in self.members:
-                check_joints(member.spec, sequence.skeleton)
-        per_person = is_per_person(self.members[0].spec)
+                check_joints(member.spec, extracted.poses.manifest.skeleton)
+            fps = extracted.poses.manifest.fps
+            found, frames = stored_tracks(extracted.poses, per_person, min_seen_s)
         tracks = []
-        for track in find_tracks(sequence, per_person, self.options.min_seen_s):
+        for track in found:
             windows = []
             for clip_s in self.by_window_length:
-                length = round(clip_s * sequence.fps) or sequence.frames
+                length = round(clip_s * fps) or frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
                 tracks.append(
                     _VideoTrack(
                         extracted=extracted,
-                        fps=sequence.fps,
-                        frames=sequence.frames,
+                        fps=fps,
+                        frames=frames,
                         track=replace(track, as_stored=as_stored),
                         windows=windows,
                     )
                 )
         if not tracks:
             raise NoPersonFound(
-                f"No person was found in any of {sequence.frames} frames",
+                f"No person was found in any of {frames} frames",
                 "Check that a person is fully visible in the video.",
             )
         return tracks

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skelact.sequence.clean import take_persons
-from skelact.sequence.stack import take_frames, visible_frames
-from skelact.types import PoseSequence
+from skelact.sequence.stack import identity, take_frames, visible_frames
+from skelact.types import PersonPose, PoseSequence
 
 SCENE = -1  # the person id of a prediction about all persons together
 MIN_VISIBLE = 0.25  # smallest share of a window's frames in which someone must be visible
@@ -58,6 +59,40 @@ def find_tracks(sequence: PoseSequence, per_person: bool, min_seen_s: float) -> 
     order = [int(i) for i in np.argsort(-counts, kind="stable")]
     kept = [i for i in order if counts[i] >= min_seen_s * sequence.fps] or order[:1]
     return [_track(sequence, [i], sequence.ids[i]) for i in kept if counts[i]]
+
+
+def person_tracks(
+    frames: Sequence[Sequence[PersonPose]],
+    stack: Callable[[list[list[PersonPose]]], PoseSequence],
+    fps: float,
+    min_seen_s: float,
+) -> list[PersonTrack]:
+    """`find_tracks` for each person of the frames that `stack` makes arrays of, without an array of
+    all persons in all frames: in long videos, both are many."""
+    persons: dict[int, dict[int, PersonPose]] = {}  # id -> frame -> pose
+    for number, people in enumerate(frames):
+        for position, person in enumerate(people):
+            persons.setdefault(identity(person, position), {})[number] = person
+    everyone = [pose for poses in persons.values() for pose in poses.values()]
+    has_xyz = any(p.xyz is not None for p in everyone)
+    has_xy = any(not np.isnan(p.xy).all() for p in everyone)
+    tracks: list[tuple[int, PersonTrack]] = []  # with the number of frames in which one is visible
+    for person_id, poses in persons.items():
+        first, last = min(poses), max(poses)
+        sequence = stack([[poses[n]] if n in poses else [] for n in range(first, last + 1)])
+        if has_xy and np.isnan(sequence.xy).all():
+            continue
+        if has_xyz and sequence.xyz is None:
+            missing = np.full((*sequence.xy.shape[:3], 3), np.nan, np.float32)
+            sequence = replace(sequence, xyz=missing)
+        count = int(visible_frames(sequence).sum())
+        if count:
+            track = _track(replace(sequence, ids=(person_id,)), [0], person_id)
+            tracks.append((count, replace(track, start=first + track.start)))
+    tracks.sort(key=lambda pair: -pair[0])
+    return [track for count, track in tracks if count >= min_seen_s * fps] or [
+        track for _, track in tracks[:1]
+    ]
 
 
 def _track(sequence: PoseSequence, rows: list[int], person_id: int) -> PersonTrack:

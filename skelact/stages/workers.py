@@ -110,9 +110,17 @@ class _ProgressThread:
         self.thread.start()
 
     def _run(self) -> None:
-        while self.frame_counts.poll(0.1) or not self.stop.is_set():
-            if self.frame_counts.poll():
-                self.on_progress(Event("extract", "advance", self.frame_counts.recv()))
+        while True:
+            try:
+                if not self.frame_counts.poll(0.1):
+                    if self.stop.is_set():
+                        return
+                    continue
+                count = self.frame_counts.recv()
+            except (EOFError, OSError):  # closed, because this process was interrupted
+                return
+            with contextlib.suppress(OSError):  # a closed stderr must not stop the workers
+                self.on_progress(Event("extract", "advance", count))
 
     def close(self) -> None:
         self.stop.set()

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skelact.inference.windows import MIN_VISIBLE, SCENE, find_tracks, window_spans
+from skelact.inference.windows import (
+    MIN_VISIBLE,
+    SCENE,
+    find_tracks,
+    person_tracks,
+    window_spans,
+)
+from skelact.sequence.stack import stack_frames
+from skelact.skeletons import SKELETONS
+from skelact.types import PersonPose, PoseSequence
 from tests.conftest import sequence_of
 
 
@@ -69,3 +78,35 @@ def test_windows_without_enough_visible_frames_are_left_out(start: int, length: 
     visible = ~np.isnan(xy[0, :, 0, 0])
     for span in window_spans(60, 20, 5):
         assert (visible[slice(*span)].mean() >= MIN_VISIBLE) == (span in spans)
+
+
+@pytest.mark.parametrize("min_seen_s", [0, 0.5, 9])
+def test_the_tracks_of_persons_without_an_array_of_all_of_them(min_seen_s: float) -> None:
+    """The same as those of all persons in one array, of which none is made."""
+    rng = np.random.default_rng(0)
+    skeleton = SKELETONS["coco-17"]
+    frames: list[list[PersonPose]] = [[] for _ in range(60)]
+    for n in range(12):
+        for t in sorted(rng.choice(range(4 * n, min(60, 4 * n + 20)), 9, replace=False)):
+            xy = rng.uniform(0, 100, (17, 2)).astype(np.float32)
+            xy[rng.random(17) < (1.0 if n == 5 else 0.4)] = np.nan  # 5: never visible
+            score = rng.random(17).astype(np.float32)
+            xyz = None if n == 3 else rng.random((17, 3)).astype(np.float32)
+            frames[t].append(PersonPose(xy, score, xyz=xyz, person_id=n if n else -1))
+    sizes = []
+
+    def stack(part: list[list[PersonPose]]) -> PoseSequence:
+        sequence = stack_frames(part, skeleton, 10.0, 100, 100)
+        sizes.append(sequence.xy.size)
+        return sequence
+
+    found = person_tracks(frames, stack, 10.0, min_seen_s)
+    whole = stack_frames(frames, skeleton, 10.0, 100, 100)
+    expected = find_tracks(whole, True, min_seen_s)
+    assert len(found) == len(expected) >= 1
+    assert max(sizes) <= 20 * 17 * 2 < whole.xy.size
+    for a, b in zip(found, expected, strict=True):
+        assert (a.person_id, a.start, a.sequence.ids) == (b.person_id, b.start, b.sequence.ids)
+        assert np.array_equal(a.sequence.xy, b.sequence.xy, equal_nan=True)
+        assert np.array_equal(a.sequence.score, b.sequence.score)
+        assert np.array_equal(a.sequence.xyz, b.sequence.xyz, equal_nan=True)
