@@ -152,6 +152,7 @@ class AugmentOptions:
         "Maximum speed of a simulated camera that pans over the clip, in units of the normalised "
         "coordinates (torso lengths with normalise.mode=body) per second.",
         min=0,
+        max=100,
     )
     zoom: float = option(
         0.0, "Maximum relative change of size by a simulated zoom over the clip.", min=0, below=1
@@ -161,6 +162,7 @@ class AugmentOptions:
         "Maximum standard deviation of the shaking of a simulated hand-held camera, in units of "
         "the normalised coordinates.",
         min=0,
+        max=10,
     )
     follow: float = option(
         0.0,
@@ -180,12 +182,14 @@ class AugmentOptions:
         "Lowest simulated frame rate: each clip gets a rate between this and its own; 0 disables "
         "it.",
         min=0,
+        max=1000,
     )
     jitter: float = option(
         0.0,
         "Strength of imitated errors of the pose estimator, which change slowly and are larger for "
         "low scores; 1 is as measured.",
         min=0,
+        max=100,
     )
     hide_legs: float = option(
         0.0,

@@ -13,6 +13,8 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+from skelact import limits
+
 _NAME = re.compile(r"\.skelact-(?P<machine>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{8}\.tmp(\..*)?")
 _LONGEST_SUFFIX = 16
 _swept: set[str] = set()  # folders
@@ -71,7 +73,12 @@ def is_running(pid: int) -> bool:
     if os.name == "nt":  # on Windows, signal 0 would interrupt the process
         return True
     with contextlib.suppress(OSError, IndexError):  # a zombie: dead, but its parent did not wait
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+        if (
+            limits.read_text(Path(f"/proc/{pid}/stat"), errors="replace")
+            .rpartition(")")[2]
+            .split()[0]
+            == "Z"
+        ):
             return False
     try:
         os.kill(pid, 0)

@@ -87,7 +87,7 @@ DOCUMENTS: list[Document] = [
         ids=("x", "x#mirrored"),
         checksums=[7, 8],
     ),
-    ContentHashes(files={"/a.mp4": FileHash(size=1, mtime_ns=2, hash="0c")}),
+    ContentHashes(files={"/a.mp4": FileHash(size=1, mtime_ns=2, ctime_ns=3, hash="0c")}),
     Calibration(
         temperature=0.9,
         unknown_threshold=0.5,

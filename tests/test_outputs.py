@@ -212,6 +212,7 @@ def test_a_zombie_counts_as_gone() -> None:
 # modules that write files: into the temporary folder of a cache entry, inside `replacing`, or to a
 # path that `replacing` gave them
 WRITE = {
+    "datasets/pose_folder.py",  # inside `replacing_folder`
     *("cache.py", "datasets/packed.py", "pose/store.py", "stages/sequences.py"),
     *("files.py", "datasets/pyskl.py", "pose/weights.py", "report/plots.py", "runs/sweep.py"),
     *("stages/cut.py", "report/writers/csv.py", "report/writers/srt.py"),

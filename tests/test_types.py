@@ -53,7 +53,8 @@ def test_every_error_is_drawn_in_the_tree_and_crosses_processes() -> None:
 
 
 def test_failure_keeps_the_hint() -> None:
-    assert Failure.from_error(Path("a"), NotAVideo("no", "do")) == Failure(Path("a"), "no", "do")
+    expected = Failure(Path("a"), "no", "do", "NotAVideo")
+    assert Failure.from_error(Path("a"), NotAVideo("no", "do")) == expected
     assert Failure.from_error(Path("a"), KeyError("x")).reason == "KeyError: 'x'"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skelact import outputs
+from skelact import limits, outputs
 from skelact.errors import DatasetError, OutputError
 from skelact.readers.description import FILE_NAME
 from skelact.readers.find import LABELS
@@ -53,10 +53,7 @@ def check_target(out: Path, overwrite: bool) -> None:
 
 def holds_pose_files(folder: Path) -> bool:
     """Whether a folder holds only what this module writes."""
-    try:
-        is_ours = (folder / FILE_NAME).read_text(encoding="utf-8").startswith(_MARK)
-    except (OSError, UnicodeDecodeError):
-        return False
+    is_ours = limits.head(folder / FILE_NAME).startswith(_MARK)
     own = {LABELS, FILE_NAME, _LAYOUT_NAME}
     return is_ours and all(
         p.suffix == ".npz" or (p.parent == folder and p.name in own)

@@ -68,7 +68,7 @@ class VideoPrediction:
         return self.extracted.path
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _VideoTrack:
     """One track of one video, its windows in frames of the track for each window length, and the
     probabilities of the window lengths that have windows, the longest one last."""
@@ -361,15 +361,8 @@ class Predictor:
                 length = round(clip_s * fps) or frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
-                tracks.append(
-                    _VideoTrack(
-                        extracted=extracted,
-                        fps=fps,
-                        frames=frames,
-                        track=replace(track, as_stored=as_stored),
-                        windows=windows,
-                    )
-                )
+                own = replace(track, as_stored=as_stored)
+                tracks.append(_VideoTrack(extracted, fps, frames, own, windows))
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {frames} frames",

@@ -338,11 +338,11 @@ def test_foreign_state_dicts(name: str, tmp_path: Path) -> None:
 # --- what would make a useless model ---
 
 
-@pytest.mark.parametrize("lr", [1e3, 1e30])
+@pytest.mark.parametrize("lr", [100.0, 1000.0])
 def test_a_diverging_training_says_so_and_leaves_no_useless_checkpoint(
     lr: float, tmp_path: Path
 ) -> None:
-    diverging = trainer(tmp_path, epochs=2, lr=lr, max_grad_norm=1e30, warmup=0)
+    diverging = trainer(tmp_path, epochs=2, lr=lr, max_grad_norm=1e9, warmup=0)
     try:
         with np.errstate(all="ignore"):
             diverging.fit()

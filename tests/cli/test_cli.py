@@ -396,7 +396,8 @@ def test_calibrate_then_pack_then_predict(
     assert some.returncode == 1 and "broken.avi" in some.stderr
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
     assert nobody.returncode == 2 and "--max-persons" in nobody.stderr
-    nowhere = run("models", "export", mine, "--out", packed, "--calibration", tmp_path)
+    arguments = ("--calibration", tmp_path, "--overwrite")
+    nowhere = run("models", "export", mine, "--out", packed, *arguments)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)
     assert (

@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -228,8 +229,8 @@ def test_a_failed_write_keeps_the_old_file(
     save_tensors(tmp_path / "x.pt", checkpoint)
     before = (tmp_path / "x.pt").read_bytes()
 
-    def full(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)

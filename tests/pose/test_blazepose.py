@@ -100,7 +100,7 @@ def test_pip_downloads_the_wheel(
 def test_options() -> None:
     for changes, says in (
         ({"tracking_confidence": 1.5}, "tracking_confidence"),
-        ({"backfill_s": -1}, "at least 0"),
+        ({"backfill_s": -1}, "between 0 and"),
         ({"small_people": "maybe"}, "off, auto, always"),
         ({"detect_every_s": 0.0}, "detect_every_s"),
         ({"smoothing": -1.0}, "smoothing"),

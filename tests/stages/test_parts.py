@@ -102,8 +102,8 @@ if __name__ == "__main__":
     print(json.dumps({
         "failed": [f"{f.path.name}: {f.reason}" for f in batch.failed],
         "poses": {e.path.name: str(e.poses.path) for e in batch.results},
-        "total": sum(e.total for e in events if e.kind == "start"),
-        "advanced": sum(e.done for e in events if e.kind == "advance"),
+        "total": sum(e.total for e in events if (e.stage, e.kind) == ("extract", "start")),
+        "advanced": sum(e.done for e in events if (e.stage, e.kind) == ("extract", "advance")),
     }))
 """
 
