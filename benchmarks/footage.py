@@ -86,6 +86,8 @@ def scenes(videos: Sequence[Path]) -> list[str]:
         grey = cv2.cvtColor(np.asarray(frame), cv2.COLOR_BGR2GRAY)
         small = cv2.resize(grey, (32, 18), interpolation=cv2.INTER_AREA).astype(float).ravel()
         rows.append((small - small.mean()) / (small.std() + 1e-6))
+    if not rows:
+        return []
     alike = np.triu(np.array(rows) @ np.array(rows).T / len(rows[0]) > _SAME_SCENE, 1)
     return connected([v.name for v in videos], [(int(a), int(b)) for a, b in np.argwhere(alike)])
 

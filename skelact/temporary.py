@@ -73,12 +73,8 @@ def is_running(pid: int) -> bool:
     if os.name == "nt":  # on Windows, signal 0 would interrupt the process
         return True
     with contextlib.suppress(OSError, IndexError):  # a zombie: dead, but its parent did not wait
-        if (
-            limits.read_text(Path(f"/proc/{pid}/stat"), errors="replace")
-            .rpartition(")")[2]
-            .split()[0]
-            == "Z"
-        ):
+        status = limits.read_text(Path(f"/proc/{pid}/stat"), errors="replace")
+        if status.rpartition(")")[2].split()[0] == "Z":
             return False
     try:
         os.kill(pid, 0)

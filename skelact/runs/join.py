@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact import limits
 from skelact.datasets import folder
 from skelact.datasets.base import Collection, Item
 from skelact.datasets.pose_folder import check_target, description, labels_table
@@ -37,7 +38,7 @@ def read_classes(path: Path) -> dict[tuple[str, str], str]:
     """(dataset, label) -> class from a CSV file with these columns; a dataset or label of * stands
     for all others, an empty class leaves the clips out. Raises InputError with the line."""
     try:
-        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = csv.DictReader(limits.read_text(path, limits.TABLE_BYTES).splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     rows.fieldnames = [n.strip() for n in rows.fieldnames or ()]
