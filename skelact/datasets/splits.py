@@ -96,7 +96,7 @@ def apply(collection: Collection, protocol: str) -> list[str]:
             raise LeakingSplit(
                 f"Split {protocol} of {collection.name} leaves no {subset} clip of "
                 f"{', '.join(sorted(absent))}",
-                "Add videos, or choose another --split.",
+                "Add clips, choose another --split, or name the other classes with --classes.",
             )
     return subsets
 
