@@ -20,8 +20,8 @@ SUBSETS = ("train", "train", "train", "val", "test", "test")
 def make(root: Path) -> None:
     """Write short clips below `root`: sample_videos/ and data/mads (two actions of six takes, and
     the extras), my_videos/ (the same clips in one folder per class), labels.csv with subjects and
-    cameras, videos/, long_videos/, negatives/, clip.mp4, openpose_out/, my_skeletons/, split.csv and
-    recipe.toml."""
+    cameras, videos/, long_videos/, negatives/, clip.mp4, openpose_out/, my_skeletons/, split.csv
+    and recipe.toml."""
     rows = ["path,label,subject,camera"]
     for action in ("Kata", "Taichi"):
         for take in TAKES:
