@@ -38,6 +38,8 @@ def check(
     for path in existing:
         if path.is_dir():
             raise OutputError(f"{path} is a folder", "Name a file.")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is a pipe or a device", "Name a file.")
         if _identity(path) in known - {None}:
             raise OutputError(f"{path} is an input and is never replaced", "Choose another name.")
         if not overwrite:

@@ -233,3 +233,10 @@ def test_no_other_module_writes_files() -> None:
         if calls.search(path.read_text(encoding="utf-8"))
     }
     assert writing == WRITE
+
+
+def test_a_pipe_or_a_device_is_no_output(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path(os.devnull)):
+        with pytest.raises(OutputError, match="pipe or a device"):
+            outputs.check(path, overwrite=True)

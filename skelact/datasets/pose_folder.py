@@ -14,6 +14,7 @@ import numpy as np
 
 from skelact import limits, outputs
 from skelact.errors import DatasetError, OutputError
+from skelact.escaping import for_csv
 from skelact.readers.description import FILE_NAME
 from skelact.readers.find import LABELS
 from skelact.skeletons import SKELETONS, Skeleton
@@ -89,7 +90,7 @@ def labels_table(rows: list[dict[str, str]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: for_csv(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -39,6 +39,7 @@ from skelact.skeletons import Skeleton, missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
+    UNKNOWN,
     BatchResult,
     Event,
     Failure,
@@ -115,10 +116,11 @@ class Predictor:
         checkpoints = [m.checkpoint for m in members_of(self.model)]
         first = checkpoints[0]
         names = ", ".join(dict.fromkeys(c.model for c in checkpoints))
-        classes = ", ".join(self.classes[:6]) + (", …" if len(self.classes) > 6 else "")
+        known = [c for c in self.classes if c != UNKNOWN]
+        classes = ", ".join(known[:6]) + (", …" if len(known) > 6 else "")
         windows = ", ".join(f"{s:g} s" if s else "whole video" for s in self.by_window_length)
         return (
-            f"Predictor(network: {names}; {len(self.classes)} classes: {classes}; "
+            f"Predictor(network: {names}; {len(known)} classes: {classes}; "
             f"joints: {first.skeleton.name}; poses: {first.estimator.name}; window: {windows}; "
             f"unknown below {self.unknown_threshold:.2f}; device: {self.device})"
         )

@@ -118,7 +118,13 @@ def export_files(
                 name=name, label=collection.items[n].label, sequence=sequence, groups=columns
             )
 
-    return write_pose_folder(out, rows(), found.skeleton, overwrite=overwrite), found.failed
+    try:
+        return write_pose_folder(out, rows(), found.skeleton, overwrite=overwrite), found.failed
+    except DatasetError as error:
+        if not found.failed:
+            raise
+        first = found.failed[0]
+        raise DatasetError(f"{error.message}: {first.reason}", first.hint) from error
 
 
 def _export(

@@ -133,8 +133,8 @@ def _find(places: Sequence[Path]) -> dict[str, Collection]:
     found: dict[str, Collection] = {}
     for place in places:
         path = place / LABELS if place.is_dir() else place
-        collection = folder.table(path)
-        if collection.format is None or collection.format.dims != 2:
+        collection = folder.table(path) if path.is_file() else None
+        if collection is None or collection.format is None or collection.format.dims != 2:
             raise DatasetError(
                 f"{place} does not hold 2-D poses",
                 "Write them with `skelact datasets project` (3-D skeletons) or `skelact datasets "

@@ -24,9 +24,11 @@ _LOGIT_SCALE = 8.0
 
 def check_options(options: TrainOptions) -> None:
     """Raises ConfigError for options that need gradient descent. The options that recipes set for
-    it (optimiser, learning rate, schedule, label smoothing) are ignored instead."""
-    neutral = {"epochs": 1, "ema_decay": 0.0, "compile": False, "microbatches": 1}
-    refused = [name for name, value in neutral.items() if getattr(options, name) != value]
+    it (optimiser, learning rate, schedule, label smoothing) are ignored instead, and so is the
+    default number of epochs, which a recipe has that says nothing about it."""
+    neutral = {"ema_decay": 0.0, "compile": False, "microbatches": 1}
+    refused = ["epochs"] if options.epochs not in (1, TrainOptions.epochs) else []
+    refused += [name for name, value in neutral.items() if getattr(options, name) != value]
     if refused:
         raise ConfigError(
             f"This network is trained in closed form, without {', '.join(refused)}",

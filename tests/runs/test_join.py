@@ -19,6 +19,7 @@ from skelact.runs.join import Joined, join
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.stages.dataset import load_dataset
 from skelact.types import PoseSequence
+from tests.readers import motion
 
 COCO = SKELETONS["coco-17"]
 
@@ -226,3 +227,23 @@ def test_from_the_command_to_a_trained_network(
     more = ["--set", "model.kernels=40", "--set", "augment.pan=1.0", "--epochs", "1", "--name", "a"]
     assert main([*train, *more, "--split", "xsub", "--classes", "run,walk"]) == 0
     assert Path("runs/a/best.pt").is_file()
+
+
+def test_a_label_that_looks_like_a_formula_survives(tmp_path: Path) -> None:
+    folder = dataset(tmp_path / "a", {"=1+1": 1, "walk": 1})
+    assert "'=1+1" in (folder / "labels.csv").read_text(encoding="utf-8")
+    assert registry.find("labels", folder / "labels.csv", None).classes == ("=1+1", "walk")
+
+
+def test_a_folder_without_labels_is_no_dataset_to_join(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(DatasetError, match="2-D poses") as error:
+        join([tmp_path / "videos"], tmp_path / "out")
+    assert "datasets project" in error.value.hint
+
+
+def test_export_of_3d_skeletons_as_files_says_why_there_is_nothing(tmp_path: Path) -> None:
+    motion.arrays(tmp_path / "data", 2)
+    with pytest.raises(DatasetError, match="3-D") as error:
+        export_files("folder", tmp_path / "data", tmp_path / "out", Cache(tmp_path / "cache"))
+    assert "datasets project" in error.value.hint and not (tmp_path / "out").exists()

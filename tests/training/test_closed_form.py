@@ -15,6 +15,7 @@ from skelact.errors import CheckpointError, ConfigError
 from skelact.models import build
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
+from skelact.options import TrainOptions
 from skelact.recipe import compose
 from skelact.report.page import comparison, run_page
 from skelact.runs.train import train
@@ -28,6 +29,7 @@ from skelact.schemas import (
     save_json,
 )
 from skelact.skeletons import SKELETONS
+from skelact.training import closed_form
 from skelact.training.base import BaseTrainer
 from skelact.training.closed_form import ClosedFormTrainer, solve
 from skelact.training.trainer import Trainer, make_trainer
@@ -165,3 +167,7 @@ def test_options_of_gradient_descent_are_refused_before_any_work(
     recipe = compose("mads", "rocket", None, overrides([f"train.{option}"]))
     with pytest.raises(ConfigError, match=f"closed form, without {option.split('=')[0]}"):
         train(recipe, Cache(tmp_path), data=tmp_path / "nothing")
+
+
+def test_a_recipe_that_says_nothing_about_epochs_is_accepted() -> None:
+    closed_form.check_options(TrainOptions())
