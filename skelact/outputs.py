@@ -89,8 +89,9 @@ def replacing_folder(
         if not os.path.lexists(path):
             new.rename(path)
             return
-        if not _must_be_replaced(path, new, is_own, overwrite):
+        if _are_equal(path, new):
             return
+        check_replaceable(path, is_own, overwrite=overwrite)
         old = path.with_name(temporary.new_name())
         path.rename(old)
         try:
@@ -103,23 +104,29 @@ def replacing_folder(
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _must_be_replaced(
-    path: Path, new: Path, is_own: Callable[[Path], bool], overwrite: bool
-) -> bool:
-    """Whether the folder `path` differs from `new`. Raises OutputError if it does and may not be
-    replaced."""
-    if path.is_symlink() or not path.is_dir():
+def check_replaceable(path: Path, is_own: Callable[[Path], bool], *, overwrite: bool) -> None:
+    """Check that `replacing_folder` may write `path` where its content changes. Raises
+    OutputError."""
+    check_folder(path)
+    if path.is_symlink():
         raise OutputError(f"{path} is not a folder", "Choose another folder.")
-    names = sorted(p.name for p in path.iterdir())
-    if names == sorted(p.name for p in new.iterdir()):
-        _, different, unreadable = filecmp.cmpfiles(path, new, names, shallow=False)
-        if not different and not unreadable:
-            return False
-    if names and not is_own(path):
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not is_own(path):
         raise OutputError(
             f"{path} holds files that skelact did not write, so it is not replaced",
             "Choose another folder, or move it away.",
         )
-    if names and not overwrite:
+    if not overwrite:
         raise OutputError(f"{path} holds another result", OVERWRITE)
-    return True
+
+
+def _are_equal(path: Path, new: Path) -> bool:
+    """Whether two folders have the same files, without subfolders."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    names = sorted(p.name for p in path.iterdir())
+    if names != sorted(p.name for p in new.iterdir()):
+        return False
+    _, different, unreadable = filecmp.cmpfiles(path, new, names, shallow=False)
+    return not different and not unreadable

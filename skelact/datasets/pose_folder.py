@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from skelact import limits, outputs
-from skelact.errors import DatasetError, OutputError
+from skelact.errors import DatasetError
 from skelact.escaping import for_csv
 from skelact.readers.description import FILE_NAME
 from skelact.readers.find import LABELS
@@ -40,16 +40,7 @@ class LabelledPoses:
 def check_target(out: Path, overwrite: bool) -> None:
     """Raises OutputError if there is something at `out` that may not be replaced: anything without
     `overwrite`, and with it everything but a folder that holds only what this module writes."""
-    outputs.check_folder(out)
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    if not holds_pose_files(out):
-        raise OutputError(
-            f"{out} holds files that skelact did not write, so it is not replaced",
-            "Choose another folder, or move it away.",
-        )
-    if not overwrite:
-        raise OutputError(f"{out} exists", outputs.OVERWRITE)
+    outputs.check_replaceable(out, holds_pose_files, overwrite=overwrite)
 
 
 def holds_pose_files(folder: Path) -> bool:

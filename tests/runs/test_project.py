@@ -110,7 +110,7 @@ def test_only_what_skelact_wrote_is_replaced(mocap: Path, views: Path, tmp_path:
         again(mine)
     assert len(list(mine.iterdir())) == len(list(mocap.iterdir()))
     shutil.copytree(views, ours)
-    with pytest.raises(OutputError, match="exists"):
+    with pytest.raises(OutputError, match="holds another result"):
         again(ours, overwrite=False)
     (ours / "thesis.txt").write_text("important")
     with pytest.raises(OutputError, match="did not write"):
