@@ -68,7 +68,7 @@ def recipe_of(mode: str, augment: dict[str, float], kernels: int, seed: int) -> 
             config.load("datasets/jhmdb"),
             {
                 "dataset": {"name": "labels", "protocol": "", "mirrored_poses": True},
-                "normalise": {"mode": mode},
+                "normalise": {"mode": mode, "score": False},
                 "model": {
                     "name": "rocket",
                     "features": ["distances", "slow", "position"],
@@ -86,7 +86,14 @@ def recipe_of(mode: str, augment: dict[str, float], kernels: int, seed: int) -> 
                     "lose_person": 0.05,
                     **augment,
                 },
-                "train": {"epochs": 1, "repeat": 1, "val_fraction": 0.0, "seed": seed},
+                "train": {
+                    "epochs": 1,
+                    "repeat": 1,
+                    "batch_size": 32,
+                    "patience": 0,
+                    "val_fraction": 0.0,
+                    "seed": seed,
+                },
             },
         )
     )
