@@ -1,8 +1,8 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
 python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
-python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA, or
-python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
+python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,
 training, networks, pck, estimator_noise, people, hands."""
@@ -16,6 +16,7 @@ from benchmarks import (
     changed,
     choice,
     estimator_noise,
+    everyday,
     extraction,
     footage,
     gpu,
@@ -49,10 +50,11 @@ MODULES = (
     choice,
     streams,
     footage,
+    everyday,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
-ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage")
+ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage", "everyday")
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":
