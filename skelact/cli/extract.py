@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
-from skelact.errors import InputError
+from skelact.errors import CacheError, DamagedEntry, InputError
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm
 from skelact.sequence.clean import SequenceOptions
@@ -52,7 +53,7 @@ def command(
     from skelact import outputs
     from skelact.cache import Cache
     from skelact.files import output_names
-    from skelact.stages.poses import export_poses
+    from skelact.stages.poses import MADE_AGAIN, export_poses
     from skelact.stages.sequences import extract
     from skelact.types import Failure
     from skelact.video.probe import find_videos
@@ -63,24 +64,36 @@ def command(
         outputs.check_folder(out)
         if pose.poses_from is not None:
             outputs.check_apart(out, Path(pose.poses_from))
-    with console.Bars() as on_progress:
-        batch = extract(
-            paths,
-            Cache(cache_dir),
-            pose=pose,
-            clips=clips,
-            sequence=sequence,
-            coding=coding,
-            form=json_form,
-            on_progress=on_progress,
-        )
+    cache = Cache(cache_dir)
+
+    def run(videos: Sequence[Path]) -> BatchResult[ExtractedSequences]:
+        with console.Bars() as on_progress:
+            return extract(
+                videos,
+                cache,
+                pose=pose,
+                clips=clips,
+                sequence=sequence,
+                coding=coding,
+                form=json_form,
+                on_progress=on_progress,
+            )
+
+    batch = run(paths)
     if out is not None:
         names = output_names(paths)
         for extracted in batch.results:
             folder = out / names[extracted.path]
             try:
-                export_poses(extracted.poses, folder, json_form, overwrite=overwrite)
-            except InputError as error:
+                try:
+                    export_poses(extracted.poses, folder, json_form, overwrite=overwrite)
+                except DamagedEntry as error:
+                    console.say(f"{error.message}. {MADE_AGAIN}")
+                    again = run([extracted.path])
+                    batch.failed += again.failed
+                    for other in again.results:
+                        export_poses(other.poses, folder, json_form, overwrite=overwrite)
+            except (InputError, CacheError) as error:
                 batch.failed.append(Failure.from_error(extracted.path, error))
     content = None
     if json:

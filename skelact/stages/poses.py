@@ -9,7 +9,6 @@ from pathlib import Path
 from skelact import outputs
 from skelact.cache import Cache, CacheEntry
 from skelact.errors import (
-    CacheError,
     ConfigError,
     DamagedEntry,
     FfmpegError,
@@ -207,7 +206,7 @@ def export_poses(
 ) -> None:
     """Write stored poses as JSON into the new folder `folder`, in either form. With `overwrite`,
     it replaces one with other poses as a whole. Raises OutputError if it holds anything else,
-    InputError if it cannot be written, or if the poses are damaged."""
+    InputError if it cannot be written, DamagedEntry if the poses are damaged."""
     try:
         with outputs.replacing_folder(folder, holds_poses, overwrite=overwrite) as new:
             write_poses(new, read_poses(poses), poses.manifest.skeleton, form)
@@ -215,8 +214,6 @@ def export_poses(
         raise InputError(
             f"Cannot write to {folder}: {error.strerror}", "Choose another folder with --out."
         ) from error
-    except CacheError as error:
-        raise InputError(error.message, error.hint) from error
 
 
 def _recoded(video: Path, coding: CodingOptions, cache: Cache) -> Path:

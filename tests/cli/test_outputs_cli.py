@@ -207,3 +207,17 @@ def test_a_folder_of_the_user_is_no_run_and_no_cache(folder: Path) -> None:
     assert Path("mine-2/best.pt").is_file()
     for option in ("--all", "--damaged"):
         assert kept(["videos/kick/a.mp4"], "cache", "prune", option, "--cache-dir", ".") == 0
+
+
+def test_damaged_poses_are_estimated_again_for_the_output(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["extract", str(clip), "--cache-dir", str(tmp_path / "cache"), "--out"]
+    assert main([*command, str(tmp_path / "a")]) == 0
+    frame = min((tmp_path / "cache" / "poses").glob("*/*0.json"))
+    frame.write_bytes(frame.read_bytes().replace(b"1", b"7"))
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "b")]) == 0
+    assert "is damaged" in capsys.readouterr().err
+    one, two = (sorted((tmp_path / name).rglob("*.json")) for name in "ab")
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two] and one
