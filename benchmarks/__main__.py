@@ -1,6 +1,7 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
-python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
+python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED],
+python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
@@ -26,6 +27,7 @@ from benchmarks import (
     packed,
     pck,
     people,
+    scale,
     soak,
     startup,
     streams,
@@ -45,6 +47,7 @@ MODULES = (
     hands,
     gpu,
     long,
+    scale,
     soak,
     changed,
     choice,
@@ -54,7 +57,9 @@ MODULES = (
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
-ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage", "everyday")
+ON_REQUEST = (
+    *("gpu", "long", "scale", "soak", "changed", "choice", "streams", "footage", "everyday"),
+)
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

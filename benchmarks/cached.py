@@ -17,9 +17,11 @@ import numpy as np
 from skelact.cache import Cache
 from skelact.pose.base import PoseOptions
 from skelact.pose.blazepose.weights import fingerprint
+from skelact.pose.store import JsonForm
 from skelact.sequence.clean import SequenceOptions
 from skelact.skeletons import SKELETONS
 from skelact.stages.extraction import POSES, Job, write_tracked
+from skelact.stages.parts import PART_S, division
 from skelact.stages.sequences import sequences_of
 from skelact.types import PersonPose
 from skelact.video.cut import ClipOptions
@@ -42,7 +44,7 @@ def main() -> None:
         print(f"{CLIPS} cached videos: median {statistics.median(times[1:]):.2f} s (budget 1.5 s)")
 
 
-def fill(root: Path) -> None:
+def fill(root: Path, clips: int = CLIPS, form: JsonForm = "frames") -> None:
     """Write the videos, and the cache that a first run would write, with random poses."""
     (root / "videos").mkdir()
     first = root / "videos" / "0000.avi"
@@ -51,7 +53,7 @@ def fill(root: Path) -> None:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
     content = first.read_bytes()
-    for n in range(1, CLIPS):  # bytes after the end change the hash of the file
+    for n in range(1, clips):  # bytes after the end change the hash of the file
         (root / "videos" / f"{n:04d}.avi").write_bytes(content + n.to_bytes(4, "big"))
     cache, pose = Cache(root / "cache"), PoseOptions(estimator="blazepose")
     skeleton, rng = SKELETONS["blazepose-33"], np.random.default_rng(0)
@@ -67,6 +69,8 @@ def fill(root: Path) -> None:
             cache_root=cache.root,
             options=pose,
             fingerprint=fingerprint(),
+            form=form,
+            division=division(pose, PART_S),
         )
         fill_entry = partial(
             write_tracked,

@@ -178,7 +178,8 @@ def damage(cache: Path, rng: np.random.Generator) -> list[str]:
     place, chance, bit = rng.random(), rng.random(), int(rng.integers(0, 8))
     if kind == "hashes":
         if cache.is_dir():
-            (cache / "hashes.json").write_bytes(b'{"document": "content-hashes", "files": {"')
+            for file in cache.glob("hashes/*.json"):
+                file.write_bytes(b'{"document": "content-hashes", "files": {"')
         return []
     if kind == "litter":
         if (cache / "poses").is_dir():

@@ -48,12 +48,14 @@ from skelact.schemas import (
     save_json,
     to_json,
 )
+from skelact.skeletons import Skeleton
 from skelact.temporary import is_running, sweep
 
-MANIFEST, HASHES = "manifest.json", "hashes.json"
+MANIFEST, HASHES = "manifest.json", "hashes"
 CACHE_VARIABLE = "SKELACT_CACHE"
 _KEY = re.compile(r"[0-9a-f]{20}")
 _swept: set[Path] = set()  # caches that this process has cleaned up
+_SAVE_EVERY_S = 60.0  # while inputs are hashed: a run that is stopped continues there
 _SETTLED_NS = 2 * 10**9  # the coarsest time stamps of file systems
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
@@ -129,8 +131,10 @@ class Cache:
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = Path(root or os.environ.get(CACHE_VARIABLE) or ".skelact")
-        self._hashes: dict[str, FileHash] | None = None
-        self._new_hashes: dict[str, FileHash] = {}
+        # by folder, and in it by absolute path
+        self._hashes: dict[Path, dict[str, FileHash]] = {}
+        self._new_hashes: dict[Path, dict[str, FileHash]] = {}
+        self._saved = time.monotonic()
 
     def find(self, stage: Stage[M], key: str) -> CacheEntry[M] | None:
         """The entry, or None if it is absent, its manifest is damaged, or the names and sizes of
@@ -219,17 +223,20 @@ class Cache:
         a further change could leave its times as they are. Raises OSError, and InputError for a
         device, pipe or folder."""
         status = path.stat()
-        name = escaped(path.resolve())
-        if self._hashes is None:
-            self._hashes = self._stored_hashes()
-        known = self._hashes.get(name)
+        place = path.resolve()
+        folder, name = place.parent, escaped(place)
+        if folder not in self._hashes:
+            self._hashes[folder] = self._stored_hashes(folder)
+        known = self._hashes[folder].get(name)
         times = (status.st_mtime_ns, status.st_ctime_ns)
         if known and (known.size, known.mtime_ns, known.ctime_ns) == (status.st_size, *times):
             return known.hash
         record = _hash_of(path)
-        self._hashes[name] = record
+        self._hashes[folder][name] = record
         if max(times) < time.time_ns() - _SETTLED_NS:
-            self._new_hashes[name] = record
+            self._new_hashes.setdefault(folder, {})[name] = record
+        if time.monotonic() - self._saved > _SAVE_EVERY_S:
+            self.save_hashes()
         return record.hash
 
     def check_unchanged(self, path: Path, content: str) -> None:
@@ -238,26 +245,31 @@ class Cache:
         try:
             check_unchanged(path, content)
         except InputError:
-            for hashes in (self._hashes or {}, self._new_hashes):
-                hashes.pop(escaped(path.resolve()), None)
+            place = path.resolve()
+            for hashes in (self._hashes, self._new_hashes):
+                hashes.get(place.parent, {}).pop(escaped(place), None)
             raise
 
     def save_hashes(self) -> None:
-        """Store the new hashes, beside those that another process stored in the meantime. A failure
-        is ignored: the hashes are computed again."""
-        if not self._new_hashes:
-            return
-        with contextlib.suppress(OSError, CacheError):
-            self.root.mkdir(parents=True, exist_ok=True)
-            hashes = self._stored_hashes() | self._new_hashes
-            save_json(self.root / HASHES, ContentHashes(files=hashes))
-            self._new_hashes = {}
+        """Store the new hashes, beside those that another process stored in the meantime: one file
+        for each folder of inputs, so that a run writes those of its own inputs only. A failure is
+        ignored: the hashes are computed again."""
+        self._saved = time.monotonic()
+        for folder, new in list(self._new_hashes.items()):
+            with contextlib.suppress(OSError, CacheError):
+                path = self._hashes_of(folder)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_json(path, ContentHashes(files=self._stored_hashes(folder) | new))
+                del self._new_hashes[folder]
 
-    def _stored_hashes(self) -> dict[str, FileHash]:
+    def _stored_hashes(self, folder: Path) -> dict[str, FileHash]:
         try:
-            return dict(load_json(self.root / HASHES, ContentHashes).files)
+            return dict(load_json(self._hashes_of(folder), ContentHashes).files)
         except CacheError:
             return {}
+
+    def _hashes_of(self, folder: Path) -> Path:
+        return self.root / HASHES / f"{FileRecord.of(escaped(folder).encode()).hash}.json"
 
     def entries(self) -> Iterator[tuple[str, Path]]:
         """(stage, folder) of all entries, damaged ones included. Other folders, such as those of a
@@ -341,7 +353,27 @@ def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> Cache
     sizes.pop(MANIFEST, None)
     if sizes != {name: file.size for name, file in envelope.files.items()}:
         return None
-    return CacheEntry(path=path, manifest=envelope.manifest, files=envelope.files)
+    return CacheEntry(path=path, manifest=_shared(envelope.manifest), files=envelope.files)
+
+
+_known: dict[bytes, Any] = {}  # parts of manifests by their JSON
+_MAX_KNOWN = 1000
+
+
+def _shared(manifest: M) -> M:
+    """The manifest with those of its parts that equal a part of an earlier manifest replaced by it:
+    the layout and the options, which most entries have in common, and which are most of their
+    memory."""
+    changes = {}
+    for name in manifest.__struct_fields__:
+        value = getattr(manifest, name)
+        if isinstance(value, Skeleton | dict):
+            key = msgspec.json.encode(value)
+            if len(_known) < _MAX_KNOWN:
+                changes[name] = _known.setdefault(key, value)
+            elif key in _known:
+                changes[name] = _known[key]
+    return structs.replace(manifest, **changes)
 
 
 def _locked(path: Path, wait: bool) -> IO[str] | None:

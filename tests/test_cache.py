@@ -17,8 +17,10 @@ import pytest
 
 from skelact.cache import Cache, CacheEntry, Stage, key_of
 from skelact.errors import CacheError
-from skelact.schemas import ClipsManifest, PackedManifest
+from skelact.schemas import ClipsManifest, PackedManifest, PosesManifest
+from skelact.stages.extraction import POSES
 from tests.conftest import ROOT
+from tests.document_examples import DOCUMENTS
 
 STAGE = Stage(name="stage", version=1, manifest=PackedManifest)
 KEY = "0123456789abcdef0123"  # of the form that Stage.key has
@@ -235,14 +237,14 @@ def test_content_hash_ignores_names_and_is_remembered(
     known = cache.content_hash(a)
     assert known == cache.content_hash(b)
     cache.save_hashes()
-    memo = json.loads((tmp_path / "c" / "hashes.json").read_text())
-    assert len(memo["files"]) == 2
+    (memo,) = (tmp_path / "c" / "hashes").iterdir()
+    assert len(json.loads(memo.read_text())["files"]) == 2
     # it is not fooled by a file of the same size with the same time
     stat = a.stat()
     a.write_bytes(b"SAME")
     os.utime(a, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert Cache(tmp_path / "c").content_hash(a) != known
-    (tmp_path / "c" / "hashes.json").write_text("nonsense")
+    memo.write_text("nonsense")
     assert Cache(tmp_path / "c").content_hash(b) == known
 
 
@@ -260,13 +262,42 @@ def test_the_hash_of_a_file_that_may_still_change_is_not_stored(
     cache = Cache(tmp_path / "c")
     cache.content_hash(path)
     cache.save_hashes()
-    assert not (tmp_path / "c" / "hashes.json").exists()
+    assert not (tmp_path / "c" / "hashes").exists()
     later(max(clock_s, file_s) + 60)
     Cache(tmp_path / "c").content_hash(path)
     cache = Cache(tmp_path / "c")
     cache.content_hash(path)
     cache.save_hashes()
-    assert (tmp_path / "c" / "hashes.json").exists()
+    assert list((tmp_path / "c" / "hashes").iterdir())
+
+
+def test_each_folder_of_inputs_has_its_own_hashes(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    """So that a run on one folder does not read and write the hashes of all others."""
+    files = [tmp_path / folder / "x" for folder in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(file.parent.name)
+    later(60)
+    for file in files:
+        cache = Cache(tmp_path / "c")
+        cache.content_hash(file)
+        cache.save_hashes()
+    memos = [json.loads(f.read_text()) for f in (tmp_path / "c" / "hashes").iterdir()]
+    assert sorted(name for memo in memos for name in memo["files"]) == sorted(map(str, files))
+    assert [len(memo["files"]) for memo in memos] == [1, 1]
+
+
+def test_manifests_share_what_they_have_in_common(tmp_path: Path) -> None:
+    """A layout of 33 joints takes 20 kB, and a run on a million clips has their manifests."""
+    cache = Cache(tmp_path)
+    manifest = next(d for d in DOCUMENTS if isinstance(d, PosesManifest))
+    written = [cache.write(POSES, key_of(n=n), lambda folder: manifest) for n in range(2)]
+    first, second = (cache.find(POSES, entry.path.name) for entry in written)
+    assert first is not None and second is not None and first.manifest == second.manifest
+    assert first.manifest.skeleton is second.manifest.skeleton
+    assert first.manifest.pose is second.manifest.pose
 
 
 def test_keys() -> None:
