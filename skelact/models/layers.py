@@ -55,8 +55,11 @@ class GraphConvolution(nn.Module):
 
 def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
     """(1 or N, ...) -> (N T, ...)."""
-    # shape[0], not len: torch.export takes the number of samples for a constant otherwise
-    return a.expand(n * t, -1, -1) if a.shape[0] == 1 else a.repeat_interleave(t, dim=0)
+    # for torch.onnx: shape[0], because len makes the number of samples a constant, and no
+    # repeat_interleave, which it writes with a wrong shape
+    if a.shape[0] == 1:
+        return a.expand(n * t, -1, -1)
+    return a[:, None].expand(-1, t, -1, -1).reshape(n * t, *a.shape[1:])
 
 
 def projection(channels: int, out: int) -> nn.Module:

@@ -224,11 +224,8 @@ def _write_openvino(file: Path, document: bytes) -> Path:
 
 def _dynamic(shape: tuple[int | None, ...]) -> tuple[str, ...]:
     """The names of the axes of an input (N, M, T, V, C) that have any size."""
-    return tuple(
-        name
-        for name, size in zip(("clips", "persons", "frames"), shape, strict=False)
-        if size is None
-    )
+    axes = {"clips": shape[0], "frames": shape[2]}
+    return tuple(name for name, size in axes.items() if size is None)
 
 
 def _clips(
