@@ -260,7 +260,7 @@ class PredictOptions:
         "Minimum confidence of a person detection.",
         above=0,
         below=1,
-        default_text="as in training, or as set by models export",
+        default_text="as in training, or as set by export",
         panel="People and poses",
     )
     detect_every_s: float | None = option(

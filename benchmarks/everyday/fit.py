@@ -13,9 +13,9 @@ from benchmarks.everyday.clips import SKELETON, EverydayClip
 from benchmarks.everyday.labels import CLASSES
 from skelact import config
 from skelact.datasets.packed import Packed
-from skelact.inference.zoo import export_checkpoint
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
+from skelact.runs.export_model import export_model
 from skelact.schemas import (
     BEST,
     PREDICTIONS,
@@ -171,4 +171,4 @@ def write(checkpoints: Sequence[Checkpoint], folder: Path, out: Path) -> None:
     run = folder / "both"
     run.mkdir()
     save_tensors(run / BEST, Ensemble(members=tuple(members), calibration=calibration))
-    export_checkpoint(run, out, min_confidence=0.5, overwrite=True)
+    export_model(run, out, "torch", min_confidence=0.5, overwrite=True)

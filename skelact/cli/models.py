@@ -1,4 +1,4 @@
-"""List networks, shipped models and pose estimators; export models; download weights."""
+"""List networks, shipped models and pose estimators; download weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import Json, Overwrite, Runs
+from skelact.cli.options import Json, Runs
 from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact models"]))
@@ -107,35 +107,6 @@ def _trained(runs: Path) -> dict[str, str]:
             recipe = load_json(run / CONFIG, RunConfig).recipe
             checkpoints[str(recipe["model"]["name"])] = str(run / BEST)
     return checkpoints
-
-
-@app.command("export", epilog=examples(["skelact models export runs/mine --out mine.pt"]))
-def export(
-    run: Annotated[
-        Path, typer.Argument(help="Run folder, also of a fused run.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option(help="The file to write: a .pt file.")],
-    calibration: Annotated[
-        Path | None, typer.Option(help="Take the calibration from this calibrated run.")
-    ] = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            help="Minimum confidence of a person detection in predictions with this file.",
-            show_default="as in training",
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Write a run as one small file in half precision for predict --model."""
-    from skelact.inference import zoo
-
-    size = zoo.export_checkpoint(run, out, calibration, min_confidence, overwrite=overwrite)
-    if json:
-        console.as_json({"file": out, "bytes": size})
-    else:
-        console.say(f"Wrote {out}, {size / 1e6:.2f} MB.")
 
 
 @app.command("pull", epilog=examples(["skelact models pull rtmo-s"]))

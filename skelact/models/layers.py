@@ -38,7 +38,7 @@ class GraphConvolution(nn.Module):
             once = bias.dim() == 1
             shift = bias.expand(v, out) if once else torch.einsum("...kvw,ko->...wo", a, bias.to(a))
         if shift.dim() == 3:  # one for each sample: repeat it for the sample's frames
-            shift = shift.repeat_interleave(t, dim=0)
+            shift = _for_each_frame(shift, n, t)
         y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         if out <= c:
             # rows are (v, k): matmul would copy z to fold the batch
@@ -55,7 +55,11 @@ class GraphConvolution(nn.Module):
 
 def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
     """(1 or N, ...) -> (N T, ...)."""
-    return a.expand(n * t, -1, -1) if len(a) == 1 else a.repeat_interleave(t, dim=0)
+    # for torch.onnx: shape[0], because len makes the number of samples a constant, and no
+    # repeat_interleave, which it writes with a wrong shape
+    if a.shape[0] == 1:
+        return a.expand(n * t, -1, -1)
+    return a[:, None].expand(-1, t, -1, -1).reshape(n * t, *a.shape[1:])
 
 
 def projection(channels: int, out: int) -> nn.Module:

@@ -117,7 +117,8 @@ class Rocket(Backbone):
         mix = weight.new_zeros(self.each, self.rows)
         mix[self.kernel, row] = self.get_buffer(f"mix{i}")  # type: ignore[index]
         mixed = F.pad(mix @ rows, (pad, pad))
-        y = bias[:, None].expand(len(rows), -1, rows.shape[2]).clone()
+        # shape[0], not len: torch.export takes the number of clips for a constant otherwise
+        y = bias[:, None].expand(rows.shape[0], -1, rows.shape[2]).clone()
         for k in range(length):  # faster than a convolution with one group for each channel
             y.addcmul_(mixed[:, :, k * dilation : k * dilation + y.shape[2]], weight[:, k, None])
         return y

@@ -22,6 +22,7 @@ from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.models import SPECS, build
 from skelact.models.checkpoint import build_network, load_model, state_dict_on_cpu
 from skelact.options import DEFAULT, ForeignOptions, PredictOptions
+from skelact.runs.export_model import export_model
 from skelact.schemas import (
     BEST,
     LAST,
@@ -131,7 +132,7 @@ def test_flipped_bits(tmp_path: Path) -> None:
 def test_flipped_bits_in_an_exported_model(tmp_path: Path) -> None:
     save_tensors(tmp_path / BEST, small_checkpoint())
     path = tmp_path / "exported.pt"
-    zoo.export_checkpoint(tmp_path, path)
+    export_model(tmp_path, path, "torch")
     flips(path, "exported model, flipped bits", attempts(60), lambda: load_model(path))
 
 
@@ -391,7 +392,7 @@ def test_export_keeps_values_that_half_precision_cannot_hold(tmp_path: Path) -> 
     large = torch.full_like(checkpoint.weights[name], 3e5)  # of coordinates in pixels
     weights = checkpoint.weights | {name: large}
     save_tensors(tmp_path / BEST, structs.replace(checkpoint, weights=weights))
-    zoo.export_checkpoint(tmp_path, tmp_path / "x.pt")
+    export_model(tmp_path, tmp_path / "x.pt", "torch")
     exported = load_model(tmp_path / "x.pt")
     assert isinstance(exported, Checkpoint) and torch.equal(exported.weights[name], large)
     assert exported.weights["cls_head.fc.weight"].dtype == torch.float16

@@ -90,7 +90,7 @@ EXISTING = {  # files of the user, and a command that would replace them
     "overlay in a folder": (["out/v.mp4"], (*PREDICT, "--overlay", "out")),
     "cut": (["c/v_000.mp4"], ("cut", "v.mp4", "--length", "0.8", "--out", "c")),
     "compare": (["n.html"], ("compare", "runs/a", "runs/b", "--out", "n.html")),
-    "models export": (["n.pt"], ("models", "export", "runs/a", "--out", "n.pt")),
+    "export": (["n.pt"], ("export", "runs/a", "--out", "n.pt")),
     "datasets export": (
         ["n.pkl"],
         ("datasets", "export", "--dataset", "clips.pkl", "--out", "n.pkl"),
@@ -129,10 +129,7 @@ INPUTS = {
     "overlay through a hard link": (["v.mp4", "l.mp4"], (*PREDICT, "--overlay", "l.mp4")),
     "cut": (["c/v_000.mp4", "c/v.mp4"], ("cut", "c", "--length", "0.8", "--out", "c")),
     "cut through a hard link": (["h/v.mp4"], ("cut", "h/v.mp4", "--length", "0.8", "--out", "h")),
-    "models export": (
-        ["runs/a/best.pt"],
-        ("models", "export", "runs/a", "--out", "runs/a/best.pt"),
-    ),
+    "export": (["runs/a/best.pt"], ("export", "runs/a", "--out", "runs/a/best.pt")),
     "datasets export": (
         ["clips.pkl"],
         ("datasets", "export", "--dataset", "clips.pkl", "--out", "clips.pkl"),

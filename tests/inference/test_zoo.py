@@ -14,6 +14,7 @@ from skelact.inference import zoo
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import build_network, load_model
 from skelact.options import DEFAULT, PredictOptions
+from skelact.runs.export_model import export_model
 from skelact.schemas import Ensemble
 from skelact.types import UNKNOWN
 from skelact.video.ffmpeg import ffmpeg
@@ -52,12 +53,12 @@ def test_a_file_for_prediction_can_have_its_own_confidence(tmp_path: Path) -> No
     run_folder, out = tmp_path / "run", tmp_path / "small.pt"
     run_folder.mkdir()
     (run_folder / "best.pt").write_bytes(zoo.find(DEFAULT).read_bytes())
-    zoo.export_checkpoint(run_folder, out, min_confidence=0.7)
+    export_model(run_folder, out, "torch", min_confidence=0.7)
     assert Predictor.load(out).pose().min_confidence == 0.7
     lower = Predictor.load(out, PredictOptions(min_confidence=0.4))
     assert lower.pose().min_confidence == 0.4
     with pytest.raises(ConfigError, match="min_confidence"):
-        zoo.export_checkpoint(run_folder, out, min_confidence=1.0)
+        export_model(run_folder, out, "torch", min_confidence=1.0)
 
 
 def test_options_of_pose_estimation_replace_those_of_the_training(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from msgspec import structs
 from skelact.cache import Cache
 from skelact.datasets import pyskl
 from skelact.errors import SkelactError
-from skelact.inference import zoo
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
 from skelact.report.page import comparison
 from skelact.runs import calibrate
+from skelact.runs.export_model import export_model
 from skelact.runs.fuse import fuse
 from skelact.runs.report import write_report
 from skelact.runs.test import test as run_test
@@ -89,7 +89,7 @@ def test_no_path_in_a_run_is_executed(run: Path, tmp_path: Path) -> None:
 
     assert run_test(run, cache, name="again").scores.samples == 4
     comparison([run])
-    zoo.export_checkpoint(run, tmp_path / "out.pt")
+    export_model(run, tmp_path / "out.pt", "torch")
     for path in (run, tmp_path / "out.pt"):
         with pytest.raises(SkelactError, match="can run code"):
             Predictor.load(path).predict(pattern(tmp_path / "v.mp4"), cache)
