@@ -109,7 +109,7 @@ class Painter:
         if label is not None:
             content += f"  {label.label}"
             if label.label != UNKNOWN:
-                content += f" {label.probability:.0%}"
+                content += f" {text.APART}{label.probability:.0%}"
             colour = class_colour(label.label, self.classes)
         stripe = max(3, self.size // 3)  # in the colour of the person
         content = text.shortened(content, self.size, frame.shape[1] - self.size - stripe)

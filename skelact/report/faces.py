@@ -70,14 +70,14 @@ class _Joints:
         if len(shoulders) and len(hips):
             torso = shoulders.mean(axis=0) - hips.mean(axis=0)
         length = float(np.linalg.norm(torso))
-        body = max(0.45 * width, 0.35 * length)
+        body = max(0.6 * width, 0.45 * length)
         if len(head):
             centre = head.mean(axis=0)
             extent = float(np.linalg.norm(head - centre, axis=1).max())
-            return float(centre[0]), float(centre[1]), max(1.8 * extent, body, 4.0)
+            return float(centre[0]), float(centre[1]), max(2.4 * extent, body, 4.0)
         centre = shoulders.mean(axis=0)
         centre = centre + (0.5 * torso if length else np.array((0, -0.7 * width), np.float32))
-        return float(centre[0]), float(centre[1]), max(1.6 * body, 4.0)
+        return float(centre[0]), float(centre[1]), max(1.3 * body, 4.0)
 
 
 def _known(xy: Floats, joints: Sequence[int]) -> Floats:

@@ -14,6 +14,7 @@ from skelact.report.palette import bgr
 
 _MOST_FONTS = 400  # of the system that are searched for a character
 ELLIPSIS = "…"
+APART = "\u200e"  # between a name and a number, which stays behind a name in any script
 
 
 @lru_cache(maxsize=1024)
@@ -21,9 +22,11 @@ def alpha_of(content: str, size: int) -> npt.NDArray[np.float32]:
     """A line of text as an alpha mask (h, w, 1) float32 in [0, 1]; `size` is that of the font [px].
     The font is DejaVu Sans. Characters that it lacks, such as Chinese ones, come from a font of the
     system, or are boxes if none has them."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont, features
 
-    content = for_terminal(content)
+    # the parts of a label keep their order if a name is written from the right to the left
+    direction = "ltr" if features.check("raqm") else None
+    content = APART.join(map(for_terminal, content.split(APART)))
     runs = [
         (ImageFont.truetype(path, size), "".join(chars))
         for path, chars in groupby(content, _font_of)
@@ -32,7 +35,7 @@ def alpha_of(content: str, size: int) -> npt.NDArray[np.float32]:
     image = Image.new("L", (max(1, int(width) + 2), int(size * 1.35)))
     draw, x, baseline = ImageDraw.Draw(image), 1.0, round(size * 0.93)
     for font, part in runs:
-        draw.text((x, baseline), part, fill=255, font=font, anchor="ls")
+        draw.text((x, baseline), part, fill=255, font=font, anchor="ls", direction=direction)
         x += font.getlength(part)
     return np.asarray(image, np.float32)[..., None] / 255
 

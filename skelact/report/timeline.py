@@ -42,7 +42,7 @@ class SegmentStrip:
         widest = max((text.alpha_of(n, size).shape[1] for n in names), default=0)
         self.left = size // 2 + max(widest, size) + size // 2
         self.line = round(size * 1.5)
-        legend = self._legend()
+        legend = self._legend()[: 2 if height > 20 * size else 0]
         lines = 1 + (self.more > 0) + len(legend)
         self.height = size // 2 + self.row_height * len(self.rows) + self.line * lines
         self.image = self._draw(legend)
@@ -104,7 +104,7 @@ class SegmentStrip:
                 text.put(image, content, x - w // 2, y + self.size // 8, self.size, _DIM)
 
     def _legend(self) -> list[list[str]]:
-        """The labels whose name does not fit into one of their segments, in at most two lines."""
+        """The labels whose name does not fit into one of their segments, in lines."""
         cut: list[str] = []
         for p in self.rows:
             for s in p.segments:
@@ -120,7 +120,7 @@ class SegmentStrip:
                 x = self.left
             lines[-1].append(label)
             x += w
-        return [line for line in lines[:2] if line]
+        return [line for line in lines if line]
 
     def _entry(self, label: str) -> int:
         """The width of a square and a name."""

@@ -57,9 +57,10 @@ def _first_frame_s(source: list[str], path: Path) -> float | None:
         first_frame, streams = Path(folder) / "frame.txt", Path(folder) / "streams.txt"
         picture = ("-map", "0:v:0", "-frames:v", "1", "-f", "framecrc", output_name(first_frame))
         # the picture here too: older versions of ffmpeg refuse an output without any stream
-        both = "-map 0:a:0? -map 0:v:0 -frames:v 1 -frames:a 1 -f framecrc".split()
+        both = ("-map", "0:a:0?", "-map", "0:v:0", "-frames:v", "1", "-frames:a", "1")
+        file = output_name(streams)
         try:
-            run(["-copyts", *source, *picture, *both, output_name(streams)], path, _LIMIT_S)
+            run(["-copyts", *source, *picture, *both, "-f", "framecrc", file], path, _LIMIT_S)
         except FfmpegError as error:
             raise FfmpegError(
                 f"The sound of {path} cannot be copied: {error.message}",

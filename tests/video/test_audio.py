@@ -40,7 +40,9 @@ def onsets(path: Path) -> tuple[float, float | None]:
     info = probe(path)
     white = np.array([frame[:48, :64].mean() > 128 for frame in read_frames(info)])
     try:
-        raw = run("-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-")
+        raw = run(
+            "-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-"
+        )
     except subprocess.CalledProcessError:
         return float(white.argmax() / info.fps), None
     samples = np.frombuffer(raw, np.int16)
