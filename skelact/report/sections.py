@@ -31,8 +31,8 @@ def headline(scores: Scores) -> Html:
     return markup(
         "<div class='big'>{}</div><p>{} of {} test clips got the right label. A program that "
         "always answers with the commonest training class gets {}. The confidence interval is "
-        "Wilson's; it takes the clips as independent. Clips of one recording or person are not, so that the "
-        "true uncertainty is larger.</p>",
+        "Wilson's; it takes the clips as independent. Clips of one recording or person are not, so "
+        "that the true uncertainty is larger.</p>",
         *(join(cells), correct, scores.samples, f"{scores.majority:.1%}"),
     )
 
