@@ -1,25 +1,34 @@
-"""One self-contained HTML page for a run, or for a comparison of several runs, with embedded images
-and no external links. All HTML is made by `markup` and `join`, which escape every value that is not
+"""One self-contained HTML page for a run, or for a comparison of several runs, without external
+links. All HTML is made by `markup` and `join`, which escape every value that is not
 HTML itself."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+import platform
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from skelact import __version__, limits
+from skelact import __version__
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
+from skelact.report import sections, svg
+from skelact.report.statistics import Groups, TestOutcome
+from skelact.report.style import PLAYER, STYLE
+from skelact.report.tables import table
 from skelact.schemas import (
+    CALIBRATION,
     CONFIG,
     LOG,
     PREDICTIONS,
     RESULT,
     SPLIT,
+    Calibration,
     EpochLog,
     Predictions,
     RunConfig,
@@ -30,47 +39,7 @@ from skelact.schemas import (
     load_log,
 )
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em;
-  color: #222; background: #fff }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
-table { border-collapse: collapse; margin: .5em 0 } td, th { padding: .2em .8em; text-align: right;
-  border-bottom: 1px solid #ddd; overflow-wrap: anywhere }
-td:first-child, th:first-child { text-align: left }
-.big { display: flex; flex-wrap: wrap; gap: 2em } .big div { font-size: 1.8em }
-.big small { display: block; font-size: .5em; color: #666 }
-img { max-width: 100% }
-figure { display: inline-block; margin: .5em; width: 13em; vertical-align: top }
-figcaption { font-size: .85em; overflow-wrap: anywhere } canvas { background: #f4f4f4; width: 100% }
-.warn { background: #fff3d6; padding: .4em .8em }
-@media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 }
-  td, th { border-color: #444 } canvas { background: #262626 } .warn { background: #463a14 } }
-"""
-_PLAYER = """
-for (const c of document.querySelectorAll('canvas[data-poses]')) {
-  const d = JSON.parse(c.dataset.poses), g = c.getContext('2d'); let t = 0;
-  const flat = d.frames.flat(2).filter(v => v !== null);
-  if (!flat.length) continue;
-  const xs = flat.map(p => p[0]), ys = flat.map(p => p[1]);
-  const x0 = Math.min(...xs), y0 = Math.min(...ys);
-  const s = 180 / Math.max(Math.max(...xs) - x0, Math.max(...ys) - y0, 1e-6);
-  const at = p => [10 + (p[0] - x0) * s, 10 + (p[1] - y0) * s];
-  const draw = () => {
-    g.clearRect(0, 0, 200, 200); g.lineWidth = 3;
-    d.frames[t].forEach((person, k) => {
-      g.strokeStyle = ['#2a78d6', '#d6662a', '#3a9a4a'][k % 3];
-      for (const [a, b] of d.edges) if (person[a] && person[b]) {
-        g.beginPath(); g.moveTo(...at(person[a])); g.lineTo(...at(person[b])); g.stroke();
-      }
-    });
-    t = (t + 1) % d.frames.length;
-  };
-  while (t < d.frames.length - 1 && !d.frames[t].flat().some(v => v !== null)) t++;
-  draw(); setInterval(draw, d.step);
-}
-"""
-
-
+_NAMED = 30  # classes in the text
 _NO_RESULT = markup(
     "<p class='warn'>This run was trained on all clips. It has no test result, so nothing is known "
     "about its accuracy on other recordings.</p>"
@@ -91,48 +60,112 @@ class Mistake:
     step_ms: int
 
 
-def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
-    """The page of a finished run. Raises InputError if a file of the run is missing or damaged."""
+def run_page(
+    run: Path,
+    mistakes: Sequence[Mistake] = (),
+    examples: Sequence[Mistake] = (),
+    groups: Groups | None = None,
+) -> str:
+    """The page of a finished run. `mistakes` are played; `examples` are mistakes of which one frame
+    stands beside the confusions; `groups` are those of the test samples. Raises InputError if a
+    file of the run is missing or damaged."""
     result = load_json(run / RESULT, RunResult)
     config = load_json(run / CONFIG, RunConfig)
     split = load_json(run / SPLIT, SplitDocument)
-    scores = result.scores
+    log = load_log(run / LOG)
     parts = [
-        _NO_RESULT
-        if scores is None
-        else _numbers(
-            ("top-1", f"{scores.top1:.1%}"),
-            ("mean class accuracy", f"{scores.mean_class:.1%}"),
-            ("majority class", f"{scores.majority:.1%}"),
-            *([("top-5", f"{scores.top5:.1%}")] if scores.top5 is not None else []),
-        ),
-        _split_statement(split, result.clips),
-        _sources(run, config),
-        Html("<h2>Training</h2>"),
-        _image(run / "curves.png"),
-        _training(result, load_log(run / LOG)),
-        *([Html("<h2>Classes</h2>"), _classes(result)] if scores is not None else []),
-        _image(run / "confusion.png") if scores is not None else Html(),
+        _question(result, config),
+        *([_NO_RESULT] if result.scores is None else _test_result(run, result, examples, groups)),
         _mistakes(mistakes),
-        Html("<h2>Settings</h2>"),
-        _settings(config.recipe),
+        _data(split, result, config),
+        Html("<h2>Training</h2>"),
+        sections.learning_curves(log),
+        _training(result, log),
+        _reproduction(run, config, result),
     ]
     return _page(f"{run.name}: {config.model} on {config.data}", parts)
 
 
-def _sources(run: Path, config: RunConfig) -> Html:
-    """The data, the run and the version of skelact that the page was made from."""
-    data = config.location.path if config.location else "the sample set that comes with skelact"
-    return _table(
-        (),
-        (
-            ("data", data),
-            ("dataset", config.recipe["dataset"]["name"]),
-            ("network", config.model),
-            ("run folder", run.resolve()),
-            ("skelact", __version__),
-        ),
+def _question(result: RunResult, config: RunConfig) -> Html:
+    """What was asked, in one paragraph."""
+    count = len(result.classes)
+    names = ", ".join(result.classes[:_NAMED]) + (" and others" if count > _NAMED else "")
+    return markup(
+        "<p>Can a program tell from the movement of a person's joints which of {} actions it is? "
+        "The actions are {}. The network {} was trained on labelled clips of the dataset {}, and "
+        "then asked about clips that it had not been trained on.</p>",
+        *(count, names, config.model, config.recipe["dataset"]["name"]),
     )
+
+
+def _test_result(
+    run: Path, result: RunResult, examples: Sequence[Mistake], groups: Groups | None
+) -> list[Html]:
+    """Everything that the test clips say."""
+    outcome = None
+    if (run / PREDICTIONS).is_file():
+        outcome = TestOutcome(load_json(run / PREDICTIONS, Predictions), result.classes)
+    calibration = None
+    if (run / CALIBRATION).is_file():
+        calibration = load_json(run / CALIBRATION, Calibration)
+    pictures = {m.sample: svg.skeleton(middle_frame(m.frames), m.edges) for m in examples}
+    scores = result.test_scores
+    parts = [
+        sections.headline(scores),
+        sections.confusions(scores, result, outcome, pictures),
+        sections.classes(scores, result),
+    ]
+    if outcome is not None:
+        parts.append(sections.groups(outcome, groups or {}))
+        parts.append(sections.confidence(outcome, calibration))
+    return parts
+
+
+def middle_frame(frames: Sequence[Any]) -> Any:
+    """The frame with persons that is nearest to the middle of a clip; an empty one if there is
+    none."""
+    shown = [t for t, frame in enumerate(frames) if any(p for person in frame for p in person)]
+    return frames[min(shown, key=lambda t: abs(t - len(frames) / 2))] if shown else []
+
+
+def _data(split: SplitDocument, result: RunResult, config: RunConfig) -> Html:
+    """The dataset, and how it was divided."""
+    place = config.location.path if config.location else "the sample set that comes with skelact"
+    return markup(
+        "<h2>Data</h2><p>Dataset {}, from {}.</p>{}",
+        *(config.recipe["dataset"]["name"], place, _split_statement(split, result.clips)),
+    )
+
+
+def _reproduction(run: Path, config: RunConfig, result: RunResult) -> Html:
+    """The command and the settings that give this run again."""
+    recipe = json.dumps(config.recipe, indent=1, ensure_ascii=False)
+    content = base64.b64encode(recipe.encode()).decode()
+    words = ["skelact", "train", "--config", "recipe.json"]
+    if config.location is not None:
+        words += ["--data", config.location.path]
+    rows = (
+        ("seed", config.recipe.get("train", {}).get("seed", "")),
+        ("skelact", __version__),
+        ("Python", platform.python_version()),
+        *((name, version_of(name)) for name in ("torch", "numpy")),
+        ("device", result.device),
+        ("run folder", run.resolve()),
+    )
+    return markup(
+        "<h2>How to make it again</h2><p>Save the settings as "
+        "<a download='recipe.json' href='data:application/json;base64,{}'>recipe.json</a>, then:"
+        "</p><pre>{}</pre>{}<h3>Settings</h3>{}",
+        *(content, shlex.join(words), table((), rows), _settings(config.recipe)),
+    )
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package, or that it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _training(result: RunResult, log: Sequence[EpochLog]) -> Html:
@@ -212,7 +245,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
             "<p class='warn'>Not all runs were tested on the same clips. Their scores cannot be "
             "compared directly.</p>"
         )
-    parts = [warning, _table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
+    parts = [warning, table(heads, map(_comparison_cells, rows)), _recalltable(rows)]
     return _page(f"{len(rows)} runs compared", parts)
 
 
@@ -220,13 +253,13 @@ def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
     scores = row.result.test_scores
     accuracy = (f"{value:.1%}" for value in (scores.top1, scores.mean_class, scores.majority))
     svg = markup(
-        "<svg width='160' height='12'><rect width='{}' height='12' fill='#2a78d6'/></svg>",
+        "<svg width='160' height='12'><rect width='{}' height='12' class='bar'/></svg>",
         f"{160 * scores.top1:.0f}",
     )
     return (row.run, row.model, row.data, row.protocol, *accuracy, scores.samples, svg)
 
 
-def _recall_table(rows: Sequence[ComparedRun]) -> Html:
+def _recalltable(rows: Sequence[ComparedRun]) -> Html:
     """Recall of every class in every run; empty if the runs have different classes."""
     if any(row.result.classes != rows[0].result.classes for row in rows):
         return Html()
@@ -236,26 +269,23 @@ def _recall_table(rows: Sequence[ComparedRun]) -> Html:
         (name, *(f"{table[k].recall:.1%}" for table in tables))
         for k, name in enumerate(rows[0].result.classes)
     )
-    return markup("<h2>Recall of every class</h2>{}", _table(heads, cells))
+    return markup("<h2>Recall of every class</h2>{}", table(heads, cells))
 
 
 def _page(title: str, parts: Sequence[Html]) -> Html:
     return markup(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
+        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; img-src data:; "
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
         "<title>{}</title><style>{}</style></head>\n"
         "<body><h1>{}</h1>\n{}\n<script>{}</script></body></html>\n",
         title,
-        Html(_STYLE),
+        Html(STYLE),
         title,
         join((part for part in parts if part), "\n"),
-        Html(_PLAYER),
+        Html(PLAYER),
     )
-
-
-def _numbers(*pairs: tuple[str, str]) -> Html:
-    cells = (markup("<div>{}<small>{}</small></div>", value, name) for name, value in pairs)
-    return markup("<div class='big'>{}</div>", join(cells))
 
 
 def _split_statement(split: SplitDocument, counts: dict[str, int]) -> Html:
@@ -266,14 +296,6 @@ def _split_statement(split: SplitDocument, counts: dict[str, int]) -> Html:
         "subsets (fingerprint {}).</p>",
         *(split.protocol, train, val, test, groups, split.fingerprint),
     )
-
-
-def _classes(result: RunResult) -> Html:
-    rows = (
-        (name, f"{c.precision:.1%}", f"{c.recall:.1%}", f"{c.f1:.1%}", c.samples)
-        for name, c in zip(result.classes, per_class(result.test_scores.confusion), strict=True)
-    )
-    return _table(("class", "precision", "recall", "F1", "clips"), rows)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> Html:
@@ -297,18 +319,4 @@ def _settings(recipe: Sections) -> Html:
         for section, values in recipe.items()
         for key, value in values.items()
     )
-    return markup("<details><summary>show all</summary>{}</details>", _table((), rows))
-
-
-def _image(path: Path) -> Html:
-    """An embedded PNG, or nothing if the file does not exist."""
-    if not path.is_file():
-        return Html()
-    content = base64.b64encode(limits.read_bytes(path)).decode()
-    return markup("<img alt='{}' src='data:image/png;base64,{}'>", path.stem, content)
-
-
-def _table(heads: Iterable[object], rows: Iterable[Iterable[object]]) -> Html:
-    lines = [join(markup("<th>{}</th>", head) for head in heads)]
-    lines += [join(markup("<td>{}</td>", cell) for cell in row) for row in rows]
-    return markup("<table>{}</table>", join(markup("<tr>{}</tr>", line) for line in lines if line))
+    return markup("<details><summary>show all</summary>{}</details>", table((), rows))

@@ -97,7 +97,7 @@ def train(
     scores = trainer.finish()
     if rank == 0:
         _plot(folder, trainer.history, scores, dataset.packed.classes)
-        write_report(folder, dataset.packed)
+        write_report(folder, dataset.packed, dataset.collection.items)
     return Run(folder=folder, scores=scores, dataset=dataset)
 
 
