@@ -78,6 +78,11 @@ class RiskCoverage:
         label is correct."""
         return float(self.risk.mean())
 
+    def points(self, most: int = 40) -> tuple[tuple[float, float], ...]:
+        """At most so many points (coverage, risk), evenly spaced, with the first and the last."""
+        rows = np.unique(np.linspace(0, len(self.risk) - 1, most).round().astype(int))
+        return tuple((float(self.coverage[n]), float(self.risk[n])) for n in rows)
+
 
 def risk_coverage(scores: Values, correct: Flags) -> RiskCoverage:
     """The curve of samples with scores (N,) whose labels are correct (N,) or not (El-Yaniv and

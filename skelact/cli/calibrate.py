@@ -10,6 +10,7 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, PosesFrom
 from skelact.errors import ConfigError, InputError
+from skelact.report.confidence import number, score_cells, share
 
 if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
@@ -79,14 +80,15 @@ def command(
     if undo:
         if apply or negatives:
             raise ConfigError("--undo goes without --apply and without videos")
-        previous = job.undo(run)
+        with console.Bars() as on_progress:
+            previous = job.undo(run, Cache(cache_dir), on_progress)
         if json:
             console.as_json({"calibration": None if previous is None else to_plain(previous)})
         console.say(
             f"{run} is not calibrated any more"
             if previous is None
             else f"{run} has its earlier calibration again: temperature "
-            f"{previous.temperature:.2f}, {previous.score} {_number(previous.threshold)}"
+            f"{previous.temperature:.2f}, {previous.score} {number(previous.threshold)}"
         )
         return
     if not negatives:
@@ -118,7 +120,7 @@ def _table(run: Path, result: CalibrationResult) -> None:
     chosen = result.chosen
     console.say(
         f"{result.rejected:.1%} of the known samples become unknown at the chosen threshold, "
-        f"{chosen.name} {_number(chosen.threshold)}"
+        f"{chosen.name} {number(chosen.threshold)}"
     )
     heads = (
         *("score", ">AUROC", ">FPR at 95% TPR", ">AURC", ">threshold"),
@@ -127,10 +129,7 @@ def _table(run: Path, result: CalibrationResult) -> None:
     rows = [
         (
             s.name + (" (chosen)" if s is chosen else ""),
-            *(_share(v) for v in (s.auroc, s.fpr95)),
-            _number(s.aurc, 3),
-            _number(s.threshold),
-            *(_share(v) for v in (s.coverage, s.accuracy, s.negatives)),
+            *score_cells(s),
         )
         for s in result.calibration.scores
         if not s.obstacle
@@ -143,7 +142,7 @@ def _table(run: Path, result: CalibrationResult) -> None:
     points = [
         (
             f"{p.threshold:.2f}" + (" calibrated" if p is first else ""),
-            *(_share(v) for v in (p.coverage, p.accuracy, p.negatives)),
+            *(share(v) for v in (p.coverage, p.accuracy, p.negatives)),
         )
         for p in sorted((first, *curve), key=lambda p: p.threshold)
     ]
@@ -182,14 +181,3 @@ def _say_how(result: CalibrationResult) -> None:
         )
     if result.notice:
         console.say(f"note: {result.notice}")
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    """A threshold that everything reaches is "none"."""
-    if value is None:
-        return ""
-    return "none" if value < -1e30 else f"{value:.{digits}f}"

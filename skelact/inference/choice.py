@@ -21,8 +21,6 @@ from skelact.open_set_metrics import (
 from skelact.schemas import ScoreResult
 from skelact.types import Floats
 
-_POINTS = 40  # of a stored curve
-
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
@@ -104,7 +102,6 @@ def evaluate_score(name: str, choosing: Part, measuring: Part, target_fpr: float
     )
     labelled = known >= threshold
     curve = risk_coverage(known, correct)
-    points = np.unique(np.linspace(0, len(known) - 1, _POINTS).round().astype(int))
     return ScoreResult(
         name=name,
         threshold=threshold,
@@ -115,20 +112,20 @@ def evaluate_score(name: str, choosing: Part, measuring: Part, target_fpr: float
         coverage=float(labelled.mean()),
         accuracy=float(correct[labelled].mean()) if labelled.any() else None,
         negatives=float((negatives >= threshold).mean()),
-        curve=tuple((float(curve.coverage[n]), float(curve.risk[n])) for n in points),
+        curve=curve.points(),
     )
 
 
 def choose(part: Part, names: Sequence[str], target_fpr: float) -> str:
     """The score that labels most known samples of the part right at the target false positive
     rate (`open_set_metrics.correct_at_fpr`). Another score than the first one is chosen only if the
-    difference is larger than its standard error, because the best of several is often the luckiest
-    (the one-standard-error rule of Breiman et al. 1984)."""
+    difference is larger than twice its standard error, because the best of several is often only
+    the luckiest."""
     first = part.labelled_right(names[0], target_fpr)
     best, most = names[0], 0.0
     for name in names[1:]:
         gain = part.labelled_right(name, target_fpr).astype(np.float64) - first
         mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
-        if mean > max(most, error):
+        if mean > max(most, 2 * error):
             best, most = name, mean
     return best

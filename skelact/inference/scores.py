@@ -167,7 +167,7 @@ class Scorer:
 def obstacle(name: str, groups: Sequence[Sequence[ClassStatistics | None]]) -> str:
     """Why networks cannot give a score, empty if they can. `groups` are the statistics of the
     networks, of those that see the same windows together."""
-    if name == AGREEMENT and any(len(group) < 2 for group in groups):
+    if name == AGREEMENT and (len(groups) > 1 or len(groups[0]) < 2):
         return "it needs at least two networks that see the same windows"
     if name == DISTANCE and any(s is None for group in groups for s in group):
         return "a network has no statistics of its training clips"

@@ -14,6 +14,7 @@ from typing import Any
 from skelact import __version__, limits
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
+from skelact.report.confidence import CONFIDENCE_PLOTS, confidence_section
 from skelact.schemas import (
     CONFIG,
     LOG,
@@ -114,6 +115,7 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         *([Html("<h2>Classes</h2>"), _classes(result)] if scores is not None else []),
         _image(run / "confusion.png") if scores is not None else Html(),
         _mistakes(mistakes),
+        confidence_section(run, [_image(run / name) for name in CONFIDENCE_PLOTS]),
         Html("<h2>Settings</h2>"),
         _settings(config.recipe),
     ]

@@ -3,6 +3,7 @@ its threshold for "unknown", from videos of persons who do none of its actions (
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 from msgspec import structs
 
 from skelact.cache import Cache
+from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
-from skelact.errors import ConfigError, InputError, nearest
+from skelact.errors import ConfigError, InputError, SkelactError, nearest
 from skelact.inference.calibration import (
     apply_temperature,
     evaluate_threshold,
@@ -23,11 +25,11 @@ from skelact.inference.choice import Part, Scored, choose, evaluate_score, halve
 from skelact.inference.ensemble import WindowOutputs
 from skelact.inference.predictor import Predictor
 from skelact.inference.scores import PROBABILITY, SCORES, Scorer, obstacle
-from skelact.metrics import Labels, Probabilities
 from skelact.models.checkpoint import load_model
-from skelact.open_set_metrics import reliability
 from skelact.options import PredictOptions
-from skelact.runs.known import KnownSamples, known_samples, with_statistics
+from skelact.report.confidence import THRESHOLD_PLOT
+from skelact.runs.known import KnownSamples, clips_of_run, known_samples, with_statistics
+from skelact.runs.report import PAGE, write_report
 from skelact.schemas import (
     BEST,
     CALIBRATION,
@@ -194,8 +196,8 @@ def calibrate(
             curve=tuple(points),
             score=chosen.name,
             scores=tuple(results.values()),
-            before=_bins(raw, own),
-            after=_bins(apply_temperature(raw, temperature), own),
+            before=ReliabilityBins.of(raw, own),
+            after=ReliabilityBins.of(apply_temperature(raw, temperature), own),
         ),
         chosen=chosen,
         samples=(len(parts[0]), len(parts[1]) if divided else 0),
@@ -221,21 +223,13 @@ def calibrate(
             (run / PREVIOUS_CALIBRATION).unlink(missing_ok=True)
         else:
             save_json(run / PREVIOUS_CALIBRATION, previous)
+        if (run / PAGE).is_file():
+            write_report(run, samples.packed)
     return result
 
 
 def _one_of(names: Sequence[str]) -> str:
     return f"Use one of {', '.join(names)}."
-
-
-def _bins(probabilities: Probabilities, labels: Labels) -> ReliabilityBins:
-    found = reliability(probabilities, labels)
-    return ReliabilityBins(
-        counts=found.counts,
-        confidence=found.confidence,
-        accuracy=found.accuracy,
-        error=found.error,
-    )
 
 
 def _obstacles(predictor: Predictor, samples: KnownSamples) -> dict[str, str]:
@@ -247,7 +241,9 @@ def _obstacles(predictor: Predictor, samples: KnownSamples) -> dict[str, str]:
     }
 
 
-def undo(run: Path) -> Calibration | None:
+def undo(
+    run: Path, cache: Cache | None = None, on_progress: ProgressCallback = no_progress
+) -> Calibration | None:
     """Restore the calibration that the run had before the last one was applied, and return it; None
     if it had none. Raises InputError if the run is not calibrated."""
     model = load_model(run / BEST)
@@ -257,13 +253,18 @@ def undo(run: Path) -> Calibration | None:
     previous = load_json(file, Calibration) if file.is_file() else None
     _store(run, model, previous)
     file.unlink(missing_ok=True)
+    if (run / PAGE).is_file() and isinstance(model, Checkpoint):
+        clips: Packed | None = None
+        with contextlib.suppress(SkelactError):  # the page is then without drawn mistakes
+            clips = clips_of_run(run, model, cache or Cache(), None, on_progress).packed
+        write_report(run, clips)
     return previous
 
 
 def _store(run: Path, model: Checkpoint | Ensemble, calibration: Calibration | None) -> None:
     """Write or remove the calibration in the checkpoint, as JSON, and as a plot."""
     save_tensors(run / BEST, structs.replace(model, calibration=calibration))
-    plot = run / "calibration.png"
+    plot = run / THRESHOLD_PLOT
     if calibration is None:
         (run / CALIBRATION).unlink(missing_ok=True)
         plot.unlink(missing_ok=True)

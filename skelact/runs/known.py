@@ -36,7 +36,7 @@ from skelact.schemas import (
     RunResult,
     load_json,
 )
-from skelact.stages.dataset import load_dataset
+from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import SubsetPredictions, load_predictions
 from skelact.types import UNKNOWN, Event, ProgressCallback, no_progress
@@ -193,10 +193,7 @@ def _member_samples(
 ) -> _MemberSamples:
     """The outputs of a network for the clips `names`, and the statistics of its training clips.
     Raises InputError if clips are missing, or an error of the dataset."""
-    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
-    recipe = Recipe.from_dict(merge(without_files(checkpoint.recipe), originals))
-    place = stored_data(run) if data is None else data
-    dataset = load_dataset(recipe, cache, place, on_progress, checkpoint.skeleton)
+    dataset = clips_of_run(run, checkpoint, cache, data, on_progress)
     packed = dataset.packed
     rows = {name: n for n, name in enumerate(packed.ids)}
     missing = [name for name in names if name not in rows]
@@ -235,6 +232,21 @@ def _member_samples(
     own = outputs(wanted)
     on_progress(Event("score", "end"))
     return _MemberSamples(outputs=own, statistics=statistics, packed=packed)
+
+
+def clips_of_run(
+    run: Path,
+    checkpoint: Checkpoint,
+    cache: Cache,
+    data: Path | None,
+    on_progress: ProgressCallback,
+) -> ReadyDataset:
+    """The dataset of a run, as it was in training. Raises an error of the dataset, such as
+    MissingDataset."""
+    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
+    recipe = Recipe.from_dict(merge(without_files(checkpoint.recipe), originals))
+    place = stored_data(run) if data is None else data
+    return load_dataset(recipe, cache, place, on_progress, checkpoint.skeleton)
 
 
 def _most_of_each_class(rows: Sequence[int], labels: Labels) -> list[int]:

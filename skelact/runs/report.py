@@ -9,6 +9,7 @@ import numpy as np
 
 from skelact.datasets.packed import Packed
 from skelact.files import write_bytes
+from skelact.report.confidence import plot_confidence
 from skelact.report.page import Mistake, run_page
 from skelact.schemas import PREDICTIONS, Predictions, load_json
 
@@ -17,10 +18,11 @@ _MISTAKES, _FRAMES = 8, 60  # maximum numbers to show
 
 
 def write_report(run: Path, data: Packed | None) -> Path:
-    """Write report.html into the run folder, with the most confident mistakes if `data`, the clips
-    they belong to, is given."""
+    """Write report.html and confidence.png into the run folder. The page has the most confident
+    mistakes if `data`, the clips they belong to, is given."""
     mistakes = most_confident_mistakes(run, data) if data is not None else ()
     path = run / PAGE
+    plot_confidence(run)
     write_bytes(path, run_page(run, mistakes).encode())
     return path
 

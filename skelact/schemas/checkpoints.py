@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from skelact.errors import CheckpointError, SkelactError
-from skelact.metrics import Scores
+from skelact.metrics import Labels, Probabilities, Scores
+from skelact.open_set_metrics import reliability
 from skelact.schemas.base import (
     Amount,
     Count,
@@ -85,6 +86,17 @@ class ReliabilityBins(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not len(self.counts) == len(self.confidence) == len(self.accuracy):
             raise ValueError("the bins of the reliability diagram differ in number")
+
+    @classmethod
+    def of(cls, probabilities: Probabilities, labels: Labels) -> ReliabilityBins:
+        """The bins of probabilities (N, K) with labels (N,)."""
+        found = reliability(probabilities, labels)
+        return cls(
+            counts=found.counts,
+            confidence=found.confidence,
+            accuracy=found.accuracy,
+            error=found.error,
+        )
 
 
 class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
