@@ -8,6 +8,7 @@ from pathlib import Path
 
 from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
+from skelact.schemas.checkpoints import SCORE_NAMES
 
 DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
 OPTIMISERS = ("sgd", "adam", "adamw")
@@ -254,6 +255,13 @@ class PredictOptions:
         min=0,
         max=1,
         default_text="the calibrated threshold of the model",
+    )
+    score: str | None = option(
+        None,
+        "Score that decides whether a segment is unknown, with its calibrated threshold: "
+        "probability, energy, distance or agreement.",
+        choices=SCORE_NAMES,
+        default_text="the one that skelact calibrate chose",
     )
     min_confidence: float | None = option(
         None,

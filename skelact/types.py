@@ -20,6 +20,10 @@ Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
 
 UNKNOWN = "unknown"  # the label of actions that are none of a model's classes
+# of a table of segments
+ROW_COLUMNS = (
+    *("path", "person_id", "start_s", "end_s", "label", "probability", "score", "reason"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,19 +138,24 @@ class PoseSequence:
 class Segment:
     """A label for a period of time [s]. `probabilities` are those of all classes in the order of
     the model; `probability` is that of the label, or of the most probable class if it is
-    "unknown"."""
+    "unknown". `score` is what is compared with the threshold of the prediction, `reason` says why
+    the label is "unknown"."""
 
     start_s: float
     end_s: float
     label: str
     probability: float
     probabilities: tuple[float, ...] = ()
+    score: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The action of one tracked person of a video. `segments` cover the time in which the person is
-    visible; `label` is the action that lasts longest, see `inference.segments.label_of`."""
+    visible; `label` is the action that lasts longest, see `inference.segments.label_of`. `score`
+    and `reason` are as in a segment; `score_name` says what the score is (see `inference.scores`)
+    and `threshold` below which value a segment is "unknown"."""
 
     path: Path
     person_id: int
@@ -154,6 +163,10 @@ class Prediction:
     probability: float
     classes: tuple[str, ...]
     segments: tuple[Segment, ...]
+    score: float = 0.0
+    reason: str = ""
+    score_name: str = "probability"
+    threshold: float = 0.0
 
     def guesses(self, segment: Segment, most: int = 3) -> list[tuple[str, float]]:
         """The most probable classes of a segment with their probabilities, best first; a class of
@@ -178,12 +191,18 @@ class Prediction:
             "person_id": self.person_id,
             "label": self.label,
             "probability": round(self.probability, 4),
+            "score_name": self.score_name,
+            "threshold": round(self.threshold, 4),
+            "score": round(self.score, 4),
+            "reason": self.reason,
             "segments": [
                 {
                     "start_s": round(s.start_s, 3),
                     "end_s": round(s.end_s, 3),
                     "label": s.label,
                     "probability": round(s.probability, 4),
+                    "score": round(s.score, 4),
+                    "reason": s.reason,
                     "probabilities": dict(
                         zip(self.classes, (round(p, 4) for p in s.probabilities), strict=True)
                     ),
@@ -203,7 +222,7 @@ class PredictionList(list[Prediction]):
     __repr__ = __str__
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One row for each segment: path, person_id, start_s, end_s, label, probability."""
+        """One row for each segment: the columns ROW_COLUMNS."""
         return [
             {
                 "path": escaped(p.path),
@@ -212,6 +231,8 @@ class PredictionList(list[Prediction]):
                 "end_s": s.end_s,
                 "label": s.label,
                 "probability": s.probability,
+                "score": s.score,
+                "reason": s.reason,
             }
             for p in self
             for s in p.segments
@@ -223,8 +244,7 @@ class PredictionList(list[Prediction]):
             import pandas
         except ImportError as error:
             raise BackendMissing("pandas is not installed", "pip install pandas") from error
-        columns = ("path", "person_id", "start_s", "end_s", "label", "probability")
-        return pandas.DataFrame(self.to_dicts(), columns=list(columns))
+        return pandas.DataFrame(self.to_dicts(), columns=list(ROW_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ LAYERS = (
     ("errors", "discovery", "escaping", "limits", "processes"),
     ("skeletons",),
     ("types", "config_data", "integrity", "temporary"),
-    ("config", "files", "metrics", "sandbox", "segment_metrics"),
+    ("config", "files", "metrics", "open_set_metrics", "sandbox", "segment_metrics"),
     ("schemas", "outputs"),
     ("cache", "options", "device"),
     ("video", "sequence"),

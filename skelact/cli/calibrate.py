@@ -10,6 +10,7 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, PosesFrom
 from skelact.errors import ConfigError, InputError
+from skelact.report.confidence import number, score_cells, share
 
 if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
@@ -41,6 +42,21 @@ def command(
             help="Fraction of the windows of negative videos that may get a label.", min=0, max=1
         ),
     ] = 0.1,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            help="Score that decides what is unknown: probability, energy, distance or agreement.",
+            show_default="the best one",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or file of the dataset of the run. All scores but the probability need "
+            "its clips.",
+            show_default="where it was in training",
+        ),
+    ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(
@@ -52,11 +68,11 @@ def command(
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Calibrate the probabilities of a run and choose the threshold below which it predicts
-    "unknown". The negative videos must show people who do none of its actions: every second video
-    is used to choose the threshold, the others to measure it. Nothing is written without --apply,
-    which stores the result in best.pt and plots it in calibration.png; --undo restores the state
-    before."""
+    """Calibrate the probabilities of a run, and choose the score and its threshold below which it
+    predicts "unknown". The negative videos must show people who do none of its actions. Half of
+    the validation clips of the run and every second video are used to choose, the others to
+    measure. Nothing is written without --apply, which stores the result in best.pt, plots it in
+    calibration.png and shows it in report.html; --undo restores the state before."""
     from skelact.cache import Cache
     from skelact.runs import calibrate as job  # imports torch
     from skelact.schemas import to_plain
@@ -64,14 +80,15 @@ def command(
     if undo:
         if apply or negatives:
             raise ConfigError("--undo goes without --apply and without videos")
-        previous = job.undo(run)
+        with console.Bars() as on_progress:
+            previous = job.undo(run, Cache(cache_dir), on_progress)
         if json:
             console.as_json({"calibration": None if previous is None else to_plain(previous)})
         console.say(
             f"{run} is not calibrated any more"
             if previous is None
-            else f"{run} has its earlier calibration again: "
-            f"temperature {previous.temperature:.2f}, threshold {previous.unknown_threshold:.2f}"
+            else f"{run} has its earlier calibration again: temperature "
+            f"{previous.temperature:.2f}, {previous.score} {number(previous.threshold)}"
         )
         return
     if not negatives:
@@ -82,8 +99,10 @@ def command(
             run,
             negatives,
             target_fpr=target_fpr,
+            score=score,
             apply=apply,
             cache=Cache(cache_dir),
+            data=data,
             poses_from=poses_from,
             min_confidence=min_confidence,
             on_progress=on_progress,
@@ -94,30 +113,71 @@ def command(
         console.say(f"warning: {result.obstacle}; --apply would refuse this.")
     elif not apply:
         console.say("nothing was written; add --apply to store this calibration in best.pt")
-    console.finish(sum(result.negatives), result.failed, to_plain(result) if json else None)
+    console.finish(sum(result.negatives), result.failed, result.as_dict() if json else None)
 
 
 def _table(run: Path, result: CalibrationResult) -> None:
-    rows = [
-        (
-            f"{p.threshold:.2f}" + (" chosen" if p is result.chosen else ""),
-            f"{p.coverage:.1%}",
-            "" if p.accuracy is None else f"{p.accuracy:.1%}",
-            f"{p.negatives:.1%}",
-        )
-        for p in sorted((result.chosen, *result.curve), key=lambda p: p.threshold)
-    ]
-    heads = (">threshold", ">known labelled", ">accuracy of these", ">negatives labelled")
+    chosen = result.chosen
     console.say(
         f"{result.rejected:.1%} of the known samples become unknown at the chosen threshold, "
-        f"{result.chosen.threshold:.2f}"
+        f"{chosen.name} {number(chosen.threshold)}"
     )
-    console.table(str(run), heads, rows)
-    chosen_on, measured_on = result.negatives
-    measured = "measured on the same windows, as there is only one video"
-    if measured_on:
-        measured = f"measured on {measured_on} windows of the other videos"
+    heads = (
+        *("score", ">AUROC", ">FPR at 95% TPR", ">AURC", ">threshold"),
+        *(">known labelled", ">accuracy of these", ">negatives labelled"),
+    )
+    rows = [
+        (
+            s.name + (" (chosen)" if s is chosen else ""),
+            *score_cells(s),
+        )
+        for s in result.calibration.scores
+        if not s.obstacle
+    ]
+    console.table(f"{run}: scores", heads, rows)
+    for s in result.calibration.scores:
+        if s.obstacle and s.obstacle not in result.notice:
+            console.say(f"no score {s.name}: {s.obstacle}")
+    first, *curve = result.calibration.curve
+    points = [
+        (
+            f"{p.threshold:.2f}" + (" calibrated" if p is first else ""),
+            *(share(v) for v in (p.coverage, p.accuracy, p.negatives)),
+        )
+        for p in sorted((first, *curve), key=lambda p: p.threshold)
+    ]
+    console.table("threshold of the probability", (">threshold", *heads[5:]), points)
+    _say_how(result)
+
+
+def _say_how(result: CalibrationResult) -> None:
+    """What the score and the thresholds were chosen by, and what the figures were measured on."""
+    c, chosen = result.calibration, result.chosen
+    samples, negatives = result.samples, result.negatives
+    by = {s.name: s.chosen_by for s in c.scores if s.chosen_by is not None}
+    others = ", ".join(f"{name} {share:.1%}" for name, share in by.items() if name != chosen.name)
+    why = (
+        "as --score says"
+        if result.forced
+        else f"it labels {by[chosen.name]:.1%} of the known samples right where it was chosen"
+        + (f" ({others})" if others else "")
+    )
+    console.say(f"score {chosen.name}: {why}")
     console.say(
-        f"temperature {result.temperature:.2f} from {result.known}; threshold chosen on "
-        f"{chosen_on} windows of every second negative video, {measured}"
+        f"temperature {c.temperature:.2f}, score and thresholds from {samples[0]} samples of "
+        f"{c.known} and {negatives[0]} windows of every second negative video; measured on "
+        + (f"{samples[1]} other samples" if samples[1] else "the same samples, as there are few")
+        + " and "
+        + (
+            f"{negatives[1]} windows of the other videos"
+            if negatives[1]
+            else "the same windows, as there is only one video"
+        )
     )
+    if c.before is not None and c.after is not None:
+        console.say(
+            f"expected calibration error {c.before.error:.1%} before and {c.after.error:.1%} after "
+            "the temperature"
+        )
+    if result.notice:
+        console.say(f"note: {result.notice}")

@@ -14,14 +14,16 @@ from torch import nn
 
 from skelact import config
 from skelact.errors import CheckpointError, ConfigError, InputError, reading
+from skelact.inference.scores import Scorer, check_statistics
 from skelact.inference.windows import PersonTrack, Window
 from skelact.metrics import Probabilities
+from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import build_network
-from skelact.models.evaluate import average_probabilities
+from skelact.models.evaluate import average_probabilities, network_outputs
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.pose.base import PoseOptions
 from skelact.recipe import recipe_of
-from skelact.schemas import Checkpoint, Ensemble, Member
+from skelact.schemas import Checkpoint, ClassStatistics, Ensemble, Member
 from skelact.sequence.input import ClipArrays, InputSpec, window_values
 from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats, PoseSequence
@@ -30,12 +32,14 @@ from skelact.types import Floats, PoseSequence
 @dataclass(frozen=True, kw_only=True)
 class MemberModel:
     """One network in evaluation mode, the input it expects, its window length [s] (0: complete
-    videos), and its weight; the weights of all members sum to 1."""
+    videos), its weight, and statistics of its training clips; the weights of all members sum to
+    1."""
 
     net: nn.Module
     spec: InputSpec
     clip_s: float
     weight: float
+    statistics: ClassStatistics | None = None
 
 
 def by_window_length(members: Sequence[MemberModel]) -> dict[float, list[MemberModel]]:
@@ -59,14 +63,20 @@ def load_members(model: Checkpoint | Ensemble, device: torch.device) -> tuple[Me
     check_members(checkpoints, [f"Member {n}" for n in range(1, len(members) + 1)])
     total = sum(m.weight for m in members)
     return tuple(
-        MemberModel(
-            net=fuse_conv_bn(build_network(m.checkpoint)).to(device),
-            spec=input_spec(m.checkpoint),
-            clip_s=m.checkpoint.clip_s,
-            weight=m.weight / total,
-        )
-        for m in members
-        if m.weight > 0
+        _load_member(m.checkpoint, m.weight / total, device) for m in members if m.weight > 0
+    )
+
+
+def _load_member(checkpoint: Checkpoint, weight: float, device: torch.device) -> MemberModel:
+    net = build_network(checkpoint)
+    if checkpoint.statistics is not None:
+        check_statistics(checkpoint.statistics, net)
+    return MemberModel(
+        net=fuse_conv_bn(net).to(device),
+        spec=input_spec(checkpoint),
+        clip_s=checkpoint.clip_s,
+        weight=weight,
+        statistics=checkpoint.statistics,
     )
 
 
@@ -77,8 +87,37 @@ def window_probabilities(
     batch_size: int,
     device: torch.device,
 ) -> list[Probabilities]:
-    """For each track (W, K) probabilities of its windows [start, end): the mean over the members by
-    their weights, which are scaled to sum to 1.
+    """For each track the probabilities (W, K) of its windows, see `window_outputs`."""
+    return [o.probabilities for o in window_outputs(members, tracks, windows, batch_size, device)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowOutputs:
+    """The probabilities (W, K) and scores (W, S) of W windows."""
+
+    probabilities: Probabilities
+    scores: Floats
+
+    @classmethod
+    def joined(cls, parts: Sequence[WindowOutputs]) -> WindowOutputs:
+        """The windows of several parts, one after the other."""
+        return cls(
+            probabilities=np.concatenate([p.probabilities for p in parts]),
+            scores=np.concatenate([p.scores for p in parts]),
+        )
+
+
+def window_outputs(
+    members: Sequence[MemberModel],
+    tracks: Sequence[PersonTrack],
+    windows: Sequence[Sequence[Window]],
+    batch_size: int,
+    device: torch.device,
+    scorer: Scorer | None = None,
+) -> list[WindowOutputs]:
+    """For each track the outputs of its windows [start, end): probabilities are the mean over the
+    members by their weights, which are scaled to sum to 1; scores are those of `scorer`, none
+    without one.
 
     Members with equal preprocessing share its result; members with equal specs share their
     input."""
@@ -96,10 +135,14 @@ def window_probabilities(
             ]
     count = sum(map(len, windows))
     if not count:
-        return [np.zeros((0, 0), np.float32) for _ in windows]
+        nothing = np.zeros((0, 0), np.float32)
+        return [WindowOutputs(probabilities=nothing, scores=nothing) for _ in windows]
     batches: list[Probabilities] = []
+    scores: list[Floats] = []
+    ordered = [model for models in by_spec.values() for model in models]
     for start in range(0, count, batch_size):
         mean: Any = 0.0
+        outputs = []
         for spec, models in by_spec.items():
             part = clips[spec.before_sampling][start : start + batch_size]
             arrays = ClipArrays.of(part, spec)
@@ -107,9 +150,21 @@ def window_probabilities(
             x, draws = arrays.test_input(np.arange(len(part)), spec.sampling)
             for model in models:
                 share = model.weight / weight
-                mean = mean + share * average_probabilities(model.net, x, draws)
+                if scorer is None:
+                    mean = mean + share * average_probabilities(model.net, x, draws)
+                else:
+                    assert isinstance(model.net, ActionClassifier)
+                    outputs.append(network_outputs(model.net, x, draws))
+                    mean = mean + share * outputs[-1].probabilities.cpu().numpy()
         batches.append(mean)
-    return np.split(np.concatenate(batches), np.cumsum([len(w) for w in windows])[:-1])
+        if scorer is not None:
+            statistics = [m.statistics for m in ordered]
+            scores.append(scorer(outputs, statistics, [m.weight for m in ordered]))
+        else:
+            scores.append(np.zeros((len(mean), 0), np.float32))
+    ends = np.cumsum([len(w) for w in windows])[:-1]
+    parts = (np.split(np.concatenate(rows), ends) for rows in (batches, scores))
+    return [WindowOutputs(probabilities=p, scores=s) for p, s in zip(*parts, strict=True)]
 
 
 def input_spec(checkpoint: Checkpoint) -> InputSpec:

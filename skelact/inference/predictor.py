@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, NoPersonFound
 from skelact.files import is_skelact_checkpoint
-from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import (
+    WindowOutputs,
     by_window_length,
     check_file,
     check_joints,
     is_per_person,
     load_members,
     members_of,
-    window_probabilities,
+    window_outputs,
 )
-from skelact.inference.groups import groups, stored_tracks
-from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
-from skelact.inference.windows import PersonTrack, Window, find_tracks
+from skelact.inference.groups import groups, layout_of, stored_tracks
+from skelact.inference.rejection import Rejection, reason_of_clip
+from skelact.inference.scores import PROBABILITY
+from skelact.inference.segments import label_of, segments
+from skelact.inference.tracks import VideoTrack
+from skelact.inference.windows import find_tracks
 from skelact.inference.zoo import find
 from skelact.interop.checkpoints import foreign_checkpoint
-from skelact.metrics import Probabilities
 from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton, missing_joints
+from skelact.skeletons import missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
@@ -69,24 +68,6 @@ class VideoPrediction:
         return self.extracted.path
 
 
-@dataclass(frozen=True)
-class _VideoTrack:
-    """One track of one video, its windows in frames of the track for each window length, and the
-    probabilities of the window lengths that have windows, the longest one last."""
-
-    extracted: Extracted | SkeletonInput
-    fps: float
-    frames: int
-    track: PersonTrack
-    windows: list[list[Window]]
-    parts: list[WindowProbabilities] = field(default_factory=list)
-
-    @property
-    def probabilities(self) -> npt.NDArray[np.float64]:
-        """(frames, K), NaN where no window covers a frame."""
-        return combine_per_frame(self.parts, self.frames)
-
-
 class Predictor:
     """A trained network or an ensemble that predicts actions in videos.
 
@@ -108,8 +89,14 @@ class Predictor:
         self.by_window_length = by_window_length(self.members)
         calibration = model.calibration or Calibration()
         self.temperature = calibration.temperature
-        threshold = self.options.unknown_threshold
-        self.unknown_threshold = calibration.unknown_threshold if threshold is None else threshold
+        groups = list(self.by_window_length.values())
+        self.rejection = Rejection.of(calibration, self.options, groups)
+        self.scorer = self.rejection.scorer(self.classes, self.temperature)
+
+    @property
+    def unknown_threshold(self) -> float:
+        """The threshold of the score that decides, which is the probability by default."""
+        return self.rejection.threshold
 
     def __repr__(self) -> str:
         """The networks, classes, joint layout, pose estimator and threshold of the model."""
@@ -119,10 +106,11 @@ class Predictor:
         known = [c for c in self.classes if c != UNKNOWN]
         classes = ", ".join(known[:6]) + (", …" if len(known) > 6 else "")
         windows = ", ".join(f"{s:g} s" if s else "whole video" for s in self.by_window_length)
+        score = "" if self.rejection.score == PROBABILITY else f"{self.rejection.score} "
         return (
             f"Predictor(network: {names}; {len(known)} classes: {classes}; "
             f"joints: {first.skeleton.name}; poses: {first.estimator.name}; window: {windows}; "
-            f"unknown below {self.unknown_threshold:.2f}; device: {self.device})"
+            f"unknown below {score}{self.unknown_threshold:.2f}; device: {self.device})"
         )
 
     @classmethod
@@ -231,21 +219,16 @@ class Predictor:
         cache: Cache | None = None,
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
-    ) -> tuple[dict[Path, Probabilities], list[Failure]]:
-        """For each video the probabilities (W, K) of the windows of all its persons, and the videos
-        that cannot be used. If networks have different window lengths: the mean over the frames of
-        each window of the longest length."""
+    ) -> tuple[dict[Path, WindowOutputs], list[Failure]]:
+        """For each video the probabilities (W, K) and the scores of `scorer` (W, S) of the windows
+        of all its persons, and the videos that cannot be used. If networks have different window
+        lengths: the mean over the frames of each window of the longest length."""
         videos, failed = self._extract(paths, cache, on_progress, poses_from)
-        rows: dict[Path, list[Probabilities]] = {}
+        rows: dict[Path, list[WindowOutputs]] = {}
         again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
         for track in chain.from_iterable(self._evaluate(g, failed, again) for g in groups(videos)):
-            part = track.parts[-1].probabilities
-            if len(track.parts) > 1:
-                frames = track.probabilities
-                means = [np.nanmean(frames[a:b], axis=0) for a, b in track.parts[-1].windows]
-                part = np.asarray(means, np.float32).reshape(-1, len(self.classes))
-            rows.setdefault(track.extracted.path, []).append(part)
-        return {path: np.concatenate(parts) for path, parts in rows.items()}, failed
+            rows.setdefault(track.extracted.path, []).append(track.outputs)
+        return {path: WindowOutputs.joined(parts) for path, parts in rows.items()}, failed
 
     def _extract(
         self,
@@ -286,7 +269,7 @@ class Predictor:
     def _report_missing_joints(
         self, videos: Sequence[Extracted | SkeletonInput], on_progress: ProgressCallback
     ) -> None:
-        source = next(filter(None, map(_skeleton_of, videos)), None)
+        source = next(filter(None, map(layout_of, videos)), None)
         if source is None:
             return
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
@@ -303,10 +286,10 @@ class Predictor:
         videos: Sequence[Extracted | SkeletonInput],
         failed: list[Failure],
         again: Again,
-    ) -> list[_VideoTrack]:
+    ) -> list[VideoTrack]:
         """The tracks of these videos with the probabilities of their windows; windows of all videos
         go through the networks together. Videos that cannot be used are added to `failed`."""
-        tracks: list[_VideoTrack] = []
+        tracks: list[VideoTrack] = []
         for extracted in videos:
             try:
                 try:
@@ -317,28 +300,22 @@ class Predictor:
                 failed.append(Failure.from_error(extracted.path, error))
         spoiled: set[Path] = set()
         for n, members in enumerate(self.by_window_length.values()):
-            probabilities = window_probabilities(
+            outputs = window_outputs(
                 members,
                 [t.track for t in tracks],
                 [t.windows[n] for t in tracks],
                 self.options.batch_size,
                 self.device,
+                self.scorer,
             )
             weight = sum(m.weight for m in members)
-            for track, rows in zip(tracks, probabilities, strict=True):
-                if not np.isfinite(rows).all():
+            for track, own in zip(tracks, outputs, strict=True):
+                if not track.add(n, own, weight, self.temperature):
                     spoiled.add(track.extracted.path)
-                elif len(rows):
-                    start = track.track.start
-                    windows = [(start + a, start + b) for a, b in track.windows[n]]
-                    rows = apply_temperature(rows, self.temperature)
-                    track.parts.append(
-                        WindowProbabilities(windows=windows, probabilities=rows, weight=weight)
-                    )
         failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
         return [track for track in tracks if track.extracted.path not in spoiled]
 
-    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
+    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""
@@ -364,7 +341,7 @@ class Predictor:
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
                 own = replace(track, as_stored=as_stored)
-                tracks.append(_VideoTrack(extracted, fps, frames, own, windows))
+                tracks.append(VideoTrack(extracted, fps, frames, own, windows))
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {frames} frames",
@@ -372,12 +349,15 @@ class Predictor:
             )
         return tracks
 
-    def _prediction(self, track: _VideoTrack) -> Prediction:
-        probabilities, threshold = track.probabilities, self.unknown_threshold
+    def _prediction(self, track: VideoTrack) -> Prediction:
+        rule, shortest = self.rejection, self.options.min_segment_s
+        scores = None if self.scorer is None else track.scores[:, 0]
         parts = segments(
-            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+            track.probabilities, track.fps, self.classes, shortest, rule.threshold, scores
         )
+        parts = rule.explain(parts, scores, track.fps, self.classes, shortest)
         label, probability = label_of(parts)
+        score, reason = reason_of_clip(label, parts)
         return Prediction(
             path=track.extracted.path,
             person_id=track.track.person_id,
@@ -385,14 +365,8 @@ class Predictor:
             probability=probability,
             classes=self.classes,
             segments=parts,
+            score=score,
+            reason=reason,
+            score_name=rule.score,
+            threshold=rule.threshold,
         )
-
-
-def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
-    """The layout of the poses; None if a skeleton file cannot be read."""
-    if isinstance(source, Extracted):
-        return source.poses.manifest.skeleton
-    try:
-        return source.load().skeleton
-    except InputError:
-        return None  # listed as failed later

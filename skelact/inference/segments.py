@@ -46,6 +46,7 @@ def per_frame(
     return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
 
 
+_REJECTED = 2.0  # as a probability of "unknown": above that of every class
 MIN_LABEL_SHARE = 0.2  # of a person's time, for a label of the clip; below it the clip is unknown
 
 
@@ -80,6 +81,7 @@ def segments(
     classes: tuple[str, ...],
     min_segment_s: float,
     unknown_threshold: float = 0.0,
+    frame_scores: npt.NDArray[np.float64] | None = None,
 ) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. Where no class reaches `unknown_threshold` the label is
@@ -89,8 +91,11 @@ def segments(
     "unknown". So is a frame whose most probable class is itself called "unknown": a class of other
     actions that was trained like any other.
 
-    frame_probs (frames, K)."""
+    frame_probs (frames, K). With `frame_scores` (frames,) the threshold is one of these scores, not
+    of the probability of the class."""
     threshold = np.full(len(frame_probs), unknown_threshold)
+    if frame_scores is not None:
+        threshold = np.where(frame_scores < unknown_threshold, _REJECTED, 0.0)
     known = ~np.isnan(frame_probs[:, 0])
     named = frame_probs
     if UNKNOWN in classes:
@@ -99,7 +104,10 @@ def segments(
         named = np.where(np.arange(len(classes)) == own, -1.0, frame_probs)
     scores = np.column_stack([named, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), -1)
-    _merge_short(best, scores, min_segment_s * fps, unknown_threshold)
+    compared = scores
+    if frame_scores is not None:
+        compared = np.repeat(frame_scores[:, None], scores.shape[1], axis=1)
+    _merge_short(best, scores, compared, min_segment_s * fps, unknown_threshold)
     runs = _runs(best)
     out = []
     for start, end, label in runs:
@@ -121,11 +129,13 @@ def segments(
 def _merge_short(
     best: npt.NDArray[np.int64],
     frame_probs: npt.NDArray[np.float64],
+    compared: npt.NDArray[np.float64],
     shortest: float,
     threshold: float,
 ) -> None:
     """Merge the runs of `best` that have fewer than `shortest` frames, in place. The last column of
-    frame_probs is the probability of "unknown", at least the threshold."""
+    frame_probs is the probability of "unknown", at least the threshold; `compared` are the values
+    of each class that are compared with the threshold."""
     unknown = frame_probs.shape[1] - 1
     while True:
         runs = _runs(best)
@@ -135,7 +145,7 @@ def _merge_short(
             options[i] = [
                 other
                 for other in neighbours
-                if other == unknown or _merged(runs, i, other, frame_probs) >= threshold - 1e-9
+                if other == unknown or _merged(runs, i, other, compared) >= threshold - 1e-9
             ]
             if neighbours and not options[i] and label != unknown:
                 options[i] = [unknown]
@@ -151,7 +161,7 @@ def _merge_short(
 def _merged(
     runs: list[tuple[int, int, int]], i: int, label: int, frame_probs: npt.NDArray[np.float64]
 ) -> float:
-    """The mean probability of a label over run `i` and the runs beside it that have the label."""
+    """The mean of a label's column over run `i` and the runs beside it that have the label."""
     near = [k for k in (i - 1, i + 1) if 0 <= k < len(runs) and runs[k][2] == label]
     spans = [runs[k][:2] for k in (i, *near)]
     return float(np.concatenate([frame_probs[a:b, label] for a, b in spans]).mean())

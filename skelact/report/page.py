@@ -21,6 +21,7 @@ from skelact.report import sections, svg
 from skelact.report.statistics import Groups, TestOutcome
 from skelact.report.style import PLAYER, STYLE
 from skelact.report.tables import table
+from skelact.report.confidence import CONFIDENCE_PLOTS, confidence_section
 from skelact.schemas import (
     CALIBRATION,
     CONFIG,
@@ -117,6 +118,9 @@ def _test_result(
     ]
     if outcome is not None:
         parts.append(sections.groups(outcome, groups or {}))
+    if calibration is not None and calibration.scores:
+        parts.append(confidence_section(run, [_image(run / name) for name in CONFIDENCE_PLOTS]))
+    elif outcome is not None:
         parts.append(sections.confidence(outcome, calibration))
     return parts
 

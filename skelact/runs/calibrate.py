@@ -1,68 +1,83 @@
-"""Calibration of a run: a temperature from clips that it was not trained on, and a threshold for
-"unknown" from videos of persons who do none of its actions (negatives)."""
+"""Calibration of a run: a temperature from clips that it was not trained on; and the score, with
+its threshold for "unknown", from videos of persons who do none of its actions (negatives)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import structs
 
 from skelact.cache import Cache
-from skelact.errors import ConfigError, InputError
+from skelact.datasets.packed import Packed
+from skelact.device import resolve_device
+from skelact.errors import ConfigError, InputError, SkelactError, nearest
 from skelact.inference.calibration import (
     apply_temperature,
     evaluate_threshold,
     fit_temperature,
-    named_probabilities,
-    threshold_for,
 )
+from skelact.inference.choice import Part, Scored, choose, evaluate_score, halves
+from skelact.inference.ensemble import WindowOutputs
 from skelact.inference.predictor import Predictor
+from skelact.inference.scores import PROBABILITY, SCORES, Scorer, obstacle
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
+from skelact.report.confidence import THRESHOLD_PLOT
+from skelact.runs.known import KnownSamples, clips_of_run, known_samples, with_statistics
+from skelact.runs.report import PAGE, write_report
 from skelact.schemas import (
     BEST,
     CALIBRATION,
-    PREDICTIONS,
     PREVIOUS_CALIBRATION,
-    VALIDATION,
     Calibration,
     Checkpoint,
     Ensemble,
-    ThresholdPoint,
+    ReliabilityBins,
+    ScoreResult,
     load_json,
     save_json,
     save_tensors,
+    to_plain,
 )
-from skelact.training.results import load_predictions
-from skelact.types import UNKNOWN, Failure, ProgressCallback, no_progress
+from skelact.types import Failure, ProgressCallback, no_progress
 
 MIN_NEGATIVES = 50  # windows to choose a threshold on: a share of 0.1 is then 5 of them
+MIN_KNOWN = 20  # known samples that can be divided into a part to choose on and one to measure on
 MAX_REJECTED = 0.5  # share of the known samples that a stored threshold may make unknown
 _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationResult:
-    """The temperature, the chosen threshold, and a curve over fixed thresholds. `known` is the file
-    of known samples. `negatives` counts the windows that the threshold was chosen on and those that
-    `chosen` and `curve` were measured on; the latter is 0 if there was only one video, which then
-    serves for both."""
+    """The calibration, the figures of the chosen score, and what they were made from.
 
-    temperature: float
-    chosen: ThresholdPoint
-    curve: tuple[ThresholdPoint, ...]
-    known: str
+    `samples` counts the known samples that temperature, score and thresholds were chosen on and
+    those that everything was measured on, `negatives` the windows of negatives. The second number
+    is 0 if there were fewer than MIN_KNOWN samples or only one video, which then serve for both.
+    `forced` says that the user chose the score; `notice` is about what could not be used."""
+
+    calibration: Calibration
+    chosen: ScoreResult
+    samples: tuple[int, int]
     negatives: tuple[int, int]
     failed: tuple[Failure, ...]
+    forced: bool
     applied: bool
+    notice: str
+
+    @property
+    def temperature(self) -> float:
+        return self.calibration.temperature
 
     @property
     def rejected(self) -> float:
         """The share of known samples that the chosen threshold makes unknown."""
-        return 1 - self.chosen.coverage
+        return 1 - (self.chosen.coverage or 0.0)
 
     @property
     def obstacle(self) -> str:
@@ -79,14 +94,34 @@ class CalibrationResult:
             )
         return ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        c = self.calibration
+        return {
+            "temperature": c.temperature,
+            "score": c.score,
+            "forced": self.forced,
+            "chosen": to_plain(self.chosen),
+            "scores": to_plain(c.scores),
+            "calibration_error": [b.error for b in (c.before, c.after) if b is not None],
+            "curve": to_plain(c.curve[1:]),
+            "known": c.known,
+            "samples": list(self.samples),
+            "negatives": list(self.negatives),
+            "notice": self.notice,
+            "applied": self.applied,
+        }
+
 
 def calibrate(
     run: Path,
     videos: Sequence[Path | str],
     *,
     target_fpr: float = 0.1,
+    score: str | None = None,
     apply: bool = False,
     cache: Cache | None = None,
+    data: Path | None = None,
     poses_from: Path | None = None,
     min_confidence: float | None = None,
     on_progress: ProgressCallback = no_progress,
@@ -95,57 +130,85 @@ def calibrate(
     calibration.json and calibration.png, and `undo` restores the earlier state; otherwise nothing
     is written.
 
-    The temperature is fitted to the validation clips of the run, or to its test clips if it has no
-    validation subset. The threshold is chosen such that at most the share `target_fpr` of the
-    windows of every second negatives video gets a label; the other videos measure its effect.
-    `poses_from` is the folder of the videos' poses for a run on imported poses, `min_confidence`
-    the confidence of person detections in the videos, if it is not that of the training.
-    Raises ConfigError if `target_fpr` is outside [0, 1), InputError if no negatives video can be
-    used, and with `apply` if they have fewer than MIN_NEGATIVES windows to choose on or if the
-    threshold makes more than the share MAX_REJECTED of the known samples unknown."""
+    The known samples are the validation clips of the run, or its test clips if it has no validation
+    subset. One half of those of every class and every second negatives video are for choices: the
+    temperature, the threshold of each score (at most the share `target_fpr` of the windows gets a
+    label) and the score (see `choice.choose`), unless `score` names one. The others measure them.
+
+    The clips of the run are read from where they were in training, or from `data`; without them,
+    only the probability can be a score. `poses_from` is the folder of the videos' poses for a run
+    on imported poses, `min_confidence` the confidence of person detections in the videos, if it is
+    not that of the training. Raises ConfigError if `target_fpr` is outside [0, 1) or there is no
+    such score, InputError if no negatives video can be used or the run cannot give the score, and
+    with `apply` if they have fewer than MIN_NEGATIVES windows to choose on or if the threshold
+    makes more than the share MAX_REJECTED of the known samples unknown."""
     if not 0 <= target_fpr < 1:
         raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
+    if score is not None and score not in SCORES:
+        raise ConfigError(f"Unknown score {score!r}{nearest(score, SCORES)}", _one_of(SCORES))
+    cache = cache or Cache()
     model = load_model(run / BEST)
-    file = VALIDATION if (run / VALIDATION).is_file() else PREDICTIONS
-    samples = load_predictions(run / file, model.classes)
-    temperature = fit_temperature(samples.probabilities, samples.labels)
-    uncalibrated = Predictor(
-        structs.replace(model, calibration=None), PredictOptions(min_confidence=min_confidence)
+    device = resolve_device(PredictOptions.device)
+    samples = known_samples(run, model, cache, data, device, on_progress)
+    labels, divided = samples.labels, len(samples.labels) >= MIN_KNOWN
+    parts = halves(labels) if divided else (np.arange(len(labels)),) * 2
+    temperature = fit_temperature(samples.probabilities[parts[0]], labels[parts[0]])
+    model = with_statistics(model, samples.statistics)
+    predictor = Predictor(
+        structs.replace(model, calibration=Calibration(temperature=temperature)),
+        PredictOptions(min_confidence=min_confidence),
     )
-    by_video, failed = uncalibrated.predict_windows(videos, cache, on_progress, poses_from)
+    obstacles = _obstacles(predictor, samples)
+    names = tuple(name for name in SCORES if not obstacles[name])
+    if score is not None and score not in names:
+        raise InputError(f"{run} cannot give the score {score}: {obstacles[score]}", _one_of(names))
+    predictor.scorer = Scorer(names=names, classes=model.classes, temperature=temperature)
+    by_video, failed = predictor.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
         raise InputError("No person was found in the negatives videos", failed[0].reason)
     rows = [by_video[path] for path in sorted(by_video)]
-    chosen_on = apply_temperature(np.concatenate(rows[::2]), temperature)
-    measured_on = (
-        apply_temperature(np.concatenate(rows[1::2]), temperature) if len(rows) > 1 else chosen_on
+    negatives = [
+        Scored.of(WindowOutputs.joined(part), names, model.classes)
+        for part in (rows[::2], rows[1::2] or rows)
+    ]
+    known = Scored.of(samples.scored(predictor), names, model.classes)
+    choosing, measuring = (
+        Part(known=known.take(part), labels=labels[part], negatives=scored)
+        for part, scored in zip(parts, negatives, strict=True)
     )
-    chosen_on, measured_on = (
-        named_probabilities(p, model.classes) for p in (chosen_on, measured_on)
-    )
-    threshold = threshold_for(chosen_on, target_fpr)
-    known = named_probabilities(
-        apply_temperature(samples.probabilities, temperature), model.classes
-    )
-    is_named = np.array([c != UNKNOWN for c in model.classes])[samples.labels]
-    chosen, *curve = (
-        evaluate_threshold(t, known[is_named], samples.labels[is_named], measured_on)
-        for t in (threshold, *_THRESHOLDS)
-    )
-    calibration = Calibration(
-        temperature=temperature,
-        unknown_threshold=threshold,
-        known=file,
-        curve=(chosen, *curve),
-    )
+    results = {
+        name: ScoreResult(name=name, obstacle=obstacles[name])
+        if obstacles[name]
+        else evaluate_score(name, choosing, measuring, target_fpr)
+        for name in SCORES
+    }
+    chosen = results[score or choose(choosing, names, target_fpr)]
+    raw, own = samples.probabilities[parts[1]], labels[parts[1]]
+    points = [
+        evaluate_threshold(t, measuring.known.probabilities, own, measuring.negatives.probabilities)
+        for t in (max(0.0, results[PROBABILITY].threshold or 0.0), *_THRESHOLDS)
+    ]
     result = CalibrationResult(
-        temperature=temperature,
+        calibration=Calibration(
+            temperature=temperature,
+            unknown_threshold=points[0].threshold,
+            known=samples.file,
+            curve=tuple(points),
+            score=chosen.name,
+            scores=tuple(results.values()),
+            before=ReliabilityBins.of(raw, own),
+            after=ReliabilityBins.of(apply_temperature(raw, temperature), own),
+        ),
         chosen=chosen,
-        curve=tuple(curve),
-        known=file,
-        negatives=(len(chosen_on), len(measured_on) if len(rows) > 1 else 0),
+        samples=(len(parts[0]), len(parts[1]) if divided else 0),
+        negatives=(
+            len(choosing.negatives.scores),
+            len(measuring.negatives.scores) if len(rows) > 1 else 0,
+        ),
         failed=tuple(failed),
+        forced=score is not None,
         applied=apply,
+        notice=samples.notice,
     )
     if apply:
         if result.obstacle:
@@ -154,15 +217,33 @@ def calibrate(
                 "Nothing was changed. Add longer or more negative videos, raise --target-fpr, or "
                 "choose a threshold for one prediction with `predict --unknown-threshold`.",
             )
-        _store(run, model, calibration)
-        if model.calibration is None:
+        previous = model.calibration
+        _store(run, model, result.calibration)
+        if previous is None:
             (run / PREVIOUS_CALIBRATION).unlink(missing_ok=True)
         else:
-            save_json(run / PREVIOUS_CALIBRATION, model.calibration)
+            save_json(run / PREVIOUS_CALIBRATION, previous)
+        if (run / PAGE).is_file():
+            write_report(run, samples.packed)
     return result
 
 
-def undo(run: Path) -> Calibration | None:
+def _one_of(names: Sequence[str]) -> str:
+    return f"Use one of {', '.join(names)}."
+
+
+def _obstacles(predictor: Predictor, samples: KnownSamples) -> dict[str, str]:
+    """Why a score cannot be computed, for every score; empty if it can."""
+    groups = [[m.statistics for m in g] for g in predictor.by_window_length.values()]
+    return {
+        name: "" if name == PROBABILITY else samples.obstacle or obstacle(name, groups)
+        for name in SCORES
+    }
+
+
+def undo(
+    run: Path, cache: Cache | None = None, on_progress: ProgressCallback = no_progress
+) -> Calibration | None:
     """Restore the calibration that the run had before the last one was applied, and return it; None
     if it had none. Raises InputError if the run is not calibrated."""
     model = load_model(run / BEST)
@@ -172,13 +253,18 @@ def undo(run: Path) -> Calibration | None:
     previous = load_json(file, Calibration) if file.is_file() else None
     _store(run, model, previous)
     file.unlink(missing_ok=True)
+    if (run / PAGE).is_file() and isinstance(model, Checkpoint):
+        clips: Packed | None = None
+        with contextlib.suppress(SkelactError):  # the page is then without drawn mistakes
+            clips = clips_of_run(run, model, cache or Cache(), None, on_progress).packed
+        write_report(run, clips)
     return previous
 
 
 def _store(run: Path, model: Checkpoint | Ensemble, calibration: Calibration | None) -> None:
     """Write or remove the calibration in the checkpoint, as JSON, and as a plot."""
     save_tensors(run / BEST, structs.replace(model, calibration=calibration))
-    plot = run / "calibration.png"
+    plot = run / THRESHOLD_PLOT
     if calibration is None:
         (run / CALIBRATION).unlink(missing_ok=True)
         plot.unlink(missing_ok=True)

@@ -81,7 +81,7 @@ def fuse(
     check_members(checkpoints, [str(run) for run in runs])
     classes = checkpoints[0].classes
     if search:
-        weights = _search_weights(_common_predictions(runs, VALIDATION, classes))
+        weights = _search_weights(common_predictions(runs, VALIDATION, classes))
     elif weights is None:
         streams = [input_spec(c).sampling.streams for c in checkpoints]
         weights = _preset_weights(preset or "equal", streams)
@@ -91,14 +91,14 @@ def fuse(
             f"{len(runs)} runs need {len(runs)} weights of 0 or more, not all 0; got "
             f"{list(weights)}"
         )
-    members = _common_predictions(runs, PREDICTIONS, classes)
+    members = common_predictions(runs, PREDICTIONS, classes)
     labels = members[0].labels
     majority = load_json(runs[0] / RESULT, RunResult).test_scores.majority
 
     def scores_of(probabilities: Probabilities) -> Scores:
         return replace(score(probabilities, labels, 0), majority=majority)
 
-    mean = _weighted_mean([m.probabilities for m in members], weights)
+    mean = weighted_mean([m.probabilities for m in members], weights)
     scores = scores_of(mean)
     folder.mkdir(parents=True, exist_ok=True)
     replace(members[0], probabilities=mean).save(folder / PREDICTIONS, classes)
@@ -110,7 +110,7 @@ def fuse(
     return FusionResult(folder=folder, scores=scores, alone=alone, weights=weights)
 
 
-def _common_predictions(
+def common_predictions(
     runs: Sequence[Path], file: str, classes: tuple[str, ...]
 ) -> list[SubsetPredictions]:
     """The predictions of each run, in the same order. Raises InputError if their samples differ."""
@@ -127,7 +127,7 @@ def _common_predictions(
     return [m.take(sorted(range(len(m.names)), key=m.names.__getitem__)) for m in members]
 
 
-def _weighted_mean(
+def weighted_mean(
     probabilities: Sequence[Probabilities], weights: Sequence[float]
 ) -> Probabilities:
     """R times (N, K) -> (N, K)."""
@@ -142,7 +142,7 @@ def _search_weights(members: Sequence[SubsetPredictions]) -> tuple[float, ...]:
     rows = np.arange(len(labels))
 
     def quality(weights: tuple[float, ...]) -> tuple[float, float]:
-        p = _weighted_mean(probabilities, weights)
+        p = weighted_mean(probabilities, weights)
         return float((p.argmax(1) == labels).mean()), float(np.log(p[rows, labels] + 1e-9).mean())
 
     grid = [w for w in product(_GRID, repeat=len(members)) if sum(w) > 0]

@@ -69,7 +69,7 @@ def test(
     checkpoint = load_checkpoint(run / BEST)
     recipe_of(checkpoint)  # raises if it is damaged: below, an error is about `changes`
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
-    recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
+    recipe = Recipe.from_dict(merge(without_files(checkpoint.recipe), originals, changes or {}))
     skeleton = checkpoint.skeleton
     other = (changes or {}).get("dataset", {}).get("skeleton", "auto")
     if other != "auto" and load_skeleton(other) != skeleton:
@@ -112,7 +112,7 @@ def test(
     return Tested(scores=measured.scores, dataset=dataset, files=files)
 
 
-def _without_files(recipe: Sections) -> Sections:
+def without_files(recipe: Sections) -> Sections:
     """The recipe of a checkpoint without the config and checkpoint of a pose estimator: only the
     user can name a file that is executed. Raises ConfigError for another type than a section."""
     pose = recipe.get("pose", {})

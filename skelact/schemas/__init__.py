@@ -34,10 +34,13 @@ from skelact.schemas.cache import SequencesManifest as SequencesManifest
 from skelact.schemas.checkpoints import Calibration as Calibration
 from skelact.schemas.checkpoints import Checkpoint as Checkpoint
 from skelact.schemas.checkpoints import CheckpointDocument as CheckpointDocument
+from skelact.schemas.checkpoints import ClassStatistics as ClassStatistics
 from skelact.schemas.checkpoints import Ensemble as Ensemble
 from skelact.schemas.checkpoints import EstimatorInfo as EstimatorInfo
 from skelact.schemas.checkpoints import Member as Member
 from skelact.schemas.checkpoints import PretrainingState as PretrainingState
+from skelact.schemas.checkpoints import ReliabilityBins as ReliabilityBins
+from skelact.schemas.checkpoints import ScoreResult as ScoreResult
 from skelact.schemas.checkpoints import ThresholdPoint as ThresholdPoint
 from skelact.schemas.checkpoints import TrainingState as TrainingState
 from skelact.schemas.runs import BEST as BEST

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from skelact.errors import CheckpointError, SkelactError
-from skelact.metrics import Scores
+from skelact.metrics import Labels, Probabilities, Scores
+from skelact.open_set_metrics import reliability
 from skelact.schemas.base import (
     Amount,
     Count,
@@ -24,6 +25,11 @@ from skelact.skeletons import Skeleton
 
 # above 1, no probability reaches it: the number that follows 1 in float32
 Threshold = Annotated[float, Meta(ge=0, le=1.000001)]
+
+
+SCORE_NAMES = ("probability", "energy", "distance", "agreement")  # see inference.scores
+ScoreName = Annotated[str, Meta(pattern=f"^({'|'.join(SCORE_NAMES)})$")]
+Real = Annotated[float, Meta(ge=-1e300, le=1e300)]  # not NaN, not infinite
 
 
 class EstimatorInfo(Record, frozen=True, kw_only=True):
@@ -47,8 +53,57 @@ class ThresholdPoint(Record, frozen=True, kw_only=True):
     negatives: Share
 
 
+class ScoreResult(Record, frozen=True, kw_only=True):
+    """One score of how likely a window shows a known action. `threshold` lets the target share of
+    the negatives that it was chosen on through, and `chosen_by` is the share of the known samples
+    of the same part that get a correct label then. The other figures were measured on the other
+    part: AUROC, the false positive rate at 95 % true positives, the area under the risk-coverage
+    curve, and the effect of the threshold. `curve` holds points (coverage, risk). A score that the
+    model cannot give has an `obstacle` and no figures."""
+
+    name: ScoreName
+    threshold: Real | None = None
+    chosen_by: Share | None = None
+    auroc: Share | None = None
+    fpr95: Share | None = None
+    aurc: Share | None = None
+    coverage: Share | None = None
+    accuracy: Share | None = None
+    negatives: Share | None = None
+    curve: tuple[tuple[Share, Share], ...] = ()
+    obstacle: str = ""
+
+
+class ReliabilityBins(Record, frozen=True, kw_only=True):
+    """Known samples in bins of the highest probability, and the expected calibration error, see
+    `open_set_metrics.reliability`."""
+
+    counts: tuple[Count, ...]
+    confidence: tuple[Share, ...]
+    accuracy: tuple[Share, ...]
+    error: Share
+
+    def __post_init__(self) -> None:
+        if not len(self.counts) == len(self.confidence) == len(self.accuracy):
+            raise ValueError("the bins of the reliability diagram differ in number")
+
+    @classmethod
+    def of(cls, probabilities: Probabilities, labels: Labels) -> ReliabilityBins:
+        """The bins of probabilities (N, K) with labels (N,)."""
+        found = reliability(probabilities, labels)
+        return cls(
+            counts=found.counts,
+            confidence=found.confidence,
+            accuracy=found.accuracy,
+            error=found.error,
+        )
+
+
 class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
-    """How a model's probabilities are corrected and when it answers "unknown"."""
+    """How a model's probabilities are corrected and when it answers "unknown": where the score
+    `score` of a window is below its threshold. That of the score "probability" is
+    `unknown_threshold`, those of others are in `scores`. `before` and `after` tell how well the
+    probabilities fit the known samples without and with the temperature."""
 
     error: ClassVar[type[SkelactError]] = CheckpointError
     hint: ClassVar[str] = "Write it with `skelact calibrate RUN negatives/ --apply`."
@@ -57,6 +112,35 @@ class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
     unknown_threshold: Threshold = 0.0
     known: str = ""  # the file of known samples
     curve: tuple[ThresholdPoint, ...] = ()
+    score: ScoreName = "probability"
+    scores: tuple[ScoreResult, ...] = ()
+    before: ReliabilityBins | None = None
+    after: ReliabilityBins | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold_of(self.score) is None:
+            raise ValueError(f"there is no threshold of the score {self.score}")
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of the score that decides."""
+        return self.threshold_of(self.score) or 0.0
+
+    def threshold_of(self, score: str) -> float | None:
+        """The threshold of a score; None if it was not calibrated."""
+        if score == "probability":
+            return self.unknown_threshold
+        return next((s.threshold for s in self.scores if s.name == score), None)
+
+
+class ClassStatistics(Record, frozen=True, kw_only=True):
+    """The training clips of a network in its feature space, for distances: `means` (K', d) of the
+    classes and `projection` (D, d), which makes the covariance within the classes the identity.
+    `basis` says what is projected: the features before the linear layer, or its logits."""
+
+    basis: Literal["features", "logits"]
+    projection: Any
+    means: Any
 
 
 class CheckpointDocument(Document, frozen=True, kw_only=True):
@@ -85,6 +169,7 @@ class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True
     epoch: Count = 0
     metrics: Scores | None = None
     calibration: Calibration | None = None
+    statistics: ClassStatistics | None = None
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):

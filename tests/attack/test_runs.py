@@ -17,7 +17,7 @@ import torch
 from skelact.cli import console, main
 from skelact.errors import InputError
 from skelact.inference import predictor
-from skelact.inference.ensemble import window_probabilities
+from skelact.inference.ensemble import window_outputs
 from skelact.pose.store import frame_json
 from skelact.schemas import (
     BEST,
@@ -194,10 +194,11 @@ def test_a_network_that_gives_nan_for_one_sequence(
     """The sequence is listed as failed; the others are predicted."""
 
     def overflowing(*arguments: Any) -> Any:
-        rows = window_probabilities(*arguments)
-        return [np.full_like(r, np.nan) if n == 1 else r for n, r in enumerate(rows)]
+        rows = window_outputs(*arguments)
+        spoiled = np.full_like(rows[1].probabilities, np.nan)
+        return [rows[0], replace(rows[1], probabilities=spoiled), *rows[2:]]
 
-    monkeypatch.setattr(predictor, "window_probabilities", overflowing)
+    monkeypatch.setattr(predictor, "window_outputs", overflowing)
     arguments = commands(intact, intact / "run")["predict"]
     assert main([str(a) for a in arguments]) == 1
     told = json.loads(capsys.readouterr().out, parse_constant=_no_nan)

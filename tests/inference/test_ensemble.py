@@ -7,57 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from msgspec import structs
 
 from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError
 from skelact.inference.predictor import Predictor
 from skelact.inference.windows import SCENE
-from skelact.models import build
 from skelact.options import PredictOptions
 from skelact.schemas import Calibration, Checkpoint, Ensemble, EstimatorInfo, Member
 from skelact.skeletons import SKELETONS
 from skelact.types import Prediction
 from tests.conftest import walking
-from tests.helpers import MODEL
+from tests.helpers import small_checkpoint as checkpoint
 
 CLASSES = ("a", "b", "c")
 # one segment of all frames, so that its probabilities are the mean over the frames
 OPTIONS = PredictOptions(device="cpu", min_segment_s=60)
-
-
-def checkpoint(
-    skeleton: str = "body-25",
-    streams: str = "joint",
-    persons: int = 1,
-    clip_s: float = 0.8,
-    mode: str = "body",
-    seed: int = 0,
-) -> Checkpoint:
-    """A small ST-GCN with random weights."""
-    torch.manual_seed(seed)
-    channels = 3 * len(streams.split("+"))
-    net = build("stgcn", 3, SKELETONS[skeleton], channels, persons, **MODEL)  # type: ignore[arg-type]
-    for parameter in net.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return Checkpoint(
-        model="stgcn",
-        model_kwargs=MODEL,
-        weights=net.state_dict(),
-        classes=CLASSES,
-        skeleton=SKELETONS[skeleton],
-        in_channels=channels,
-        persons=persons,
-        recipe={
-            "sequence": {"persons": persons},
-            "normalise": {"mode": mode},
-            "sampling": {"length": 16, "streams": streams, "test_clips": 2},
-        },
-        estimator=EstimatorInfo(name="import", pose={"max_persons": persons}),
-        clip_s=clip_s,
-        split="",
-    )
 
 
 @pytest.fixture
@@ -150,8 +115,8 @@ def test_windows_of_different_lengths(clip: Path, openpose: Path, tmp_path: Path
             [clip], cache, poses_from=openpose
         )
         assert not failed and found.keys() == {clip}
-        np.testing.assert_allclose(found[clip].sum(axis=1), 1, atol=1e-5)
-        counts.append(len(found[clip]))
+        np.testing.assert_allclose(found[clip].probabilities.sum(axis=1), 1, atol=1e-5)
+        counts.append(len(found[clip].probabilities))
     short, long, both = counts
     assert short > long == both
 

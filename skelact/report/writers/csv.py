@@ -9,8 +9,7 @@ from pathlib import Path
 from skelact.errors import escaped
 from skelact.escaping import for_csv
 from skelact.report.writers.base import Result, Writer
-
-COLUMNS = ("path", "person_id", "start_s", "end_s", "label", "probability")
+from skelact.types import ROW_COLUMNS
 
 
 def write(results: Sequence[Result], path: Path) -> None:
@@ -18,14 +17,14 @@ def write(results: Sequence[Result], path: Path) -> None:
     apostrophe in front."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(ROW_COLUMNS)
         for result in results:
             for p in result.predictions:
                 who = (for_csv(escaped(p.path)), p.person_id)
                 for s in p.segments:
                     times = (f"{s.start_s:.3f}", f"{s.end_s:.3f}")
-                    label, probability = for_csv(s.label), f"{s.probability:.4f}"
-                    writer.writerow((*who, *times, label, probability))
+                    values = (for_csv(s.label), f"{s.probability:.4f}", f"{s.score:.4f}", s.reason)
+                    writer.writerow((*who, *times, *values))
 
 
 WRITERS = (
