@@ -24,7 +24,7 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
-from skelact.inference.groups import groups, stored_tracks
+from skelact.inference.groups import groups, layout_of, stored_tracks
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
@@ -35,7 +35,7 @@ from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton, missing_joints
+from skelact.skeletons import missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
@@ -70,7 +70,7 @@ class VideoPrediction:
 
 
 @dataclass(frozen=True)
-class _VideoTrack:
+class VideoTrack:
     """One track of one video, its windows in frames of the track for each window length, and the
     probabilities of the window lengths that have windows, the longest one last."""
 
@@ -219,7 +219,7 @@ class Predictor:
             for extracted, tracks in groupby(
                 self._evaluate(group, batch.failed, again), key=lambda track: track.extracted
             ):
-                predictions = [self._prediction(track) for track in tracks]
+                predictions = [self.prediction(track) for track in tracks]
                 batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
             on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
@@ -286,7 +286,7 @@ class Predictor:
     def _report_missing_joints(
         self, videos: Sequence[Extracted | SkeletonInput], on_progress: ProgressCallback
     ) -> None:
-        source = next(filter(None, map(_skeleton_of, videos)), None)
+        source = next(filter(None, map(layout_of, videos)), None)
         if source is None:
             return
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
@@ -303,10 +303,10 @@ class Predictor:
         videos: Sequence[Extracted | SkeletonInput],
         failed: list[Failure],
         again: Again,
-    ) -> list[_VideoTrack]:
+    ) -> list[VideoTrack]:
         """The tracks of these videos with the probabilities of their windows; windows of all videos
         go through the networks together. Videos that cannot be used are added to `failed`."""
-        tracks: list[_VideoTrack] = []
+        tracks: list[VideoTrack] = []
         for extracted in videos:
             try:
                 try:
@@ -315,6 +315,13 @@ class Predictor:
                     tracks += self._tracks(again(extracted.path, error))
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
+        spoiled = self.add_probabilities(tracks)
+        failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
+        return [track for track in tracks if track.extracted.path not in spoiled]
+
+    def add_probabilities(self, tracks: Sequence[VideoTrack]) -> set[Path]:
+        """Add the probabilities of the windows to tracks. Returns the videos for which they are not
+        finite."""
         spoiled: set[Path] = set()
         for n, members in enumerate(self.by_window_length.values()):
             probabilities = window_probabilities(
@@ -335,10 +342,9 @@ class Predictor:
                     track.parts.append(
                         WindowProbabilities(windows=windows, probabilities=rows, weight=weight)
                     )
-        failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
-        return [track for track in tracks if track.extracted.path not in spoiled]
+        return spoiled
 
-    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
+    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""
@@ -364,7 +370,7 @@ class Predictor:
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
                 own = replace(track, as_stored=as_stored)
-                tracks.append(_VideoTrack(extracted, fps, frames, own, windows))
+                tracks.append(VideoTrack(extracted, fps, frames, own, windows))
         if not tracks:
             raise NoPersonFound(
                 f"No person was found in any of {frames} frames",
@@ -372,7 +378,7 @@ class Predictor:
             )
         return tracks
 
-    def _prediction(self, track: _VideoTrack) -> Prediction:
+    def prediction(self, track: VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
         parts = segments(
             probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
@@ -386,13 +392,3 @@ class Predictor:
             classes=self.classes,
             segments=parts,
         )
-
-
-def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
-    """The layout of the poses; None if a skeleton file cannot be read."""
-    if isinstance(source, Extracted):
-        return source.poses.manifest.skeleton
-    try:
-        return source.load().skeleton
-    except InputError:
-        return None  # listed as failed later
