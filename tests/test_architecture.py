@@ -42,7 +42,7 @@ LAYERS = (
     ("recipe",),
     ("interop", "stages"),
     ("training", "inference", "report"),
-    ("runs",),
+    ("runs", "live"),
     ("cli",),
     ("__main__", "__init__"),
 )
