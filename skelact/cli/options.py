@@ -32,6 +32,7 @@ PANELS = {  # the group of the options of a dataclass in the help
     "TrainOptions": TRAINING,
     "PredictOptions": OUTPUT,
     "LiveOptions": "Live",
+    "OverlayOptions": OUTPUT,
     "CameraOptions": "Cameras",
     "ImitationOptions": "Cameras",
 }

@@ -19,8 +19,10 @@ from skelact.cli.options import (
     Videos,
     with_options,
 )
+from skelact.errors import ConfigError
 from skelact.options import DEFAULT, LATEST, ForeignOptions, PredictOptions
 from skelact.report import writers
+from skelact.report.options import OverlayOptions
 from skelact.types import UNKNOWN, Prediction, Segment
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def command(
         ),
     ] = DEFAULT,
     outputs: Annotated[Outputs, _OutputOptions()],
+    drawing: OverlayOptions,
     options: PredictOptions,
     foreign: ForeignOptions,
     poses_from: PosesFrom = None,
@@ -78,6 +81,8 @@ def command(
     from skelact.inference import zoo
     from skelact.inference.predictor import Predictor
 
+    if drawing != OverlayOptions() and "overlay" not in outputs:
+        raise ConfigError("--panel, --blur-faces and --no-audio need --overlay")
     predictor = Predictor.load(model, options, None if foreign == ForeignOptions() else foreign)
     if model == DEFAULT:
         console.say(_notice(predictor.classes))
@@ -101,7 +106,13 @@ def command(
         )
         for name, target in outputs.items():
             writers.write(
-                formats[name], batch.results, names, target, inputs=inputs, overwrite=overwrite
+                formats[name],
+                batch.results,
+                names,
+                target,
+                inputs=inputs,
+                overwrite=overwrite,
+                options=drawing if formats[name].options is OverlayOptions else None,
             )
     content = None
     if json:

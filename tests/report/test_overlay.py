@@ -48,7 +48,7 @@ def test_hands_are_drawn_thinner_than_the_body(tmp_path: Path) -> None:
 
 
 def test_labels_move_away_from_each_other() -> None:
-    from skelact.report.overlay import free_place
+    from skelact.report.drawing import free_place
 
     first = free_place(10, 50, 80, 20, [], 200)
     assert first == (10, 50, 90, 70)
@@ -68,19 +68,19 @@ def test_report_names_are_wrapped() -> None:
 
 def test_weak_persons_are_faint() -> None:
     """The same skeleton, once with high and once with low scores."""
-    from skelact.report.overlay import _Painter
+    from skelact.report.drawing import Painter
     from skelact.skeletons import SKELETONS
-    from skelact.types import PersonPose, VideoInfo
 
     skeleton = SKELETONS["coco-17"]
-    info = VideoInfo(path=Path("a.mp4"), width=320, height=240, fps=10.0, frames=10)
     rng = np.random.default_rng(0)
     xy = rng.uniform(60, 200, (len(skeleton.joints), 2)).astype(np.float32)
-    painter = _Painter(info, skeleton, [], 10)
+    painter = Painter(320, 240, skeleton, ())
     image = np.full((240, 320, 3), 128, np.uint8)
 
     def contrast(score: float) -> float:
         person = PersonPose(xy, np.full(len(xy), score, np.float32), person_id=0)
-        return float(np.abs(painter.paint(image, [person], 0.0)[:240].astype(int) - 128).mean())
+        frame = image.copy()
+        painter.draw(frame, [person], {})
+        return float(np.abs(frame.astype(int) - 128).mean())
 
     assert contrast(0.35) < 0.6 * contrast(0.9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skelact import outputs
 from skelact.discovery import declared
@@ -68,18 +69,20 @@ def write(
     *,
     inputs: Sequence[Path] = (),
     overwrite: bool = False,
+    options: Any = None,
 ) -> list[Path]:
     """Write results in one format to the files that `plan` tells, and return these. Each file is
-    written beside its place and renamed. Raises OutputError as `plan`, InputError if a file cannot
-    be written."""
+    written beside its place and renamed. `options` are those of a format that has some. Raises
+    OutputError as `plan`, InputError if a file cannot be written."""
     videos = [r.path for r in results]
     files = plan(writer, videos, names, target, inputs=inputs, overwrite=overwrite)
     jobs = [(results, target)] if writer.single_file else [([r], files[r.path]) for r in results]
+    extra = () if writer.options is None else (options or writer.options(),)
     for part, path in jobs:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                writer.write(part, temporary)
+                writer.write(part, temporary, *extra)
         except OSError as error:
             raise InputError(f"Cannot write {path}: {error.strerror or error}") from error
     return [path for _, path in jobs]

@@ -32,10 +32,12 @@ class Result(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Writer:
     """An output format. `name` is the name of its command-line option. `write` gets the results
-    and the file to write: all results if `single_file` is true, otherwise one at a time."""
+    and the file to write: all results if `single_file` is true, otherwise one at a time. A format
+    with `options`, a dataclass, gets an instance of it as a third argument."""
 
     name: str
     suffix: str
     help: str
-    write: Callable[[Sequence[Result], Path], None]
+    write: Callable[..., None]
     single_file: bool = False
+    options: type | None = None
