@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from skelact.errors import ConfigError, StreamError
-from skelact.video.decode import Frame, open_video, to_bgr
+from skelact.video.decode import Frame, open_video, silence, to_bgr
 from skelact.video.probe import probe
 
 if TYPE_CHECKING:
@@ -93,13 +92,8 @@ def without_password(address: str) -> str:
         return address.rpartition("@")[2]
 
 
-def _quiet() -> None:
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
-
 def _camera(number: int) -> cv2.VideoCapture:
-    _quiet()
+    silence()
     import cv2
 
     capture = cv2.VideoCapture(number)
@@ -115,7 +109,7 @@ def _camera(number: int) -> cv2.VideoCapture:
 
 
 def _stream(address: str, name: str, limit_s: float) -> cv2.VideoCapture:
-    _quiet()
+    silence()
     import cv2
 
     limit_ms = max(1, round(1000 * limit_s))

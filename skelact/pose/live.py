@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 
 from skelact.errors import ConfigError
 from skelact.pose.base import Estimator, FrameRef, LiveEstimator, PoseOptions, get_spec
 from skelact.pose.mirrored import flip_pose
-from skelact.pose.one_euro import OneEuro
 from skelact.pose.registry import resolve
-from skelact.pose.track import Tracker, area
+from skelact.pose.track import Tracker
 from skelact.types import PersonPose
 from skelact.video.decode import Frame
 
@@ -30,7 +28,7 @@ def open_live(options: PoseOptions, fps: float, keep_s: float) -> LiveEstimator:
             f"{spec.name} needs later frames and does not work on a camera", "Use --pose blazepose."
         )
     else:
-        estimator = FrameByFrame(spec.open(options), fps, keep_s, options.smoothing)
+        estimator = FrameByFrame(spec.open(options), fps, keep_s)
     return MirroredLive(estimator) if options.mirrored else estimator
 
 
@@ -38,12 +36,11 @@ class FrameByFrame:
     """See LiveEstimator. An estimator that treats every frame by itself, and the tracker that is
     used for files."""
 
-    def __init__(self, estimator: Estimator, fps: float, keep_s: float, smoothing: float) -> None:
+    def __init__(self, estimator: Estimator, fps: float, keep_s: float) -> None:
         self.estimator, self.fps, self.keep_s = estimator, fps, keep_s
-        self.name, self.skeleton, self.smoothing = estimator.name, estimator.skeleton, smoothing
+        self.name, self.skeleton = estimator.name, estimator.skeleton
         self.tracker = Tracker(estimator.skeleton, fps)
         self.frames: deque[tuple[float, list[PersonPose]]] = deque()
-        self.filters: dict[int, OneEuro] = {}  # by person
 
     def add(self, image: Frame, time_s: float) -> list[PersonPose]:
         """See LiveEstimator."""
@@ -55,13 +52,7 @@ class FrameByFrame:
         self.frames.append((time_s, people))
         while self.frames[0][0] < time_s - self.keep_s:
             self.frames.popleft()
-        kept = {p.person_id for _, recent in self.frames for p in recent}
-        self.filters = {i: f for i, f in self.filters.items() if i in kept}
-        return [self._smoothed(person, time_s) for person in people]
-
-    def _smoothed(self, person: PersonPose, time_s: float) -> PersonPose:
-        smooth = self.filters.setdefault(person.person_id, OneEuro(self.smoothing))
-        return replace(person, xy=smooth(person.xy, time_s, float(np.sqrt(area(person.xy)))))
+        return people
 
     def recent(self, since_s: float) -> tuple[list[float], list[list[PersonPose]]]:
         """See LiveEstimator."""

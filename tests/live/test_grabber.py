@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from skelact.errors import ConfigError, NotAVideo, PathMissing, StreamError
 from skelact.live import grabber as module
-from skelact.live.capture import find_source, without_password
+from skelact.live.capture import Capture, find_source, without_password
 from skelact.live.grabber import Grabber, LiveFrame
 from skelact.video.ffmpeg import ffmpeg
 from tests.helpers import pattern
@@ -103,7 +105,7 @@ def test_a_source_that_opens_without_frames_does_not_count_as_back() -> None:
 
 def test_no_answer_is_an_error_after_the_time_limit() -> None:
     release = threading.Event()
-    with pytest.raises(StreamError, match="does not answer within 0.1 s") as caught:
+    with pytest.raises(StreamError, match="does not answer within") as caught:
         Grabber(silent_source(release), timeout_s=0.1).__enter__()
     release.set()
     assert "--timeout" in caught.value.hint
@@ -150,7 +152,7 @@ def test_passwords_are_not_shown() -> None:
 def test_a_server_that_accepts_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(StreamError, match="does not answer within 0.5 s"):
+        with pytest.raises(StreamError, match="does not answer within"):
             find_source(f"http://127.0.0.1:{port}/live").open(0.5)
 
 
@@ -165,10 +167,20 @@ def test_a_stream_that_ends_and_returns(tmp_path: Path) -> None:
         command = [ffmpeg(), "-loglevel", "error", "-i", str(video), "-c:v", "mpeg2video"]
         return subprocess.Popen([*command, "-f", "mpegts", address], stdin=subprocess.DEVNULL)
 
-    source = find_source(f"tcp://127.0.0.1:{port}")
+    found = find_source(f"tcp://127.0.0.1:{port}")
+
+    def patiently(limit_s: float) -> Capture:
+        """The program may not listen yet."""
+        while time.monotonic() < deadline:
+            with contextlib.suppress(StreamError):
+                return found.open(limit_s)
+            time.sleep(0.1)
+        raise StreamError("nobody listens")
+
+    source = replace(found, open=patiently)
+    deadline = time.monotonic() + 60
     servers = [serve()]
     try:
-        deadline = time.monotonic() + 30
         with Grabber(source, timeout_s=10, every=True, reconnect_s=30) as grabber:
             while grabber.reconnected == 0 and time.monotonic() < deadline:
                 grabber.take(0.05)

@@ -18,15 +18,17 @@ from skelact.pose.base import FrameRef, PoseOptions
 from skelact.pose.blazepose.finder import DetailFinder
 from skelact.pose.blazepose.follow import Vision
 from skelact.pose.blazepose.landmarks import SKELETON
+from skelact.pose.blazepose.smooth import radius
 from skelact.pose.blazepose.timeline import LOST_S, Timeline
 from skelact.pose.blazepose.track import Track
 from skelact.pose.blazepose.vision import NetworkVision
-from skelact.pose.one_euro import OneEuro
 from skelact.skeletons import with_details
 from skelact.types import PersonPose
 from skelact.video.decode import Frame
 
-_BODY_M = 1.7  # size of a person in metres, for the filter
+# Without later frames, a line is fitted to twice as many earlier ones. This was nearer to the poses
+# of files, and calmer, than one-euro filters of any setting (`python -m benchmarks live causal`).
+_SPREAD = 2.0
 
 
 class CausalTimeline(Timeline):
@@ -46,7 +48,7 @@ class CausalTimeline(Timeline):
         self.zero_s = 0.0  # time of the first frame
         self.keep = max(1, round(keep_s * self.fps))
         self.times: dict[int, float] = {}  # by frame
-        self.filters: dict[Track, tuple[OneEuro, OneEuro]] = {}  # of pixels and of metres
+        self.reach_back = radius(_SPREAD * options.smoothing, self.fps)
 
     def add_at(self, image: Frame, time_s: float) -> list[PersonPose]:
         """The persons of a frame at a time in seconds, which must be later than the last one."""
@@ -77,18 +79,9 @@ class CausalTimeline(Timeline):
         return track in self.selected and track.missed <= LOST_S * self.fps
 
     def _newest(self, track: Track, number: int) -> PersonPose:
-        """The pose of the newest frame, smoothed by what is known so far."""
-        joints, time_s = self.details.joints(track.fits[number]), self.times[number]
-        if track not in self.filters:
-            strength = self.options.smoothing
-            self.filters[track] = (OneEuro(strength), OneEuro(strength))
-        pixels, metres = self.filters[track]
-        return PersonPose(
-            pixels(joints.xy, time_s, track.size),
-            joints.score,
-            xyz=metres(joints.xyz, time_s, _BODY_M),
-            person_id=track.person_id,
-        )
+        """The pose of the newest frame, smoothed by the frames before it."""
+        near = [n for n in range(number - self.reach_back, number + 1) if n in track.fits]
+        return self._smoothed(track, number, near, _SPREAD)
 
     def _offsets(self, near: Sequence[int], number: int) -> npt.NDArray[np.float64]:
         """By the true times of the frames, which may be irregular."""
@@ -104,7 +97,6 @@ class CausalTimeline(Timeline):
         self.follower.tracks = [
             t for t in self.follower.tracks if not t.ended or (t.person_id >= 0 and t.fits)
         ]
-        self.filters = {t: f for t, f in self.filters.items() if not t.ended}
 
 
 class CausalBlazePose:

@@ -116,19 +116,23 @@ class Timeline:
         return track.accepted
 
     def _pose(self, track: Track, number: int) -> PersonPose:
+        near = [n for n in range(number - self.reach, number + self.reach + 1) if n in track.fits]
+        return self._smoothed(track, number, near)
+
+    def _smoothed(
+        self, track: Track, number: int, near: Sequence[int], spread: float = 1.0
+    ) -> PersonPose:
+        """The pose of a frame, smoothed by those of the frames `near`; `spread` is a factor of the
+        width of their weights."""
         pose = self.details.joints(track.fits[number])
         xy, xyz = pose.xy, pose.xyz
-        if self.reach:
-            near = [
-                n for n in range(number - self.reach, number + self.reach + 1) if n in track.fits
-            ]
-            if len(near) > 1:
-                poses = [self.details.joints(track.fits[n]) for n in near]
-                offsets = self._offsets(near, number)
-                score = np.stack([p.score for p in poses])
-                sigma = sigma_frames(self.options.smoothing, self.fps)
-                xy = smooth(np.stack([p.xy for p in poses]), score, offsets, sigma)
-                xyz = smooth(np.stack([p.xyz for p in poses]), score, offsets, sigma)
+        if self.reach and len(near) > 1:
+            poses = [self.details.joints(track.fits[n]) for n in near]
+            offsets = self._offsets(near, number)
+            score = np.stack([p.score for p in poses])
+            sigma = spread * sigma_frames(self.options.smoothing, self.fps)
+            xy = smooth(np.stack([p.xy for p in poses]), score, offsets, sigma)
+            xyz = smooth(np.stack([p.xyz for p in poses]), score, offsets, sigma)
         return PersonPose(xy, pose.score, xyz=xyz, person_id=track.person_id)
 
     def _offsets(self, near: Sequence[int], number: int) -> npt.NDArray[np.float64]:
