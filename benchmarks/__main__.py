@@ -1,5 +1,6 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
+python -m benchmarks live PART [DATA],
 python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
@@ -21,6 +22,7 @@ from benchmarks import (
     footage,
     gpu,
     hands,
+    live,
     long,
     networks,
     packed,
@@ -44,6 +46,7 @@ MODULES = (
     people,
     hands,
     gpu,
+    live,
     long,
     soak,
     changed,
@@ -54,7 +57,7 @@ MODULES = (
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
-ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage", "everyday")
+ON_REQUEST = ("gpu", "live", "long", "soak", "changed", "choice", "streams", "footage", "everyday")
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class LiveOptions:
         None,
         "End after this time, in seconds.",
         above=0,
-        max=31_536_000,
+        max=2_678_400,
         default_text="no limit",
     )
 

@@ -39,7 +39,7 @@ def test_frames_are_shown_at_their_times(tmp_path: Path, name: str) -> None:
     levels = [int(f.mean().round()) for f in read_frames(info)]
     assert (info.width, info.height, info.fps) == (64, 48, 10)
     expected = [0] + [100] * 4 + [200] * 100 + [50]
-    assert len(levels) == len(expected) and np.abs(np.subtract(levels, expected)).max() < 4
+    assert len(levels) == len(expected) and np.abs(np.subtract(levels, expected)).max() < 8
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
@@ -69,9 +69,8 @@ def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         pytest.raises((FfmpegError, OSError)),
         VideoSink(tmp_path / "missing" / "a.mp4") as sink,
     ):
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            give(sink, grey(0), 0.0)
+        for n in range(10**6):
+            give(sink, grey(0), n / 10)
             sink.check()
     assert not list(tmp_path.iterdir())
 
