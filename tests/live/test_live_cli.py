@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from skelact.cli import main
 from skelact.live import session as module
 from skelact.live import window
+from skelact.live.capture import Source
+from skelact.live.grabber import Grabber
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
 from tests.helpers import pattern
@@ -23,8 +26,14 @@ from tests.live.fakes import WalkingPeople
 
 @pytest.fixture
 def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A clip of 1.4 s in the current folder, whose only person waves."""
+    """A clip of 1.4 s in the current folder, whose only person waves. It is played without pace, so
+    that no test depends on the speed of the computer."""
     monkeypatch.chdir(tmp_path)
+
+    def unpaced(source: Source, **options: Any) -> Grabber:
+        return Grabber(source, **options | {"paced": False, "every": True})
+
+    monkeypatch.setattr(module, "Grabber", unpaced)
     people(monkeypatch, lambda count: None)
     return pattern(tmp_path / "a.mp4", seconds="1.4", rate="20").name
 
