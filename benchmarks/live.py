@@ -26,9 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from skelact.cache import Cache
-from skelact.errors import SkelactError
 from skelact.inference.predictor import Predictor
-from skelact.live.capture import Source
+from skelact.live.capture import VideoSource
 from skelact.live.draw import LivePainter
 from skelact.live.options import LiveOptions
 from skelact.live.session import LiveSession
@@ -110,26 +109,25 @@ def causal(clips: Path) -> None:
 def recognition(jhmdb: Path, run: Path, per_action: int) -> None:
     """The person who is visible longest: the last decision, and the label of the file."""
     predictor = Predictor.load(run, PredictOptions(unknown_threshold=0.0, min_seen_s=0.2))
-    cache, rows = Cache(), []
+    videos: dict[Path, str] = {}  # and its action
     for split in sorted((jhmdb / "splits").glob("*_test_split1.txt")):
         lines = [line.split() for line in split.read_text().splitlines()]
         action = split.name.removesuffix("_test_split1.txt")
         tests = [name for name, subset in lines if subset == "2"][:per_action]
-        for name in tests:
-            video = jhmdb / "videos" / action / f"{Path(name).stem}.mp4"
-            try:
-                offline = predictor.predict(video, cache)[0].label
-            except SkelactError:
-                offline = ""
-            options = LiveOptions(every_s=0.1)
-            last: dict[int, str] = {}
-            counts: dict[int, int] = {}
-            with LiveSession(str(video), predictor, options, paced=False) as session:
-                for decision in session.decisions():
-                    last[decision.person_id] = decision.label
-                    counts[decision.person_id] = counts.get(decision.person_id, 0) + 1
-            live = last[max(counts, key=lambda i: counts[i])] if counts else ""
-            rows.append((action, offline, live))
+        videos |= {jhmdb / "videos" / action / f"{Path(n).stem}.mp4": action for n in tests}
+    files = predictor.predict_many(list(videos), Cache()).results
+    found = {result.path: result.predictions[0].label for result in files}
+    rows = []
+    for video, action in videos.items():
+        last: dict[int, str] = {}
+        counts: dict[int, int] = {}
+        options = LiveOptions(every_s=0.1)
+        with LiveSession(str(video), predictor, options, paced=False) as session:
+            for decision in session.decisions():
+                last[decision.person_id] = decision.label
+                counts[decision.person_id] = counts.get(decision.person_id, 0) + 1
+        live = last[max(counts, key=lambda i: counts[i])] if counts else ""
+        rows.append((action, found.get(video, ""), live))
     table = np.array(rows)
     if not len(table):
         return
@@ -228,7 +226,7 @@ class _Endless:
 
 def memory(frames: int) -> None:
     """Everything but the networks of the estimator, with drawing."""
-    source = Source(kind="file", name="endless", open=lambda limit_s: _Endless())
+    source = VideoSource(kind="file", name="endless", open=lambda limit_s: _Endless())
     session = LiveSession(source, "everyday", LiveOptions(), paced=False)
     with session:
         session.estimator = CausalBlazePose(

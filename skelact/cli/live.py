@@ -85,12 +85,22 @@ def command(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print the counts and latencies as JSON at the end.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
 ) -> None:
     """Recognise who does what on a camera, a stream or a file while it runs."""
     from skelact.live.capture import find_source
 
     found = find_source(source)
     inputs = [p for p in (found.path, Path(model)) if p is not None]
+    if json and jsonl == "-":
+        raise ConfigError("--json and --jsonl - both use stdout", "Write --jsonl to a file.")
     _check_outputs(out, record, jsonl, inputs, overwrite)
     if window:
         from skelact.live.window import check_display
@@ -117,7 +127,7 @@ def command(
             ),
         )
         interrupted = stack.enter_context(_stopping(session))
-        sinks = _Sinks(stack, predictor.classes, window=window, out=out, jsonl=jsonl)
+        sinks = _Sinks(stack, predictor.classes, window=window, out=out, jsonl=jsonl, json=json)
         sinks.open_lines(overwrite)
         triggers = Triggers(rules, live.cooldown_s)
         stack.callback(triggers.close)
@@ -139,6 +149,8 @@ def command(
         if sink is not None:
             skipped = f", {sink.skipped} frames skipped" if sink.skipped else ""
             console.say(f"{name}: {sink.path}{skipped}")
+    if json:
+        console.as_json(session.statistics.as_dict())
     if interrupted:
         console.complete = True
         raise typer.Exit(TERMINATED if signal.SIGTERM in interrupted else INTERRUPTED)
@@ -194,11 +206,12 @@ class _Sinks:
         window: bool,
         out: Path | None,
         jsonl: str | None,
+        json: bool,
     ) -> None:
         from skelact.live.record import VideoSink
         from skelact.live.window import Window
 
-        self.stack, self.classes, self.jsonl = stack, classes, jsonl
+        self.stack, self.classes, self.jsonl, self.json = stack, classes, jsonl, json
         self.video = stack.enter_context(VideoSink(out)) if out is not None else None
         self.window = stack.enter_context(Window()) if window else None
         self.painter: LivePainter | None = None
@@ -223,7 +236,7 @@ class _Sinks:
                 self.lines.write(decision.as_dict())
             if self.jsonl == "-":
                 typer.echo(for_json(as_line(decision.as_dict())))
-            elif self.labels.get(decision.person_id) != decision.label:
+            elif not self.json and self.labels.get(decision.person_id) != decision.label:
                 who = "all" if decision.person_id < 0 else f"#{decision.person_id}"
                 console.line(
                     f"{decision.time_s:8.1f} s  {who:>4}  {decision.label} "

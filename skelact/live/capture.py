@@ -41,7 +41,7 @@ class Capture(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class VideoSource:
     """What a user names: a camera by number, the address of a stream, or a file. `name` is shown in
     messages, without a password. `open` gets the longest time to wait [s] and raises InputError."""
 
@@ -51,7 +51,7 @@ class Source:
     path: Path | None = None
 
 
-def find_source(text: str | int) -> Source:
+def find_source(text: str | int) -> VideoSource:
     """The source that a text names: "0" is the first camera. Raises ConfigError for an address of
     an unknown kind; whether the source exists is found out when it is opened."""
     words = str(text).strip()
@@ -59,7 +59,7 @@ def find_source(text: str | int) -> Source:
         number = int(words) if len(words) < 9 else MAX_CAMERA + 1
         if number > MAX_CAMERA:
             raise ConfigError(f"A camera has a number from 0 to {MAX_CAMERA}, got {words}")
-        return Source(
+        return VideoSource(
             kind="camera",
             name=f"camera {number}",
             open=lambda limit_s: _Opened(_camera(number), f"camera {number}"),
@@ -72,13 +72,13 @@ def find_source(text: str | int) -> Source:
                 f"Use one of {', '.join(f'{s}://' for s in SCHEMES)}, a camera number or a file.",
             )
         name = without_password(words)
-        return Source(
+        return VideoSource(
             kind="stream",
             name=name,
             open=lambda limit_s: _Opened(_stream(words, name, limit_s), name),
         )
     path = Path(words)
-    return Source(kind="file", name=words, open=lambda limit_s: _FileCapture(path), path=path)
+    return VideoSource(kind="file", name=words, open=lambda limit_s: _FileCapture(path), path=path)
 
 
 def without_password(address: str) -> str:

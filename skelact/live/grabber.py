@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skelact.errors import InputError, StreamError
-from skelact.live.capture import Capture, Source
+from skelact.live.capture import Capture, VideoSource
 from skelact.video.decode import Frame
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 15.0  # before a source is opened again
@@ -41,7 +41,7 @@ class Grabber:
 
     def __init__(
         self,
-        source: Source,
+        source: VideoSource,
         *,
         timeout_s: float = 10.0,
         reconnect_s: float = 600.0,
@@ -79,6 +79,7 @@ class Grabber:
             raise self._error
         if not self.fps:
             self._stop.set()
+            self._start.set()
             raise self._silent()
         return self
 

@@ -21,14 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from skelact.errors import NotAVideo
+from skelact.errors import ConfigError, NotAVideo
+from skelact.inference.ensemble import members_of
 from skelact.inference.latest import check_live, predict_latest, window_s
 from skelact.inference.predictor import Predictor
-from skelact.live.capture import Source, find_source
+from skelact.live.capture import VideoSource, find_source
 from skelact.live.grabber import Grabber, LiveFrame
 from skelact.live.options import LiveOptions
 from skelact.options import PredictOptions
-from skelact.pose.base import LiveEstimator
+from skelact.pose.base import IMPORT, LiveEstimator
 from skelact.pose.live import open_live
 from skelact.sequence.resample import resample
 from skelact.sequence.stack import stack_frames
@@ -108,6 +109,20 @@ class LiveStatistics:
         """Processed frames per second."""
         return self.processed / self.seconds if self.seconds else 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the counts, and the median latencies."""
+        names = ("captured", "processed", "dropped", "reconnected", "decisions")
+        medians = {
+            f"{what}_latency_s": round(float(np.median(list(times))), 3) if times else None
+            for what, times in (("pose", self.pose_s), ("decision", self.decision_s))
+        }
+        return {
+            **{name: getattr(self, name) for name in names},
+            "seconds": round(self.seconds, 3),
+            "fps": round(self.fps, 2),
+            **medians,
+        }
+
     def __str__(self) -> str:
         parts = [
             f"{self.processed} of {self.captured} frames in {self.seconds:.0f} s "
@@ -131,7 +146,7 @@ class LiveSession:
 
     def __init__(
         self,
-        source: str | int | Source,
+        source: str | int | VideoSource,
         model: str | Path | Predictor = "everyday",
         options: LiveOptions | None = None,
         predict: PredictOptions | None = None,
@@ -140,11 +155,17 @@ class LiveSession:
         loop: bool = False,
         on_frame: Callable[[LiveFrame], None] = lambda frame: None,
     ) -> None:
-        """Raises ConfigError for a source of an unknown kind, CheckpointError as
-        Predictor.load."""
+        """Raises ConfigError for a source of an unknown kind and for a model that was trained on
+        imported poses, CheckpointError as Predictor.load."""
         self.options = options or LiveOptions()
-        self.source = source if isinstance(source, Source) else find_source(source)
+        self.source = source if isinstance(source, VideoSource) else find_source(source)
         self.predictor = model if isinstance(model, Predictor) else Predictor.load(model, predict)
+        estimators = [m.checkpoint.estimator for m in members_of(self.predictor.model)]
+        if any(e.pose.get("estimator") == IMPORT for e in estimators):
+            raise ConfigError(
+                "This model was trained on imported poses, which a camera does not have",
+                "Use a model that was trained on videos.",
+            )
         self.pose = self.predictor.pose()
         self.window_s = window_s(self.predictor, self.options.whole_s)
         self.statistics = LiveStatistics()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from skelact.errors import InputError, StreamError
-from skelact.live.capture import Kind, Source
+from skelact.live.capture import Kind, VideoSource
 from skelact.types import PersonPose
 from skelact.video.decode import Frame
 from tests.pose.blazepose_world import number_of
@@ -49,7 +49,7 @@ class Stamped(FakeCapture):
 
 def source_of(
     *openings: FakeCapture | Exception, kind: Kind = "camera", name: str = "camera 0"
-) -> Source:
+) -> VideoSource:
     """A source whose n-th opening gives this capture or raises this error; later ones fail."""
     rest = iter(openings)
 
@@ -59,17 +59,17 @@ def source_of(
             raise got
         return got
 
-    return Source(kind=kind, name=name, open=open_next)
+    return VideoSource(kind=kind, name=name, open=open_next)
 
 
-def silent_source(release: threading.Event) -> Source:
+def silent_source(release: threading.Event) -> VideoSource:
     """A source that does not answer until the event is set."""
 
     def open_never(limit_s: float) -> FakeCapture:
         release.wait()
         raise InputError("too late")
 
-    return Source(kind="stream", name="rtsp://host/x", open=open_never)
+    return VideoSource(kind="stream", name="rtsp://host/x", open=open_never)
 
 
 class WalkingPeople:

@@ -16,7 +16,7 @@ import pytest
 from skelact.cli import main
 from skelact.live import session as module
 from skelact.live import window
-from skelact.live.capture import Source
+from skelact.live.capture import VideoSource
 from skelact.live.grabber import Grabber
 from skelact.video.decode import read_frames
 from skelact.video.probe import probe
@@ -30,7 +30,7 @@ def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     that no test depends on the speed of the computer."""
     monkeypatch.chdir(tmp_path)
 
-    def unpaced(source: Source, **options: Any) -> Grabber:
+    def unpaced(source: VideoSource, **options: Any) -> Grabber:
         return Grabber(source, **options | {"paced": False, "every": True})
 
     monkeypatch.setattr(module, "Grabber", unpaced)
@@ -62,6 +62,10 @@ def test_all_outputs(video: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert raw.frames >= 10
     first = next(iter(read_frames(probe(Path(video)))))
     assert np.abs(next(iter(read_frames(raw))).astype(int) - first).mean() < 12
+    capfd.readouterr()
+    assert live(video, "--json", "--duration", "60") == 0
+    result = json.loads(capfd.readouterr().out)
+    assert result["processed"] == result["captured"] == 28 and result["dropped"] == 0
     assert live(video, *outputs) == 2  # they exist
     assert "--overwrite" in capfd.readouterr().err
 
@@ -123,6 +127,7 @@ def test_a_trigger_runs_a_program(video: str, capfd: pytest.CaptureFixture[str])
         (("a.mp4", "--trigger", "wave>0.5:nothing-of-this-name"), "does not exist"),
         (("a.mp4", "--model", "nobody"), "nobody is not a run folder"),
         (("a.mp4", "--every", "0"), "every"),
+        (("a.mp4", "--json", "--jsonl", "-"), "both use stdout"),
     ],
 )
 def test_wrong_usage(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from skelact.errors import ConfigError, NotAVideo
 from skelact.inference.latest import predict_latest
@@ -14,6 +15,8 @@ from skelact.live import session as module
 from skelact.live.options import LiveOptions
 from skelact.live.session import Decision, LiveSession
 from skelact.options import PredictOptions
+from skelact.pose.base import IMPORT
+from skelact.schemas import Ensemble
 from skelact.sequence.stack import stack_frames
 from skelact.skeletons import SKELETONS
 from skelact.stages.skeleton_input import SkeletonInput
@@ -96,6 +99,21 @@ def test_stop_and_duration(monkeypatch: pytest.MonkeyPatch, predictor: Predictor
     with again:
         assert len(list(again.steps())) >= 0
     assert again.statistics.seconds >= 0.1
+
+
+def test_a_model_of_imported_poses_is_refused() -> None:
+    model = Predictor.load("everyday").model
+    assert isinstance(model, Ensemble)
+    estimator = structs.replace(
+        model.members[0].checkpoint.estimator, name=IMPORT, pose={"estimator": IMPORT}
+    )
+    members = [
+        structs.replace(m, checkpoint=structs.replace(m.checkpoint, estimator=estimator))
+        for m in model.members
+    ]
+    imported = Predictor(structs.replace(model, members=tuple(members)))
+    with pytest.raises(ConfigError, match="which a camera does not have"):
+        LiveSession(0, imported)
 
 
 def test_another_joint_layout_is_refused(
