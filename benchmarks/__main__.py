@@ -1,5 +1,6 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
+python -m benchmarks live PART [DATA],
 python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED],
 python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
@@ -22,6 +23,7 @@ from benchmarks import (
     footage,
     gpu,
     hands,
+    live,
     long,
     networks,
     packed,
@@ -46,6 +48,7 @@ MODULES = (
     people,
     hands,
     gpu,
+    live,
     long,
     scale,
     soak,
@@ -58,7 +61,18 @@ MODULES = (
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
-    *("gpu", "long", "scale", "soak", "changed", "choice", "streams", "footage", "everyday"),
+    *(
+        "gpu",
+        "live",
+        "long",
+        "scale",
+        "soak",
+        "changed",
+        "choice",
+        "streams",
+        "footage",
+        "everyday",
+    ),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

@@ -283,6 +283,8 @@ def layouts() -> str:
 
 _MODULES = {  # what the API page shows besides `skelact`
     "skelact.inference.predictor": ("VideoPrediction",),
+    "skelact.live.session": ("LiveSession", "LiveStep", "Decision", "LiveStatistics"),
+    "skelact.live.options": ("LiveOptions",),
     "skelact.options": ("PredictOptions", "ForeignOptions"),
     "skelact.models": ("build", "spec"),
     "skelact.models.base": ("ActionClassifier", "Backbone"),
@@ -292,7 +294,7 @@ _MODULES = {  # what the API page shows besides `skelact`
     "skelact.stages.sequences": ("extract",),
     "skelact.readers.base": ("SkeletonReader", "RawSequence"),
     "skelact.datasets.base": ("DatasetSpec", "Collection", "Item"),
-    "skelact.pose.base": ("EstimatorSpec", "Estimator", "PoseOptions"),
+    "skelact.pose.base": ("EstimatorSpec", "Estimator", "LiveEstimator", "PoseOptions"),
     "skelact.report.writers.base": ("Writer", "Result"),
     "skelact.types": ("BatchResult", "Failure", "Event"),
 }

@@ -7,6 +7,7 @@
     │   ├── TruncatedVideo
     │   ├── BadSpan
     │   ├── NoPersonFound
+    │   ├── StreamError       a camera or a stream that delivers no frames
     │   └── OutputError       the place of a result
     ├── ConfigError           an option, a configuration file, a skeleton file
     ├── DatasetError
@@ -71,6 +72,10 @@ class BadSpan(InputError):
 
 class NoPersonFound(InputError):
     """There is no person in any frame of a clip."""
+
+
+class StreamError(InputError):
+    """A camera or a stream cannot be opened, or delivers no frames."""
 
 
 class OutputError(InputError):

@@ -14,6 +14,7 @@ import pytest
 import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
+from skelact.live.options import LiveOptions
 from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
@@ -42,7 +43,7 @@ LAYERS = (
     ("recipe",),
     ("interop", "stages"),
     ("training", "inference", "report"),
-    ("runs",),
+    ("runs", "live"),
     ("cli",),
     ("__main__", "__init__"),
 )
@@ -79,6 +80,7 @@ KEYWORD_ONLY = (
     Collection,
     DatasetOptions,
     ForeignOptions,
+    LiveOptions,
     NormaliseOptions,
     Packed,
     Plan,

@@ -11,6 +11,7 @@ import pytest
 from skelact import config
 from skelact.config import OptionInfo
 from skelact.errors import ConfigError
+from skelact.live.options import LiveOptions
 from skelact.models import build
 from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
@@ -24,7 +25,7 @@ from skelact.video.cut import ClipOptions, CodingOptions
 
 OPTIONS = (
     *(AugmentOptions, ForeignOptions, PredictOptions, TrainOptions, PoseOptions, TrackOptions),
-    *(SequenceOptions, NormaliseOptions, SamplingOptions, ClipOptions, CodingOptions),
+    *(SequenceOptions, NormaliseOptions, SamplingOptions, ClipOptions, CodingOptions, LiveOptions),
 )
 HUGE = (10**7, 10**400, -(10**7))
 

@@ -24,7 +24,18 @@ from skelact.escaping import for_terminal
 HELPERS = ("console", "options", "pace")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
-    *("extract", "train", "test", "predict", "fuse", "calibrate", "export", "compare", "sweep"),
+    *(
+        "extract",
+        "train",
+        "test",
+        "predict",
+        "live",
+        "fuse",
+        "calibrate",
+        "export",
+        "compare",
+        "sweep",
+    ),
     *("cut", "datasets", "skeletons", "models", "doctor", "cache"),
 )
 
@@ -134,7 +145,8 @@ def _options(
 def _interrupted(terminated: bool) -> int:
     from skelact.cli import console
 
-    console.error("Interrupted", "Run the same command again to continue.")
+    if not console.complete:
+        console.error("Interrupted", "Run the same command again to continue.")
     return TERMINATED if terminated else INTERRUPTED
 
 
@@ -161,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = words[:end]
     debug = "--debug" in head
     console.quiet = console.SILENT or "--quiet" in head
+    console.complete = False
     if debug:
         os.environ["SKELACT_DEBUG"] = "1"
     head = [word for word in head if word not in ("--debug", "--quiet")]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # numpy and rich are not needed for --help
 # only the first of several processes (torchrun) prints, but any of them can fail
 SILENT = os.environ.get("RANK", "0") != "0"
 quiet = SILENT
+complete = False  # a command that was interrupted has finished its files and reported it
 _UNITS = {
     "hash": "file",
     "extract": "frame",
@@ -62,6 +63,12 @@ def say(text: str) -> None:
     """Print a notice on stderr, unless --quiet is given."""
     if not quiet:
         rich_console(stderr=True).print(plain(text))
+
+
+def line(text: str) -> None:
+    """Print one line of a result on stdout."""
+    if not SILENT:
+        rich_console().print(plain(text))
 
 
 def error(message: str, hint: str = "") -> None:

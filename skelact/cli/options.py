@@ -31,6 +31,7 @@ PANELS = {  # the group of the options of a dataclass in the help
     "SamplingOptions": TRAINING,
     "TrainOptions": TRAINING,
     "PredictOptions": OUTPUT,
+    "LiveOptions": "Live",
     "OverlayOptions": OUTPUT,
     "CameraOptions": "Cameras",
     "ImitationOptions": "Cameras",
@@ -195,6 +196,18 @@ class _Fields(OptionGroup):
                 if value is not None
             }
         )
+
+
+class SomeFields(_Fields):
+    """Some fields of an option dataclass; the others keep their defaults."""
+
+    def __init__(self, cls: type, *names: str) -> None:
+        super().__init__(cls)
+        self.names = names
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        every = super().parameters()
+        return {name: every[name] for name in self.names}
 
 
 class RecipeOptions(OptionGroup):

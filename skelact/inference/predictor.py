@@ -207,7 +207,7 @@ class Predictor:
             for extracted, tracks in groupby(
                 self._evaluate(group, batch.failed, again), key=lambda track: track.extracted
             ):
-                predictions = [self._prediction(track) for track in tracks]
+                predictions = [self.prediction(track) for track in tracks]
                 batch.done.append(VideoPrediction(predictions=predictions, extracted=extracted))
             on_progress(Event("predict", "advance", len(group)))
         on_progress(Event("predict", "end"))
@@ -298,6 +298,13 @@ class Predictor:
                     tracks += self._tracks(again(extracted.path, error))
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
+        spoiled = self.add_probabilities(tracks)
+        failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
+        return [track for track in tracks if track.extracted.path not in spoiled]
+
+    def add_probabilities(self, tracks: Sequence[VideoTrack]) -> set[Path]:
+        """Add the probabilities of the windows to tracks. Returns the videos for which they are not
+        finite."""
         spoiled: set[Path] = set()
         for n, members in enumerate(self.by_window_length.values()):
             outputs = window_outputs(
@@ -312,8 +319,7 @@ class Predictor:
             for track, own in zip(tracks, outputs, strict=True):
                 if not track.add(n, own, weight, self.temperature):
                     spoiled.add(track.extracted.path)
-        failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
-        return [track for track in tracks if track.extracted.path not in spoiled]
+        return spoiled
 
     def _tracks(self, extracted: Extracted | SkeletonInput) -> list[VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
@@ -349,7 +355,7 @@ class Predictor:
             )
         return tracks
 
-    def _prediction(self, track: VideoTrack) -> Prediction:
+    def prediction(self, track: VideoTrack) -> Prediction:
         rule, shortest = self.rejection, self.options.min_segment_s
         scores = None if self.scorer is None else track.scores[:, 0]
         parts = segments(

@@ -179,6 +179,22 @@ class Estimator(Protocol):
         ...
 
 
+class LiveEstimator(Protocol):
+    """A loaded pose estimator for frames that arrive one by one, at irregular times [s]."""
+
+    name: str
+    skeleton: Skeleton
+
+    def add(self, image: Frame, time_s: float) -> list[PersonPose]:
+        """The persons of the next frame (H, W, 3) uint8 BGR with ids, in pixels. Times grow."""
+        ...
+
+    def recent(self, since_s: float) -> tuple[list[float], list[list[PersonPose]]]:
+        """The times of the frames since a time, as far as they are kept, and their persons as they
+        are known now: a person who was accepted late is in earlier frames too."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimatorStatus:
     """Whether an estimator can run here, one line that says what it has or lacks, and the command
@@ -205,6 +221,9 @@ class EstimatorSpec:
     cannot be divided. A part is used from a frame in the second quarter of the overlap on, so that
     time is needed to find its persons and, half of it, for what later frames add to earlier ones.
 
+    `live` loads it for frames that arrive one by one, given the usual frame rate and the seconds
+    for which poses are kept; without it, an estimator that gives no ids is applied frame by frame.
+
     `auto` selects the ready estimator of the highest `auto_rank` (None: never), and those with
     `needs_gpu` only on a machine with a GPU.
     """
@@ -220,6 +239,7 @@ class EstimatorSpec:
     overlap_s: Callable[[PoseOptions], float] | None = None
     auto_rank: int | None = None
     needs_gpu: bool = False
+    live: Callable[[PoseOptions, float, float], LiveEstimator] | None = None
 
 
 @cache

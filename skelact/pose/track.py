@@ -105,9 +105,10 @@ class Tracker:
         self.frame = -1
         self.next_id = 0
 
-    def update(self, people: list[PersonPose]) -> list[PersonPose]:
-        """The persons of the next frame, in the same order, with ids."""
-        self.frame += 1
+    def update(self, people: list[PersonPose], steps: int = 1) -> list[PersonPose]:
+        """The persons of the next frame, or of a later one (`steps`), in the same order, with
+        ids."""
+        self.frame += steps
         self.tracks = [t for t in self.tracks if self.frame - t.last_seen <= self.max_age]
         pairs = dict(self._match(people))
         out = []

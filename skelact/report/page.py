@@ -18,10 +18,10 @@ from skelact import __version__
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.report import sections, svg
+from skelact.report.confidence import CONFIDENCE_PLOTS, confidence_section
 from skelact.report.statistics import Groups, TestOutcome
 from skelact.report.style import PLAYER, STYLE
 from skelact.report.tables import table
-from skelact.report.confidence import CONFIDENCE_PLOTS, confidence_section
 from skelact.schemas import (
     CALIBRATION,
     CONFIG,

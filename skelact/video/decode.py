@@ -28,14 +28,9 @@ _SEEK_MARGINS_S = (1, 4, 16, 64)
 def open_video(path: Path) -> cv2.VideoCapture:
     """An opened video. Messages of FFmpeg are switched off. Raises PathMissing, NotAVideo,
     TruncatedVideo or InputError if it cannot be opened."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    silence()
     import cv2
 
-    # the variable has no effect if another module has imported OpenCV already; 4 and 5 differ here
-    utils: Any = cv2.utils
-    logging: Any = cv2 if hasattr(cv2, "setLogLevel") else utils.logging
-    logging.setLogLevel(0)  # silent
     check_file(path)
     capture = cv2.VideoCapture()
     _open(capture, path)
@@ -51,6 +46,18 @@ def open_video(path: Path) -> cv2.VideoCapture:
             f"{path} holds no video that can be decoded", "Check that a player can play it."
         )
     return capture
+
+
+def silence() -> None:
+    """Switch the messages of OpenCV and of FFmpeg in it off."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    import cv2
+
+    # the variable has no effect if another module has imported OpenCV already; 4 and 5 differ here
+    utils: Any = cv2.utils
+    logging: Any = cv2 if hasattr(cv2, "setLogLevel") else utils.logging
+    logging.setLogLevel(0)  # silent
 
 
 def _open(capture: cv2.VideoCapture, path: Path) -> None:

@@ -71,11 +71,15 @@ def run(arguments: list[str], about: Path, limit_s: float) -> None:
 
 
 @contextlib.contextmanager
-def feed(arguments: list[str], about: Path) -> Iterator[Callable[[bytes], None]]:
+def feed(
+    arguments: list[str], about: Path, *, own_group: bool = False
+) -> Iterator[Callable[[bytes], None]]:
     """Run ffmpeg with `arguments` and yield a function that writes to its standard input. At the
-    end of the block, ffmpeg gets the time to finish; if the block raises, ffmpeg is killed. Raises
+    end of the block, ffmpeg gets the time to finish; if the block raises, ffmpeg is killed. With
+    `own_group`, an interrupt at the terminal does not reach it, so that it can finish. Raises
     FfmpegError with the last lines of its output if it fails or does not go on."""
-    with _started([ffmpeg(), *_OPTIONS, *arguments], about) as (process, watchdog):
+    command = [ffmpeg(), *_OPTIONS, *arguments]
+    with _started(command, about, own_group) as (process, watchdog):
         stdin = process.stdin
         assert stdin is not None
 
@@ -94,7 +98,9 @@ def feed(arguments: list[str], about: Path) -> Iterator[Callable[[bytes], None]]
 
 
 @contextlib.contextmanager
-def _started(command: list[str], about: Path) -> Iterator[tuple[subprocess.Popen[bytes], Watchdog]]:
+def _started(
+    command: list[str], about: Path, own_group: bool = False
+) -> Iterator[tuple[subprocess.Popen[bytes], Watchdog]]:
     """A running ffmpeg, which has ended when the block is left. Raises FfmpegError if it failed."""
     with tempfile.TemporaryFile() as messages:
         try:
@@ -104,6 +110,7 @@ def _started(command: list[str], about: Path) -> Iterator[tuple[subprocess.Popen
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=messages,
+                start_new_session=own_group,
             )
         except OSError as error:
             raise FfmpegError(f"{command[0]} cannot be run: {error.strerror}") from error

@@ -169,6 +169,11 @@ EXECUTING = {  # what runs code, or could; the only modules that use it, and why
         *("discovery.py", "__init__.py", "cli/__init__.py", "files.py", "sandbox.py"),
     },
     r"\bexec\(|(?<![.\w])eval\(|__import__|os\.system|shell=True|spec_from_file": set(),
+    # this interpreter, FFmpeg, pip, and the programs that --trigger names
+    r"subprocess\.(run|Popen|call|check_call|check_output)\(|os\.(exec|spawn|popen)": {
+        *("processes.py", "sandbox.py", "video/ffmpeg.py", "live/trigger.py"),
+        "pose/blazepose/weights.py",
+    },
     r"torch\.load\(": {"files.py"},  # weights_only
     r"pickle\.loads?\(|allow_pickle=True": set(),
     r"pickle\.Unpickler\b": {"files.py"},  # the restricted one

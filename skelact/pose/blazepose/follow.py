@@ -79,12 +79,17 @@ class Follower:
         self.cuts, self.past = SceneCuts(), Past(options.backwards)
         self.tracks: list[Track] = []
         self.frame = -1
+        self._images = -1  # number of this image; differs from `frame` where frames are left out
+        self._stride = 1
         self._rejected: list[tuple[int, Region]] = []
 
-    def add(self, image: Frame) -> None:
-        """Process the next frame."""
-        self.frame += 1
-        cut = self.cuts.is_cut(image)
+    def add(self, image: Frame, steps: int = 1) -> None:
+        """Process the next frame, or with `steps` above 1 a later one: those between are missing.
+        After a gap that is longer than a track may be lost, a scene starts."""
+        self.frame, self._images, self._stride = self.frame + steps, self._images + 1, steps
+        cut = self.cuts.is_cut(image) or steps > self.options.max_age
+        for track in self.tracks:
+            track.evidence.stride = steps
         if cut:
             for track in self.tracks:
                 track.ended = True
@@ -96,6 +101,7 @@ class Follower:
             cut=cut,
             followed=sum(not t.missed for t in active),
             doubtful=any(self._is_doubtful(t) for t in active),
+            steps=steps,
         )
         if tiles:
             self._detect(image, tiles)
@@ -158,7 +164,7 @@ class Follower:
 
     def _see(self, image: Frame, track: Track, fit: Fit, others: Sequence[Fit]) -> None:
         alone = not any(_overlap(fit, other) for other in others)
-        due = self.frame % _COLOURS_EVERY == 0
+        due = self._images % _COLOURS_EVERY == 0
         track.see(self.frame, fit, colours(image, fit.xy) if alone and due else None)
 
     def _separate(self, image: Frame, fits: list[tuple[Track, Fit]]) -> list[tuple[Track, Fit]]:
@@ -258,7 +264,7 @@ class Follower:
             born=self.frame,
             motion=Motion(frame=self.frame, fit=fit, velocity=np.zeros(2, np.float32)),
             region=fit.region,
-            evidence=Evidence(fps=self.options.fps),
+            evidence=Evidence(fps=self.options.fps, stride=self._stride),
             colours=shades,
             size=fit.region.size,
             fps=self.options.fps,

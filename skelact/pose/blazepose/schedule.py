@@ -57,12 +57,13 @@ class Schedule:
         self._regulars = 0
         self._started = False
 
-    def tiles(self, *, cut: bool, followed: int, doubtful: bool) -> list[Tile]:
+    def tiles(self, *, cut: bool, followed: int, doubtful: bool, steps: int = 1) -> list[Tile]:
         """The tiles of the next frame. `cut` says that a scene starts with it, `followed` how many
-        persons are followed, `doubtful` that somebody is new, hidden or lost."""
-        self._since += 1
-        self._since_tiles += 1
-        self._since_regular += 1
+        persons are followed, `doubtful` that somebody is new, hidden or lost, `steps` how many
+        frames it is after the one before."""
+        self._since += steps
+        self._since_tiles += steps
+        self._since_regular += steps
         if cut or not self._started:
             self._started, self._regulars = True, 0
             self._since = self._since_tiles = self._since_regular = 0

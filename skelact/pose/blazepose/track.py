@@ -78,7 +78,7 @@ class Track:
 
     def miss(self, frame: int) -> None:
         """Nothing was found in this frame: predict the region of the next one."""
-        self.missed += 1
+        self.missed = frame - self.motion.frame
         if self.missed > _BRIDGE_S * self.fps:
             self.weak.clear()
         moved = np.median(self.predicted(frame + 1) - self.motion.fit.xy, axis=0)

@@ -53,6 +53,7 @@ class Evidence:
     """What speaks for a track, with more weight on the last seconds."""
 
     fps: float
+    stride: int = 1  # frames from one pose to the next, above 1 where frames were left out
     frames: int = 0
     checks: int = 0
     last_check: int = -1
@@ -62,9 +63,9 @@ class Evidence:
 
     def add(self, fit: Fit) -> None:
         """Add the pose of a frame."""
-        decay = np.exp(-1 / (_MEMORY_S * self.fps))
+        decay = np.exp(-self.stride / (_MEMORY_S * self.fps))
         bones = np.linalg.norm(fit.xyz[_PAIRS[:, 0]] - fit.xyz[_PAIRS[:, 1]], axis=1)
-        self.frames += 1
+        self.frames += self.stride
         self._frame_sums = self._frame_sums * decay + [1, fit.peak, fit.torso_peak]
         self._bone_sums = self._bone_sums * decay + np.stack([bones, bones**2])
 
