@@ -61,18 +61,8 @@ MODULES = (
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
-    *(
-        "gpu",
-        "live",
-        "long",
-        "scale",
-        "soak",
-        "changed",
-        "choice",
-        "streams",
-        "footage",
-        "everyday",
-    ),
+    *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
+    *("footage", "everyday"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

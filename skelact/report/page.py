@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from skelact import __version__
+from skelact import __version__, limits
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.report import sections, svg
@@ -123,6 +123,14 @@ def _test_result(
     elif outcome is not None:
         parts.append(sections.confidence(outcome, calibration))
     return parts
+
+
+def _image(path: Path) -> Html:
+    """A PNG file inside the page; nothing if it is absent."""
+    if not path.is_file():
+        return Html()
+    content = base64.b64encode(limits.read_bytes(path)).decode()
+    return markup("<img alt='{}' src='data:image/png;base64,{}'>", path.stem, content)
 
 
 def middle_frame(frames: Sequence[Any]) -> Any:
