@@ -10,6 +10,7 @@ from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 
 DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
+THRESHOLD, VITERBI = "threshold", "viterbi"
 OPTIMISERS = ("sgd", "adam", "adamw")
 
 
@@ -217,6 +218,20 @@ class PredictOptions:
 
     step: float = option(
         0.25, "Step between windows, as a fraction of the window length.", above=0, max=1
+    )
+    window_scales: tuple[float, ...] = option(
+        (1.0,),
+        "Lengths of the windows relative to the network's own; their results are averaged frame by "
+        "frame.",
+        min=0.1,
+        max=10,
+    )
+    segmentation: str = option(
+        THRESHOLD,
+        "How segments are made of the probabilities of frames: threshold takes the most probable "
+        "class of each frame and merges short segments, viterbi decodes the most probable series "
+        "of segments.",
+        choices=(THRESHOLD, VITERBI),
     )
     min_segment_s: float = option(
         1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0, max=86_400

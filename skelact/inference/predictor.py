@@ -106,6 +106,11 @@ class Predictor:
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
         self.by_window_length = by_window_length(self.members)
+        self.window_lengths = [
+            (clip_s * scale, members)
+            for clip_s, members in self.by_window_length.items()
+            for scale in (sorted(self.options.window_scales) if clip_s else (1.0,))
+        ]
         calibration = model.calibration or Calibration()
         self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
@@ -316,7 +321,7 @@ class Predictor:
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
         spoiled: set[Path] = set()
-        for n, members in enumerate(self.by_window_length.values()):
+        for n, (_, members) in enumerate(self.window_lengths):
             probabilities = window_probabilities(
                 members,
                 [t.track for t in tracks],
@@ -359,7 +364,7 @@ class Predictor:
         tracks = []
         for track in found:
             windows = []
-            for clip_s in self.by_window_length:
+            for clip_s, _ in self.window_lengths:
                 length = round(clip_s * fps) or frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
@@ -375,7 +380,12 @@ class Predictor:
     def _prediction(self, track: _VideoTrack) -> Prediction:
         probabilities, threshold = track.probabilities, self.unknown_threshold
         parts = segments(
-            probabilities, track.fps, self.classes, self.options.min_segment_s, threshold
+            probabilities,
+            track.fps,
+            self.classes,
+            self.options.min_segment_s,
+            threshold,
+            self.options.segmentation,
         )
         label, probability = label_of(parts)
         return Prediction(

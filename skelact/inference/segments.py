@@ -9,7 +9,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from skelact.inference.decode import decode_frames
 from skelact.inference.windows import Window
+from skelact.options import THRESHOLD, VITERBI
 from skelact.types import UNKNOWN, Segment
 
 
@@ -80,6 +82,7 @@ def segments(
     classes: tuple[str, ...],
     min_segment_s: float,
     unknown_threshold: float = 0.0,
+    method: str = THRESHOLD,
 ) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. Where no class reaches `unknown_threshold` the label is
@@ -88,6 +91,10 @@ def segments(
     the threshold: no segment below it has a label. If it cannot be merged with either it becomes
     "unknown". So is a frame whose most probable class is itself called "unknown": a class of other
     actions that was trained like any other.
+
+    With the method "viterbi", the segments are the most probable series instead (`decode_frames`),
+    in which "unknown" has the probability of the threshold, or of the class of that name if it is
+    higher. A segment whose mean probability is below the threshold is "unknown" too.
 
     frame_probs (frames, K)."""
     threshold = np.full(len(frame_probs), unknown_threshold)
@@ -99,7 +106,10 @@ def segments(
         named = np.where(np.arange(len(classes)) == own, -1.0, frame_probs)
     scores = np.column_stack([named, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), -1)
-    _merge_short(best, scores, min_segment_s * fps, unknown_threshold)
+    if method == VITERBI:
+        _decode_known(best, scores, fps, min_segment_s, unknown_threshold)
+    else:
+        _merge_short(best, scores, min_segment_s * fps, unknown_threshold)
     runs = _runs(best)
     out = []
     for start, end, label in runs:
@@ -116,6 +126,24 @@ def segments(
                 )
             )
     return tuple(out)
+
+
+def _decode_known(
+    best: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    fps: float,
+    shortest_s: float,
+    threshold: float,
+) -> None:
+    """Decode each series of frames with probabilities by itself, in place. The last column of
+    scores is the probability of "unknown"."""
+    unknown = scores.shape[1] - 1
+    for start, end, has_scores in _runs((best >= 0).astype(np.int64)):
+        if has_scores:
+            best[start:end] = decode_frames(scores[start:end], fps, shortest_s)
+    for start, end, label in _runs(best):
+        if 0 <= label < unknown and scores[start:end, label].mean() < threshold:
+            best[start:end] = unknown
 
 
 def _merge_short(

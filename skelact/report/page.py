@@ -128,6 +128,7 @@ def _sources(run: Path, config: RunConfig) -> Html:
         (
             ("data", data),
             ("dataset", config.recipe["dataset"]["name"]),
+            *([("negatives", config.negatives.path)] if config.negatives else []),
             ("network", config.model),
             ("run folder", run.resolve()),
             ("skelact", __version__),
