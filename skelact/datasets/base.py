@@ -90,6 +90,7 @@ class Collection:
     mode_2d: str = "body"  # the automatic normalisation of 2-D data
     place: Path | None = None
     merge_similar: bool = False  # put items of nearly the same content into one take
+    whole_actions: bool = False  # every item shows one action from its start to its end
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", escaped(self.name))

@@ -4,10 +4,13 @@ semi-Markov model; Yu 2010, "Hidden semi-Markov models", section 2)."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from skelact.schemas import ClassDuration
 
 Array = npt.NDArray[np.float64]
 
@@ -73,42 +76,46 @@ def decode(evidence: Array, durations: DurationScores) -> npt.NDArray[np.int64]:
     return labels
 
 
-# Chosen on validation streams of JHMDB and NW-UCLA (see benchmarks/streams.py)
-_STEPS_PER_S = 10.0  # of decoding; borders are refined to frames afterwards
+# Chosen on validation streams of NW-UCLA (benchmarks/streams.py)
+_STEPS_PER_S = 10.0  # of decoding
 _CHANGE = 0.3  # cost of an action, in nats times seconds
-_TOO_SHORT = 1.0  # further cost of an action of no length, which falls to 0 at `shortest_s`
+_CHANGE_LEARNT = 0.5  # the same for a class whose duration is known
+_TOO_SHORT = 1.0  # further cost of an action of no length; it falls to 0 at `shortest_s`
+_DURATION = 0.2  # weight of the logarithm of a learnt distribution, in seconds
+_MAX_DURATION_S = 20.0  # of which each step is told apart
 _FLOOR = 1e-4  # probabilities below are not told apart
 
 
-def decode_frames(scores: Array, fps: float, shortest_s: float) -> npt.NDArray[np.int64]:
+def decode_frames(
+    scores: Array,
+    fps: float,
+    shortest_s: float,
+    known: Sequence[ClassDuration | None] = (),
+) -> npt.NDArray[np.int64]:
     """(T,) the states of frames with the probabilities `scores` (T, S), of which the last state is
-    the background. An action costs as much evidence as a second in which it is e^_CHANGE times as
-    probable as the background has, and more if it is shorter than `shortest_s`; the background is
-    free. Decoded at _STEPS_PER_S; then each border is moved to the frame within a step at which the
-    two states differ most."""
+    the background; borders are multiples of a step. The background is free. An action costs as much
+    as a second in which it has e^_CHANGE times the probability of the background, and more if it is
+    shorter than `shortest_s`, or the less probable its length is in the `known` log-normal
+    distribution of its class (S - 1, None where it is not known)."""
     logs = np.log(np.maximum(scores, _FLOOR)) / fps
     hop = max(1, round(fps / _STEPS_PER_S))
     steps = np.add.reduceat(logs, np.arange(0, len(logs), hop), axis=0)
-    longest = max(1, math.ceil(shortest_s * fps / hop))
-    lengths_s = np.arange(1, longest + 1) * hop / fps
+    durations = _duration_scores(scores.shape[1], hop / fps, shortest_s, known)
+    return np.repeat(decode(steps, durations), hop)[: len(logs)]
+
+
+def _duration_scores(
+    states: int, step_s: float, shortest_s: float, known: Sequence[ClassDuration | None]
+) -> DurationScores:
+    long_s = [d.median_s * math.exp(2 * d.log_sd) for d in known if d is not None]
+    longest = max(2, math.ceil(min(max([shortest_s, *long_s]), _MAX_DURATION_S) / step_s))
+    lengths_s = np.arange(1, longest + 1) * step_s
     lacking = np.maximum(0, 1 - lengths_s / max(shortest_s, 1e-9))
-    costs = np.zeros((longest, scores.shape[1]))
-    costs[:, :-1] = -_CHANGE - _TOO_SHORT * lacking[:, None]
-    durations = DurationScores(scores=costs, tail=np.zeros(scores.shape[1]))
-    labels = np.repeat(decode(steps, durations), hop)[: len(logs)]
-    _refine(labels, logs, hop)
-    return labels
-
-
-def _refine(labels: npt.NDArray[np.int64], logs: Array, reach: int) -> None:
-    """Move each border by at most `reach` frames to where the evidence for its two states is
-    highest, in place."""
-    borders = (np.flatnonzero(np.diff(labels)) + 1).tolist()
-    for n, border in enumerate(borders):
-        first = max(border - reach, borders[n - 1] + 1 if n else 1)
-        last = min(border + reach, borders[n + 1] - 1 if n + 1 < len(borders) else len(labels) - 1)
-        before, after = labels[border - 1], labels[border]
-        gain = np.cumsum(logs[first:last, before] - logs[first:last, after])
-        best = first + int(np.argmax(np.concatenate([[0.0], gain])))
-        labels[first:best], labels[best:last] = before, after
-        borders[n] = best
+    scores, tail = np.zeros((longest, states)), np.zeros(states)
+    scores[:, :-1] = -_CHANGE - _TOO_SHORT * lacking[:, None]
+    for state, duration in enumerate(known):
+        if duration is not None:
+            z = (np.log(lengths_s) - math.log(duration.median_s)) / duration.log_sd
+            scores[:, state] = -_CHANGE_LEARNT - _DURATION * z**2 / 2
+            tail[state] = min(0.0, scores[-1, state] - scores[-2, state])
+    return DurationScores(scores=scores, tail=tail)

@@ -24,7 +24,7 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
-from skelact.inference.groups import groups, stored_tracks
+from skelact.inference.groups import groups, skeleton_of, stored_tracks
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
 from skelact.inference.windows import PersonTrack, Window, find_tracks
 from skelact.inference.zoo import find
@@ -35,7 +35,7 @@ from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton, missing_joints
+from skelact.skeletons import missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
@@ -109,8 +109,9 @@ class Predictor:
         self.window_lengths = [
             (clip_s * scale, members)
             for clip_s, members in self.by_window_length.items()
-            for scale in (sorted(self.options.window_scales) if clip_s else (1.0,))
+            for scale in (self.options.scales if clip_s else (1.0,))
         ]
+        self.durations = members_of(model)[0].checkpoint.durations
         calibration = model.calibration or Calibration()
         self.temperature = calibration.temperature
         threshold = self.options.unknown_threshold
@@ -291,7 +292,7 @@ class Predictor:
     def _report_missing_joints(
         self, videos: Sequence[Extracted | SkeletonInput], on_progress: ProgressCallback
     ) -> None:
-        source = next(filter(None, map(_skeleton_of, videos)), None)
+        source = next(filter(None, map(skeleton_of, videos)), None)
         if source is None:
             return
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
@@ -383,9 +384,10 @@ class Predictor:
             probabilities,
             track.fps,
             self.classes,
-            self.options.min_segment_s,
+            self.options.shortest_s,
             threshold,
             self.options.segmentation,
+            self.durations,
         )
         label, probability = label_of(parts)
         return Prediction(
@@ -396,13 +398,3 @@ class Predictor:
             classes=self.classes,
             segments=parts,
         )
-
-
-def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
-    """The layout of the poses; None if a skeleton file cannot be read."""
-    if isinstance(source, Extracted):
-        return source.poses.manifest.skeleton
-    try:
-        return source.load().skeleton
-    except InputError:
-        return None  # listed as failed later

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from skelact.inference.decode import decode_frames
 from skelact.inference.windows import Window
 from skelact.options import THRESHOLD, VITERBI
+from skelact.schemas import ClassDuration
 from skelact.types import UNKNOWN, Segment
 
 
@@ -83,6 +85,7 @@ def segments(
     min_segment_s: float,
     unknown_threshold: float = 0.0,
     method: str = THRESHOLD,
+    durations: Mapping[str, ClassDuration] = MappingProxyType({}),
 ) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. Where no class reaches `unknown_threshold` the label is
@@ -94,7 +97,8 @@ def segments(
 
     With the method "viterbi", the segments are the most probable series instead (`decode_frames`),
     in which "unknown" has the probability of the threshold, or of the class of that name if it is
-    higher. A segment whose mean probability is below the threshold is "unknown" too.
+    higher. `durations` are those of the classes, if they are known; `min_segment_s` is not used
+    for these. A segment whose mean probability is below the threshold is "unknown" too.
 
     frame_probs (frames, K)."""
     threshold = np.full(len(frame_probs), unknown_threshold)
@@ -107,7 +111,8 @@ def segments(
     scores = np.column_stack([named, threshold])  # unknown as class K
     best = np.where(known, np.nan_to_num(scores).argmax(axis=1), -1)
     if method == VITERBI:
-        _decode_known(best, scores, fps, min_segment_s, unknown_threshold)
+        known_durations = [durations.get(c) for c in classes]
+        _decode_known(best, scores, fps, min_segment_s, unknown_threshold, known_durations)
     else:
         _merge_short(best, scores, min_segment_s * fps, unknown_threshold)
     runs = _runs(best)
@@ -134,13 +139,14 @@ def _decode_known(
     fps: float,
     shortest_s: float,
     threshold: float,
+    durations: Sequence[ClassDuration | None],
 ) -> None:
     """Decode each series of frames with probabilities by itself, in place. The last column of
     scores is the probability of "unknown"."""
     unknown = scores.shape[1] - 1
     for start, end, has_scores in _runs((best >= 0).astype(np.int64)):
         if has_scores:
-            best[start:end] = decode_frames(scores[start:end], fps, shortest_s)
+            best[start:end] = decode_frames(scores[start:end], fps, shortest_s, durations)
     for start, end, label in _runs(best):
         if 0 <= label < unknown and scores[start:end, label].mean() < threshold:
             best[start:end] = unknown

@@ -85,6 +85,7 @@ def train(
         clip_s=recipe.clips.length_s or _window_length(dataset),
         split=dataset.fingerprint,
         dataset=dataset.collection.name,
+        durations=dataset.durations(),
         no_test=dataset.protocol == NO_TEST,
         initialise=_initialiser(start, dataset.packed, on_progress) if start else None,
     )

@@ -17,16 +17,17 @@ from skelact.datasets.grouping import connected
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DamagedEntry, DatasetError
 from skelact.recipe import Recipe
-from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
+from skelact.schemas import ClassDuration, EstimatorInfo, SplitDocument, SubsetVideos
 from skelact.skeletons import Skeleton
 from skelact.stages.negatives import add_negatives, clip_lengths, find_negatives
 from skelact.stages.pack import ByVideo, pack
 from skelact.stages.poses import MADE_AGAIN
 from skelact.stages.resolve import find_collection, report_missing, resolve
 from skelact.stages.sequences import ExtractedSequences, extract
-from skelact.types import Event, Failure, ProgressCallback, no_progress
+from skelact.types import UNKNOWN, Event, Failure, ProgressCallback, no_progress
 
 SUBSETS = ("train", "val", "test")
+MIN_LOG_SD = 0.2  # of the duration of an action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,24 @@ class ReadyDataset:
         rows = zip(self.packed.items, self.subsets, strict=True)
         counts = Counter(s for n, s in rows if NEGATIVES in items[n].groups)
         return {subset: counts[subset] for subset in SUBSETS}
+
+    def durations(self) -> dict[str, ClassDuration]:
+        """The durations of the actions in the training clips, by class; empty if these are not
+        complete actions. The standard deviation is at least MIN_LOG_SD, which few clips of a class
+        may be below by chance."""
+        if not self.collection.whole_actions or self.recipe.clips.length_s:
+            return {}
+        rows = np.array(self.subsets) == "train"
+        rows &= [NEGATIVES not in self.collection.items[n].groups for n in self.packed.items]
+        lengths_s = self.packed.lengths / self.packed.fps
+        out = {}
+        for k, label in enumerate(self.packed.classes):
+            logs = np.log(lengths_s[rows & (self.packed.labels == k)])
+            if label != UNKNOWN and len(logs):
+                deviation = max(MIN_LOG_SD, float(logs.std()))
+                median_s = max(0.01, float(np.exp(logs.mean())))
+                out[label] = ClassDuration(median_s=median_s, log_sd=deviation)
+        return out
 
     @property
     def fingerprint(self) -> str:
@@ -124,7 +143,7 @@ def _load_dataset(
         items = [i for i, s in zip(collection.items, item_subsets, strict=True) if s == "train"]
         lengths_s = clip_lengths(replace(collection, items=tuple(items)), recipe, extracted)
         extracted, failed = extracted | found, [*failed, *unseen]
-        collection = add_negatives(collection, others, found, lengths_s, recipe.train.seed)
+        collection = add_negatives(collection, others, found, lengths_s)
     if collection.merge_similar:
         once, _ = pack(
             collection,

