@@ -1,7 +1,7 @@
 """Run benchmarks: python -m benchmarks [NAME]..., python -m benchmarks people|hands [DATA],
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
 python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
-python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
+python -m benchmarks streams --mads RUN ..., python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,

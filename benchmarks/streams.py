@@ -9,9 +9,9 @@ trained on: one action after the other, with people doing something else in betw
 --nw-ucla   RUN was trained on NW-UCLA without the classes of UCLA_BACKGROUND, of which the people
             in between are; of these, negatives may only have performers 1 to 6 and cameras 1 and 2.
             An action is one clip, and the skeleton moves from clip to clip within BLEND_S.
---mads      RUN was trained on the sample set. An action is a part of 3 to 8 s of one video, with
-            such transitions to the next performer; in between are the people of crossing.avi.
-            Another row is the untrimmed video of the sample set.
+--mads      RUN was trained on the 3-D poses of the sample set (--dataset mads-3d). An action is a
+            part of 3 to 8 s of one take, with such transitions to the next performer; in between
+            are the people of crossing.avi. The last rows are the poses of untrimmed.avi.
 
 A stream has 12 actions, and half of the actions have 2 to 6 s of background before them. The
 streams depend on the seed and the subset only. --set changes options of prediction (`;` for the
@@ -33,7 +33,7 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import build, shipped
-from skelact.datasets import jhmdb, mads, nw_ucla
+from skelact.datasets import jhmdb, mads_truth, nw_ucla
 from skelact.datasets.base import Item
 from skelact.errors import InputError
 from skelact.inference.predictor import Predictor
@@ -52,7 +52,7 @@ from skelact.video.probe import find_videos
 FPS, ACTIONS = 25, 12
 BLEND_S = 0.4
 UCLA_BACKGROUND = ("carry", "walk around", "doffing")
-SIZES = {"jhmdb": (320, 240), "mads": (512, 384), "nw-ucla": (1, 1)}
+SIZE = (320, 240)  # of JHMDB's videos
 COLUMNS = (
     *("frames", "action", "edit", "F1@10", "F1@25", "F1@50", "mAP50", "found", "delay"),
     "false/min",
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(sys.argv[2:] if arguments is None else arguments)
     print(f"{'':44s}", *(f"{name:>6s}" for name in COLUMNS))
     with tempfile.TemporaryDirectory() as folder:
-        for name in SIZES:
+        for name in PARTS:
             paths = getattr(given, name.replace("-", "_"))
             if paths is None:
                 continue
@@ -93,12 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             place.mkdir(parents=True, exist_ok=True)
             predictor = Predictor.load(paths[0])
             parts = PARTS[name](predictor, given.subset, *paths)
-            streams = write_streams(place, predictor, name, parts, given)
-            sources = {f"{name} {given.subset}": streams}
+            sources = {
+                f"{name} {given.subset}": write_streams(place, predictor, name, parts, given)
+            }
             if name == "mads":
-                sources["untrimmed.avi"] = shipped("sample_videos") / "extras"
+                sources["untrimmed.avi"] = write_untrimmed(place)
             for title, source in sources.items():
-                for change in ["", *given.set]:
+                for change in given.set or [""]:
                     row(title, predictor, source, change)
 
 
@@ -139,15 +140,26 @@ def write_streams(
         rows += [f"{n:03d}.npy,{label},{a / FPS:g},{b / FPS:g}" for label, a, b in actions]
     (place / "labels.csv").write_text("\n".join(rows) + "\n")
     skeleton = predictor.members[0].spec.skeleton.name
-    spatial = name == "nw-ucla"
+    spatial = name != "jhmdb"
     dims, score, unit = (3, "false", "m") if spatial else (2, "true", "px")
-    width, height = SIZES[name]
     (place / "skeletons.toml").write_text(
         f'fps = {FPS}\nlayout = "{skeleton}"\ndims = {dims}\nscore = {score}\nunit = "{unit}"\n'
-        'order = "TVC"\nmissing = "nan"\n' + ("" if spatial else f"size = [{width}, {height}]\n")
+        'order = "TVC"\nmissing = "nan"\n' + ("" if spatial else f"size = [{SIZE[0]}, {SIZE[1]}]\n")
     )
     print(f"{name}: {given.streams} streams, {frames / FPS / 60:.1f} min", flush=True)
     return place / "labels.csv"
+
+
+def write_untrimmed(place: Path) -> Path:
+    """Write the poses of the untrimmed video of the sample set; returns their labels."""
+    extras = shipped("sample_videos") / "extras"
+    true = Item(extras / "untrimmed_GT.mat", "", groups={})
+    np.save(place / "untrimmed.npy", _at_rate(_metres(true), mads_truth.FPS))
+    rows = (extras / "untrimmed.csv").read_text(encoding="utf-8").split()[1:]
+    labels = place / "untrimmed.csv"
+    lines = ["path,label,start,end", *(f"untrimmed.npy,{row}" for row in rows)]
+    labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return labels
 
 
 def compose(parts: Parts, draw: random.Random) -> tuple[Floats, list[tuple[str, int, int]]]:
@@ -221,16 +233,20 @@ def ucla_parts(predictor: Predictor, subset: str, run: Path, data: Path) -> Part
 
 
 def mads_parts(predictor: Predictor, subset: str, run: Path) -> Parts:
-    collection = mads.find(shipped("sample_videos"))
-    items = _held_out(collection.items, collection.root, run, subset)
-    trained = predictor.pose()
-    poses = _poses(predictor, [i.path for i in items], trained)
-    others = _poses(predictor, [collection.root / "extras" / "crossing.avi"], trained)
+    root = shipped("sample_videos")
     takes: dict[tuple[str, str], list[Floats]] = {}
-    for item in items:
-        if item.path in poses:
-            takes[item.label, item.path.stem] = [poses[item.path]]
-    return Parts(takes=takes, background=list(others.values()), part_s=(3, 8))
+    for item in _held_out(mads_truth.find(root, False).items, root, run, subset):
+        takes[item.label, item.path.stem] = [_at_rate(_metres(item), mads_truth.FPS)]
+    others = Item(root / "extras" / "crossing_GT.mat", "", groups={})
+    background = [_at_rate(_metres(others), mads_truth.FPS)]
+    return Parts(takes=takes, background=background, part_s=(3, 8))
+
+
+def _metres(item: Item) -> Floats:
+    """(T, V, 3)"""
+    xyz = mads_truth.read(item).xyz
+    assert xyz is not None
+    return xyz[0]
 
 
 PARTS: dict[str, Any] = {"jhmdb": jhmdb_parts, "nw-ucla": ucla_parts, "mads": mads_parts}

@@ -47,9 +47,9 @@ def _with_negatives(rule: SplitRule) -> SplitRule:
     def both(items: Sequence[Item]) -> list[str]:
         own = rule([i for i in items if NEGATIVES not in i.groups])
         negatives = [i for i in items if NEGATIVES in i.groups]
-        if not negatives:
-            return own
         counts = Counter(subset for subset in own if subset != "none")
+        if not negatives or not counts:
+            return own + ["none"] * len(negatives)
         names = sorted(counts)
         shares = [counts[name] / counts.total() for name in names]
         takes = [i.groups["take"] for i in negatives]

@@ -34,9 +34,9 @@ def decode(evidence: Array, durations: DurationScores) -> npt.NDArray[np.int64]:
     longest = len(durations.scores)
     summed = np.zeros((steps + 1, states))
     np.cumsum(evidence, axis=0, out=summed[1:])
-    # the best score of what precedes a segment that starts at a step, less the evidence before
-    # that step, in rows of `longest` steps that are written twice, so that any of them in a row is
-    # one slice
+    # row `longest` + t: the best score of what precedes a segment that starts at step t and has
+    # another state, less the evidence of that segment's state before t; the first rows are starts
+    # that do not exist
     before = np.full((steps + 1 + longest, states), -np.inf)
     before[longest] = 0.0
     ordered = durations.scores[::-1]  # the longest duration first, as in `before`

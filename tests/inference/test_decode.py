@@ -10,6 +10,7 @@ import pytest
 
 from skelact.inference.decode import DurationScores, decode, decode_frames
 from skelact.inference.segments import segments
+from skelact.schemas import ClassDuration
 
 Array = npt.NDArray[np.float64]
 
@@ -49,6 +50,17 @@ def test_segments_last_as_long_as_their_durations() -> None:
     free = DurationScores(scores=np.array([[-9.0, -9.0]]), tail=np.zeros(2))
     assert len(set(decode(np.zeros((50, 2)), free).tolist())) == 1
     assert decode(np.zeros((0, 2)), free).tolist() == []
+
+
+def test_learnt_durations_decide_between_equally_probable_classes() -> None:
+    probs = np.tile([0.45, 0.45, 0.1], (100, 1))  # 4 s
+    short = ClassDuration(median_s=0.7, log_sd=0.3)
+    long = ClassDuration(median_s=4.0, log_sd=0.3)
+    for known, label in (((short, long), 1), ((long, short), 0)):
+        assert set(decode_frames(probs, 25.0, 0.8, known).tolist()) == {label}
+    # one action of 2.6 s, with an unsure part, beside a class whose duration is not known
+    parts = frames((25, [0.6, 0.3, 0.1]), (15, [0.4, 0.5, 0.1]), (25, [0.6, 0.3, 0.1]))
+    assert set(decode_frames(parts, 25.0, 0.8, (long, None)).tolist()) == {0}
 
 
 def frames(*parts: tuple[int, list[float]]) -> Array:
