@@ -11,6 +11,7 @@ from skelact.errors import ConfigError
 from skelact.schemas.checkpoints import SCORE_NAMES
 
 DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
+THRESHOLD, VITERBI = "threshold", "viterbi"
 OPTIMISERS = ("sgd", "adam", "adamw")
 
 
@@ -219,8 +220,28 @@ class PredictOptions:
     step: float = option(
         0.25, "Step between windows, as a fraction of the window length.", above=0, max=1
     )
-    min_segment_s: float = option(
-        1.5, "Shorter segments are merged into their neighbours, in seconds.", min=0, max=86_400
+    segmentation: str = option(
+        THRESHOLD,
+        "How the probabilities of frames become segments: threshold takes the most probable class "
+        "of each frame and merges short segments, viterbi decodes the most probable series of "
+        "segments.",
+        choices=(THRESHOLD, VITERBI),
+    )
+    window_scales: tuple[float, ...] | None = option(
+        None,
+        "Lengths of the windows, as multiples of the network's own; their results are averaged "
+        "frame by frame.",
+        min=0.1,
+        max=10,
+        default_text="0.5 with --segmentation viterbi, otherwise 1",
+    )
+    min_segment_s: float | None = option(
+        None,
+        "Shorter segments are merged into their neighbours, or less probable with viterbi, in "
+        "seconds.",
+        min=0,
+        max=86_400,
+        default_text="0.8 with --segmentation viterbi, otherwise 1.5",
     )
     min_seen_s: float = option(
         0.5,
@@ -302,6 +323,20 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The window scales in ascending order. The defaults of viterbi were chosen on validation
+        streams (docs/pages/guides/untrimmed.md)."""
+        default = (0.5,) if self.segmentation == VITERBI else (1.0,)
+        return tuple(sorted(set(self.window_scales or default)))
+
+    @property
+    def shortest_s(self) -> float:
+        """`min_segment_s`, or its default."""
+        if self.min_segment_s is None:
+            return 0.8 if self.segmentation == VITERBI else 1.5
+        return self.min_segment_s
 
     @property
     def estimation(self) -> tuple[str, ...]:

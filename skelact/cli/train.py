@@ -71,6 +71,14 @@ def command(
             rich_help_panel=TRAINING,
         ),
     ] = False,
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recordings of people who do none of the actions, in the format of the dataset: "
+            "windows of them are trained as the class unknown.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     changes: Annotated[Changes, OPTIONS],
     streams: Annotated[
         str | None,
@@ -174,6 +182,7 @@ def command(
                 name=variant.run_name(recipe, name),
                 resume=resume,
                 start=start,
+                negatives=negatives,
                 on_progress=on_progress,
             )
             trained.append((variant.label, run))
@@ -200,6 +209,7 @@ def _as_dict(run: Run) -> dict[str, Any]:
         "dataset": run.dataset.collection.name,
         "split": run.dataset.protocol,
         "clips": run.dataset.clip_counts,
+        "negatives": run.dataset.negative_counts,
         **({"top1": None} if run.scores is None else run.scores.as_dict()),
         "failed": [asdict(failure) for failure in run.dataset.failed],
     }
@@ -231,6 +241,9 @@ def _summary(run: Run, seconds: float) -> None:
         f"{dataset.collection.name}, split {dataset.protocol}: trained on {c['train']} clips, "
         f"validated on {c['val']}, tested on {c['test']}"
     )
+    if sum(dataset.negative_counts.values()):
+        n = dataset.negative_counts
+        title += f" (of these, negatives: {n['train']}, {n['val']}, {n['test']})"
     if run.scores is None:
         console.say(
             f"{dataset.collection.name}: trained on {c['train']} clips, validated on {c['val']}. "

@@ -20,6 +20,8 @@ from skelact.schemas import Sections
 from skelact.skeletons import Skeleton
 from skelact.types import Floats, PoseSequence
 
+NEGATIVES = "negatives"  # the group of items that are negatives (see stages.negatives)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -44,7 +46,9 @@ class Item:
     def name(self, root: Path) -> str:
         """The name of the item in splits and predictions. It does not depend on where the dataset
         is stored."""
-        if self.path.is_relative_to(root):
+        if NEGATIVES in self.groups:
+            name = f"{NEGATIVES}/{self.groups[NEGATIVES]}"
+        elif self.path.is_relative_to(root):
             name = escaped(self.path.relative_to(root).as_posix())
         else:
             name = escaped(self.path.name)
@@ -86,6 +90,7 @@ class Collection:
     mode_2d: str = "body"  # the automatic normalisation of 2-D data
     place: Path | None = None
     merge_similar: bool = False  # put items of nearly the same content into one take
+    whole_actions: bool = False  # every item shows one action from its start to its end
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", escaped(self.name))

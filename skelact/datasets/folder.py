@@ -110,7 +110,13 @@ def table(file: Path) -> Collection:
         items=tuple(items),
         protocols=protocols(items),
         merge_similar=not _is_written(items),
+        whole_actions=_are_segments(items),
     )
+
+
+def _are_segments(items: Sequence[Item]) -> bool:
+    """Whether every row states where the action starts and ends."""
+    return all(i.span_s is not None and i.span_s[1] is not None for i in items)
 
 
 def _is_written(items: Sequence[Item]) -> bool:
@@ -176,6 +182,7 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
         collection,
         protocols=protocols(collection.items),
         merge_similar=not _is_written(collection.items),
+        whole_actions=_are_segments(items),
     )
     return collection, source
 

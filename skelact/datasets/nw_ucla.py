@@ -59,6 +59,7 @@ def find(root: Path) -> Collection:
         protocols=protocols,
         read=read,
         dev_protocols=("view1to2", "view2to1"),
+        whole_actions=True,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +195,15 @@ def _packed(
         minmax=meta.minmax,
         y_up=meta.y_up,
     )
+
+
+def with_class(packed: Packed, label: str) -> Packed:
+    """The same clips with one more class, of which there is no clip; unchanged if there is."""
+    if label in packed.classes:
+        return packed
+    classes = tuple(sorted((*packed.classes, label)))
+    positions = np.array([classes.index(c) for c in packed.classes], np.int64)
+    return replace(packed, classes=classes, labels=positions[packed.labels])
 
 
 def joint_distances(packed: Packed, rows: npt.NDArray[np.int64]) -> list[float]:

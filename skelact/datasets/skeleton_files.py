@@ -131,7 +131,7 @@ def collection(name: str, root: Path, entries: Sequence[Entry]) -> tuple[Collect
         raw = sequences(item.path).get(item.key)
         if raw is None:
             raise InputError(f"{item.path} has no sequence {item.key!r}")
-        return _part(found.build(raw, files[item.path]), item)
+        return part_of(found.build(raw, files[item.path]), item)
 
     return Collection(
         name=name,
@@ -166,7 +166,7 @@ def _items(entry: Entry, found: Source) -> list[Item]:
     return items
 
 
-def _part(sequence: PoseSequence, item: Item) -> PoseSequence:
+def part_of(sequence: PoseSequence, item: Item) -> PoseSequence:
     """The part of a sequence that an item is limited to. Raises InputError if it is outside."""
     if item.span_s is None:
         return sequence

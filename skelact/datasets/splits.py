@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skelact.cache import key_of
-from skelact.datasets.base import WITHOUT, Collection, Item, Protocol, SplitRule
+from skelact.datasets.base import NEGATIVES, WITHOUT, Collection, Item, Protocol, SplitRule
 from skelact.datasets.grouping import divide, is_stratified
 from skelact.datasets.split_file import SUFFIXES, split_file
 from skelact.errors import ConfigError, DatasetError, LeakingSplit, lookup
@@ -36,8 +36,31 @@ def folds(protocol: str) -> list[str]:
 
 
 def resolve(collection: Collection, protocol: str) -> Protocol:
-    """The rule of a protocol and the groups that it keeps disjoint. Raises ConfigError for an
-    unknown protocol, InputError for a split file that cannot be used."""
+    """The rule of a protocol and the groups that it keeps disjoint. Negatives are divided as the
+    other items are, a take into one subset. Raises ConfigError for an unknown protocol, InputError
+    for a split file that cannot be used."""
+    rule, disjoint_groups = _resolve(collection, protocol)
+    return _with_negatives(rule), disjoint_groups
+
+
+def _with_negatives(rule: SplitRule) -> SplitRule:
+    def both(items: Sequence[Item]) -> list[str]:
+        own = rule([i for i in items if NEGATIVES not in i.groups])
+        negatives = [i for i in items if NEGATIVES in i.groups]
+        counts = Counter(subset for subset in own if subset != "none")
+        if not negatives or not counts:
+            return own + ["none"] * len(negatives)
+        names = sorted(counts)
+        shares = [counts[name] / counts.total() for name in names]
+        takes = [i.groups["take"] for i in negatives]
+        parts = iter(divide([i.label for i in negatives], takes, shares))
+        subsets = iter(own)
+        return [names[next(parts)] if NEGATIVES in i.groups else next(subsets) for i in items]
+
+    return both
+
+
+def _resolve(collection: Collection, protocol: str) -> Protocol:
     protocol = protocol or next(iter(collection.protocols), "")
     if protocol in (NO_TEST, ONLY_TEST):
         subset = "train" if protocol == NO_TEST else "test"

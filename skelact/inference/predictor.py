@@ -87,6 +87,12 @@ class Predictor:
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
         self.by_window_length = by_window_length(self.members)
+        self.window_lengths = [
+            (clip_s * scale, members)
+            for clip_s, members in self.by_window_length.items()
+            for scale in (self.options.scales if clip_s else (1.0,))
+        ]
+        self.durations = members_of(model)[0].checkpoint.durations
         calibration = model.calibration or Calibration()
         self.temperature = calibration.temperature
         groups = list(self.by_window_length.values())
@@ -306,7 +312,7 @@ class Predictor:
         """Add the probabilities of the windows to tracks. Returns the videos for which they are not
         finite."""
         spoiled: set[Path] = set()
-        for n, members in enumerate(self.by_window_length.values()):
+        for n, (_, members) in enumerate(self.window_lengths):
             outputs = window_outputs(
                 members,
                 [t.track for t in tracks],
@@ -342,7 +348,7 @@ class Predictor:
         tracks = []
         for track in found:
             windows = []
-            for clip_s in self.by_window_length:
+            for clip_s, _ in self.window_lengths:
                 length = round(clip_s * fps) or frames
                 windows.append(track.windows(length, max(1, round(length * self.options.step))))
             if any(windows):
@@ -356,10 +362,17 @@ class Predictor:
         return tracks
 
     def prediction(self, track: VideoTrack) -> Prediction:
-        rule, shortest = self.rejection, self.options.min_segment_s
+        rule, shortest = self.rejection, self.options.shortest_s
         scores = None if self.scorer is None else track.scores[:, 0]
         parts = segments(
-            track.probabilities, track.fps, self.classes, shortest, rule.threshold, scores
+            track.probabilities,
+            track.fps,
+            self.classes,
+            shortest,
+            rule.threshold,
+            scores,
+            self.options.segmentation,
+            self.durations,
         )
         parts = rule.explain(parts, scores, track.fps, self.classes, shortest)
         label, probability = label_of(parts)

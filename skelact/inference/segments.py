@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from skelact.inference.decode import decode_frames
 from skelact.inference.windows import Window
+from skelact.options import THRESHOLD, VITERBI
+from skelact.schemas import ClassDuration
 from skelact.types import UNKNOWN, Segment
 
 
@@ -82,6 +86,8 @@ def segments(
     min_segment_s: float,
     unknown_threshold: float = 0.0,
     frame_scores: npt.NDArray[np.float64] | None = None,
+    method: str = THRESHOLD,
+    durations: Mapping[str, ClassDuration] = MappingProxyType({}),
 ) -> tuple[Segment, ...]:
     """Consecutive frames with the same most probable class, as segments; frames without
     probabilities (NaN) belong to none. Where no class reaches `unknown_threshold` the label is
@@ -90,6 +96,11 @@ def segments(
     the threshold: no segment below it has a label. If it cannot be merged with either it becomes
     "unknown". So is a frame whose most probable class is itself called "unknown": a class of other
     actions that was trained like any other.
+
+    With the method "viterbi", the segments are the most probable series instead (`decode_frames`),
+    in which "unknown" has the probability of the threshold, or of the class of that name if it is
+    higher. `durations` are those of the classes, if they are known; `min_segment_s` is not used
+    for these. A segment whose mean probability is below the threshold is "unknown" too.
 
     frame_probs (frames, K). With `frame_scores` (frames,) the threshold is one of these scores, not
     of the probability of the class."""
@@ -107,7 +118,13 @@ def segments(
     compared = scores
     if frame_scores is not None:
         compared = np.repeat(frame_scores[:, None], scores.shape[1], axis=1)
-    _merge_short(best, scores, compared, min_segment_s * fps, unknown_threshold)
+    if method == VITERBI:
+        known_durations = [durations.get(c) for c in classes]
+        _decode_known(
+            best, scores, compared, fps, min_segment_s, unknown_threshold, known_durations
+        )
+    else:
+        _merge_short(best, scores, compared, min_segment_s * fps, unknown_threshold)
     runs = _runs(best)
     out = []
     for start, end, label in runs:
@@ -124,6 +141,27 @@ def segments(
                 )
             )
     return tuple(out)
+
+
+def _decode_known(
+    best: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    compared: npt.NDArray[np.float64],
+    fps: float,
+    shortest_s: float,
+    threshold: float,
+    durations: Sequence[ClassDuration | None],
+) -> None:
+    """Decode each series of frames with probabilities by itself, in place. The last column of
+    scores is the probability of "unknown"; `compared` are the values of each class that are
+    compared with the threshold."""
+    unknown = scores.shape[1] - 1
+    for start, end, has_scores in _runs((best >= 0).astype(np.int64)):
+        if has_scores:
+            best[start:end] = decode_frames(scores[start:end], fps, shortest_s, durations)
+    for start, end, label in _runs(best):
+        if 0 <= label < unknown and compared[start:end, label].mean() < threshold:
+            best[start:end] = unknown
 
 
 def _merge_short(

@@ -143,9 +143,13 @@ def middle_frame(frames: Sequence[Any]) -> Any:
 def _data(split: SplitDocument, result: RunResult, config: RunConfig) -> Html:
     """The dataset, and how it was divided."""
     place = config.location.path if config.location else "the sample set that comes with skelact"
+    others = Html()
+    if config.negatives:
+        others = markup(" The people who do something else are from {}.", config.negatives.path)
     return markup(
-        "<h2>Data</h2><p>Dataset {}, from {}.</p>{}",
-        *(config.recipe["dataset"]["name"], place, _split_statement(split, result.clips)),
+        "<h2>Data</h2><p>Dataset {}, from {}.{}</p>{}",
+        *(config.recipe["dataset"]["name"], place, others),
+        _split_statement(split, result.clips),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the dataset of a run is."""
+"""Where the dataset of a run is, and its negatives."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from skelact.schemas import CONFIG, DataLocation, RunConfig, load_json
 
 def data_location(run: Path, collection: Collection) -> DataLocation | None:
     """The location of a dataset for config.json; None if it was not found by a path."""
-    if collection.place is None:
-        return None
-    path = collection.place.resolve()
+    return None if collection.place is None else location_of(run, collection.place)
+
+
+def location_of(run: Path, path: Path) -> DataLocation:
+    """A path as an absolute one, and relative to the run folder."""
+    path = path.resolve()
     try:
         relative = Path(os.path.relpath(path, run.resolve())).as_posix()
     except ValueError:  # another drive of Windows
@@ -32,17 +35,38 @@ def stored_data(run: Path) -> Path | None:
     config = load_json(run / CONFIG, RunConfig)
     if config.location is None:
         return None
-    places = [Path(config.location.path)]
-    if config.location.relative:
-        places.append(run / config.location.relative)
     name = str(config.recipe["dataset"]["name"])
-    with reading(run / CONFIG, InputError):  # a path can be too long, or hold a null character
-        for place in places:
-            if place.exists():
-                return place
+    with reading(run / CONFIG, InputError):
+        found = _existing(run, config.location)
+        if found is not None:
+            return found
         if any(place.exists() for place in registry.places(name, None)):
             return None
     raise MissingDataset(
-        f"The data that {run} was trained on are no longer in {places[0]}",
+        f"The data that {run} was trained on are no longer in {config.location.path}",
         "If they were moved, give their new place: --data FOLDER.",
     )
+
+
+def stored_negatives(run: Path) -> Path | None:
+    """The path of the negatives that a run was trained with, as `stored_data`; None if there were
+    none. Raises MissingDataset if they are no longer there."""
+    location = load_json(run / CONFIG, RunConfig).negatives
+    if location is None:
+        return None
+    with reading(run / CONFIG, InputError):
+        found = _existing(run, location)
+    if found is None:
+        raise MissingDataset(
+            f"The negatives that {run} was trained with are no longer in {location.path}",
+            "Move them back there.",
+        )
+    return found
+
+
+def _existing(run: Path, location: DataLocation) -> Path | None:
+    places = [Path(location.path)]
+    if location.relative:
+        places.append(run / location.relative)
+    # a path can be too long, or hold a null character
+    return next((place for place in places if place.exists()), None)

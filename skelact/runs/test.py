@@ -10,6 +10,7 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
+from skelact.datasets.packed import with_class
 from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import (
@@ -22,7 +23,7 @@ from skelact.models.checkpoint import build_network, load_checkpoint
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.recipe import Recipe, recipe_of
 from skelact.runs.files import result_files
-from skelact.runs.location import stored_data
+from skelact.runs.location import stored_data, stored_negatives
 from skelact.schemas import (
     BEST,
     SPLIT,
@@ -37,7 +38,7 @@ from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
 from skelact.training.results import measure
-from skelact.types import ProgressCallback, no_progress
+from skelact.types import UNKNOWN, ProgressCallback, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +79,16 @@ def test(
             "Leave out dataset.skeleton: poses are converted to the joints of the network.",
         )
     same_data = recipe.dataset.name == checkpoint.recipe["dataset"]["name"]
-    if data is None and same_data:
+    own_data = data is None and same_data
+    if own_data:
         data = stored_data(run)
     if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
         options = replace(recipe.dataset, protocol=ONLY_TEST)
         recipe = replace(recipe, dataset=options)
-    dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
+    negatives = stored_negatives(run) if own_data else None
+    dataset = load_dataset(recipe, cache, data, on_progress, skeleton, negatives)
+    if UNKNOWN in checkpoint.classes:
+        dataset = replace(dataset, packed=with_class(dataset.packed, UNKNOWN))
     if dataset.packed.classes != checkpoint.classes:
         raise CheckpointError(
             f"The data has other classes than {run}",

@@ -19,7 +19,7 @@ from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
 from skelact.recipe import Recipe
-from skelact.runs.location import data_location
+from skelact.runs.location import data_location, location_of
 from skelact.runs.report import write_report
 from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
@@ -58,12 +58,14 @@ def train(
     name: str | None = None,
     resume: bool = False,
     start: Start | None = None,
+    negatives: Path | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> Run:
     """Load the dataset, train and test. The run folder is runs/<name>, by default
     <model>_<dataset>_<split>. If it exists, a number is appended to the name; with `resume`, the
-    latest unfinished run of that name is continued instead. Raises DatasetError, ConfigError and
-    CheckpointError."""
+    latest unfinished run of that name is continued instead. `negatives` is a folder of recordings
+    of people who do none of the actions, which are trained as the class "unknown". Raises
+    DatasetError, ConfigError, CheckpointError, and InputError for the negatives."""
     device = resolve_device(recipe.train.device)  # raises before poses are extracted
     if spec(recipe.network).backbone.closed_form:
         closed_form.check_options(recipe.train)
@@ -71,7 +73,7 @@ def train(
             recipe = replace(recipe, train=replace(recipe.train, val_fraction=0.0))
     rank, _ = distributed.init_distributed(device)
     with distributed.rank0_first():
-        dataset = load_dataset(recipe, cache, data, on_progress)
+        dataset = load_dataset(recipe, cache, data, on_progress, negatives=negatives)
     recipe = dataset.recipe
     name = name or f"{recipe.network}_{dataset.collection.name}_{Path(dataset.protocol).stem}"
     folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name, resume))
@@ -83,6 +85,7 @@ def train(
         clip_s=recipe.clips.length_s or _window_length(dataset),
         split=dataset.fingerprint,
         dataset=dataset.collection.name,
+        durations=dataset.durations(),
         no_test=dataset.protocol == NO_TEST,
         initialise=_initialiser(start, dataset.packed, on_progress) if start else None,
     )
@@ -91,7 +94,9 @@ def train(
         trainer.resume()  # raises before anything is written to the folder of another run
     if rank == 0:
         location = data_location(folder, dataset.collection)
-        save_json(folder / CONFIG, RunConfig(recipe=recipe.as_dict(), location=location))
+        others = None if negatives is None else location_of(folder, negatives)
+        config = RunConfig(recipe=recipe.as_dict(), location=location, negatives=others)
+        save_json(folder / CONFIG, config)
         save_json(folder / SPLIT, dataset.split_document())
     trainer.fit()
     scores = trainer.finish()

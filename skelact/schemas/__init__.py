@@ -34,6 +34,7 @@ from skelact.schemas.cache import SequencesManifest as SequencesManifest
 from skelact.schemas.checkpoints import Calibration as Calibration
 from skelact.schemas.checkpoints import Checkpoint as Checkpoint
 from skelact.schemas.checkpoints import CheckpointDocument as CheckpointDocument
+from skelact.schemas.checkpoints import ClassDuration as ClassDuration
 from skelact.schemas.checkpoints import ClassStatistics as ClassStatistics
 from skelact.schemas.checkpoints import Ensemble as Ensemble
 from skelact.schemas.checkpoints import EstimatorInfo as EstimatorInfo

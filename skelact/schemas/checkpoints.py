@@ -143,6 +143,14 @@ class ClassStatistics(Record, frozen=True, kw_only=True):
     means: Any
 
 
+class ClassDuration(Record, frozen=True, kw_only=True):
+    """How long an action takes: a log-normal distribution with this median [s] and standard
+    deviation of the logarithm."""
+
+    median_s: Annotated[float, Meta(ge=0.01, le=86_400)]
+    log_sd: Annotated[float, Meta(ge=0.01, le=10)]
+
+
 class CheckpointDocument(Document, frozen=True, kw_only=True):
     """Base of files that hold networks."""
 
@@ -152,7 +160,8 @@ class CheckpointDocument(Document, frozen=True, kw_only=True):
 
 class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True):
     """One trained network with everything that prediction needs. `clip_s` is the window length in
-    seconds (0: complete videos), `split` the fingerprint of the split it was trained on."""
+    seconds (0: complete videos), `split` the fingerprint of the split it was trained on.
+    `durations` are those of the actions, by class, if the training clips show complete actions."""
 
     model: str
     model_kwargs: dict[str, Any]
@@ -170,6 +179,7 @@ class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True
     metrics: Scores | None = None
     calibration: Calibration | None = None
     statistics: ClassStatistics | None = None
+    durations: dict[str, ClassDuration] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):

@@ -42,11 +42,13 @@ class DataLocation(Record, frozen=True, kw_only=True):
 
 
 class RunConfig(RunDocument, tag="config", frozen=True, kw_only=True):
-    """All settings of a run. `location` is None for the sample set that comes with skelact. It is
-    stored here only: no checkpoint or exported model holds a path."""
+    """All settings of a run. `location` is None for the sample set that comes with skelact,
+    `negatives` for a run without negatives. They are stored here only: no checkpoint or exported
+    model holds a path."""
 
     recipe: Sections
     location: DataLocation | None = None
+    negatives: DataLocation | None = None
 
     def __post_init__(self) -> None:
         for section in ("model", "dataset"):

@@ -3,6 +3,7 @@ files, pack them. Training and testing use it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,20 +12,22 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.datasets import similar, splits
-from skelact.datasets.base import Collection
+from skelact.datasets.base import NEGATIVES, Collection
 from skelact.datasets.grouping import connected
 from skelact.datasets.packed import Packed
 from skelact.errors import ConfigError, DamagedEntry, DatasetError
 from skelact.recipe import Recipe
-from skelact.schemas import EstimatorInfo, SplitDocument, SubsetVideos
+from skelact.schemas import ClassDuration, EstimatorInfo, SplitDocument, SubsetVideos
 from skelact.skeletons import Skeleton
+from skelact.stages.negatives import add_negatives, clip_lengths, find_negatives
 from skelact.stages.pack import ByVideo, pack
 from skelact.stages.poses import MADE_AGAIN
 from skelact.stages.resolve import find_collection, report_missing, resolve
 from skelact.stages.sequences import ExtractedSequences, extract
-from skelact.types import Event, Failure, ProgressCallback, no_progress
+from skelact.types import UNKNOWN, Event, Failure, ProgressCallback, no_progress
 
 SUBSETS = ("train", "val", "test")
+MIN_LOG_SD = 0.2  # of the duration of an action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,32 @@ class ReadyDataset:
     def clip_counts(self) -> dict[str, int]:
         """The number of clips in each subset."""
         return {subset: self.subsets.count(subset) for subset in SUBSETS}
+
+    @property
+    def negative_counts(self) -> dict[str, int]:
+        """The number of clips in each subset that are negatives."""
+        items = self.collection.items
+        rows = zip(self.packed.items, self.subsets, strict=True)
+        counts = Counter(s for n, s in rows if NEGATIVES in items[n].groups)
+        return {subset: counts[subset] for subset in SUBSETS}
+
+    def durations(self) -> dict[str, ClassDuration]:
+        """The durations of the actions in the training clips, by class; empty if these are not
+        complete actions. The standard deviation is at least MIN_LOG_SD, which few clips of a class
+        may be below by chance."""
+        if not self.collection.whole_actions or self.recipe.clips.length_s:
+            return {}
+        rows = np.array(self.subsets) == "train"
+        rows &= [NEGATIVES not in self.collection.items[n].groups for n in self.packed.items]
+        lengths_s = self.packed.lengths / self.packed.fps
+        out = {}
+        for k, label in enumerate(self.packed.classes):
+            logs = np.log(lengths_s[rows & (self.packed.labels == k)])
+            if label != UNKNOWN and len(logs):
+                deviation = max(MIN_LOG_SD, float(logs.std()))
+                median_s = max(0.01, float(np.exp(logs.mean())))
+                out[label] = ClassDuration(median_s=median_s, log_sd=deviation)
+        return out
 
     @property
     def fingerprint(self) -> str:
@@ -70,15 +99,17 @@ def load_dataset(
     data: Path | None = None,
     on_progress: ProgressCallback = no_progress,
     skeleton: Skeleton | None = None,
+    negatives: Path | None = None,
 ) -> ReadyDataset:
     """The dataset of a recipe, ready for training, in the joints of `skeleton` if it is for a
-    trained network. Damaged entries of the cache are made again, with a notice. Raises ConfigError
-    if the data do not fit the options, DatasetError if it does not exist, its subsets are not
-    disjoint, or none of its clips can be used."""
+    trained network, with windows of the recordings at `negatives` as the class "unknown". Damaged
+    entries of the cache are made again, with a notice. Raises ConfigError if the data do not fit
+    the options, DatasetError if it does not exist, its subsets are not disjoint, or none of its
+    clips can be used, PathMissing and InputError for negatives that cannot be used."""
     damaged: set[str] = set()
     while True:
         try:
-            return _load_dataset(recipe, cache, data, on_progress, skeleton)
+            return _load_dataset(recipe, cache, data, on_progress, skeleton, negatives)
         except DamagedEntry as error:
             if error.message in damaged:
                 raise
@@ -92,6 +123,7 @@ def _load_dataset(
     data: Path | None,
     on_progress: ProgressCallback,
     skeleton: Skeleton | None,
+    negatives: Path | None,
 ) -> ReadyDataset:
     collection = find_collection(recipe, data)
     for line in collection.notice.splitlines():
@@ -99,10 +131,19 @@ def _load_dataset(
     resolved = resolve(recipe, collection, on_progress, skeleton)
     recipe = resolved.recipe
     protocol = recipe.dataset.protocol or next(iter(collection.protocols), "")
-    splits.apply(collection, protocol)  # raises before poses are extracted
+    item_subsets = splits.apply(collection, protocol)  # raises before poses are extracted
+    others = None
+    if negatives is not None:
+        others = find_negatives(negatives, collection, recipe, cache)
     extracted, failed = extract_collection(collection, recipe, cache, on_progress)
     for source in dict.fromkeys(e.poses.manifest.skeleton for e in extracted.values()):
         report_missing(resolved.skeleton, source, on_progress)
+    if others is not None:
+        found, unseen = extract_collection(others, recipe, cache, on_progress)
+        items = [i for i, s in zip(collection.items, item_subsets, strict=True) if s == "train"]
+        lengths_s = clip_lengths(replace(collection, items=tuple(items)), recipe, extracted)
+        extracted, failed = extracted | found, [*failed, *unseen]
+        collection = add_negatives(collection, others, found, lengths_s)
     if collection.merge_similar:
         once, _ = pack(
             collection,
@@ -226,7 +267,11 @@ def _extract_mirrored(
             "Leave out dataset.mirrored_poses.",
         )
     pose = replace(recipe.pose, mirrored=not recipe.pose.mirrored)
-    train = [i for i, subset in zip(collection.items, subsets, strict=True) if subset == "train"]
+    train = [
+        i
+        for i, subset in zip(collection.items, subsets, strict=True)
+        if subset == "train" and NEGATIVES not in i.groups
+    ]
     extracted, failed = extract_collection(
         replace(collection, items=tuple(train)), replace(recipe, pose=pose), cache, on_progress
     )

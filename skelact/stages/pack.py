@@ -4,7 +4,7 @@ from their extracted poses, other files by the reader of the dataset."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,15 @@ from skelact.sequence.input import clip_values
 from skelact.sequence.stack import take_frames, visible_frames
 from skelact.skeletons import Skeleton, check_common_joints
 from skelact.stages.sequences import ExtractedSequences, load_sequences, stack_poses
-from skelact.types import ClipSpan, Event, Failure, PoseSequence, ProgressCallback, no_progress
+from skelact.types import (
+    ClipSpan,
+    Event,
+    Failure,
+    PersonPose,
+    PoseSequence,
+    ProgressCallback,
+    no_progress,
+)
 from skelact.video.cut import plan
 
 READERS_VERSION = 1
@@ -42,6 +50,8 @@ class ClipReader:
     collection: Collection
     recipe: Recipe
     extracted: ByVideo
+    # the poses of the video that was read last: its parts follow one another
+    _last: dict[Path, list[list[PersonPose]]] = field(default_factory=dict)
 
     def input_key(self, item: Item, cache: Cache) -> str:
         """What identifies the input of an item's clips: a hash, or the key of a cache entry."""
@@ -76,7 +86,11 @@ class ClipReader:
         self, extracted: ExtractedSequences, item: Item, start_s: float, end_s: float | None
     ) -> list[Clip]:
         """The clips of a part of a video."""
-        frames, fps = read_poses(extracted.poses), extracted.poses.manifest.fps
+        path = extracted.poses.path
+        if path not in self._last:
+            self._last.clear()
+            self._last[path] = read_poses(extracted.poses)
+        frames, fps = self._last[path], extracted.poses.manifest.fps
         first = round(start_s * fps)
         last = len(frames) if end_s is None else min(round(end_s * fps), len(frames))
         if first >= last:

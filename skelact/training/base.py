@@ -176,6 +176,7 @@ class BaseTrainer(ABC):
             split=plan.split,
             dataset=plan.dataset,
             epoch=epoch,
+            durations=plan.durations,
         )
 
     def check_same_run(self, checkpoint: Checkpoint) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import nn
@@ -11,7 +11,7 @@ from torch import nn
 from skelact.datasets.packed import Packed
 from skelact.models.base import ActionClassifier
 from skelact.recipe import Recipe
-from skelact.schemas import EstimatorInfo
+from skelact.schemas import ClassDuration, EstimatorInfo
 from skelact.sequence.sampling import Indices
 from skelact.stages.dataset import SUBSETS
 
@@ -22,8 +22,8 @@ Initialiser = Callable[[ActionClassifier], list[nn.Module]]
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """The clips, the subset of each ("train", "val", "test", or anything else for unused clips),
-    and all options. `estimator`, `clip_s` (window length in seconds), `split` (fingerprint) and
-    `dataset` (name) are stored in the checkpoint."""
+    and all options. `estimator`, `clip_s` (window length in seconds), `split` (fingerprint),
+    `dataset` (name) and `durations` (of the actions, by class) are stored in the checkpoint."""
 
     packed: Packed
     subsets: tuple[str, ...]
@@ -33,6 +33,7 @@ class Plan:
     split: str
     dataset: str
     initialise: Initialiser | None = None
+    durations: dict[str, ClassDuration] = field(default_factory=dict)
     no_test: bool = False  # all clips are for training, and there is no test result
 
     def subset_rows(self) -> dict[str, Indices]:

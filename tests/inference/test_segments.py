@@ -181,7 +181,15 @@ def test_segments_are_ordered_and_long_enough(
     for n, (segment, (start, end)) in enumerate(zip(found, spans, strict=True)):
         adjacent = [k for k in (n - 1, n + 1) if 0 <= k < len(spans)]
         touching = [k for k in adjacent if end == spans[k][0] or spans[k][1] == start]
-        assert end - start >= shortest * fps or not touching
+        if end - start < shortest * fps and touching:
+            # only an unsure part is that short, if the action beside it would fall below the
+            # threshold with it
+            assert segment.label == "unknown"
+            for k in touching:
+                column = probs[:, classes.index(found[k].label)]
+                same = [j for j in touching if found[j].label == found[k].label]
+                joined = [column[a:b] for a, b in (spans[j] for j in (n, *same))]
+                assert np.concatenate(joined).mean() < threshold
         assert all(found[k].label != segment.label for k in touching)
         assert segment.probability == pytest.approx(
             max(segment.probabilities)

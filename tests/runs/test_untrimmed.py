@@ -14,8 +14,12 @@ from skelact.cli import main
 from skelact.datasets.untrimmed import true_segments
 from skelact.errors import InputError, PathMissing
 from skelact.inference.predictor import Predictor
+from skelact.models.checkpoint import load_checkpoint
+from skelact.options import PredictOptions
+from skelact.recipe import compose
 from skelact.runs import untrimmed
-from skelact.schemas import UntrimmedResult, load_json
+from skelact.runs.train import train
+from skelact.schemas import BEST, UntrimmedResult, load_json
 from tests import conftest
 from tests.readers import motion
 
@@ -67,6 +71,48 @@ def test_a_recording_of_several_actions(
     assert main(["test", str(model), "--untrimmed", str(labels), *cache]) == 0
     table = capsys.readouterr().out
     assert "edit score" in table and "F1 at an overlap of 50%" in table
+
+
+def test_options_of_the_segmentation(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = recording(tmp_path, ("wave", "squat", "kick"), seconds=3)
+    arguments = ("test", str(model), "--untrimmed", str(labels), "--name", "other", "--json")
+    assert main([*arguments, "--segmentation", "viterbi", "--window-scales", "0.5,1"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["f1"][0] > 0.6
+    stored = load_json(model / "other.json", UntrimmedResult)
+    assert stored.options["predict"] == {"segmentation": "viterbi", "window_scales": [0.5, 1.0]}
+    options = PredictOptions(segmentation="viterbi")
+    own = Predictor.load(model).window_lengths[0][0]
+    assert [s for s, _ in Predictor.load(model, options).window_lengths] == [own / 2]
+    both = PredictOptions(window_scales=(2.0, 1.0, 1.0))
+    assert [s for s, _ in Predictor.load(model, both).window_lengths] == [own, 2 * own]
+    for bad in ("0", "-1", "half", "1,x"):
+        assert main([*arguments, "--window-scales", bad]) == 2
+    assert main([*arguments, "--segmentation", "best"]) == 2
+
+
+def test_durations_are_learnt_from_segments(tmp_path: Path) -> None:
+    """In recordings with stated times, an action takes 1 s and another 2 s."""
+    rows = ["path,label,start,end"]
+    for n in range(6):
+        parts = [motion.sequence(a, 50 * n, s * FPS) for a, s in (("wave", 1), ("squat", 2))]
+        np.save(tmp_path / f"{n}.npy", np.concatenate(parts))
+        rows += [f"{n}.npy,wave,0,1", f"{n}.npy,squat,1,3"]
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    recipe = compose("labels", "rocket", None, {"model": {"kernels": 40}}, tmp_path / "labels.csv")
+    place = {"cache": Cache(tmp_path / "cache"), "data": tmp_path / "labels.csv"}
+    run = train(recipe, runs=tmp_path, name="timed", **place)
+    durations = load_checkpoint(run.folder / BEST).durations
+    assert durations["wave"].median_s == pytest.approx(1) and durations["wave"].log_sd == 0.2
+    assert durations["squat"].median_s == pytest.approx(2)
+    assert Predictor.load(run.folder).durations == durations
+    # an end that is not stated, or clips of a fixed length: the durations are not known
+    open_end = [row.removesuffix("3") if "squat" in row else row for row in rows]
+    (tmp_path / "labels.csv").write_text("\n".join(open_end) + "\n")
+    run = train(recipe, runs=tmp_path, name="open", **place)
+    assert load_checkpoint(run.folder / BEST).durations == {}
 
 
 def test_labels_that_the_model_does_not_know_are_background(model: Path, tmp_path: Path) -> None:
