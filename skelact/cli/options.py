@@ -31,6 +31,7 @@ PANELS = {  # the group of the options of a dataclass in the help
     "SamplingOptions": TRAINING,
     "TrainOptions": TRAINING,
     "PredictOptions": OUTPUT,
+    "ExplainOptions": OUTPUT,
     "CameraOptions": "Cameras",
     "ImitationOptions": "Cameras",
 }

@@ -310,9 +310,9 @@ class Predictor:
         for extracted in videos:
             try:
                 try:
-                    tracks += self._tracks(extracted)
+                    tracks += self.video_tracks(extracted)
                 except DamagedEntry as error:
-                    tracks += self._tracks(again(extracted.path, error))
+                    tracks += self.video_tracks(again(extracted.path, error))
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
         spoiled: set[Path] = set()
@@ -338,7 +338,7 @@ class Predictor:
         failed += [Failure(path, *_NOT_FINITE) for path in sorted(spoiled)]
         return [track for track in tracks if track.extracted.path not in spoiled]
 
-    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
+    def video_tracks(self, extracted: Extracted | SkeletonInput) -> list[_VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""

@@ -117,7 +117,7 @@ def run_page(run: Path, mistakes: Sequence[Mistake] = ()) -> str:
         Html("<h2>Settings</h2>"),
         _settings(config.recipe),
     ]
-    return _page(f"{run.name}: {config.model} on {config.data}", parts)
+    return page(f"{run.name}: {config.model} on {config.data}", parts)
 
 
 def _sources(run: Path, config: RunConfig) -> Html:
@@ -213,7 +213,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
             "compared directly.</p>"
         )
     parts = [warning, _table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
-    return _page(f"{len(rows)} runs compared", parts)
+    return page(f"{len(rows)} runs compared", parts)
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
@@ -239,7 +239,8 @@ def _recall_table(rows: Sequence[ComparedRun]) -> Html:
     return markup("<h2>Recall of every class</h2>{}", _table(heads, cells))
 
 
-def _page(title: str, parts: Sequence[Html]) -> Html:
+def page(title: str, parts: Sequence[Html]) -> Html:
+    """A complete page of these parts."""
     return markup(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
