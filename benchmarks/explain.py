@@ -1,5 +1,5 @@
-"""How faithful the explanations of a run are: deletion and insertion curves on its dataset, for every
-method, a random order and the order of the motion.
+"""How faithful the explanations of a run are: deletion and insertion curves on its dataset, for
+every method, a random order and the order of the motion.
 
     python -m benchmarks explain RUN [--data PATH] [--subset test] [--clips 4] [--cache-dir FOLDER]
 

@@ -1,4 +1,4 @@
-"""Pictures of joint layouts: a standing person who faces the viewer, as an SVG with joint numbers."""
+"""Pictures of joint layouts: a standing person who faces the viewer, as SVG with joint numbers."""
 
 from __future__ import annotations
 

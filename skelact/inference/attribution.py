@@ -335,15 +335,10 @@ def _at_stage(net: ActionClassifier, x: Tensor, target: int, stage: int, method:
         (gradient,) = torch.autograd.grad(summed, features)
         amounts = (gradient * features.detach()).sum(dim=1)
     if len(amounts) < n * m:  # persons without joints were computed once
-        amounts = _all_persons(amounts, x)
+        amounts = amounts[unique_persons(x)[1]]
+    empty = ~x.flatten(2).any(dim=2).flatten()
+    amounts = torch.where(empty[:, None, None], 0.0, amounts)
     amounts = amounts.view(n, m, -1, joints)
     each = length / amounts.shape[2]
     frames = (torch.arange(length, device=x.device) / each).long()
     return amounts[:, :, frames] / each
-
-
-def _all_persons(amounts: Tensor, x: Tensor) -> Tensor:
-    """Amounts of the persons that `unique_persons` kept -> those of all, 0 for empty ones."""
-    _, inverse = unique_persons(x)
-    empty = ~x.flatten(2).any(dim=2).flatten()
-    return torch.where(empty[:, None, None], 0.0, amounts[inverse])

@@ -1,5 +1,5 @@
-"""Explain predictions: which joints of a person spoke for a class, and when. Only numbers; the files
-are written by `skelact.runs.explain`."""
+"""Explain predictions: which joints of a person spoke for a class, and when. Only numbers: the
+files are written by `skelact.runs.explain`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from skelact.inference.predictor import Predictor
 from skelact.inference.windows import PersonTrack, Window
 from skelact.models.base import ActionClassifier
 from skelact.options import ExplainOptions
+from skelact.readers.find import sequence_file
 from skelact.schemas import JointImportance
 from skelact.sequence.input import window_cells, window_values
 from skelact.skeletons import Skeleton, convert, missing_joints
@@ -104,6 +105,8 @@ def explain(
     Raises InputError if the video cannot be used or has no such person, ConfigError for an unknown
     label or a method that a network does not support."""
     options = options or ExplainOptions()
+    if Path(path).is_dir() and not sequence_file(Path(path)):
+        raise InputError(f"{path} is a folder", "Name one file.")
     target = None if label is None else lookup_class(predictor.classes, label)
     nets = [cast(ActionClassifier, m.net) for m in predictor.members]
     methods = sorted({resolve_method(net, options.method) for net in nets})
@@ -112,7 +115,7 @@ def explain(
         failure = batch.failed[0]
         raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
     if len(batch.results) > 1:
-        raise InputError(f"{path} holds {len(batch.results)} videos or sequences", "Name one.")
+        raise InputError(f"{path} holds {len(batch.results)} sequences", "Name one file with one.")
     result = batch.results[0]
     by_id = {p.person_id: p for p in result.predictions}
     if person is not None and person not in by_id:

@@ -18,6 +18,8 @@ from skelact.video.ffmpeg import feed, output_name
 
 _SMOOTH_S = 0.12  # deviation of the kernel over time: single frames would flicker
 _STRIP = 2.6  # height of the strip below the video, in lines of text
+_ROWS = 8  # persons with a strip
+_MIN_SCORE = 0.3
 _GREY = (150, 150, 150)
 
 
@@ -72,7 +74,7 @@ class _HeatPainter:
         self.video_height = info.height
         self.line = max(11, round(min(info.width, info.height) / 26))
         self.row = round(self.line * _STRIP)
-        strip = self.row * len(people)
+        strip = self.row * min(len(people), _ROWS)
         self.height = info.height + strip + (info.height + strip) % 2
         self.source, self.people, self.frames = source, people, max(frames, 1)
         self.unit = max(2.0, min(info.width, info.height) / 90)
@@ -88,7 +90,7 @@ class _HeatPainter:
     def _draw_strip(self) -> npt.NDArray[np.uint8]:
         """For each person the words, and below them the sum of all joints over time."""
         out = np.full((self.height - self.video_height, self.width, 3), (38, 34, 32), np.uint8)
-        for n, p in enumerate(self.people):
+        for n, p in enumerate(self.people[:_ROWS]):
             top = n * self.row
             mask = text_mask(p.title, self.line)[:, : self.width - 8]
             part = out[top + 2 : top + 2 + len(mask), 4 : 4 + mask.shape[1]]
@@ -97,7 +99,9 @@ class _HeatPainter:
             values = values / max(float(np.abs(values).max()), 1e-12)
             at = np.arange(self.width) * self.frames // self.width - p.start
             inside = (at >= 0) & (at < len(values))
-            colours = [_bgr(values[t]) if ok else (58, 52, 50) for t, ok in zip(at, inside)]
+            colours = [
+                _bgr(values[t]) if ok else (58, 52, 50) for t, ok in zip(at, inside, strict=True)
+            ]
             out[top + round(1.5 * self.line) : top + self.row - 3] = np.array(colours, np.uint8)
         return out
 
@@ -128,8 +132,10 @@ class _HeatPainter:
         import cv2
 
         points = [
-            None if np.isnan(p).any() else (round(float(p[0]) * 8), round(float(p[1]) * 8))
-            for p in person.xy
+            (round(float(p[0]) * 8), round(float(p[1]) * 8))
+            if score >= _MIN_SCORE and not np.isnan(p).any()
+            else None
+            for p, score in zip(person.xy, person.score, strict=True)
         ]
         thin = max(1, round(self.unit / 2))
         for shade, width in (((20, 20, 20), thin + 2), (_GREY, thin)):

@@ -18,7 +18,6 @@ from skelact.inference.attribution import attribute, resolve_method
 from skelact.inference.ensemble import input_spec
 from skelact.inference.explain import ExplainedVideo, Explanation, explain, lookup_class
 from skelact.inference.predictor import Predictor
-from skelact.inference.windows import SCENE
 from skelact.models.checkpoint import build_network
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.models.learned_graphs import learned_graphs
