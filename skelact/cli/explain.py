@@ -100,6 +100,7 @@ def command(
     every class of a dataset; with --graph, the learned links between joints."""
     from skelact import config
     from skelact.cache import Cache
+    from skelact.datasets.registry import locate
 
     if sum((video is not None, per_class, graph)) != 1:
         raise ConfigError(
@@ -107,7 +108,8 @@ def command(
         )
     changes = config.merge(changes, config.overrides(set_ or []))
     if dataset is not None:
-        changes = config.merge(changes, {"dataset": {"name": dataset}})
+        name, data = locate(dataset, data)
+        changes = config.merge({"dataset": {"name": name, "protocol": ""}}, changes)
     if video is not None:
         given = (data, most, *changes)
         if any(g is not None for g in given) or subset != "test":

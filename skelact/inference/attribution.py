@@ -129,7 +129,7 @@ class ClipInput:
             [torch.where(mask, points, torch.nan), torch.where(mask, scores, 0.0)], dim=-1
         )
         arrays = self._arrays(values, self.spec.normalise.minmax)
-        return arrays.test_input(np.arange(len(values)), self.spec.sampling)[0]  # type: ignore[no-any-return]
+        return arrays.test_input(np.arange(len(values)), self.spec.sampling)[0]
 
     def to_frames(self, maps: Tensor, *, split: bool) -> Floats64:
         """(M, T, V): the mean over the draws of amounts (rows, M, L, V) per joint of the input, at
@@ -141,9 +141,8 @@ class ClipInput:
             amounts[1::2] = amounts[1::2][..., skeleton.flip_index]
             amounts = amounts.reshape(-1, 2, *amounts.shape[1:]).mean(axis=1)
         if split and name.startswith("bone"):
-            half = amounts / 2
-            amounts = half.copy()
-            np.add.at(amounts, (..., skeleton.parent_indices), half)
+            to_parent = np.eye(len(skeleton.joints))[skeleton.parent_indices]
+            amounts = (amounts + amounts @ to_parent) / 2
         out = np.zeros((self.length, self.spec.persons, amounts.shape[-1]))
         for draw, positions in zip(amounts, self.frames, strict=True):
             shifts = (0, 1) if split and name.endswith("motion") else (0,)
@@ -252,7 +251,7 @@ def _along(
             (gradient,) = torch.autograd.grad(summed, points)
         total += gradient.nan_to_num().unflatten(0, (len(part), -1)).sum(dim=0)
     amounts = (total * clip.values).nan_to_num().sum(dim=(0, -1))  # (T, M, V)
-    return amounts.double().cpu().numpy().swapaxes(0, 1)[: clip.persons]  # type: ignore[no-any-return]
+    return amounts.double().cpu().numpy().swapaxes(0, 1)[: clip.persons]
 
 
 def cells(known: npt.NDArray[np.bool_], parts: int = PARTS) -> Iterator[tuple[int, int, int, int]]:
@@ -288,7 +287,7 @@ def masked_scores(
     """(S,) the scores of a clip of which only the joints in `known` (S, T, M, V) are visible."""
     logits = net(clip.masked(known))
     scores = (logits[:, target] - logits.mean(dim=1)).view(len(known), clip.rows).mean(dim=1)
-    return scores.double().cpu().numpy()  # type: ignore[no-any-return]
+    return scores.double().cpu().numpy()
 
 
 @torch.no_grad()
@@ -297,7 +296,7 @@ def masked_probabilities(
 ) -> Floats64:
     """(S, K) the class probabilities of the same."""
     p = torch.softmax(net(clip.masked(known)), dim=1).view(len(known), clip.rows, -1).mean(dim=1)
-    return p.double().cpu().numpy()  # type: ignore[no-any-return]
+    return p.double().cpu().numpy()
 
 
 def _stage_number(net: ActionClassifier, stage: int | None) -> int:

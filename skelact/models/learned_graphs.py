@@ -123,7 +123,7 @@ class LearnedGraphs:
 def _matrix(graph: Tensor | None) -> npt.NDArray[np.float64]:
     assert graph is not None
     flat = graph.detach().abs().double().reshape(-1, *graph.shape[-2:])
-    return flat.mean(dim=0).cpu().numpy()  # type: ignore[no-any-return]
+    return flat.mean(dim=0).cpu().numpy()
 
 
 def learned_graphs(net: ActionClassifier, name: str, joints: int) -> LearnedGraphs:

@@ -122,7 +122,7 @@ class Rocket(Backbone):
                 path_integrals.deviation(y0, y1),
             )
             slope = sum(p[:, None] * g for p, g in zip(parts[i], means, strict=True))
-            (back,) = torch.autograd.grad(y, leaf, slope.to(y.dtype))  # type: ignore[union-attr]
+            (back,) = torch.autograd.grad(y, leaf, slope.to(y.dtype))
             total += back * (rows - empty)
         return self.features.to_joints(total).view(n, m, t, -1) / m
 

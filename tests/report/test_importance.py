@@ -63,7 +63,7 @@ def test_a_graph_shows_the_heaviest_links() -> None:
 def test_the_matrix_as_csv(tmp_path: Path) -> None:
     values = np.arange(2 * 3 * 17, dtype=float).reshape(2, 3, 17)
     importance.write_matrix(values, COCO, (4, 7), 10, 20.0, tmp_path / "m.csv")
-    rows = list(csv.reader((tmp_path / "m.csv").open(encoding="utf-8")))
+    rows = list(csv.reader((tmp_path / "m.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0][:4] == ["person", "frame", "time_s", "nose"] and len(rows) == 7
     assert rows[4][:4] == ["7", "10", "0.500", "51"]
 
