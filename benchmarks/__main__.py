@@ -4,7 +4,8 @@ python -m benchmarks live PART [DATA],
 python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED],
 python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
-python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN, or
+python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,
 training, networks, pck, estimator_noise, people, hands."""
@@ -19,6 +20,7 @@ from benchmarks import (
     choice,
     estimator_noise,
     everyday,
+    explain,
     extraction,
     footage,
     gpu,
@@ -57,12 +59,13 @@ MODULES = (
     streams,
     footage,
     everyday,
+    explain,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
     *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
-    *("footage", "everyday"),
+    *("footage", "everyday", "explain"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

@@ -239,7 +239,8 @@ def documents() -> str:
 
     out = []
     for name in ("PosesManifest", "RunConfig", "SplitDocument", "RunResult", "Predictions",
-                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint"):  # fmt: skip
+                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint",
+                 "ExplanationDocument", "ExplainedLabel", "JointImportance"):  # fmt: skip
         cls = getattr(schemas, name)
         rows = [
             (code(f.name), _type(f.type), "" if f.required else code(_msgspec_default(f)))
@@ -285,7 +286,9 @@ _MODULES = {  # what the API page shows besides `skelact`
     "skelact.inference.predictor": ("VideoPrediction",),
     "skelact.live.session": ("LiveSession", "LiveStep", "Decision", "LiveStatistics"),
     "skelact.live.options": ("LiveOptions",),
-    "skelact.options": ("PredictOptions", "ForeignOptions"),
+    "skelact.inference.explain": ("explain", "Explanation", "ExplainedVideo"),
+    "skelact.runs.explain": ("explain_video", "explain_classes", "explain_graph"),
+    "skelact.options": ("PredictOptions", "ForeignOptions", "ExplainOptions"),
     "skelact.models": ("build", "spec"),
     "skelact.models.base": ("ActionClassifier", "Backbone"),
     "skelact.models.specs": ("ModelSpec",),

@@ -346,6 +346,38 @@ class PredictOptions:
         return tuple(name for name in names if getattr(self, name) is not None)
 
 
+METHODS = (
+    *("auto", "integrated-gradients", "gradient-input", "feature-norm", "decomposition"),
+    "occlusion",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """Which joints made a network predict a class, and when."""
+
+    method: str = option(
+        "auto",
+        "integrated-gradients; gradient-input (gradient times features at a stage); feature-norm "
+        "(the norm of the features at a stage, for any class); occlusion (joints are left out in "
+        "turn); decomposition (exact, for rocket); auto is the most faithful one for the network.",
+        choices=METHODS,
+    )
+    stage: int | None = option(
+        None,
+        "Stage of the network for gradient-input, feature-norm and --graph; 0 is the input.",
+        min=0,
+        max=1000,
+        default_text="the last; with --graph, the mean of all",
+    )
+    steps: int = option(
+        32, "Points on the line that integrated-gradients follows.", min=1, max=4096
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForeignOptions:
     """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""

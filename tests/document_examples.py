@@ -9,8 +9,11 @@ from skelact.schemas import (
     ClipsManifest,
     ContentHashes,
     Document,
+    ExplainedLabel,
+    ExplanationDocument,
     FailedInput,
     FileHash,
+    JointImportance,
     PackedManifest,
     PackedMeta,
     PosesManifest,
@@ -93,6 +96,20 @@ DOCUMENTS: list[Document] = [
         unknown_threshold=0.5,
         known="validation.json",
         curve=(ThresholdPoint(threshold=0.5, coverage=0.0, accuracy=None, negatives=0.0),),
+    ),
+    ExplanationDocument(
+        model="runs/a",
+        source="a.mp4",
+        files=("overlay.mp4",),
+        explained=(
+            ExplainedLabel(
+                label="kick",
+                method="occlusion",
+                joints=(JointImportance(joint="nose", total=-0.5, share=-1.0),),
+                persons=(0,),
+                probability=0.5,
+            ),
+        ),
     ),
     RunConfig(
         recipe={

@@ -15,7 +15,13 @@ import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
 from skelact.live.options import LiveOptions
-from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
+from skelact.options import (
+    AugmentOptions,
+    ExplainOptions,
+    ForeignOptions,
+    PredictOptions,
+    TrainOptions,
+)
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe
@@ -79,6 +85,7 @@ KEYWORD_ONLY = (
     CodingOptions,
     Collection,
     DatasetOptions,
+    ExplainOptions,
     ForeignOptions,
     LiveOptions,
     NormaliseOptions,

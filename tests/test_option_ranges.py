@@ -13,7 +13,13 @@ from skelact.config import OptionInfo
 from skelact.errors import ConfigError
 from skelact.live.options import LiveOptions
 from skelact.models import build
-from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
+from skelact.options import (
+    AugmentOptions,
+    ExplainOptions,
+    ForeignOptions,
+    PredictOptions,
+    TrainOptions,
+)
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe
@@ -26,6 +32,7 @@ from skelact.video.cut import ClipOptions, CodingOptions
 OPTIONS = (
     *(AugmentOptions, ForeignOptions, PredictOptions, TrainOptions, PoseOptions, TrackOptions),
     *(SequenceOptions, NormaliseOptions, SamplingOptions, ClipOptions, CodingOptions, LiveOptions),
+    ExplainOptions,
 )
 HUGE = (10**7, 10**400, -(10**7))
 

@@ -39,6 +39,7 @@ _UNITS = {
     "predict": "video",
     "overlay": "video",
     "project": "sequence",
+    "explain": "window",
 }
 _REPORT_S = 30.0  # between two lines about the progress, without a terminal
 

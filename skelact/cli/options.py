@@ -33,6 +33,7 @@ PANELS = {  # the group of the options of a dataclass in the help
     "PredictOptions": OUTPUT,
     "LiveOptions": "Live",
     "OverlayOptions": OUTPUT,
+    "ExplainOptions": OUTPUT,
     "CameraOptions": "Cameras",
     "ImitationOptions": "Cameras",
 }

@@ -299,9 +299,9 @@ class Predictor:
         for extracted in videos:
             try:
                 try:
-                    tracks += self._tracks(extracted)
+                    tracks += self.video_tracks(extracted)
                 except DamagedEntry as error:
-                    tracks += self._tracks(again(extracted.path, error))
+                    tracks += self.video_tracks(again(extracted.path, error))
             except (InputError, CacheError) as error:
                 failed.append(Failure.from_error(extracted.path, error))
         spoiled = self.add_probabilities(tracks)
@@ -327,7 +327,7 @@ class Predictor:
                     spoiled.add(track.extracted.path)
         return spoiled
 
-    def _tracks(self, extracted: Extracted | SkeletonInput) -> list[VideoTrack]:
+    def video_tracks(self, extracted: Extracted | SkeletonInput) -> list[VideoTrack]:
         """The tracks of a video that have a window. Raises NoPersonFound if there are none,
         ConfigError if a network cannot use the joints of the poses, and InputError if it cannot use
         a skeleton file."""

@@ -6,6 +6,7 @@ code's behaviour."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -191,6 +192,12 @@ class ASGCN(Backbone):
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
         return self._features(x, self.links(x))
+
+    def held(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """`forward` with the actional links of x (N, M, T, V, C): a link is there or not, and no
+        gradient passes through that choice."""
+        links = self.links(x)
+        return lambda y: self._features(y, links.repeat(len(y) // len(x), 1, 1, 1))
 
     def links(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> actional adjacency (N·M, K', V, V)."""

@@ -3,7 +3,7 @@ that joins a backbone and a head."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,6 +46,17 @@ class Backbone(nn.Module):
         """Estimate the statistics of the input from training clips, each (N, M, T, V, C). Required
         by `closed_form`."""
         raise NotImplementedError
+
+    def contributions(self, x: Tensor, weight: Tensor) -> Tensor:
+        """(N, M, T, V): what each joint of (N, M, T, V, C) contributes at each time to the product
+        of `weight` (C',) with the features, averaged over the persons, exactly: the sum is the
+        difference to the features of an input of zeros. Required by `closed_form`."""
+        raise NotImplementedError
+
+    def held(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """`forward`, with everything through which no gradient passes kept as it is for `x` (N, M,
+        T, V, C). The function takes inputs of N clips, or of several times N."""
+        return self
 
     def pretraining_loss(self, x: Tensor) -> Tensor:
         """The scalar loss of the first phase for (N, M, T, V, C). Required by `has_pretraining`."""

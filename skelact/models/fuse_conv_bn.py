@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -11,9 +12,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from skelact.models.layers import UnitGCN, UnitTCN
 
+Net = TypeVar("Net", bound=nn.Module)
+
 
 @torch.no_grad()
-def fuse_conv_bn(net: nn.Module) -> nn.Module:
+def fuse_conv_bn(net: Net) -> Net:
     """A copy of the network, in evaluation mode, in which every batch norm that directly follows a
     convolution is part of it. The copy cannot be trained or saved as a checkpoint."""
     net = copy.deepcopy(net).eval().requires_grad_(False)

@@ -33,7 +33,7 @@ class KinematicFeatures(nn.Module):
         if "score" in chosen and in_channels == dims:
             raise ValueError("the feature 'score' needs an input with scores")
         joints = len(skeleton.joints)
-        self.dims = dims
+        self.dims, self.joints = dims, joints
         pairs = torch.triu_indices(joints, joints, offset=1)
         self.register_buffer("pairs", pairs, persistent=False)
         sizes = dict.fromkeys(FEATURES, joints * dims)
@@ -53,3 +53,23 @@ class KinematicFeatures(nn.Module):
             position = position if name == "slow" else position[:, ::2]
             return nn.functional.pad(position.diff(dim=1), (0, 0, 0, 0, 0, 1)).flatten(2)
         return (position if name == "position" else x[..., self.dims :]).flatten(2)
+
+    def to_joints(self, rows: Tensor) -> Tensor:
+        """Amounts of the time series (N, R, T), in the order of `sizes` -> (N, T, V): each is
+        divided equally among the two joints of a distance, or the two frames of a motion. The fast
+        motion has another frame rate and is not supported."""
+        parts = rows.split(list(self.sizes.values()), dim=1)
+        out = rows.new_zeros(len(rows), rows.shape[2], self.joints)
+        for name, part in zip(self.sizes, parts, strict=True):
+            each = part.transpose(1, 2)
+            if name == "distances":
+                for ends in self.pairs:  # type: ignore[union-attr]
+                    out.index_add_(2, ends, each / 2)
+                continue
+            each = each.unflatten(2, (self.joints, -1)).sum(dim=3)
+            if name == "slow":
+                out[:, 1:] += each[:, :-1] / 2
+                out[:, :-1] += each[:, :-1] / 2
+            else:
+                out += each
+        return out

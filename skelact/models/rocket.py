@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skelact.models import path_integrals
 from skelact.models.base import Backbone
 from skelact.models.kinematic_features import KinematicFeatures
 from skelact.models.specs import ModelSpec, SmallVariant
@@ -94,11 +95,41 @@ class Rocket(Backbone):
     def _rows(self, x: Tensor) -> Tensor:
         return torch.cat(list(self.features(x).values()), dim=1).squeeze(3)
 
+    def _scaled(self, rows: Tensor) -> Tensor:
+        """Rows (N, R, T) with mean 0 and deviation 1 over the training clips."""
+        return (rows - self.mean[:, None]) / self.deviation[:, None]  # type: ignore[index]
+
+    def contributions(self, x: Tensor, weight: Tensor) -> Tensor:
+        """See `Backbone.contributions`. All features of x grow in proportion with it, so that along
+        the line from an input of zeros to x every convolution changes linearly, and the integrated
+        gradients of the poolings have a closed form. A row's share is divided equally among the
+        joints and the frames that it is computed from."""
+        n, m, t = x.shape[:3]
+        rows, empty = (self._scaled(self._rows(v.flatten(0, 1))) for v in (x, torch.zeros_like(x)))
+        parts = weight.double().view(len(_SHAPES), POOLINGS, self.each)
+        total = torch.zeros_like(rows)
+        for i, (dilation, length) in enumerate(_SHAPES):
+            with torch.enable_grad():
+                leaf = rows.detach().requires_grad_()
+                y = self._convolve(i, dilation, length, leaf)
+            y1 = y.detach().double()
+            y0 = self._convolve(i, dilation, length, empty[:1]).double().expand_as(y1)
+            means = (
+                path_integrals.sigmoid_mean(y0, y1, _SLOPE),
+                path_integrals.maximum(y0, y1),
+                path_integrals.maximum(-y0, -y1),  # of the minimum: the signs cancel
+                torch.full_like(y1, 1 / t),
+                path_integrals.deviation(y0, y1),
+            )
+            slope = sum(p[:, None] * g for p, g in zip(parts[i], means, strict=True))
+            (back,) = torch.autograd.grad(y, leaf, slope.to(y.dtype))
+            total += back * (rows - empty)
+        return self.features.to_joints(total).view(n, m, t, -1) / m
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', 1, 1)."""
         n, m = x.shape[:2]
-        rows = self._rows(x.flatten(0, 1))
-        rows = (rows - self.mean[:, None]) / self.deviation[:, None]  # type: ignore[index]
+        rows = self._scaled(self._rows(x.flatten(0, 1)))
         pooled = []
         for i, (dilation, length) in enumerate(_SHAPES):
             y = self._convolve(i, dilation, length, rows)

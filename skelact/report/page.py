@@ -84,7 +84,7 @@ def run_page(
         _training(result, log),
         _reproduction(run, config, result),
     ]
-    return _page(f"{run.name}: {config.model} on {config.data}", parts)
+    return page(f"{run.name}: {config.model} on {config.data}", parts)
 
 
 def _question(result: RunResult, config: RunConfig) -> Html:
@@ -261,8 +261,8 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
             "<p class='warn'>Not all runs were tested on the same clips. Their scores cannot be "
             "compared directly.</p>"
         )
-    parts = [warning, table(heads, map(_comparison_cells, rows)), _recalltable(rows)]
-    return _page(f"{len(rows)} runs compared", parts)
+    parts = [warning, table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
+    return page(f"{len(rows)} runs compared", parts)
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
@@ -275,7 +275,7 @@ def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:
     return (row.run, row.model, row.data, row.protocol, *accuracy, scores.samples, svg)
 
 
-def _recalltable(rows: Sequence[ComparedRun]) -> Html:
+def _recall_table(rows: Sequence[ComparedRun]) -> Html:
     """Recall of every class in every run; empty if the runs have different classes."""
     if any(row.result.classes != rows[0].result.classes for row in rows):
         return Html()
@@ -288,7 +288,8 @@ def _recalltable(rows: Sequence[ComparedRun]) -> Html:
     return markup("<h2>Recall of every class</h2>{}", table(heads, cells))
 
 
-def _page(title: str, parts: Sequence[Html]) -> Html:
+def page(title: str, parts: Sequence[Html]) -> Html:
+    """A complete page of these parts."""
     return markup(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"

@@ -13,6 +13,7 @@ import numpy as np
 from skelact import outputs
 from skelact.errors import InputError
 from skelact.files import replacing
+from skelact.report.body import tree_places
 from skelact.schemas import EpochLog, ReliabilityBins
 from skelact.skeletons import Skeleton
 
@@ -24,7 +25,7 @@ PICTURES = (".png", ".svg", ".pdf")  # formats of `layout`
 
 
 @contextmanager
-def _axes(path: Path, width: float, height: float, columns: int = 1) -> Iterator[list[Axes]]:
+def axes_of(path: Path, width: float, height: float, columns: int = 1) -> Iterator[list[Axes]]:
     """A row of axes without a frame, which is saved to `path`; sizes in inches."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,7 +54,7 @@ def curves(history: Sequence[EpochLog], path: Path) -> None:
     """Plot loss and accuracy over the epochs."""
     epochs = [row.epoch for row in history]
     best = next((row.epoch for row in reversed(history) if row.best), None)
-    with _axes(path, 9, 3.4, 2) as (left, right):
+    with axes_of(path, 9, 3.4, 2) as (left, right):
         for axis, metric, label in ((left, "loss", "loss"), (right, "top1", "accuracy")):
             for subset, name, colour in (
                 ("train", "train", "#4477aa"),
@@ -82,7 +83,7 @@ def confusion(matrix: list[list[int]], classes: tuple[str, ...], path: Path) -> 
     names = [wrapped(name) for name in classes]
     longest = max((len(line) for name in names for line in name.splitlines()), default=0)
     size = 1.2 + 0.1 * longest + max(0.55 * len(classes), 2.0)
-    with _axes(path, size + 0.8, size) as (axis,):
+    with axes_of(path, size + 0.8, size) as (axis,):
         axis.spines[:].set_visible(True)
         axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for i, j in np.argwhere(counts):
@@ -101,7 +102,7 @@ def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
     known samples that get a label, the accuracy of these labels (None without labels) and the
     fraction of negative samples that get a label."""
     thresholds, coverage, accuracy, negatives = columns
-    with _axes(path, 6, 3.4) as (axis,):
+    with axes_of(path, 6, 3.4) as (axis,):
         _line(axis, thresholds, accuracy, "accuracy of labelled clips", "#228833")
         _line(axis, thresholds, coverage, "labelled known clips", "#4477aa")
         _line(axis, thresholds, negatives, "labelled negatives (false positive rate)", "#ee6677")
@@ -117,7 +118,7 @@ def confidence(
 ) -> None:
     """Plot a reliability diagram and risk-coverage curves, both with the names of the legend. Of
     the diagram, the bins with samples are drawn; the area of a point is the share of samples."""
-    with _axes(path, 9, 3.8, 2) as (left, right):
+    with axes_of(path, 9, 3.8, 2) as (left, right):
         left.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle="--", label="ideal")
         for (name, own), colour in zip(bins.items(), _COLOURS, strict=False):
             rows = [n for n, count in enumerate(own.counts) if count]
@@ -139,7 +140,7 @@ def confidence(
 
 def bars(names: list[str], values: list[float], path: Path) -> None:
     """Plot one horizontal bar for each value from 0 to 1."""
-    with _axes(path, 8, 1 + 0.35 * len(names)) as (axis,):
+    with axes_of(path, 8, 1 + 0.35 * len(names)) as (axis,):
         axis.barh(range(len(names)), values, color="#4477aa")
         for n, value in enumerate(values):
             axis.text(value + 0.01, n, f"{value:.1%}", va="center")
@@ -153,10 +154,10 @@ def layout(skeleton: Skeleton, path: Path, *, overwrite: bool = False) -> None:
     (.png, .svg, .pdf). The positions are those of a tree, the root above, not of a body. Raises
     OutputError as `outputs.check`, InputError if the file cannot be written."""
     outputs.check(path, overwrite=overwrite, suffixes=PICTURES)
-    places = _places(skeleton)
+    places = tree_places(skeleton)
     columns, rows = (1 + max(place[k] for place in places.values()) for k in (0, 1))
     try:
-        with _axes(path, min(40, 2 + 1.3 * columns), min(40, 1 + 0.9 * rows)) as (axis,):
+        with axes_of(path, min(40, 2 + 1.3 * columns), min(40, 1 + 0.9 * rows)) as (axis,):
             for a, b in skeleton.edges:
                 axis.plot(*zip(places[a], places[b], strict=True), color="grey", zorder=1)
             for n, joint in enumerate(skeleton.joints):
@@ -171,26 +172,3 @@ def layout(skeleton: Skeleton, path: Path, *, overwrite: bool = False) -> None:
             axis.set_title(f"{skeleton.name}: {len(skeleton.joints)} joints")
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror or error}") from error
-
-
-def _places(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
-    """(x, y) of every joint: y is the depth in the tree, leaves have their own columns, and a
-    parent is in the middle of its children."""
-    children: dict[str, list[str]] = {joint: [] for joint in skeleton.joints}
-    roots: list[str] = []
-    for joint, parent in zip(skeleton.joints, skeleton.parents, strict=True):
-        (roots if joint == parent else children[parent]).append(joint)
-    places: dict[str, tuple[float, float]] = {}
-    column = 0.0
-
-    def place(joint: str, depth: int) -> float:
-        nonlocal column
-        below = [place(child, depth + 1) for child in children[joint]]
-        if not below:
-            below, column = [column], column + 1
-        places[joint] = (sum(below) / len(below), float(depth))
-        return places[joint][0]
-
-    for root in roots:
-        place(root, 0)
-    return places

@@ -27,6 +27,7 @@ from skelact.runs.location import stored_data, stored_negatives
 from skelact.schemas import (
     BEST,
     SPLIT,
+    Checkpoint,
     Predictions,
     RunResult,
     SplitDocument,
@@ -67,6 +68,49 @@ def test(
     if it is empty or not found, CheckpointError if the classes differ, and ConfigError if `name` is
     that of a file of the run."""
     files = result_files(run, name, {"": RunResult, "_predictions": Predictions})
+    loaded = load_run(run, cache, data=data, changes=changes, on_progress=on_progress)
+    checkpoint, recipe, dataset = loaded.checkpoint, loaded.recipe, loaded.dataset
+    check_not_trained_on(run, dataset)
+    subsets = np.array(dataset.subsets)
+    device = resolve_device(recipe.train.device)
+    measured = measure(
+        fuse_conv_bn(build_network(checkpoint)).to(device),
+        DeviceClips(dataset.packed, device),
+        np.flatnonzero(subsets == "test"),
+        train_rows=np.flatnonzero(subsets == "train"),
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+    )
+    result = RunResult(
+        scores=measured.scores,
+        classes=checkpoint.classes,
+        protocol=dataset.protocol,
+        changes=changes or {},
+    )
+    save_json(files[0], result)
+    measured.predictions.save(files[1], checkpoint.classes)
+    return Tested(scores=measured.scores, dataset=dataset, files=files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedRun:
+    """The best checkpoint of a run, its recipe with changes, and the dataset of that recipe."""
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    dataset: ReadyDataset
+
+
+def load_run(
+    run: Path,
+    cache: Cache,
+    *,
+    data: Path | None = None,
+    changes: dict[str, Any] | None = None,
+    on_progress: ProgressCallback = no_progress,
+) -> LoadedRun:
+    """The best checkpoint of a run, and its dataset as `test` uses it; see there for the arguments
+    and the errors. Whether its test subset was trained on is not checked."""
     checkpoint = load_checkpoint(run / BEST)
     recipe_of(checkpoint)  # raises if it is damaged: below, an error is about `changes`
     originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
@@ -95,26 +139,7 @@ def test(
             f"The {len(checkpoint.classes)} classes of the run are "
             f"{', '.join(checkpoint.classes[:5])} ….",
         )
-    check_not_trained_on(run, dataset)
-    subsets = np.array(dataset.subsets)
-    device = resolve_device(recipe.train.device)
-    measured = measure(
-        fuse_conv_bn(build_network(checkpoint)).to(device),
-        DeviceClips(dataset.packed, device),
-        np.flatnonzero(subsets == "test"),
-        train_rows=np.flatnonzero(subsets == "train"),
-        sampling=recipe.sampling,
-        batch_size=recipe.train.batch_size,
-    )
-    result = RunResult(
-        scores=measured.scores,
-        classes=checkpoint.classes,
-        protocol=dataset.protocol,
-        changes=changes or {},
-    )
-    save_json(files[0], result)
-    measured.predictions.save(files[1], checkpoint.classes)
-    return Tested(scores=measured.scores, dataset=dataset, files=files)
+    return LoadedRun(checkpoint=checkpoint, recipe=recipe, dataset=dataset)
 
 
 def without_files(recipe: Sections) -> Sections:

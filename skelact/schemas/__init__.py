@@ -44,6 +44,10 @@ from skelact.schemas.checkpoints import ReliabilityBins as ReliabilityBins
 from skelact.schemas.checkpoints import ScoreResult as ScoreResult
 from skelact.schemas.checkpoints import ThresholdPoint as ThresholdPoint
 from skelact.schemas.checkpoints import TrainingState as TrainingState
+from skelact.schemas.explain import EXPLANATION as EXPLANATION
+from skelact.schemas.explain import ExplainedLabel as ExplainedLabel
+from skelact.schemas.explain import ExplanationDocument as ExplanationDocument
+from skelact.schemas.explain import JointImportance as JointImportance
 from skelact.schemas.runs import BEST as BEST
 from skelact.schemas.runs import CALIBRATION as CALIBRATION
 from skelact.schemas.runs import CONFIG as CONFIG

@@ -30,6 +30,7 @@ from skelact.sequence.normalise import (
     NormaliseOptions,
     flatten_person_frames,
     is_per_frame,
+    kinect_order,
     normalise,
 )
 from skelact.sequence.sampling import Indices, Positions, SamplingOptions, testing_indices
@@ -110,6 +111,43 @@ def window_values(
             clip = normalise(_merged(inside, window_filled, window), options)
         clips.append(_flattened(clip, options))
     return clips
+
+
+def window_cells(
+    sequence: PoseSequence,
+    window: tuple[int, int],
+    spec: InputSpec,
+    *,
+    as_stored: bool = False,
+) -> tuple[Indices, Indices]:
+    """Where the `window_values` of one window come from: the person of the sequence and its frame,
+    both (M, T') int64."""
+    start, end = window
+    raw = take_frames(sequence, start, end)
+    visible = visible_frames(raw).any(axis=1)
+    rows = np.arange(sequence.persons)
+    if not as_stored:
+        chosen = [i for i in rank_persons(raw) if visible[i]][: spec.sequence.persons]
+        rows = np.array(chosen, np.int64)
+    frames = np.arange(start, end)
+
+    def values(**changes: Any) -> Floats:
+        options = replace(spec.normalise, flatten_persons=False, **changes)
+        changed = replace(spec, normalise=options)
+        return window_values(sequence, [window], changed, as_stored=as_stored)[0]
+
+    if spec.normalise.mode.startswith("kinect"):
+        every_frame = spec.normalise.mode == "kinect-frame"
+        order, kept = kinect_order(values(mode="none"), every_frame)
+        rows, frames = rows[order], frames[kept]
+    persons = np.repeat(rows[:, None], len(frames), axis=1)
+    times = np.repeat(frames[None], len(rows), axis=0)
+    if spec.normalise.flatten_persons:
+        seen = ~np.isnan(values()[..., :2]).all(axis=(2, 3)).T  # (T, M)
+        if not seen.any():
+            return persons[:1, :1], times[:1, :1]
+        return persons.T[seen][None], times.T[seen][None]
+    return persons, times
 
 
 def _merged(
@@ -305,18 +343,34 @@ def minmax_scale(
     """The first `dims` channels of x (N, M, L, V, C), each scaled to -1..1 over a clip, and those
     of the following frames scaled by the same factors. Frames under the mask `empty`, which
     broadcasts to x, stay 0."""
+    extent = minmax_range(x, empty, dims)
+
+    def scale(values: Array) -> Array:
+        return scale_to(values, extent, empty)
+
+    return scale(x), None if following is None else scale(following)
+
+
+def minmax_range(x: Array, empty: Array, dims: int) -> tuple[Array, Array]:
+    """The lowest value of each of the first `dims` channels of x (N, M, L, V, C) in a clip, and
+    the extent above it, both (N, 1, 1, 1, dims)."""
     xp = _namespace(x)
     points = x[..., :dims]
     unknown = xp.isnan(points) | empty
     low = xp.amin(xp.where(unknown, np.inf, points), axis=(1, 2, 3), keepdims=True)
     high = xp.amax(xp.where(unknown, -np.inf, points), axis=(1, 2, 3), keepdims=True)
-    extent = (high - low).clip(min=1e-6)
+    return low, (high - low).clip(min=1e-6)
 
-    def scale(values: Array) -> Array:
-        scaled = xp.where(empty, 0.0, (values[..., :dims] - low) / extent * 2 - 1)
-        return xp.concatenate([scaled, values[..., dims:]], axis=-1)
 
-    return scale(x), None if following is None else scale(following)
+def scale_to(values: Array, extent: tuple[Array, Array], empty: Array | None = None) -> Array:
+    """Values (N, M, L, V, C) scaled such that a range of `minmax_range` becomes -1..1; frames under
+    the mask `empty` are 0."""
+    xp, (low, size) = _namespace(values), extent
+    dims = low.shape[-1]
+    scaled = (values[..., :dims] - low) / size * 2 - 1
+    if empty is not None:
+        scaled = xp.where(empty, 0.0, scaled)
+    return xp.concatenate([scaled, values[..., dims:]], axis=-1)
 
 
 def _namespace(x: Array) -> Any:

@@ -200,10 +200,9 @@ def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> 
     seen = ~np.isnan(points).all(axis=(2, 3))  # (M, T)
     if not seen.any():
         return points
-    if len(points) > 1 and seen[1].sum() > seen[0].sum():
-        order = [1, 0, *range(2, len(points))]
-        points, seen = points[order], seen[order]
-    points = (points if every_frame else points[:, seen[0]]).astype(np.float64)
+    order, kept = kinect_order(points, every_frame)
+    seen = seen[order]
+    points = points[order][:, kept].astype(np.float64)
     names = skeleton.joints
     centre = skeleton.index("spine_mid" if "spine_mid" in names else skeleton.centre)
     first = int(seen[0].argmax()) if every_frame else 0
@@ -214,6 +213,16 @@ def by_kinect(points: Floats, skeleton: Skeleton, every_frame: bool = False) -> 
             a, b = (points[0, first, skeleton.index(e)] for e in ends)
             points = points @ _rotation(b - a, np.eye(3)[target]).T
     return np.asarray(points, np.float32)
+
+
+def kinect_order(points: Floats, every_frame: bool) -> tuple[list[int], npt.NDArray[np.int64]]:
+    """The persons and the frames of points (M, T, V, 3) that `by_kinect` returns, in its order."""
+    seen = ~np.isnan(points).all(axis=(2, 3))
+    order = list(range(len(points)))
+    if len(points) > 1 and seen[1].sum() > seen[0].sum():
+        order[:2] = [1, 0]
+    frames = np.arange(points.shape[1])
+    return order, frames if every_frame or not seen.any() else frames[seen[order[0]]]
 
 
 def _rotation(source: Floats64, target: Floats64) -> Floats64:

@@ -1,0 +1,406 @@
+"""The files of explanations: of one video, of every class of a dataset, and of learned graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skelact import outputs
+from skelact.cache import Cache, check_unchanged
+from skelact.device import resolve_device
+from skelact.errors import ConfigError, DatasetError, InputError, SkelactError
+from skelact.inference.attribution import attribute, resolve_method
+from skelact.inference.ensemble import input_spec
+from skelact.inference.explain import ExplainedVideo, Explanation, explain, lookup_class
+from skelact.inference.predictor import Predictor
+from skelact.models.checkpoint import build_network
+from skelact.models.fuse_conv_bn import fuse_conv_bn
+from skelact.models.learned_graphs import learned_graphs
+from skelact.options import ExplainOptions
+from skelact.pose.store import read_poses
+from skelact.report import importance
+from skelact.report.body import body, graph
+from skelact.report.canvas import on_canvas
+from skelact.report.importance_video import PersonHeat, write_importance
+from skelact.runs.test import load_run
+from skelact.schemas import (
+    EXPLANATION,
+    ExplainedLabel,
+    ExplanationDocument,
+    JointImportance,
+    load_json,
+    save_json,
+)
+from skelact.sequence.input import ClipArrays
+from skelact.skeletons import Skeleton
+from skelact.stages.skeleton_input import SkeletonInput
+from skelact.types import Event, ProgressCallback, no_progress
+from skelact.video.probe import probe
+
+OVERLAY, PAGE, TABLE = "overlay.mp4", "classes.html", "classes.csv"
+_LINKS = 2.0  # links of a graph that are drawn, for each joint
+Floats64 = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainResult:
+    """What was written, and the numbers."""
+
+    document: ExplanationDocument
+    folder: Path
+
+
+def is_explanation(folder: Path) -> bool:
+    """Whether a folder holds an explanation and nothing else."""
+    try:
+        document = load_json(folder / EXPLANATION, ExplanationDocument)
+    except SkelactError:
+        return False
+    known = {EXPLANATION, *document.files}
+    return all(p.is_file() and not p.is_symlink() and p.name in known for p in folder.iterdir())
+
+
+@contextmanager
+def _new_folder(out: Path, sources: Sequence[Path], overwrite: bool) -> Iterator[Path]:
+    """The folder to write to. Raises OutputError if it is a part of an input, InputError if it
+    cannot be written."""
+    for source in sources:
+        if source.is_dir():
+            outputs.check_apart(out, source)
+    try:
+        with outputs.replacing_folder(out, is_explanation, overwrite=overwrite) as folder:
+            yield folder
+    except OSError as error:
+        raise InputError(f"Cannot write {out}: {error.strerror or error}") from error
+
+
+def _finish(folder: Path, out: Path, **content: Any) -> ExplainResult:
+    files = tuple(sorted(p.name for p in folder.iterdir()))
+    document = ExplanationDocument(files=files, **content)
+    save_json(folder / EXPLANATION, document)
+    return ExplainResult(document=document, folder=out)
+
+
+# --- one video ---
+
+
+def explain_video(
+    model: Path | str,
+    video: Path | str,
+    out: Path,
+    *,
+    label: str | None = None,
+    person: int | None = None,
+    options: ExplainOptions | None = None,
+    predictor: Predictor | None = None,
+    cache: Cache | None = None,
+    poses_from: Path | None = None,
+    overwrite: bool = False,
+    on_progress: ProgressCallback = no_progress,
+) -> ExplainResult:
+    """Explain the predictions of a model (a run folder, a file or a name) for one video or skeleton
+    file, and write into the new folder `out`: overlay.mp4, for each person <name>_body.png,
+    <name>_joints.png and <name>_joints.csv, and explanation.json. See `inference.explain.explain`
+    for the other arguments and errors. Raises OutputError if `out` is not to be replaced."""
+    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    predictor = predictor or Predictor.load(model)
+    found = explain(
+        predictor,
+        video,
+        label,
+        options,
+        person=person,
+        cache=cache,
+        poses_from=poses_from,
+        on_progress=on_progress,
+    )
+    with _new_folder(out, [Path(model), Path(video)], overwrite) as folder:
+        for e in found.explanations:
+            _write_person(e, folder)
+        on_progress(Event("overlay", "start", 0, 1))
+        _write_overlay(found, folder / OVERLAY)
+        on_progress(Event("overlay", "end"))
+        return _finish(
+            folder,
+            out,
+            model=str(model),
+            source=str(video),
+            explained=tuple(map(_record, found.explanations)),
+        )
+
+
+def _record(e: Explanation) -> ExplainedLabel:
+    return ExplainedLabel(
+        label=e.label,
+        method=e.method,
+        joints=tuple(e.rows()),
+        persons=e.ids,
+        probability=min(max(e.probability, 0.0), 1.0),
+        gap=e.gap,
+    )
+
+
+def _name(e: Explanation) -> str:
+    return f"person{e.ids[0]}" if len(e.ids) == 1 else "scene"
+
+
+def _title(e: Explanation) -> str:
+    who = f"person {e.ids[0]}" if len(e.ids) == 1 else "all persons"
+    return f"{who}: {e.label} {e.probability:.0%}"
+
+
+def _write_person(e: Explanation, folder: Path) -> None:
+    title, name = f"{_title(e)} ({e.method})", _name(e)
+    importance.draw_body(e.skeleton, e.totals, folder / f"{name}_body.png", title)
+    importance.draw_matrix(
+        e.values.sum(axis=0),
+        e.skeleton,
+        e.start / e.fps,
+        e.fps,
+        folder / f"{name}_joints.png",
+        title,
+    )
+    importance.write_matrix(
+        e.values, e.skeleton, e.ids, e.start, e.fps, folder / f"{name}_joints.csv"
+    )
+
+
+def _write_overlay(found: ExplainedVideo, path: Path) -> None:
+    people = [
+        PersonHeat(
+            person_id=person,
+            title=_title(e),
+            values=e.values[m],
+            start=e.start,
+            skeleton=e.skeleton,
+        )
+        for e in found.explanations
+        for m, person in enumerate(e.ids)
+    ]
+    extracted = found.extracted
+    if isinstance(extracted, SkeletonInput):
+        sequence = extracted.load()
+        info, frames, images = on_canvas(sequence, extracted.path)
+        write_importance(info, frames, sequence.skeleton, people, path, images)
+        return
+    poses = extracted.poses
+    skeleton = poses.manifest.skeleton
+    write_importance(probe(extracted.path), read_poses(poses), skeleton, people, path)
+    check_unchanged(extracted.path, poses.manifest.content)
+
+
+# --- classes of a dataset ---
+
+
+def explain_classes(
+    run: Path,
+    out: Path,
+    cache: Cache,
+    *,
+    options: ExplainOptions | None = None,
+    data: Path | None = None,
+    changes: dict[str, Any] | None = None,
+    subset: str = "test",
+    most: int | None = None,
+    overwrite: bool = False,
+    on_progress: ProgressCallback = no_progress,
+) -> ExplainResult:
+    """Explain every clip of a subset of a run's dataset for its true class, and write the means
+    over each class into the new folder `out`: a page with a neutral body for each class, a table
+    with a row for each class, and explanation.json. Every clip has the same weight: its values are
+    divided by the sum of their absolute values. `most` limits the clips of each class; `data` and
+    `changes` are those of `runs.test.test`.
+
+    Raises DatasetError if the subset is empty, CheckpointError for an ensemble, and the errors of
+    `runs.test.test` and `attribute`."""
+    options = options or ExplainOptions()
+    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    loaded = load_run(run, cache, data=data, changes=changes, on_progress=on_progress)
+    packed = loaded.dataset.packed
+    spec = input_spec(loaded.checkpoint)
+    net = fuse_conv_bn(build_network(loaded.checkpoint)).to(resolve_device())
+    method = resolve_method(net, options.method)
+    rows = _rows(loaded.dataset.subsets, packed.labels, subset, most)
+    on_progress(Event("explain", "start", 0, len(rows)))
+    joints = len(packed.skeleton.joints)
+    totals = np.zeros((len(packed.classes), joints))
+    for row in rows:
+        clip = np.asarray(packed.frames(row)).swapaxes(0, 1)
+        k = int(packed.labels[row])
+        own = attribute(net, clip, spec, k, options).values.sum(axis=(0, 1))
+        totals[k] += own / max(float(np.abs(own).sum()), 1e-12)
+        on_progress(Event("explain", "advance", 1))
+    on_progress(Event("explain", "end"))
+    counts = np.bincount(packed.labels[rows], minlength=len(packed.classes))
+    found = [k for k in np.argsort(packed.classes, kind="stable") if counts[k]]
+    skeleton = packed.skeleton
+    title = f"{run.resolve().name}: joints that speak for each class"
+    intro = (
+        f"Mean over the clips of the {subset} subset of {packed.dataset}, each explained for its "
+        f"true class with {method}. Red joints speak for the class, blue ones against it; the size "
+        "is the amount relative to the largest one of the class. Seen from the front: the left "
+        "side of the person is on the right."
+    )
+    cards = [
+        (
+            packed.classes[k],
+            body(skeleton, totals[k]),
+            [f"{counts[k]} clips", *importance.top_joints(skeleton, totals[k])[:3]],
+        )
+        for k in found
+    ]
+    with _new_folder(out, [run], overwrite) as folder:
+        importance.write_page(folder / PAGE, title, intro, cards)
+        table = [(packed.classes[k], counts[k], *(f"{v:.6g}" for v in totals[k])) for k in found]
+        importance.write_csv([("class", "clips", *skeleton.joints), *table], folder / TABLE)
+        explained = tuple(
+            ExplainedLabel(
+                label=packed.classes[k],
+                method=method,
+                joints=_shares(skeleton, totals[k]),
+                clips=int(counts[k]),
+            )
+            for k in found
+        )
+        return _finish(folder, out, model=str(run), source=packed.dataset, explained=explained)
+
+
+def _shares(skeleton: Skeleton, totals: Floats64) -> tuple[JointImportance, ...]:
+    whole = max(float(np.abs(totals).sum()), 1e-12)
+    order = np.argsort(-totals, kind="stable")
+    return tuple(
+        JointImportance(
+            joint=skeleton.joints[v], total=float(totals[v]), share=float(totals[v]) / whole
+        )
+        for v in order
+    )
+
+
+def _rows(
+    subsets: Sequence[str], labels: np.ndarray[Any, Any], subset: str, most: int | None
+) -> list[int]:
+    rows = np.flatnonzero(np.array(subsets) == subset)
+    if not len(rows):
+        raise DatasetError(f"There are no clips in the {subset} subset", "Choose another --subset.")
+    return [int(r) for k in np.unique(labels) for r in rows[labels[rows] == k][:most]]
+
+
+# --- learned graphs ---
+
+
+def explain_graph(
+    run: Path,
+    out: Path,
+    cache: Cache,
+    *,
+    label: str | None = None,
+    stage: int | None = None,
+    data: Path | None = None,
+    changes: dict[str, Any] | None = None,
+    subset: str = "test",
+    most: int | None = 8,
+    overwrite: bool = False,
+    on_progress: ProgressCallback = no_progress,
+) -> ExplainResult:
+    """Draw the links between joints that a network has learned into the new folder `out`: graph.png
+    and graph.csv, and for a graph that depends on the input, the mean over the clips of each class
+    (or of `label`) and a page of all. The weight of a link is the mean absolute value over the
+    parts of a graph, of one stage or of all. The dataset is used only if the graph depends on the
+    input. Raises ConfigError if the network has no such graph or stage."""
+    from skelact.models.checkpoint import load_checkpoint
+    from skelact.schemas import BEST
+
+    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    checkpoint = load_checkpoint(run / BEST)
+    net = build_network(checkpoint)
+    skeleton, spec = checkpoint.skeleton, input_spec(checkpoint)
+    graphs = learned_graphs(net, checkpoint.model, len(skeleton.joints))
+    names: list[str] = ["all clips"]
+    if graphs.depends_on_input:
+        loaded = load_run(run, cache, data=data, changes=changes, on_progress=on_progress)
+        packed = loaded.dataset.packed
+        wanted = None if label is None else lookup_class(packed.classes, label)
+        rows = _rows(loaded.dataset.subsets, packed.labels, subset, most)
+        by_class: dict[int, list[Floats64]] = {}
+        on_progress(Event("explain", "start", 0, len(rows)))
+        for row in rows:
+            on_progress(Event("explain", "advance", 1))
+            k = int(packed.labels[row])
+            if wanted in (None, k):
+                clip = np.asarray(packed.frames(row)).swapaxes(0, 1)
+                x, _ = ClipArrays.of([clip], spec).test_input(np.arange(1), spec.sampling)
+                by_class.setdefault(k, []).append(graphs.of(x))
+        on_progress(Event("explain", "end"))
+        found = sorted(by_class, key=lambda k: packed.classes[k])
+        means = [np.mean(by_class[k], axis=0) for k in found]
+        names += [packed.classes[k] for k in found]
+        weights = np.stack([np.mean(means, axis=0), *means])
+    else:
+        if label is not None:
+            raise ConfigError(
+                f"The graph of {checkpoint.model} is the same for all classes",
+                "Leave out --label.",
+            )
+        weights = graphs.of(None)[None]  # (classes, stages, V, V)
+    chosen = _stage(weights, stage)
+    links = max(4, round(_LINKS * len(skeleton.joints)))
+    text = f"{checkpoint.model}: {links} heaviest links"
+    cards = [
+        (name, graph(skeleton, w, links), _strongest(skeleton, w, chosen[0] if n else None))
+        for n, (name, w) in enumerate(zip(names, chosen, strict=True))
+    ]
+    with _new_folder(out, [run], overwrite) as folder:
+        notes = ["blue: along a bone", "orange: learned", "", *cards[0][2]]
+        importance.draw(cards[0][1], folder / "graph.png", text, notes)
+        table: list[tuple[object, ...]] = [("class", "stage", "from", "to", "weight")]
+        for name, stages in zip(names, weights, strict=True):
+            for s, w in enumerate(stages, 1):
+                table += [
+                    (name, s, a, b, f"{w[i, j]:.6g}")
+                    for i, a in enumerate(skeleton.joints)
+                    for j, b in enumerate(skeleton.joints)
+                    if w[i, j] != 0
+                ]
+        importance.write_csv(table, folder / "graph.csv")
+        if len(cards) > 1:
+            intro = (
+                f"The {links} heaviest links between joints of {checkpoint.model}: blue along a "
+                "bone, orange elsewhere. Below each class, the links that are heaviest compared "
+                "with the mean over all classes."
+            )
+            title = f"{run.resolve().name}: learned links"
+            importance.write_page(folder / "graph.html", title, intro, cards)
+        return _finish(
+            folder, out, model=str(run), source=checkpoint.dataset, stages=weights.shape[1]
+        )
+
+
+def _stage(weights: Floats64, stage: int | None) -> Floats64:
+    """(classes, V, V): one stage of weights (classes, stages, V, V), or the mean of all."""
+    if stage is None:
+        return np.asarray(weights.mean(axis=1))
+    if not 1 <= stage <= weights.shape[1]:
+        raise ConfigError(
+            f"There is no graph of stage {stage}", f"Use --stage 1 to {weights.shape[1]}."
+        )
+    return np.asarray(weights[:, stage - 1])
+
+
+def _strongest(
+    skeleton: Skeleton, weights: Floats64, mean: Floats64 | None, count: int = 3
+) -> list[str]:
+    """The heaviest links between two joints, or those that are the most above the mean."""
+    values = weights if mean is None else weights - mean
+    values = values * (1 - np.eye(len(values)))
+    order = np.argsort(-values, axis=None, kind="stable")[:count]
+    pairs = (divmod(int(n), len(values)) for n in order)
+    return [
+        f"{skeleton.joints[a]} to {skeleton.joints[b]} {values[a, b]:+.3f}"
+        for a, b in pairs
+        if values[a, b] > 0
+    ]
