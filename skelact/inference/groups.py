@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from skelact.cache import CacheEntry
+from skelact.errors import InputError
 from skelact.inference.windows import PersonTrack, find_tracks, person_tracks
 from skelact.pose.store import read_poses
 from skelact.schemas import PosesManifest
+from skelact.skeletons import Skeleton
 from skelact.stages.poses import Extracted
 from skelact.stages.sequences import stack_poses
 from skelact.stages.skeleton_input import SkeletonInput
@@ -43,3 +45,13 @@ def stored_tracks(
     if per_person:
         return person_tracks(frames, stack, poses.manifest.fps, min_seen_s), len(frames)
     return find_tracks(stack(frames), per_person, min_seen_s), len(frames)
+
+
+def layout_of(source: Extracted | SkeletonInput) -> Skeleton | None:
+    """The layout of the poses; None if a skeleton file cannot be read."""
+    if isinstance(source, Extracted):
+        return source.poses.manifest.skeleton
+    try:
+        return source.load().skeleton
+    except InputError:
+        return None  # listed as failed later

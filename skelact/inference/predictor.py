@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skelact.cache import Cache
+from skelact.datasets import ntu_names
 from skelact.device import resolve_device
 from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, NoPersonFound
 from skelact.files import is_skelact_checkpoint
@@ -24,9 +25,9 @@ from skelact.inference.ensemble import (
     members_of,
     window_probabilities,
 )
-from skelact.inference.groups import groups, stored_tracks
+from skelact.inference.groups import groups, layout_of, stored_tracks
 from skelact.inference.segments import WindowProbabilities, combine_per_frame, label_of, segments
-from skelact.inference.windows import PersonTrack, Window, find_tracks
+from skelact.inference.windows import PersonTrack, Window, at_track_rate, find_tracks
 from skelact.inference.zoo import find
 from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.metrics import Probabilities
@@ -35,7 +36,7 @@ from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
-from skelact.skeletons import Skeleton, missing_joints
+from skelact.skeletons import missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
 from skelact.types import (
@@ -102,6 +103,7 @@ class Predictor:
         self.options = options or PredictOptions()
         self.model = model
         self.notes: tuple[str, ...] = ()  # on a checkpoint of another program
+        self.rate: float | None = None  # [Hz] to which videos are converted, for such a checkpoint
         self.classes = model.classes
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
@@ -140,6 +142,8 @@ class Predictor:
             document, notes = foreign_checkpoint(path, foreign or ForeignOptions())
             predictor = cls(document, options)
             predictor.notes = notes
+            if document.dataset in ntu_names.ACTION_COUNTS.values():
+                predictor.rate = ntu_names.FPS
             return predictor
         if foreign is not None:
             raise ConfigError(
@@ -286,7 +290,7 @@ class Predictor:
     def _report_missing_joints(
         self, videos: Sequence[Extracted | SkeletonInput], on_progress: ProgressCallback
     ) -> None:
-        source = next(filter(None, map(_skeleton_of, videos)), None)
+        source = next(filter(None, map(layout_of, videos)), None)
         if source is None:
             return
         for skeleton in dict.fromkeys(m.spec.skeleton for m in self.members):
@@ -356,6 +360,9 @@ class Predictor:
                 check_joints(member.spec, extracted.poses.manifest.skeleton)
             fps = extracted.poses.manifest.fps
             found, frames = stored_tracks(extracted.poses, per_person, min_seen_s)
+        if self.rate is not None and self.rate != fps:
+            found = [at_track_rate(track, self.rate) for track in found]
+            fps, frames = self.rate, max(1, round(frames * self.rate / fps))
         tracks = []
         for track in found:
             windows = []
@@ -386,13 +393,3 @@ class Predictor:
             classes=self.classes,
             segments=parts,
         )
-
-
-def _skeleton_of(source: Extracted | SkeletonInput) -> Skeleton | None:
-    """The layout of the poses; None if a skeleton file cannot be read."""
-    if isinstance(source, Extracted):
-        return source.poses.manifest.skeleton
-    try:
-        return source.load().skeleton
-    except InputError:
-        return None  # listed as failed later

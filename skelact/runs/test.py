@@ -26,6 +26,7 @@ from skelact.runs.location import stored_data
 from skelact.schemas import (
     BEST,
     SPLIT,
+    Checkpoint,
     Predictions,
     RunResult,
     SplitDocument,
@@ -67,30 +68,7 @@ def test(
     that of a file of the run."""
     files = result_files(run, name, {"": RunResult, "_predictions": Predictions})
     checkpoint = load_checkpoint(run / BEST)
-    recipe_of(checkpoint)  # raises if it is damaged: below, an error is about `changes`
-    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
-    recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes or {}))
-    skeleton = checkpoint.skeleton
-    other = (changes or {}).get("dataset", {}).get("skeleton", "auto")
-    if other != "auto" and load_skeleton(other) != skeleton:
-        raise ConfigError(
-            f"The network of {run} expects the joints of {skeleton.name}, not of {other}",
-            "Leave out dataset.skeleton: poses are converted to the joints of the network.",
-        )
-    same_data = recipe.dataset.name == checkpoint.recipe["dataset"]["name"]
-    if data is None and same_data:
-        data = stored_data(run)
-    if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
-        options = replace(recipe.dataset, protocol=ONLY_TEST)
-        recipe = replace(recipe, dataset=options)
-    dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
-    if dataset.packed.classes != checkpoint.classes:
-        raise CheckpointError(
-            f"The data has other classes than {run}",
-            f"The {len(checkpoint.classes)} classes of the run are "
-            f"{', '.join(checkpoint.classes[:5])} ….",
-        )
-    check_not_trained_on(run, dataset)
+    recipe, dataset = load_test_data(run, checkpoint, cache, data, changes, on_progress)
     subsets = np.array(dataset.subsets)
     device = resolve_device(recipe.train.device)
     measured = measure(
@@ -110,6 +88,44 @@ def test(
     save_json(files[0], result)
     measured.predictions.save(files[1], checkpoint.classes)
     return Tested(scores=measured.scores, dataset=dataset, files=files)
+
+
+def load_test_data(
+    run: Path,
+    checkpoint: Checkpoint,
+    cache: Cache,
+    data: Path | None = None,
+    changes: dict[str, Any] | None = None,
+    on_progress: ProgressCallback = no_progress,
+) -> tuple[Recipe, ReadyDataset]:
+    """The dataset of a run whose test subset holds nothing that the run was trained on, and its
+    recipe with `changes`. Raises as `test`."""
+    changes = changes or {}
+    recipe_of(checkpoint)  # raises if it is damaged: below, an error is about `changes`
+    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
+    recipe = Recipe.from_dict(merge(_without_files(checkpoint.recipe), originals, changes))
+    skeleton = checkpoint.skeleton
+    other = changes.get("dataset", {}).get("skeleton", "auto")
+    if other != "auto" and load_skeleton(other) != skeleton:
+        raise ConfigError(
+            f"The network of {run} expects the joints of {skeleton.name}, not of {other}",
+            "Leave out dataset.skeleton: poses are converted to the joints of the network.",
+        )
+    same_data = recipe.dataset.name == checkpoint.recipe["dataset"]["name"]
+    if data is None and same_data:
+        data = stored_data(run)
+    if recipe.dataset.protocol == NO_TEST:  # other data are all for testing
+        options = replace(recipe.dataset, protocol=ONLY_TEST)
+        recipe = replace(recipe, dataset=options)
+    dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
+    if dataset.packed.classes != checkpoint.classes:
+        raise CheckpointError(
+            f"The data has other classes than {run}",
+            f"The {len(checkpoint.classes)} classes of the run are "
+            f"{', '.join(checkpoint.classes[:5])} ….",
+        )
+    check_not_trained_on(run, dataset)
+    return recipe, dataset
 
 
 def _without_files(recipe: Sections) -> Sections:
