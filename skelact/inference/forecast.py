@@ -41,13 +41,23 @@ _TOLERANCE = 1e-2  # of undoing the normalisation, relative to the extent of the
 
 
 class Forecaster(Protocol):
-    """`frames` is the number of past frames that it looks at, `horizon` the most frames that it
-    forecasts (None: any number), `fps` their rate [Hz] (None: any rate)."""
+    """A method, and what it needs."""
 
-    name: str
-    frames: int
-    horizon: int | None
-    fps: float | None
+    @property
+    def name(self) -> str:
+        """The name of the method."""
+
+    @property
+    def frames(self) -> int:
+        """The number of past frames that it looks at."""
+
+    @property
+    def horizon(self) -> int | None:
+        """The most frames that it forecasts; None for any number."""
+
+    @property
+    def fps(self) -> float | None:
+        """The rate of the frames [Hz]; None for any rate."""
 
     def __call__(self, pasts: Sequence[PoseSequence], frames: int) -> Floats:
         """(N, frames, V, D); a joint that is missing in a whole sequence is NaN."""
@@ -172,7 +182,7 @@ def check_network(name: str, has_forecast: bool, spec: InputSpec) -> None:
 
 def undo_normalisation(normalised: Floats, points: Floats, values: Floats) -> Floats:
     """`values` (..., D) in original coordinates, by the affine map that takes `normalised` (N, D)
-    to the original `points` (N, D), by least squares. Raises ConfigError if there is no such map."""
+    to the original `points` (N, D), by least squares. Raises ConfigError if there is none."""
     dims = points.shape[1]
     if len(points) <= dims:
         return np.full(values.shape, np.nan, np.float32)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from skelact.files import write_bytes
 from skelact.report.canvas import on_canvas
 from skelact.report.overlay import PERSON_COLOURS, WHITE, Colour
 from skelact.skeletons import Skeleton, parts_of
@@ -89,7 +90,7 @@ def write_picture(image: Frame, out: Path) -> None:
     done, content = cv2.imencode(".png", image)
     if not done:
         raise OSError(f"the picture of {image.shape} cannot be encoded")
-    out.write_bytes(content.tobytes())
+    write_bytes(out, content.tobytes())
 
 
 def write_video(

@@ -23,6 +23,7 @@ from skelact.inference.forecast import (
 from skelact.inference.groups import stored_tracks
 from skelact.inference.predictor import Predictor
 from skelact.inference.windows import PersonTrack, find_tracks
+from skelact.models import spec as network_spec
 from skelact.options import ForecastOptions
 from skelact.readers.format import Format
 from skelact.runs.forecast_test import losses
@@ -196,7 +197,7 @@ def _forecaster(
 ) -> Forecaster:
     checkpoint = members_of(predictor.model)[0].checkpoint
     dims = predictor.members[0].spec.normalise.coordinates
-    has_head = bool(predictor.members[0].net.backbone.has_forecast)
+    has_head = network_spec(checkpoint.model).backbone.has_forecast
     if method == "auto":
         if measured is None and not has_head:
             raise ConfigError(

@@ -26,7 +26,7 @@ def coordinates(sequence: PoseSequence, dims: int) -> Floats:
     """(T, V, D) of the first person: metres if `dims` is 3, pixels if it is 2."""
     points = sequence.xyz if dims == 3 else sequence.xy
     assert points is not None, "the caller checks that there are 3-D joints"
-    return points[0]
+    return np.asarray(points[0], np.float32)
 
 
 def stack_pasts(pasts: Sequence[PoseSequence], dims: int, frames: int) -> Floats:
@@ -45,12 +45,12 @@ def held(points: Floats) -> Floats:
     known = ~np.isnan(points).any(axis=-1)
     last = np.where(known, np.arange(len(points))[:, None], 0)
     last = np.maximum.accumulate(last, axis=0)
-    return np.take_along_axis(points, last[..., None], axis=0)
+    return np.asarray(np.take_along_axis(points, last[..., None], axis=0), np.float32)
 
 
 def zero_velocity(past: Floats, frames: int) -> Floats:
     """The last pose."""
-    return np.repeat(past[:, -1:], frames, axis=1)
+    return np.asarray(np.repeat(past[:, -1:], frames, axis=1), np.float32)
 
 
 def constant_velocity(past: Floats, frames: int, fps: float) -> Floats:
@@ -73,13 +73,13 @@ def body_size(past: Floats, skeleton: Skeleton) -> Floats:
         a, b = (past[:, :, pair].mean(axis=2) for pair in ends)
         torso = _nan("median", np.linalg.norm(a - b, axis=-1), 1)
         size = np.where(torso > 0, torso, size)
-    return np.maximum(size, 1e-6).astype(np.float32)[:, None, None, None]
+    return np.asarray(np.maximum(size, 1e-6)[:, None, None, None], np.float32)
 
 
 def _nan(name: str, values: Floats, axis: int) -> Floats:
-    """nanstd or nanmedian, NaN without a warning where there is no value."""
+    """nanmean, nanmedian or nanstd; NaN without a warning where there is no value."""
     filled = np.where(np.isnan(values).all(axis=axis, keepdims=True), 0, values)
-    result = {"std": np.nanstd, "median": np.nanmedian, "mean": np.nanmean}[name](filled, axis=axis)
+    result = getattr(np, f"nan{name}")(filled, axis=axis)
     return np.asarray(np.where(np.isnan(values).all(axis=axis), np.nan, result))
 
 
