@@ -4,10 +4,12 @@ compares all methods on held-out clips."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from skelact.cache import Cache
@@ -58,20 +60,37 @@ from skelact.types import Event, Floats, PoseSequence, ProgressCallback, no_prog
 TIMES_S = (0.08, 0.16, 0.32, 0.4)
 _STEP_S = 0.1  # between two forecasts in a clip
 _ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0)
+_FOLDS = 5
 _HELD_OUT = 0.2  # of the training takes, for a run without a validation subset
 _MIN_KNOWN = 0.5  # of the joints in the last pose of the past
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Past sequences of one person each, and what really followed: (N, H, V, D)."""
+    """Past sequences of one person each, what really followed, (N, H, V, D), and the group of each
+    that the split keeps in one subset, such as its camera."""
 
     pasts: list[PoseSequence]
     future: Floats
+    groups: list[str]
 
-    def __add__(self, other: Windows) -> Windows:
-        future = np.concatenate([self.future, other.future])
-        return Windows(pasts=self.pasts + other.pasts, future=future)
+    @classmethod
+    def join(cls, parts: Sequence[Windows]) -> Windows:
+        """The windows of at least one part."""
+        return cls(
+            pasts=[past for part in parts for past in part.pasts],
+            future=np.concatenate([part.future for part in parts]),
+            groups=[group for part in parts for group in part.groups],
+        )
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Windows:
+        """The windows under a mask (N,)."""
+        numbers = np.flatnonzero(rows)
+        return Windows(
+            pasts=[self.pasts[n] for n in numbers],
+            future=self.future[numbers],
+            groups=[self.groups[n] for n in numbers],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +112,12 @@ def test_forecast(
     forecast.json and the linear forecaster, forecast.pt.
 
     In every clip a forecast is made every 0.1 s from the moment that a third of a second is past,
-    as long as 0.4 s follow. The penalty of the linear map, and the method that `forecast` uses by
-    default, are chosen on the validation clips; without a validation subset, on a fifth of the
-    training takes, which the network has seen, so that its forecast is measured but not chosen. The
-    test clips are looked at once, with a linear map that is fitted on all others.
+    as long as 0.4 s follow. The penalty of the linear map is chosen by cross-validation on all but
+    the test clips, whose folds are as disjoint as the split: with other cameras for a split by
+    camera. The method that `forecast` uses by default is chosen on the validation clips; without a
+    validation subset, on a fifth of the training takes, which the network has seen, so that its
+    forecast is measured but not chosen. The test clips are looked at once, with a linear map that
+    is fitted on all others.
 
     Raises DatasetError if no clip is long enough, and as `runs.test.test`."""
     files = (run / FORECAST, run / LINEAR_FORECAST)
@@ -136,11 +157,16 @@ def test_forecast(
             offset=torch.from_numpy(ridge.offset),
         )
 
-    fitted = fit(train)
-    candidates = {a: LinearForecaster(document(fitted, a)) for a in _ALPHAS}
-    on_val = {a: _errors(f, val, dims, fps) for a, f in candidates.items()}
-    alpha = min(on_val, key=lambda a: sum(on_val[a]))
-    linear = document(fit(train + val), alpha)
+    fitting = Windows.join([train, val])
+    total = dict.fromkeys(_ALPHAS, 0.0)
+    for fold in disjoint_folds(fitting.groups):
+        fitted, held = fit(fitting.take(~fold)), fitting.take(fold)
+        for a in _ALPHAS:
+            errors = _errors(LinearForecaster(document(fitted, a)), held, dims, fps)
+            total[a] += sum(errors) * len(held.pasts)
+    alpha = min(total, key=lambda a: total[a])
+    on_val = _errors(LinearForecaster(document(fit(train), alpha)), val, dims, fps)
+    linear = document(fit(fitting), alpha)
     methods: dict[str, Forecaster] = velocity_forecasters(dims)
     if network is not None:
         methods[NETWORK] = network
@@ -153,7 +179,7 @@ def test_forecast(
         for name, forecaster in methods.items()
     ]
     tested = _errors(LinearForecaster(linear), test, dims, fps)
-    rows.insert(2, ForecastErrors(method=LINEAR, validation=on_val[alpha], test=tested))
+    rows.insert(2, ForecastErrors(method=LINEAR, validation=on_val, test=tested))
     choices = [row for row in rows if held_out == "val" or row.method != NETWORK]
     result = ForecastResult(
         dataset=dataset.collection.name,
@@ -179,6 +205,17 @@ def losses(result: ForecastResult, method: str) -> list[float]:
         return []
     rows = zip(result.times_s, own.test, zero.test, strict=True)
     return [time for time, error, least in rows if error >= least]
+
+
+def disjoint_folds(groups: Sequence[str]) -> list[npt.NDArray[np.bool_]]:
+    """Masks (N,) of up to _FOLDS parts without a common group; halves if there is one group."""
+    names = sorted(set(groups))
+    if len(names) < 2:
+        first = np.arange(len(groups)) < len(groups) // 2
+        return [first, ~first] if first.any() else []
+    fold = {name: n % _FOLDS for n, name in enumerate(names)}
+    numbers = np.array([fold[group] for group in groups])
+    return [numbers == n for n in range(min(_FOLDS, len(names)))]
 
 
 def _check_replaceable(files: tuple[Path, Path]) -> None:
@@ -223,6 +260,7 @@ def _windows(
         subsets = splits.hold_out(dataset.collection.items, subsets, _HELD_OUT, seed)
         held_out = "train"
     extracted, _ = extract_collection(dataset.collection, dataset.recipe, cache, on_progress)
+    disjoint = splits.resolve(dataset.collection, dataset.protocol)[1] or ("take",)
     reader = ClipReader(collection=dataset.collection, recipe=dataset.recipe, extracted=extracted)
     found: dict[str, list[Windows]] = {"train": [], "val": [], "test": []}
     on_progress(Event("test", "start", 0, len(subsets)))
@@ -234,8 +272,9 @@ def _windows(
             parts = reader.clips(item)
         except InputError:
             continue  # listed as failed by the dataset
+        group = " ".join(item.groups.get(name, "") for name in disjoint)
         for _, sequence in parts:
-            window = _clip_windows(sequence, checkpoint, fps, frames)
+            window = _clip_windows(sequence, checkpoint, fps, frames, group)
             if window.pasts:
                 found[subset].append(window)
     on_progress(Event("test", "end"))
@@ -246,18 +285,12 @@ def _windows(
                 f"No clip of the {subset} subset is long enough to measure a forecast",
                 f"A clip needs {seconds:.2f} s with a visible person.",
             )
-    joined = {
-        subset: Windows(
-            pasts=[past for w in windows for past in w.pasts],
-            future=np.concatenate([w.future for w in windows]),
-        )
-        for subset, windows in found.items()
-    }
+    joined = {subset: Windows.join(windows) for subset, windows in found.items()}
     return joined, {subset: len(windows) for subset, windows in found.items()}, held_out
 
 
 def _clip_windows(
-    sequence: PoseSequence, checkpoint: Checkpoint, fps: float, frames: int
+    sequence: PoseSequence, checkpoint: Checkpoint, fps: float, frames: int, group: str
 ) -> Windows:
     own = input_spec(checkpoint)
     person = at_rate(to_skeleton(choose_persons(sequence, 1), own.skeleton), fps)
@@ -271,7 +304,11 @@ def _clip_windows(
             pasts.append(take_frames(person, max(0, end - frames), end))
             future.append(points[end : end + horizon])
     empty = np.zeros((0, horizon, points.shape[1], dims), np.float32)
-    return Windows(pasts=pasts, future=np.stack(future) if future else empty)
+    return Windows(
+        pasts=pasts,
+        future=np.stack(future) if future else empty,
+        groups=[group] * len(pasts),
+    )
 
 
 def _errors(forecaster: Forecaster, windows: Windows, dims: int, fps: float) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from skelact.cache import Cache
 from skelact.cli import main
 from skelact.errors import SkelactError
 from skelact.runs.forecast import forecast
+from skelact.runs.forecast_test import disjoint_folds
 from skelact.schemas import Forecast, ForecastResult, load_json
 from tests.readers import motion
 
@@ -50,6 +51,18 @@ def test_all_methods_are_measured_on_clips_of_other_takes(place: Path) -> None:
     still, linear = result.of("zero-velocity"), result.of("linear")
     assert still is not None and linear is not None and result.method == "linear"
     assert all(a < b for a, b in zip(linear.test, still.test, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_folds_share_no_group(count: int) -> None:
+    groups = [f"camera {n % count}" for n in range(20)]
+    folds = disjoint_folds(groups)
+    assert len(folds) == min(5, max(2, count))
+    assert (np.sum(folds, axis=0) == 1).all()
+    if count > 1:
+        for fold in folds:
+            inside = {g for g, is_in in zip(groups, fold, strict=True) if is_in}
+            assert inside.isdisjoint(g for g, is_in in zip(groups, fold, strict=True) if not is_in)
 
 
 def test_forecast_of_a_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
