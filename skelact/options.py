@@ -378,6 +378,32 @@ class ExplainOptions:
         check_ranges(self)
 
 
+FORECAST_METHODS = ("auto", "network", "linear", "constant-velocity", "zero-velocity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastOptions:
+    """Forecasts of poses."""
+
+    horizon: float = option(0.4, "How far to forecast, in seconds.", above=0, max=10)
+    method: str = option(
+        "auto",
+        "Method: network (AS-GCN's forecast head), linear (fitted by skelact test --forecast), "
+        "constant-velocity, zero-velocity, or auto for the one with the lowest measured error.",
+        choices=FORECAST_METHODS,
+    )
+    at: float | None = option(
+        None,
+        "Forecast from this time of the video on, in seconds.",
+        min=0,
+        max=1e6,
+        default_text="its end",
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForeignOptions:
     """Properties that a checkpoint of PYSKL or mmaction2 does not contain."""
@@ -385,12 +411,20 @@ class ForeignOptions:
     labels: Path | None = option(
         None,
         "Text file with one class name per line, for a PYSKL or mmaction2 checkpoint.",
+        default_text="the names of NTU RGB+D for 60 or 120 classes of persons",
     )
     skeleton: str | None = option(
         None, "Joint layout of such a checkpoint, if its shapes are ambiguous."
     )
     persons: int | None = option(
         None, "Persons per clip expected by such a checkpoint.", min=1, max=1000, default_text="2"
+    )
+    window: float | None = option(
+        None,
+        "Length of the windows that such a checkpoint sees, in seconds; 0 for the complete video.",
+        min=0,
+        max=86_400,
+        default_text="3 for classes of NTU RGB+D, otherwise 0",
     )
 
     def __post_init__(self) -> None:

@@ -31,7 +31,14 @@ from tests.readers import motion
 
 # these read files that come with skelact, or of the kernel, or check the file themselves
 OPENS = {
-    *("limits.py", "cli/__init__.py", "inference/zoo.py", "datasets/ntu.py", "cache.py"),
+    *(
+        "limits.py",
+        "cli/__init__.py",
+        "inference/zoo.py",
+        "datasets/ntu.py",
+        "datasets/ntu_names.py",
+        "cache.py",
+    ),
     *("pose/blazepose/face.py", "pose/blazepose/network.py", "pose/blazepose/hands.py"),
 }
 POINTS = motion.sequence("wave", 0, frames=12)

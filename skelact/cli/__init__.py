@@ -24,7 +24,7 @@ from skelact.escaping import for_terminal
 HELPERS = ("console", "options", "pace")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
-    *("extract", "train", "test", "predict", "live", "fuse", "calibrate", "export"),
+    *("extract", "train", "test", "predict", "live", "forecast", "fuse", "calibrate", "export"),
     *("compare", "sweep", "cut", "datasets", "skeletons", "models", "doctor", "cache"),
 )
 

@@ -25,11 +25,13 @@ from skelact.segment_metrics import F1_OVERLAPS, SegmentScores
 
 if TYPE_CHECKING:
     from skelact.cache import Cache
+    from skelact.schemas import ForecastResult
 
 EXAMPLES = (
     "skelact test runs/mine",
     "skelact test runs/mine --data moved/videos",
     "skelact test runs/mine --untrimmed long_videos/labels.csv",
+    "skelact test runs/mine --forecast",
 )
 
 
@@ -64,6 +66,15 @@ def command(
             rich_help_panel=INPUT,
         ),
     ] = None,
+    forecast: Annotated[
+        bool,
+        typer.Option(
+            "--forecast",
+            help="Measure forecasts of poses instead: the network's, if it has a forecast head, a "
+            "linear one that is fitted on the training clips, constant and zero velocity. Writes "
+            "forecast.json and forecast.pt for `skelact forecast`.",
+        ),
+    ] = False,
     options: PredictOptions,
     poses_from: PosesFrom = None,
     cache_dir: CacheDir = None,
@@ -75,6 +86,14 @@ def command(
     from skelact import config
     from skelact.cache import Cache
 
+    if forecast:
+        if changes or set_ or name or untrimmed or poses_from or options != PredictOptions():
+            raise ConfigError(
+                "--forecast uses the dataset and the split of the run",
+                "Only --data, --cache-dir and --json go with it.",
+            )
+        _forecast(run, data, Cache(cache_dir), json)
+        return
     if untrimmed is not None:
         if changes or set_ or data is not None:
             raise ConfigError(
@@ -147,6 +166,35 @@ def _untrimmed(
         if result.file:
             console.say(f"written: {result.file}")
     console.finish(result.scores.videos, result.failed, content)
+
+
+def _forecast(run: Path, data: Path | None, cache: Cache, json: bool) -> None:
+    from skelact.runs.forecast_test import losses, test_forecast
+    from skelact.schemas import to_plain
+
+    with console.Bars() as on_progress:
+        tested = test_forecast(run, cache, data=data, on_progress=on_progress)
+    result = tested.result
+    if json:
+        console.as_json(to_plain(result))
+        return
+    title = (
+        f"{run}, split {result.protocol}: mean error per joint [{result.unit}] of "
+        f"{result.windows['test']} forecasts in {result.clips['test']} test clips"
+    )
+    heads = ("method", *(f">{round(t * 1000)} ms" for t in result.times_s))
+    rows = [(row.method, *(f"{e:.4g}" for e in row.test)) for row in result.errors]
+    console.table(title, heads, rows)
+    for row in result.errors:
+        if worse := losses(result, row.method):
+            times = ", ".join(f"{round(t * 1000)}" for t in worse)
+            console.say(f"{row.method} is not better than zero velocity at {times} ms.")
+    console.say(f"`skelact forecast` uses {result.method}, the best one on the {_chosen(result)}.")
+    console.say(f"written: {', '.join(map(str, tested.files))}")
+
+
+def _chosen(result: ForecastResult) -> str:
+    return "validation clips" if result.held_out == "val" else "training takes held out for this"
 
 
 def _rows(scores: SegmentScores) -> list[tuple[str, str]]:

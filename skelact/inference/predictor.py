@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from skelact.cache import Cache
+from skelact.datasets import ntu_names
 from skelact.device import resolve_device
 from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, NoPersonFound
 from skelact.files import is_skelact_checkpoint
@@ -26,7 +27,7 @@ from skelact.inference.rejection import Rejection, reason_of_clip
 from skelact.inference.scores import PROBABILITY
 from skelact.inference.segments import label_of, segments
 from skelact.inference.tracks import VideoTrack
-from skelact.inference.windows import find_tracks
+from skelact.inference.windows import at_track_rate, find_tracks
 from skelact.inference.zoo import find
 from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.models.checkpoint import load_model
@@ -83,6 +84,7 @@ class Predictor:
         self.options = options or PredictOptions()
         self.model = model
         self.notes: tuple[str, ...] = ()  # on a checkpoint of another program
+        self.rate: float | None = None  # [Hz] to which videos are converted, for such a checkpoint
         self.classes = model.classes
         self.device = resolve_device(self.options.device)
         self.members = load_members(model, self.device)
@@ -134,6 +136,8 @@ class Predictor:
             document, notes = foreign_checkpoint(path, foreign or ForeignOptions())
             predictor = cls(document, options)
             predictor.notes = notes
+            if document.dataset in ntu_names.ACTION_COUNTS.values():
+                predictor.rate = ntu_names.FPS
             return predictor
         if foreign is not None:
             raise ConfigError(
@@ -345,6 +349,9 @@ class Predictor:
                 check_joints(member.spec, extracted.poses.manifest.skeleton)
             fps = extracted.poses.manifest.fps
             found, frames = stored_tracks(extracted.poses, per_person, min_seen_s)
+        if self.rate is not None and self.rate != fps:
+            found = [at_track_rate(track, self.rate) for track in found]
+            fps, frames = self.rate, max(1, round(frames * self.rate / fps))
         tracks = []
         for track in found:
             windows = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skelact.sequence.clean import take_persons
+from skelact.sequence.resample import at_rate
 from skelact.sequence.stack import identity, take_frames, visible_frames
 from skelact.types import PersonPose, PoseSequence
 
@@ -93,6 +94,12 @@ def person_tracks(
     return [track for count, track in tracks if count >= min_seen_s * fps] or [
         track for _, track in tracks[:1]
     ]
+
+
+def at_track_rate(track: PersonTrack, fps: float) -> PersonTrack:
+    """The track at another frame rate [Hz]."""
+    start = round(track.start * fps / track.sequence.fps)
+    return replace(track, start=start, sequence=at_rate(track.sequence, fps))
 
 
 def _track(sequence: PoseSequence, rows: list[int], person_id: int) -> PersonTrack:

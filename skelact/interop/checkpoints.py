@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from skelact import limits
+from skelact.datasets import ntu_names
 from skelact.errors import InputError, reason
 from skelact.files import load_weights
 from skelact.interop.architectures import ForeignModel, identify_architecture
@@ -16,6 +17,7 @@ from skelact.schemas import Checkpoint, EstimatorInfo
 from skelact.skeletons import SKELETONS, load_skeleton
 
 _THREE_D = ("ntu-25", "ntu-25-thumb", "kinect-20")
+_NTU_LAYOUTS = ("coco-17", "ntu-25", "ntu-25-thumb", "openpose-18")
 
 
 def foreign_checkpoint(path: Path, options: ForeignOptions) -> tuple[Checkpoint, tuple[str, ...]]:
@@ -25,6 +27,12 @@ def foreign_checkpoint(path: Path, options: ForeignOptions) -> tuple[Checkpoint,
     skeleton = load_skeleton(options.skeleton) if options.skeleton else None
     foreign = identify_architecture(load_weights(path), skeleton)
     persons = options.persons or (1 if foreign.skeleton.name == "hand-21" else foreign.persons)
+    ntu = ""  # the name of NTU RGB+D with 60 or 120 actions, if the classes are taken to be these
+    if options.labels is None and foreign.skeleton.name in _NTU_LAYOUTS:
+        ntu = ntu_names.ACTION_COUNTS.get(foreign.classes, "")
+    window_s = options.window
+    if window_s is None:
+        window_s = ntu_names.WINDOW_S if ntu else 0.0
     dims = 3 if foreign.channels == 3 and foreign.skeleton.name in _THREE_D else 2
     mode = "kinect" if dims == 3 else "unit" if foreign.unit_input else "image"
     recipe = {
@@ -39,16 +47,29 @@ def foreign_checkpoint(path: Path, options: ForeignOptions) -> tuple[Checkpoint,
         model=foreign.name,
         model_kwargs=foreign.kwargs,
         weights=foreign.net.state_dict(),
-        classes=class_names(options.labels, foreign.classes),
+        classes=ntu_names.actions(foreign.classes)
+        if ntu
+        else class_names(options.labels, foreign.classes),
         skeleton=foreign.skeleton,
         in_channels=foreign.channels,
         persons=persons,
         recipe=Recipe.from_dict(recipe).as_dict(),
         estimator=EstimatorInfo(name="unknown"),
-        clip_s=0.0,
+        clip_s=window_s,
         split="",
+        dataset=ntu,
     )
-    return checkpoint, _notes(path, foreign, persons, dims)
+    notes = _notes(path, foreign, persons, dims)
+    return checkpoint, (*notes, *_ntu_notes(foreign.classes, window_s)) if ntu else notes
+
+
+def _ntu_notes(classes: int, window_s: float) -> tuple[str, ...]:
+    windows = f"windows of {window_s:g} s" if window_s else "the complete video"
+    return (
+        f"Its {classes} classes are assumed to be the actions of NTU RGB+D {classes}, in their "
+        f"order (--labels names others), seen in {windows} (--window) at {ntu_names.FPS:g} frames "
+        "per second.",
+    )
 
 
 def _notes(path: Path, foreign: ForeignModel, persons: int, dims: int) -> tuple[str, ...]:

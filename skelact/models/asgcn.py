@@ -78,7 +78,9 @@ class ASGCNBlock(Residual):
 
 class ForecastHead(nn.Module):
     """Reduces the features to one frame, concatenates the last observed pose, and computes the
-    displacement of each of the next `horizon` poses from it.
+    displacement of each of the next `horizon` poses from it. With `recent_frames`, the
+    displacements of that many frames from the last pose are concatenated too. A new head forecasts
+    the last pose.
 
     For clips of 257 to 320 frames the strides leave five frames for the last convolution over time,
     as published; for other lengths the frames are averaged to five."""
@@ -94,9 +96,11 @@ class ForecastHead(nn.Module):
         share: float,
         dropout: float,
         mixed_layout: bool,
+        recent_frames: int,
     ) -> None:
         super().__init__()
         self.horizon, self.dims, self.mixed_layout = horizon, dims, mixed_layout
+        self.recent_frames = recent_frames
         middle = channels // 2
         links: dict[str, Any] = {"a": a, "actional": actional, "share": share}
 
@@ -110,18 +114,27 @@ class ForecastHead(nn.Module):
         )
         self.collapse = block(middle, 1, _FRAMES_LEFT, last=True)
         out = horizon * dims
-        self.gcn = LinkedGCN(middle + dims, out, **links)
+        self.gcn = LinkedGCN(middle + (1 + recent_frames) * dims, out, **links)
         self.conv = nn.Conv2d(out, out, 1)
         self.bn = nn.BatchNorm2d(out)
+        nn.init.zeros_(self.bn.weight)
 
-    def forward(self, features: Tensor, last: Tensor, actional: Tensor) -> Tensor:
-        """features (B, C', T', V), last pose (B, D, 1, V), actional (B, K', V, V) -> poses
+    def forward(self, features: Tensor, past: Tensor, actional: Tensor) -> Tensor:
+        """features (B, C', T', V), past poses (B, D, T, V), actional (B, K', V, V) -> poses
         (B, horizon, V, D)."""
+        last = past[:, :, -1:]
         y = features
         for block in self.down:
             y = block(y, actional)
         y = self.collapse(F.adaptive_avg_pool2d(y, (_FRAMES_LEFT, y.shape[3])), actional)
-        y = self.bn(self.conv(self.gcn(torch.cat([y, last.to(y.dtype)], dim=1), actional)))
+        observed = [last]
+        if self.recent_frames:
+            earlier = past[:, :, -1 - self.recent_frames : -1] - last
+            missing = self.recent_frames - earlier.shape[2]  # of a short clip: the first frame
+            earlier = F.pad(earlier, (0, 0, missing, 0), mode="replicate") if missing else earlier
+            observed.append(earlier.flatten(1, 2)[:, :, None])
+        y = torch.cat([y, *(poses.to(y.dtype) for poses in observed)], dim=1)
+        y = self.bn(self.conv(self.gcn(y, actional)))
         y = y + last.repeat(1, self.horizon, 1, 1)
         b, _, _, v = y.shape
         if self.mixed_layout:
@@ -132,7 +145,13 @@ class ForecastHead(nn.Module):
 class ASGCN(Backbone):
     """The backbone. Training has two phases: the first one trains the link inference (`aim`) alone;
     the second one trains everything else to classify, with the error of a forecast of the last
-    `horizon` frames, which are hidden from the network, as an auxiliary loss.
+    `horizon` frames, which are hidden from the network, as an auxiliary loss with the weight
+    `forecast_weight`.
+
+    For forecasts of real motion (published: of repeated clips), `recentre` moves the origin of the
+    `dims` coordinates to the middle of the last observed pose, because the origin of a clip depends
+    on its end; `recent_frames` is that of ForecastHead. `fps` is the frame rate of the training
+    clips [Hz], 0 if it is not known.
 
     Flags for the behaviour of the published code: `noise_in_eval` (links are sampled in evaluation
     too), `active_aim` (dropout and batch statistics of the frozen link inference stay active in the
@@ -141,6 +160,7 @@ class ASGCN(Backbone):
     in the second phase too, as described in the paper."""
 
     has_pretraining = True
+    has_forecast = True
 
     def __init__(
         self,
@@ -154,6 +174,10 @@ class ASGCN(Backbone):
         tcn_dropout: float = 0.5,
         horizon: int = 10,
         forecast_weight: float = 0.01,
+        recent_frames: int = 0,
+        recentre: bool = False,
+        dims: int = 3,
+        fps: float = 0.0,
         aim_frames: int = 50,
         aim_hidden: int = 128,
         finetune_aim: bool = False,
@@ -167,6 +191,7 @@ class ASGCN(Backbone):
         self.horizon, self.forecast_weight = horizon, forecast_weight
         self.finetune_aim, self.active_aim = finetune_aim, active_aim
         self.repeat_block = repeat_block
+        self.recentre, self.dims, self.fps = recentre, dims, fps
         self.aim = LinkInference(
             in_channels, aim_frames, actional + 1, aim_hidden, noise_in_eval=noise_in_eval
         )
@@ -183,6 +208,7 @@ class ASGCN(Backbone):
             horizon=horizon,
             dropout=tcn_dropout,
             mixed_layout=mixed_layout,
+            recent_frames=recent_frames,
             **links,
         )
 
@@ -191,6 +217,7 @@ class ASGCN(Backbone):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> (N, M, C', T', V)."""
+        x, _ = self._centred(x)
         return self._features(x, self.links(x))
 
     def held(self, x: Tensor) -> Callable[[Tensor], Tensor]:
@@ -198,6 +225,17 @@ class ASGCN(Backbone):
         gradient passes through that choice."""
         links = self.links(x)
         return lambda y: self._features(y, links.repeat(len(y) // len(x), 1, 1, 1))
+
+    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor | float]:
+        """(N, M, T, V, C) with the origin in the middle of each person's last pose, and that origin
+        (N, M, 1, 1, C), if `recentre`. Missing joints stay 0."""
+        if not self.recentre:
+            return x, 0.0
+        last = x[:, :, -1:]
+        known = _known(last, self.dims)
+        origin = (last * known).sum(dim=3, keepdim=True) / known.sum(dim=3, keepdim=True).clamp(1)
+        origin = F.pad(origin[..., : self.dims], (0, x.shape[4] - self.dims))
+        return torch.where(_known(x, self.dims), x - origin, x), origin
 
     def links(self, x: Tensor) -> Tensor:
         """(N, M, T, V, C) -> actional adjacency (N·M, K', V, V)."""
@@ -219,17 +257,18 @@ class ASGCN(Backbone):
 
     def _forecast(self, x: Tensor, features: Tensor, actional: Tensor) -> Tensor:
         n, m = x.shape[:2]
-        last = x[:, :, -1:].flatten(0, 1).permute(0, 3, 1, 2)
-        return self.foreteller(features.flatten(0, 1), last, actional).unflatten(0, (n, m))
+        past = x.flatten(0, 1).permute(0, 3, 1, 2)
+        return self.foreteller(features.flatten(0, 1), past, actional).unflatten(0, (n, m))
 
     def forecast(self, x: Tensor) -> Tensor:
         """The next `horizon` poses after (N, M, T, V, C): (N, M, horizon, V, C)."""
+        x, origin = self._centred(x)
         actional = self.links(x)
-        return self._forecast(x, self._features(x, actional), actional)
+        return self._forecast(x, self._features(x, actional), actional) + origin
 
     def pretraining_loss(self, x: Tensor) -> Tensor:
         """The loss of the link inference (see `LinkInference.loss`); empty persons are left out."""
-        x = self.aim.sampled(x)
+        x = self.aim.sampled(self._centred(x)[0])
         return self.aim.loss(x[x.flatten(1).any(dim=1)] if x.any() else x)
 
     def pretraining_parameters(self) -> list[nn.Parameter]:
@@ -242,15 +281,23 @@ class ASGCN(Backbone):
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The features of all but the last `horizon` frames, and the weighted mean squared error
-        of the forecast of those for the first person. A clip of `horizon` frames or less has no
-        auxiliary loss, and all its frames are used."""
+        of the forecast of those for the first person; joints that are missing there do not count.
+        A clip of `horizon` frames or less has no auxiliary loss, and all its frames are used."""
         if x.shape[2] <= self.horizon:
             return self(x), None
-        past, future = x[:, :, : -self.horizon], x[:, :, -self.horizon :]
+        future = x[:, 0, -self.horizon :]
+        past, origin = self._centred(x[:, :, : -self.horizon])
         actional = self.links(past)
         features = self._features(past, actional)
-        forecast = self._forecast(past, features, actional)
-        return features, self.forecast_weight * F.mse_loss(forecast[:, 0].float(), future[:, 0])
+        forecast = (self._forecast(past, features, actional) + origin)[:, 0].float()
+        known = _known(future, self.dims)
+        error = ((forecast - future).square() * known).sum() / x.shape[-1]
+        return features, self.forecast_weight * error / known.sum().clamp(1)
+
+
+def _known(x: Tensor, dims: int) -> Tensor:
+    """(..., C) -> (..., 1) whether a joint is known: one of its coordinates is not 0."""
+    return x[..., :dims].any(dim=-1, keepdim=True)
 
 
 SPECS = (
@@ -263,6 +310,7 @@ SPECS = (
         source="the paper",
         reference="the authors' code",
         clip_shape=(2, 290, 3),
+        data_arguments=frozenset({"dims", "fps"}),
         small=SmallVariant(
             sections={
                 "model": {"base_channels": 32, "tcn_dropout": 0.2},

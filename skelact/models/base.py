@@ -29,6 +29,13 @@ class Backbone(nn.Module):
     """Training starts with a phase of its own. Requires `pretraining_loss`,
     `pretraining_parameters` and `frozen_parameters`."""
 
+    has_forecast: ClassVar[bool] = False
+    """The network forecasts poses. Requires `forecast`, `horizon` (frames) and `fps` (the frame
+    rate of the training clips [Hz], 0 if it is not known)."""
+
+    horizon: int = 0
+    fps: float = 0.0
+
     out_channels: int
     """Channels of the features."""
 
@@ -64,6 +71,11 @@ class Backbone(nn.Module):
 
     def pretraining_parameters(self) -> list[nn.Parameter]:
         """The parameters that the first phase trains. Required by `has_pretraining`."""
+        raise NotImplementedError
+
+    def forecast(self, x: Tensor) -> Tensor:
+        """The next `horizon` poses after x (N, M, T, V, C), in its coordinates: (N, M, horizon, V,
+        C). Required by `has_forecast`."""
         raise NotImplementedError
 
     def frozen_parameters(self) -> list[nn.Parameter]:

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 _PRIOR_NO_LINK = 0.95
 _VARIANCE = 5e-4
 _EPS = 1e-10
+_KEPT_BYTES = 1 << 31  # of activations over pairs of joints; with more, frames are recomputed
 
 
 def off_diagonal(size: int, device: torch.device) -> Tensor:
@@ -94,21 +95,42 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, links: Tensor) -> Tensor:
         """x (B, V, T, C), links (B, V, V, kinds) -> forecasts of frames 1 to T - 1,
-        (B, V, T - 1, C)."""
+        (B, V, T - 1, C).
+
+        The dropout of messages is the same in all frames of a sequence (Gal and Ghahramani 2016):
+        the random numbers for all pairs of joints in every frame took a third of the time."""
         state = x.new_zeros(*x.shape[:2], self.hidden)
+        masks = self._message_masks(links)
+        recompute = torch.is_grad_enabled() and self._kept_bytes(x) > _KEPT_BYTES
         out = []
         for t in range(x.shape[2] - 1):
-            if torch.is_grad_enabled():  # recomputed in the backward pass, to save memory
+            if recompute:  # in the backward pass, to save memory
                 now, state = cast(
                     tuple[Tensor, Tensor],
-                    checkpoint(self.step, x[:, :, t], state, links, use_reentrant=False),
+                    checkpoint(self.step, x[:, :, t], state, links, masks, use_reentrant=False),
                 )
             else:
-                now, state = self.step(x[:, :, t], state, links)
+                now, state = self.step(x[:, :, t], state, links, masks)
             out.append(now)
         return torch.stack(out, dim=2)
 
-    def step(self, x: Tensor, state: Tensor, links: Tensor) -> tuple[Tensor, Tensor]:
+    def _message_masks(self, links: Tensor) -> Tensor | None:
+        """(kinds - 1, B, V, V, H): 0 for dropped elements of the messages, else the inverse of the
+        probability of being kept; None without dropout."""
+        if not self.training or not self.dropout:
+            return None
+        shape = (links.shape[3] - 1, *links.shape[:3], self.hidden)
+        return F.dropout(links.new_ones(shape), self.dropout)
+
+    def _kept_bytes(self, x: Tensor) -> int:
+        """The size of what the backward pass needs of the messages of all frames of (B, V, T, C):
+        four tensors of each kind."""
+        b, v, t = x.shape[:3]
+        return b * v * v * t * self.hidden * 4 * (len(self.msg_fc1) - 1) * x.element_size()
+
+    def step(
+        self, x: Tensor, state: Tensor, links: Tensor, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """One frame (B, V, C) and the state (B, V, H) -> the next frame and state."""
         total: Tensor | None = None
         kinds = range(1, len(self.msg_fc1))
@@ -117,8 +139,8 @@ class Decoder(nn.Module):
             assert isinstance(first, nn.Linear)
             receiver, sender = first.weight.split(self.hidden, dim=1)
             receivers, senders = F.linear(state, receiver, first.bias), F.linear(state, sender)
-            pairs = receivers[:, None] + senders[:, :, None]
-            message = torch.tanh(second(self._drop(torch.tanh(pairs))))
+            pairs = torch.tanh(receivers[:, None] + senders[:, :, None])
+            message = torch.tanh(second(pairs if masks is None else pairs * masks[kind - 1]))
             sent = torch.einsum("bijh,bij->bjh", message, links[..., kind])
             total = sent if total is None else total + sent
         assert total is not None

@@ -17,7 +17,7 @@ HALF_WIDTH = {
     "down_stages": [3, 5],
     "dropout": 0.2,
 }
-DataArgument = Literal["dims", "seed", "distances"]
+DataArgument = Literal["dims", "seed", "distances", "fps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class ModelSpec:
 
     data_arguments: frozenset[DataArgument] = frozenset()
     """Arguments of the backbone that training fills in from its data: `dims`, the number of
-    coordinates; `seed`; `distances`, see `graph.kth_partition`."""
+    coordinates; `seed`; `distances`, see `graph.kth_partition`; `fps`, the frame rate [Hz]."""
 
     train: Mapping[str, Any] = field(default_factory=dict)
     """Defaults of the `train` section of a recipe."""

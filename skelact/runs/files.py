@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skelact.errors import ConfigError, InputError, OutputError
-from skelact.schemas import RUN_FILES, load_json
+from skelact.schemas import FORECAST, RUN_FILES, load_json
 from skelact.schemas.runs import RunDocument
 
 
@@ -19,7 +19,7 @@ def result_files(run: Path, name: str, kinds: Mapping[str, type[RunDocument]]) -
         raise ConfigError(f"{name!r} is no name of a file", "Leave out the folder of --name.")
     files = tuple(run / f"{name}{ending}.json" for ending in kinds)
     for file, kind in zip(files, kinds.values(), strict=True):
-        if file.name in RUN_FILES:
+        if file.name in (*RUN_FILES, FORECAST):
             raise ConfigError(f"{file} belongs to the run", "Choose another --name.")
         if os.path.lexists(file):
             try:

@@ -48,6 +48,14 @@ from skelact.schemas.explain import EXPLANATION as EXPLANATION
 from skelact.schemas.explain import ExplainedLabel as ExplainedLabel
 from skelact.schemas.explain import ExplanationDocument as ExplanationDocument
 from skelact.schemas.explain import JointImportance as JointImportance
+from skelact.schemas.forecasts import FORECAST as FORECAST
+from skelact.schemas.forecasts import LINEAR_FORECAST as LINEAR_FORECAST
+from skelact.schemas.forecasts import Forecast as Forecast
+from skelact.schemas.forecasts import ForecastErrors as ForecastErrors
+from skelact.schemas.forecasts import ForecastResult as ForecastResult
+from skelact.schemas.forecasts import FuturePose as FuturePose
+from skelact.schemas.forecasts import LinearForecast as LinearForecast
+from skelact.schemas.forecasts import PersonFuture as PersonFuture
 from skelact.schemas.runs import BEST as BEST
 from skelact.schemas.runs import CALIBRATION as CALIBRATION
 from skelact.schemas.runs import CONFIG as CONFIG

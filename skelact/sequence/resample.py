@@ -1,4 +1,4 @@
-"""Poses at irregular times -> poses at a constant rate."""
+"""Poses at irregular times, or at another rate -> poses at a constant rate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from skelact.types import Floats, PoseSequence
 
+_SAME_RATE = 0.01  # relative difference of two rates that are not told apart
 _LONGEST_STEP_S = 0.5  # over longer steps between two frames, nothing is interpolated
 
 
@@ -45,3 +46,24 @@ def resample(
     points = sequence.with_points(take, score=sequence.score[:, after], fps=fps)
     score = np.where(points.known, take(sequence.score[..., None])[..., 0], 0)
     return replace(points, score=np.nan_to_num(score).astype(np.float32))
+
+
+def at_rate(sequence: PoseSequence, fps: float) -> PoseSequence:
+    """The sequence at another frame rate [Hz]: linear interpolation at times that are counted back
+    from the last frame. Where a joint is missing in one of the two neighbouring frames, the other
+    one is used."""
+    if abs(sequence.fps - fps) <= _SAME_RATE * fps:
+        return sequence
+    step = sequence.fps / fps
+    count = int((sequence.frames - 1) / step + 1e-6) + 1
+    at = sequence.frames - 1 - step * np.arange(count)[::-1]
+    low = np.floor(at + 1e-6).astype(np.int64)
+    high = np.minimum(low + 1, sequence.frames - 1)
+    weight = (at - low).clip(0, 1).astype(np.float32)[None, :, None]
+
+    def between(values: Floats) -> Floats:
+        a, b, w = values[:, low], values[:, high], weight.reshape(1, -1, *[1] * (values.ndim - 2))
+        mixed = a + w * (b - a)
+        return np.where(np.isnan(a), np.where(w > 0, b, a), np.where(np.isnan(mixed), a, mixed))
+
+    return replace(sequence.with_points(between, score=between(sequence.score)), fps=float(fps))

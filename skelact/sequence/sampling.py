@@ -18,7 +18,7 @@ from skelact.sequence.streams import parse
 
 Indices = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.int64 | np.float64]
-METHODS = ("uniform", "linspace", "random", "wrap", "edge", "zero")
+METHODS = ("uniform", "linspace", "random", "recent", "wrap", "edge", "zero")
 MIN_SHARE = 0.7  # smallest part of a clip that one training draw of `linspace` covers
 SEED = 255  # for test-time draws, as in mmaction2
 
@@ -32,12 +32,14 @@ class SamplingOptions:
         "uniform",
         "Frame sampling: uniform (one random frame from each of equal segments), linspace (evenly "
         "spaced, interpolating between frames), random (random frames in temporal order, as in "
-        "CTR-GCN for NW-UCLA), or the original frame rate padded by wrap, edge or zero.",
+        "CTR-GCN for NW-UCLA), recent (consecutive frames up to a random one, for forecasts; the "
+        "first frame is repeated before a short clip), or the original frame rate padded by wrap, "
+        "edge or zero.",
         choices=METHODS,
     )
     test_clips: int = option(
         1,
-        "Draws per clip that are averaged in testing (uniform, linspace and random).",
+        "Draws per clip that are averaged in testing (uniform, linspace, random and recent).",
         flag="clips",
         min=1,
         max=1000,
@@ -63,13 +65,17 @@ def training_indices(frames: int, options: SamplingOptions, rng: np.random.Gener
         return linspace_positions(frames, options.length, rng.uniform(0, 1 - share), share)
     if options.method == "random":
         return np.sort(rng.integers(0, frames, options.length))
+    if options.method == "recent":
+        first_end = min(options.length, frames)
+        return frames_before(int(rng.integers(first_end, frames + 1)), options.length)
     start = int(rng.integers(frames - options.length + 1)) if frames > options.length else 0
     return _window(frames, start, options)
 
 
 def testing_indices(frames: int, options: SamplingOptions) -> Positions:
     """(draws, L) positions at test time, the same at every call: mmaction2's draws for `uniform`,
-    evenly spaced draws for `linspace` and `random`, else the L frames in the middle."""
+    evenly spaced draws for `linspace`, `random` and `recent` (one draw of `recent` ends with the
+    clip), else the L frames in the middle."""
     if options.method == "uniform":
         return uniform_test(frames, options.length, options.test_clips)
     if options.method in ("linspace", "random"):
@@ -79,7 +85,15 @@ def testing_indices(frames: int, options: SamplingOptions) -> Positions:
             [linspace_positions(frames, options.length, float(s), share) for s in starts]
         )
         return draws if options.method == "linspace" else np.rint(draws).astype(np.int64)
+    if options.method == "recent":
+        ends = np.linspace(frames, min(options.length, frames), options.test_clips)
+        return np.stack([frames_before(round(float(end)), options.length) for end in ends])
     return _window(frames, max(0, (frames - options.length) // 2), options)[None]
+
+
+def frames_before(end: int, length: int) -> Indices:
+    """(L,) the frames before frame `end`; the first one is repeated if there are fewer."""
+    return np.maximum(np.arange(end - length, end), 0)
 
 
 def linspace_positions(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from msgspec import structs
 from torch import Tensor, nn
@@ -195,6 +196,7 @@ class BaseTrainer(ABC):
             "dims": lambda: packed.dims,
             "seed": lambda: self.options.seed,
             "distances": lambda: joint_distances(packed, self.subset_rows["train"]),
+            "fps": lambda: float(np.median(packed.fps[self.subset_rows["train"]])),
         }
         names = spec(recipe.network).data_arguments - recipe.network_arguments.keys()
         return {name: compute[name]() for name in sorted(names)}

@@ -155,7 +155,7 @@ def test_an_assumed_layout_is_said_and_the_others_are_offered(tmp_path: Path) ->
     assert "sgn, 60 classes, ntu-25 in 3-D" in notes[0]
     assert "ntu-25 is assumed" in notes[1] and "body-25" in notes[1] and "--skeleton" in notes[1]
     _, notes = foreign_checkpoint(file, ForeignOptions(skeleton="ntu-25"))
-    assert len(notes) == 1
+    assert len(notes) == 2 and "actions of NTU RGB+D 60" in notes[1]
 
 
 def test_an_authors_file_says_that_its_input_is_prepared_differently(tmp_path: Path) -> None:
