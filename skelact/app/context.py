@@ -50,12 +50,11 @@ class Context:
         """The models that can be chosen: id and title; the default is the first one."""
         given = [{"id": "given", "title": self.model}] if self.model else []
         runs = [
-            {"id": f"{_RUN}{row['name']}", "title": f"{row['name']} (trained here)"}
+            {"id": f"{_RUN}{row['name']}", "title": f"{row['name']} (own)"}
             for row in self.project.run_rows()
         ]
         ours = [
-            {"id": path.stem, "title": f"{path.stem} (comes with skelact)"}
-            for path in sorted(shipped("zoo").glob("*.pt"))
+            {"id": path.stem, "title": path.stem} for path in sorted(shipped("zoo").glob("*.pt"))
         ]
         return [*given, *runs, *ours]
 

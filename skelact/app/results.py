@@ -107,9 +107,8 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
 
 def _percent(values: npt.NDArray[np.float32]) -> list[int]:
     """Whole percents, -1 where there is no value."""
-    return (
-        np.where(np.isnan(values), -1, np.round(100 * np.nan_to_num(values))).astype(int).tolist()
-    )
+    percent = np.round(100 * np.nan_to_num(values)).astype(int)
+    return [-1 if np.isnan(v) else int(p) for v, p in zip(values, percent, strict=True)]
 
 
 def _shown(prediction: Prediction, curve: npt.NDArray[np.float32]) -> list[int]:

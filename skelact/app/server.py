@@ -16,6 +16,7 @@ from skelact.app.jobs import JobQueue
 from skelact.app.media import MediaLibrary
 from skelact.app.project import Project
 from skelact.app.safety import LOOPBACK, Guard, Sessions, allowed_hosts
+from skelact.app.worker import Worker
 from skelact.cache import Cache
 from skelact.errors import BackendMissing, ConfigError
 from skelact.escaping import for_terminal
@@ -63,7 +64,7 @@ class AppSettings:
 class Application:
     """The server with all that it needs; `close` ends the work and removes uploads."""
 
-    def __init__(self, settings: AppSettings, port: int) -> None:
+    def __init__(self, settings: AppSettings, port: int, worker: Worker | None = None) -> None:
         """Raises BackendMissing if the packages of the server are not installed, PathMissing if a
         folder does not exist."""
         require()
@@ -77,7 +78,7 @@ class Application:
         )
         self.context = context = Context(
             project=project,
-            jobs=JobQueue(),
+            jobs=JobQueue(worker),
             media=MediaLibrary(project.cache),
             max_upload=settings.max_upload_mb * limits.MB,
             model=settings.model,
@@ -198,6 +199,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
         listener.close()
         raise ConfigError(

@@ -3,6 +3,7 @@ process. torch is imported here, so that the server does not need it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,18 +121,24 @@ def train(
 
 
 def window_length(labels: Path) -> float:
-    """The length of a clip [s]: the median of the labels, between 1 and 5 s. A longer label becomes
+    """The length of a clip [s]: the median of the labels, or less where an action has so little
+    labelled time that it would not give two clips; between 1 and 5 s. A longer label becomes
     several clips. Raises DatasetError if there are fewer than two classes."""
-    items = labelled_rows(labels)
-    classes = {item.label for item in items}
-    if len(classes) < 2:
+    shortest, longest = _WINDOW_S
+    lengths: list[float] = []
+    totals: dict[str, float] = {}
+    for item in labelled_rows(labels):
+        start, end = item.span_s or (0.0, None)
+        length = end - start if end is not None else 2 * longest  # that of the video is not known
+        lengths.append(length)
+        totals[item.label] = totals.get(item.label, 0.0) + length
+    if len(totals) < 2:
         raise DatasetError(
-            f"All labels are {', '.join(classes)}",
+            f"All labels are {', '.join(totals)}",
             "Label at least two different actions; a part without an action can be 'unknown'.",
         )
-    lengths = [i.span_s[1] - i.span_s[0] for i in items if i.span_s and i.span_s[1] is not None]
-    median = float(np.median(lengths)) if lengths else _WINDOW_S[1]
-    return round(min(max(median, _WINDOW_S[0]), _WINDOW_S[1]), 1)
+    fitting = min(float(np.median(lengths)), min(totals.values()) / 2)
+    return math.floor(10 * min(max(fitting, shortest), longest)) / 10
 
 
 def export(*, result: VideoResult, form: str, out: Path, on_progress: ProgressCallback) -> Path:

@@ -84,13 +84,11 @@ def command(
     from skelact.app.server import AppSettings, serve
     from skelact.cache import CACHE_VARIABLE
 
-    cache = cache_dir or (
-        Path(os.environ[CACHE_VARIABLE]) if CACHE_VARIABLE in os.environ else None
-    )
+    shared = os.environ.get(CACHE_VARIABLE)
     settings = AppSettings(
         folder=folder,
         videos=videos or (),
-        cache=cache,
+        cache=cache_dir or (Path(shared) if shared else None),
         model=model or "",
         host=host,
         port=port,
