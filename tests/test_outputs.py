@@ -217,6 +217,7 @@ WRITE = {
     *("files.py", "datasets/pyskl.py", "pose/weights.py", "report/plots.py", "runs/sweep.py"),
     *("stages/cut.py", "report/writers/csv.py", "report/writers/srt.py"),
     "cli/__init__.py",  # /dev/null
+    "app/look.py",  # uploads, into a new folder of their own
 }
 
 

@@ -34,6 +34,17 @@ class LabelRow:
     person_id: int | None
     others: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def span(self) -> LabelledSpan:
+        """The row without its id."""
+        return LabelledSpan(
+            video=str(self.path),
+            label=self.label,
+            start_s=self.start_s,
+            end_s=self.end_s,
+            person_id=self.person_id,
+        )
+
 
 Rows = tuple[LabelRow, ...]
 

@@ -47,13 +47,14 @@ class PredictionBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Uncertain:
-    """A segment to look at. `margin` is the difference of the two highest probabilities; the
+    """A segment to look at. `guesses` are the most probable classes with their probabilities and
+    colours. `margin` is the difference of the two highest probabilities; the
     smaller it is, the more a label helps (margin sampling: Scheffer et al., 2001)."""
 
     path: Path
     person_id: int
     segment: Segment
-    guesses: list[tuple[str, float]]
+    guesses: list[tuple[str, float, str]]
     margin: float
 
 
@@ -161,7 +162,10 @@ def ranked(results: Sequence[VideoResult]) -> list[Uncertain]:
                         path=result.path,
                         person_id=p.person_id,
                         segment=s,
-                        guesses=p.guesses(s),
+                        guesses=[
+                            (name, round(value, 4), palette.class_colour(name, result.classes))
+                            for name, value in p.guesses(s)
+                        ],
                         margin=margin,
                     )
                 )

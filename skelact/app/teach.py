@@ -214,18 +214,8 @@ def export(context: Context, request: Request) -> Response:
         stem = video.path.stem
     if not rows:
         raise InputError("There are no labels to export")
-    spans = [
-        LabelledSpan(
-            video=str(row.path),
-            label=row.label,
-            start_s=row.start_s,
-            end_s=row.end_s,
-            person_id=row.person_id,
-        )
-        for row in rows
-    ]
     names = {str(row.path): escaped(row.path.name) for row in rows}
-    text, suffix = export_spans(spans, form, names)
+    text, suffix = export_spans([row.span for row in rows], form, names)
     headers = attachment(f"{stem}{suffix}")
     return Response(text.encode(), media_type="application/octet-stream", headers=headers)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import ADVANCED, INPUT
+from skelact.cli.options import ADVANCED, INPUT, Json
 
 EXAMPLES = (
     "skelact app my_project/",
@@ -78,6 +78,7 @@ def command(
             rich_help_panel=ADVANCED,
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Open the application in the browser: look at the actions in videos, label parts of them,
     train on the labels in seconds, and correct what is uncertain. It works without internet."""
@@ -98,7 +99,10 @@ def command(
     )
 
     def ready(url: str) -> None:
-        typer.echo(url)
+        if json:
+            console.as_json({"url": url})
+        else:
+            typer.echo(url)
         console.say("Press Ctrl+C to end the application.")
         if browser:
             webbrowser.open(url)

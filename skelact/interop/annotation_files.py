@@ -32,7 +32,7 @@ def guess_format(text: str, name: str) -> str:
     if "CSV_HEADER" in start and "VGG Image Annotator" in start:
         return "via"
     first = start.partition("\n")[0]
-    if "\t" in first:
+    if "\t" in first or ("\t" in start and start.startswith(('"#file', "#file"))):
         return "elan-text"
     if "," in first and {"label"} & {c.strip() for c in first.lower().split(",")}:
         return "csv"

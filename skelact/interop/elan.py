@@ -150,14 +150,14 @@ _SECONDS, _CLOCK, _MS = "ss.msec", "hh:mm:ss.ms", "msec"
 _NAMED = re.compile(r"(begin|end) time - (ss\.msec|hh:mm:ss\.ms|msec)")
 
 
-def read_text(text: str, rate: FrameRate) -> list[LabelledSpan]:
+def read_table(text: str, rate: FrameRate) -> list[LabelledSpan]:
     """The rows of a tab-delimited export: with a line of column names, where each tier has a column
     or the names of tiers have one; or without, as tier, participant, times and annotation. Lines
     with the media file at the start are used for the video."""
     rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t", quotechar='"') if row]
     video = ""
     while rows and len(rows[0]) < 3:  # header lines: "#file:///...", the media files and offsets
-        found = re.search(r"\S+\.\w{2,5}$", rows[0][0].strip().strip('"#'))
+        found = re.search(r"file:\S+\.\w{2,5}\b", rows[0][0])
         video = video or (found[0] if found and not found[0].endswith(".eaf") else "")
         rows = rows[1:]
     if not rows:
@@ -234,7 +234,7 @@ def _seconds(text: str, is_ms: bool) -> float:
     return value / 1000 if is_ms else value
 
 
-def write_text(spans: Sequence[LabelledSpan], rate: FrameRate) -> str:
+def write_table(spans: Sequence[LabelledSpan], rate: FrameRate) -> str:
     """A table with column names, which ELAN imports (Import, CSV / tab-delimited text)."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t", lineterminator="\n")
@@ -257,7 +257,7 @@ FORMATS = (
         name="elan-text",
         title="ELAN (tab-delimited text)",
         suffix=".txt",
-        read=read_text,
-        write=write_text,
+        read=read_table,
+        write=write_table,
     ),
 )

@@ -72,8 +72,7 @@ function renderReview() {
     : 'Nothing to review. Train on your labels, or analyse videos.';
   at = Math.min(at, rows.length - 1);
   $('review').replaceChildren(...rows.map((r, n) => {
-    const guesses = r.guesses.map(([name, p]) => {
-      const colour = state.labels.classes.find((c) => c.name === name)?.colour ?? '#666666';
+    const guesses = r.guesses.map(([name, p, colour]) => {
       const button = el('button', { class: 'guess', title: `Label: ${name}`, onclick: async (e) => {
         e.stopPropagation();
         if (await show(n)) giveLabel(name);

@@ -54,15 +54,15 @@ function render() {
   moveHead();
 }
 
-/** Rows: everybody if there are labels of everybody or no persons, then the persons. */
+/** Rows: everybody, then the persons who have predictions or labels. */
 function rowsToShow() {
   const people = persons().map((p) => ({ id: p.id < 0 ? null : p.id, person: p }));
   const labels = labelsOfVideo();
   const known = people.map((p) => p.id);
   const others = [...new Set(labels.map((r) => r.person))].filter((id) => !known.includes(id));
   const extra = others.filter((id) => id !== null).map((id) => ({ id, person: null }));
-  const needsAll = !known.includes(null) && (others.includes(null) || !people.length || state.person === null);
-  return [...(needsAll ? [{ id: null, person: null }] : []), ...people, ...extra];
+  const everybody = known.includes(null) ? [] : [{ id: null, person: null }];
+  return [...everybody, ...people, ...extra];
 }
 
 function nameOf(row) {
