@@ -109,7 +109,7 @@ def test_the_worker_process_survives_errors_and_is_replaced(tmp_path: Path) -> N
         with pytest.raises(InputError, match=r"no\.pt"):
             worker.run(task, print)
         before = worker.process.pid
-        with pytest.raises(InputError, match="a bug in skelact|TypeError"):
+        with pytest.raises(InputError, match="TypeError"):
             worker.run(("predict", {"wrong": 1}), print)
         assert worker.process.pid == before  # it lives
         os.kill(before, signal.SIGKILL)  # as a crash of a library

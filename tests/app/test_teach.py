@@ -32,6 +32,9 @@ LABELS = (
 )
 
 
+MORE = "b.mp4,wave,6,12,\nc.mp4,wave,0,6,\nc.mp4,squat,6,12,\n"
+
+
 class HereWorker(IdleWorker):
     """Runs tasks in this process."""
 
@@ -175,7 +178,12 @@ def test_a_label_can_be_about_one_person(tmp_path: Path) -> None:
     assert [f.reason.split("a.mp4: ")[1] for f in result.failed] == [
         "person 7 is not visible in this part"
     ]
-    assert result.clips["train"] == 8
+    assert result.clips["train"] == 8 and result.top1 is None
+    table.write_text(rows.replace(",7\n", ",0\n").replace("a.mp4,squat,6,12,0\n", "", 1) + MORE)
+    tested = tasks.train(
+        labels=table, runs=tmp_path / "runs", cache=cache.root, test=True, on_progress=no_progress
+    )
+    assert tested.top1 == 1.0 and tested.folder.name == "tested" and tested.clips["test"]
     table.write_text("path,label,person_id\na.mp4,wave,x\n")
     with pytest.raises(InputError, match="person_id 'x'"):
         tasks.window_length(table)

@@ -3,7 +3,7 @@
 import { del, post, put } from './api.js';
 import { $, clock, el, textOn, toast } from './dom.js';
 import {
-  attempt, choosePerson, emit, loadLabels, loadReview, loadVideos, on, personName, persons,
+  attempt, choosePerson, emit, labelColour, loadLabels, loadReview, loadVideos, on, personName, persons,
   selectedSegment, setLabels, state,
 } from './store.js';
 import { now } from './player.js';
@@ -124,7 +124,7 @@ function renderClasses() {
   const counts = Object.fromEntries(state.labels.classes.map((c) => [c.name, c]));
   const rows = classes().map((name, n) => {
     const known = counts[name];
-    const colour = known?.colour ?? state.video?.result?.colours[name] ?? '#666666';
+    const colour = labelColour(name);
     const key = n < 9 ? el('kbd', {}, String(n + 1)) : '';
     const button = el(
       'button',

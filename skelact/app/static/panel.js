@@ -77,7 +77,8 @@ function renderTable() {
 
 function renderTrain() {
   const { classes, rows } = state.labels;
-  let text = `${rows.length} labels of ${classes.length} actions.`;
+  const count = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
+  let text = `${count(rows.length, 'label')} of ${count(classes.length, 'action')}.`;
   if (classes.length < 2) text += ' Label at least two different actions; a part without one can be “unknown”.';
   $('train-text').textContent = text;
   $('train').disabled = classes.length < 2;

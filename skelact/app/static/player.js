@@ -117,13 +117,14 @@ function draw() {
   if (!result || !$('show-poses').checked || !source) return;
   const scale = canvas.width / result.width;
   const size = clamp(canvas.height / 30, 12, 34);
+  const taken = []; // places of names
   for (const joints of peopleAt(frameNow())) {
     const id = joints[0];
     const person = persons().find((p) => p.id === id) ?? persons().find((p) => p.id < 0);
     const isChosen = state.person === null || state.person === id;
     context.globalAlpha = isChosen && person ? 1 : 0.35;
     drawBody(context, joints, scale, person?.colour ?? '#999999', size, state.person === id);
-    if (person) drawName(context, joints, scale, person, id, size);
+    if (person) drawName(context, joints, scale, person, id, size, taken);
   }
   context.globalAlpha = 1;
 }
@@ -154,7 +155,8 @@ function bounds(joints) {
   return xs.length ? [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] : null;
 }
 
-function drawName(context, joints, scale, person, id, size) {
+/** The number of a person and what it does, above its head; names move up or down to be legible. */
+function drawName(context, joints, scale, person, id, size, taken) {
   const box = bounds(joints);
   if (!box) return;
   const segment = segmentAt(person, now());
@@ -164,13 +166,18 @@ function drawName(context, joints, scale, person, id, size) {
   context.font = `600 ${size * 0.8}px system-ui, sans-serif`;
   const width = context.measureText(text).width + size;
   const x = clamp(((box[0] + box[2]) / 2) * scale - width / 2, 0, Math.max(0, canvas.width - width));
-  const y = clamp(box[1] * scale - size * 1.9, 0, canvas.height - size * 1.3);
+  const height = size * 1.3;
+  const first = clamp(box[1] * scale - size * 1.9, 0, canvas.height - height);
+  const covers = (place) => taken.some((t) => x < t.x + t.width && t.x < x + width && Math.abs(place - t.y) < height);
+  const places = [0, -1, 1, -2, 2, 3].map((k) => first + k * height * 1.05);
+  const y = places.find((p) => p >= 0 && p <= canvas.height - height && !covers(p)) ?? first;
+  taken.push({ x, y, width });
   context.fillStyle = 'rgba(20, 22, 26, 0.82)';
   context.beginPath();
-  context.roundRect(x, y, width, size * 1.3, size / 4);
+  context.roundRect(x, y, width, height, size / 4);
   context.fill();
   context.fillStyle = segment ? state.video.result.colours[segment.label] ?? '#666666' : '#666666';
-  context.fillRect(x, y + size * 1.3 - size / 7, width, size / 7);
+  context.fillRect(x, y + height - size / 7, width, size / 7);
   context.fillStyle = '#FFFFFF';
   context.textBaseline = 'middle';
   context.fillText(text, x + size / 2, y + size * 0.6);

@@ -95,8 +95,9 @@ export async function openVideo(id) {
 export const persons = () => state.video?.result?.persons ?? [];
 export const personName = (id) => (id === null || id < 0 ? 'Everybody' : `Person ${id}`);
 export const labelsOfVideo = () => state.labels.rows.filter((r) => r.video === state.video?.id);
-export const labelColour = (name) => state.labels.classes.find((c) => c.name === name)?.colour
-  ?? state.video?.result?.colours[name] ?? '#666666';
+/** The colour of a label: that of the model if it knows the class, so that both look the same. */
+export const labelColour = (name) => state.video?.result?.colours[name]
+  ?? state.labels.classes.find((c) => c.name === name)?.colour ?? '#666666';
 
 /** The chosen segment as {person, start, end, label}, or null. */
 export function selectedSegment() {
