@@ -13,6 +13,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 _TICK_S = 1.0
 _PR_SET_PDEATHSIG = 1
@@ -66,6 +70,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         process.kill()
         process.wait(timeout=10)
+
+
+def end_process(process: BaseProcess) -> None:
+    """Kill a process of multiprocessing, unless it has ended, and wait for it. On Linux, those that
+    it has started with `die_with_parent` end too."""
+    process.kill()
+    process.join(timeout=10)
 
 
 def exit_reason(code: int) -> str:

@@ -36,7 +36,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors", "discovery", "escaping", "limits", "processes"),
+    ("errors", "discovery", "escaping", "limits", "pace", "processes"),
     ("skeletons",),
     ("types", "config_data", "integrity", "temporary"),
     ("config", "files", "metrics", "open_set_metrics", "sandbox", "segment_metrics"),
@@ -50,6 +50,7 @@ LAYERS = (
     ("interop", "stages"),
     ("training", "inference", "report"),
     ("runs", "live"),
+    ("app",),
     ("cli",),
     ("__main__", "__init__"),
 )

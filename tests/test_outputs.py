@@ -218,6 +218,7 @@ WRITE = {
     *("stages/cut.py", "report/writers/csv.py", "report/writers/srt.py"),
     "cli/__init__.py",  # /dev/null
     "live/lines.py",  # grows by complete lines
+    "app/look.py",  # uploads, into a new folder of their own
 }
 
 

@@ -21,11 +21,12 @@ from skelact import __version__
 from skelact.errors import SkelactError
 from skelact.escaping import for_terminal
 
-HELPERS = ("console", "options", "pace")  # modules that are not commands
+HELPERS = ("console", "options")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "live", "forecast", "fuse", "calibrate", "export"),
-    *("compare", "sweep", "cut", "datasets", "skeletons", "models", "doctor", "cache"),
+    *("compare", "sweep", "app", "labels", "cut", "datasets", "skeletons", "models", "doctor"),
+    "cache",
 )
 
 
@@ -99,7 +100,7 @@ def _without_markup(command: Any) -> Any:
     return command
 
 
-app = typer.Typer(
+program = typer.Typer(
     name="skelact",
     cls=_LazyGroup,
     help="Train a model of human actions from a folder of videos: extract, train, predict.",
@@ -115,7 +116,7 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@program.callback()
 def _options(
     version: Annotated[
         bool,
@@ -168,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = [word for word in head if word not in ("--debug", "--quiet")]
     terminated = _interrupt_on_sigterm()
     try:
-        app(head + words[end:], prog_name="skelact")
+        program(head + words[end:], prog_name="skelact")
     except SystemExit as end_of_command:
         code = end_of_command.code if isinstance(end_of_command.code, int) else 2
         return _interrupted(terminated.is_set()) if code == INTERRUPTED else code

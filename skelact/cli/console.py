@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from skelact.cli.pace import Pace
 from skelact.escaping import for_json, for_terminal
+from skelact.pace import Pace
 
 if TYPE_CHECKING:  # numpy and rich are not needed for --help
     from rich.console import Console

@@ -28,7 +28,8 @@ class Item:
     """One labelled video or skeleton sequence. `groups` names what it shares with other items: its
     take (one performance, recorded by one or more cameras), camera, performer. `key` identifies a
     sequence in a file that holds several; `span_s` limits a video to a part (start, end) in
-    seconds, where an end of None is the end of the video."""
+    seconds, where an end of None is the end of the video, and `person_id` to one of the persons who
+    were tracked in it."""
 
     path: Path
     label: str
@@ -36,6 +37,7 @@ class Item:
     groups: dict[str, str]
     key: str = ""
     span_s: tuple[float, float | None] | None = None
+    person_id: int | None = None
 
     def __post_init__(self) -> None:
         """Names of files and folders may hold bytes that are not UTF-8; documents cannot."""
@@ -55,6 +57,8 @@ class Item:
         if self.span_s is not None:
             start, end = self.span_s
             name += f"@{start:g}-" + ("" if end is None else f"{end:g}")
+        if self.person_id is not None:
+            name += f"@person{self.person_id}"
         return f"{name}:{self.key}" if self.key else name
 
 

@@ -32,7 +32,7 @@ from skelact.video.probe import VIDEO_SUFFIXES
 
 COLUMNS = (
     *("path", "label", "start", "end", "subject", "camera", "person", "source", "subset"),
-    "dataset",
+    *("dataset", "person_id"),
 )
 _GROUPS = ("subject", "camera", "person", "subset", "dataset")
 _COPY = re.compile(r"[ _-]*(\(\d+\)|copy)$", re.IGNORECASE)
@@ -97,7 +97,7 @@ def _folder_defaults(root: Path) -> Sections:
 def table(file: Path) -> Collection:
     """The videos or skeleton files of a CSV file with the columns path, label, and optionally start
     and end [s], subject, camera, person, source (the recording it was cut from), subset (train,
-    val, test) and dataset (where it comes from).
+    val, test), dataset (where it comes from) and person_id (the tracked person of a video).
 
     Raises MissingDataset if there is no such file, InputError with the line for invalid rows."""
     items = labelled_rows(file)
@@ -167,6 +167,11 @@ def _skeleton_table(file: Path, items: Sequence[Item]) -> tuple[Collection, Sour
             f"{skeletons[0].name}",
             "Train on one kind at a time: make a table for each.",
         )
+    if any(i.person_id is not None for i in items):
+        raise DatasetError(
+            f"{file} has a person_id for skeleton files",
+            "It stands for a person who was tracked in a video: leave it out.",
+        )
     entries = [
         Entry(
             file=files[i.path] or unreadable(i.path),
@@ -210,7 +215,25 @@ def labelled_row(file: Path, line: int, row: dict[str, str | None]) -> Item:
         raise InputError(
             f"{file}, line {line}: subset {groups['subset']!r}", "Use train, val or test."
         )
-    return Item(path, values["label"], groups=groups, span_s=_span(file, line, values))
+    return Item(
+        path,
+        values["label"],
+        groups=groups,
+        span_s=_span(file, line, values),
+        person_id=_person_id(file, line, values),
+    )
+
+
+def _person_id(file: Path, line: int, values: dict[str, str]) -> int | None:
+    text = values.get("person_id", "")
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 9:
+        raise InputError(
+            f"{file}, line {line}: person_id {text!r}",
+            "Write the number of a person, as `skelact predict` shows it, or leave it empty.",
+        )
+    return int(text)
 
 
 def _span(file: Path, line: int, values: dict[str, str]) -> tuple[float, float | None] | None:

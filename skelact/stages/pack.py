@@ -19,7 +19,7 @@ from skelact.errors import ConfigError, InputError, escaped
 from skelact.pose.store import read_poses
 from skelact.recipe import Recipe
 from skelact.schemas import FailedInput, PackedManifest
-from skelact.sequence.clean import clean
+from skelact.sequence.clean import clean, take_persons
 from skelact.sequence.input import clip_values
 from skelact.sequence.stack import take_frames, visible_frames
 from skelact.skeletons import Skeleton, check_common_joints
@@ -58,6 +58,8 @@ class ClipReader:
         if self.collection.read:
             return " ".join(map(cache.content_hash, self.collection.files(item)))
         extracted = self.extracted[item.path]
+        if item.person_id is not None:
+            return f"{extracted.poses.path.name} {item.span_s} person {item.person_id}"
         if item.span_s is not None:
             return f"{extracted.poses.path.name} {item.span_s}"
         return extracted.sequences.path.name
@@ -67,10 +69,10 @@ class ClipReader:
         if self.collection.read:
             return self._file_clips(self.collection.read(item))
         extracted = self.extracted[item.path]
-        if item.span_s is None:
+        if item.span_s is None and item.person_id is None:
             sequences = load_sequences(extracted.sequences)
             return [(f"{span.start}-{span.end}", sequence) for span, sequence in sequences]
-        return self._span_clips(extracted, item, *item.span_s)
+        return self._span_clips(extracted, item, *(item.span_s or (0.0, None)))
 
     def _file_clips(self, sequence: PoseSequence) -> list[Clip]:
         spans = plan(sequence.frames, sequence.fps, self.recipe.clips)
@@ -85,7 +87,7 @@ class ClipReader:
     def _span_clips(
         self, extracted: ExtractedSequences, item: Item, start_s: float, end_s: float | None
     ) -> list[Clip]:
-        """The clips of a part of a video."""
+        """The clips of a part of a video, of one person if the item names one."""
         path = extracted.poses.path
         if path not in self._last:
             self._last.clear()
@@ -101,9 +103,19 @@ class ClipReader:
         clips = []
         for part in plan(last - first, fps, self.recipe.clips):
             span = ClipSpan(first + part.start, first + part.end)
-            sequence = clean(stack_poses(extracted.poses, frames, span), self.recipe.sequence)
+            sequence = stack_poses(extracted.poses, frames, span)
+            if item.person_id is not None:
+                rows = [n for n, i in enumerate(sequence.ids) if i == item.person_id]
+                sequence = take_persons(sequence, rows)
+            sequence = clean(sequence, self.recipe.sequence)
             if sequence.persons:
                 clips.append((f"{span.start}-{span.end}", sequence))
+        if not clips and item.person_id is not None:
+            raise InputError(
+                f"{item.path}: person {item.person_id} is not visible in this part",
+                "The numbers of persons are those of `skelact predict` with the same options of "
+                "pose estimation.",
+            )
         return clips
 
 
@@ -244,7 +256,7 @@ def _settings(collection: Collection, recipe: Recipe, skeleton: Skeleton) -> dic
         "skeleton": skeleton.as_dict(),
         "persons": recipe.sequence.persons,
     }
-    if collection.read or any(i.span_s for i in collection.items):
+    if collection.read or any(i.span_s or i.person_id is not None for i in collection.items):
         settings["clip_options"] = asdict(recipe.clips)
         settings["readers"] = READERS_VERSION
         settings["dataset"] = collection.name

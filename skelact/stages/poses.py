@@ -39,6 +39,33 @@ class Extracted:
     poses: CacheEntry[PosesManifest]
 
 
+def stored_poses(
+    videos: Sequence[Path], cache: Cache, pose: PoseOptions, part_s: float = PART_S
+) -> list[Extracted]:
+    """Those of the videos whose poses with these options are in the cache. Videos that cannot be
+    read are left out. Raises EstimatorError."""
+    pose = resolve(pose)
+    weights = fingerprint_of(pose)
+    found = []
+    for video in videos:
+        try:
+            content = cache.content_hash(video)
+        except (InputError, OSError):
+            continue
+        job = Job(
+            path=video,
+            content=content,
+            cache_root=cache.root,
+            options=pose,
+            fingerprint=weights,
+            division=division(pose, part_s),
+        )
+        entry = cache.find(POSES, job.key)
+        if entry is not None:
+            found.append(Extracted(path=video, poses=entry))
+    return found
+
+
 Again = Callable[[Path, DamagedEntry], Extracted]
 
 

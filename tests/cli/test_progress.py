@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skelact.cli.console import Bars
-from skelact.cli.pace import Pace, duration
+from skelact.pace import Pace, duration
 from skelact.types import Event
 
 
