@@ -67,7 +67,9 @@ ADAPTERS = {
     "matplotlib": {"report/plots.py", "report/text.py"},
     "PIL": {"report/text.py"},
     "ffmpeg": {"video/cut.py"},
-    "c3d": {"readers/c3d.py"},
+    "c3d": {"readers/c3d.py", "interop/poses/c3d.py"},
+    "h5py": {"readers/h5.py"},
+    "sleap_io": {"interop/poses/sleap.py"},
     "yaml": {"config_data.py"},
 }
 NO_TORCH = (

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from skelact import limits
-from skelact.errors import InputError
 from skelact.escaping import from_csv
 from skelact.readers import tables
 from skelact.readers.base import RawSequence, SkeletonReader, first_lines
@@ -26,6 +25,7 @@ _COORDINATE = re.compile(
 _AXES = {"x": 0, "y": 1, "z": 2}
 _OTHER_NAMES = {
     **{"frame_index": "frame", "frame_number": "frame", "frame_id": "frame", "frames": "frame"},
+    **{"frame_idx": "frame", "track": "person"},
     **{"t": "time", "timestamp": "time", "time_s": "time", "seconds": "time"},
     **{"person_id": "person", "track_id": "person", "individual": "person", "id": "person"},
     **{"class": "label", "action": "label", "actor": "subject", "video": "sequence"},
@@ -152,16 +152,6 @@ def _floats(rows: list[list[str]], width: int) -> Floats:
     return out
 
 
-def refuse_h5(
-    files: tuple[Path, ...], description: Description, joints: int | None
-) -> list[RawSequence]:
-    """Raises InputError: DeepLabCut writes the same table as CSV."""
-    raise InputError(
-        f"{files[0]}: DeepLabCut's .h5 files are not read",
-        "Export CSV: analyze_videos(..., save_as_csv=True), or analyze_videos_converth5_to_csv.",
-    )
-
-
 READERS = (
     SkeletonReader(
         name="csv",
@@ -169,13 +159,6 @@ READERS = (
         suffixes=(".csv",),
         read=read,
         accepts=accepts,
-        certain=False,
-    ),
-    SkeletonReader(
-        name="deeplabcut-h5",
-        title="DeepLabCut's .h5",
-        suffixes=(".h5",),
-        read=refuse_h5,
         certain=False,
     ),
 )

@@ -148,11 +148,20 @@ def test_deeplabcut(tmp_path: Path, individuals: bool) -> None:
     assert found.xy[0, 3, 0].tolist() == [103, 200.5] and found.score[0, 0, 0] == 0.75
 
 
-def test_deeplabcut_h5_names_the_csv_export(tmp_path: Path) -> None:
-    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(InputError, match="h5") as error:
-        load(tmp_path / "a.h5")
-    assert "save_as_csv" in error.value.hint
+def test_sleap_csv(tmp_path: Path) -> None:
+    """The table of SLEAP's analysis export: one line for each track and frame."""
+    joints = SKELETONS["coco-17"].joints
+    heads = ["track", "frame_idx", "instance.score"]
+    heads += [f"{j}.{c}" for j in joints for c in ("x", "y", "score")]
+    lines = [",".join(heads)]
+    for t in range(3):
+        for person in range(2):
+            cells = "".join(f",{100 * person + n},{t},0.5" for n in range(17))
+            lines.append(f"track_{person},{t},0.9{cells}")
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    found = load(tmp_path / "a.csv", "fps = 25.0")
+    assert found.persons == 2 and found.frames == 3 and found.skeleton.name == "coco-17"
+    assert found.xy[1, 2, 4].tolist() == [104, 2] and found.score[0, 0, 0] == 0.5
 
 
 def test_openpose_frames_and_our_own(tmp_path: Path) -> None:
