@@ -239,7 +239,8 @@ def documents() -> str:
 
     out = []
     for name in ("PosesManifest", "RunConfig", "SplitDocument", "RunResult", "Predictions",
-                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint"):  # fmt: skip
+                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint", "ScoreResult",
+                 "ReliabilityBins"):  # fmt: skip
         cls = getattr(schemas, name)
         rows = [
             (code(f.name), _type(f.type), "" if f.required else code(_msgspec_default(f)))
