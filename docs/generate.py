@@ -239,7 +239,7 @@ def documents() -> str:
 
     out = []
     for name in ("PosesManifest", "RunConfig", "SplitDocument", "RunResult", "Predictions",
-                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint",
+                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint", "ScoreResult", "ReliabilityBins",
                  "ExplanationDocument", "ExplainedLabel", "JointImportance"):  # fmt: skip
         cls = getattr(schemas, name)
         rows = [

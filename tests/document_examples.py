@@ -19,8 +19,10 @@ from skelact.schemas import (
     PosesManifest,
     PredictedSample,
     Predictions,
+    ReliabilityBins,
     RunConfig,
     RunResult,
+    ScoreResult,
     SequenceClip,
     SequencesManifest,
     SplitDocument,
@@ -33,6 +35,7 @@ COCO = SKELETONS["coco-17"]
 SCORES = Scores(
     top1=0.5, mean_class=0.5, majority=0.5, top5=None, samples=4, confusion=[[2, 0], [2, 0]]
 )
+BINS = ReliabilityBins(counts=(0, 2), confidence=(0.0, 0.75), accuracy=(0.0, 0.5), error=0.25)
 DOCUMENTS: list[Document] = [
     ClipsManifest(
         source="a.mp4",
@@ -96,6 +99,24 @@ DOCUMENTS: list[Document] = [
         unknown_threshold=0.5,
         known="validation.json",
         curve=(ThresholdPoint(threshold=0.5, coverage=0.0, accuracy=None, negatives=0.0),),
+        score="energy",
+        scores=(
+            ScoreResult(
+                name="energy",
+                threshold=-2.5,
+                chosen_by=0.5,
+                auroc=0.75,
+                fpr95=1.0,
+                aurc=0.25,
+                coverage=1.0,
+                accuracy=0.5,
+                negatives=0.0,
+                curve=((0.5, 0.0), (1.0, 0.5)),
+            ),
+            ScoreResult(name="agreement", obstacle="one network"),
+        ),
+        before=BINS,
+        after=BINS,
     ),
     ExplanationDocument(
         model="runs/a",

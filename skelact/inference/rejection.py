@@ -3,8 +3,8 @@ each segment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ class Rejection:
 
     score: str
     threshold: float
+    combination: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -49,7 +50,8 @@ class Rejection:
                     "Leave out --score, or --unknown-threshold.",
                 )
             return cls(score=PROBABILITY, threshold=threshold)
-        problem = obstacle(score, [[m.statistics for m in group] for group in groups])
+        statistics = [[m.statistics for m in group] for group in groups]
+        problem = obstacle(score, statistics, calibration.combination)
         stored = calibration.threshold_of(score)
         if problem and not forced:
             text = f"The calibration of the model uses the score {score}, but {problem}"
@@ -64,13 +66,18 @@ class Rejection:
                 f"The model has no threshold for the score {score}, only for {', '.join(known)}",
                 "Choose one: skelact calibrate RUN negatives/ --apply",
             )
-        return cls(score=score, threshold=stored)
+        return cls(score=score, threshold=stored, combination=calibration.combination)
 
     def scorer(self, classes: tuple[str, ...], temperature: float) -> Scorer | None:
         """What computes the score of a window; None for the probability, which is known anyway."""
         if self.score == PROBABILITY:
             return None
-        return Scorer(names=(self.score,), classes=classes, temperature=temperature)
+        return Scorer(
+            names=(self.score,),
+            classes=classes,
+            temperature=temperature,
+            combination=self.combination,
+        )
 
     def explain(
         self,

@@ -7,14 +7,16 @@ known. A model answers "unknown" where its score is below a threshold (`skelact 
   of dimensions (Lee et al. 2018).
 - agreement: 1 minus the Jensen-Shannon divergence of the networks of an ensemble, divided by its
   highest value (Lakshminarayanan et al. 2017 use the divergence).
+- combined: the log-odds of a logistic regression of the other scores, of the probability its own
+  log-odds, for a known sample with a right label against all else (stacking, Wolpert 1992).
 
 Of an ensemble, energy and distance are the means of the networks by their weights. A class called
 "unknown" has no part in any of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ import torch
 from torch import Tensor
 
 from skelact.errors import CheckpointError
+from skelact.inference.calibration import apply_temperature
 from skelact.metrics import Labels
 from skelact.models.base import ActionClassifier
 from skelact.models.evaluate import NetworkOutputs
@@ -29,9 +32,11 @@ from skelact.schemas import CheckpointDocument, ClassStatistics
 from skelact.schemas.checkpoints import SCORE_NAMES
 from skelact.types import UNKNOWN, Floats
 
-PROBABILITY, ENERGY, DISTANCE, AGREEMENT = SCORES = SCORE_NAMES
+PROBABILITY, ENERGY, DISTANCE, AGREEMENT, COMBINED = SCORES = SCORE_NAMES
+CONSTANT = "constant"  # of a combination
 MAX_FEATURES = 512  # with more features, distances are those of the logits
 _MAX_DIMENSIONS = 64
+_CLOSEST = 1e-4  # of a probability to 0 and 1, for its log-odds
 
 
 def energy(logits: Tensor, temperature: float) -> Tensor:
@@ -133,6 +138,7 @@ class Scorer:
     names: tuple[str, ...]
     classes: tuple[str, ...]
     temperature: float = 1.0
+    combination: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -141,36 +147,78 @@ class Scorer:
         weights: Sequence[float],
     ) -> Floats:
         """(N, S): the scores of N windows from the outputs of each network that sees them, its
-        statistics and its weight. The probability is not among them, because that of a frame is
-        computed from the mean of its windows: its column is 0."""
+        statistics and its weight."""
         shares = torch.tensor(weights, device=outputs[0].logits.device)
         shares = shares / shares.sum()
-        named = [n for n, name in enumerate(self.classes) if name != UNKNOWN]
-        columns = []
-        for name in self.names:
-            if name == AGREEMENT:
-                column = agreement(torch.stack([o.probabilities for o in outputs]), shares)
-            elif name == PROBABILITY:
-                column = shares.new_zeros(len(outputs[0].logits))
-            else:
-                each = [
-                    energy(o.logits[:, named], self.temperature)
-                    if name == ENERGY
-                    else _distance(o, s)
-                    for o, s in zip(outputs, statistics, strict=True)
-                ]
-                column = torch.tensordot(shares, torch.stack(each), dims=1)
-            columns.append(column.cpu().numpy())
+        columns = [self._column(name, outputs, statistics, shares) for name in self.names]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def _column(
+        self,
+        name: str,
+        outputs: Sequence[NetworkOutputs],
+        statistics: Sequence[ClassStatistics | None],
+        shares: Tensor,
+    ) -> Floats:
+        """(N,) one score; `shares` are the weights, which sum to 1."""
+        if name == COMBINED:
+            parts = {
+                part: self._column(part, outputs, statistics, shares)
+                for part in self.combination
+                if part != CONSTANT
+            }
+            return combine(parts, self.combination)
+        probabilities = torch.stack([o.probabilities for o in outputs])
+        named = [n for n, c in enumerate(self.classes) if c != UNKNOWN]
+        if name == PROBABILITY:
+            mean = torch.tensordot(shares, probabilities, dims=1).cpu().numpy()
+            best = apply_temperature(mean, self.temperature)[:, named].max(axis=1)
+            return np.asarray(best, np.float32)
+        if name == AGREEMENT:
+            column = agreement(probabilities, shares)
+        else:
+            each = [
+                energy(o.logits[:, named], self.temperature) if name == ENERGY else _distance(o, s)
+                for o, s in zip(outputs, statistics, strict=True)
+            ]
+            column = torch.tensordot(shares, torch.stack(each), dims=1)
+        return np.asarray(column.cpu().numpy(), np.float32)
 
-def obstacle(name: str, groups: Sequence[Sequence[ClassStatistics | None]]) -> str:
+
+def combine(scores: Mapping[str, Floats], combination: Mapping[str, float]) -> Floats:
+    """(N,) the combined score of scores (N,) by their names."""
+    total = np.full(len(next(iter(scores.values()))), combination.get(CONSTANT, 0.0))
+    for name, values in scores.items():
+        total += combination[name] * combined_input(name, values)
+    return np.asarray(total, np.float32)
+
+
+def combined_input(name: str, values: Floats) -> npt.NDArray[np.float64]:
+    """The values (N,) of a score as a combination uses them: of a probability the log-odds."""
+    rows = values.astype(np.float64)
+    if name != PROBABILITY:
+        return rows
+    clipped = np.clip(rows, _CLOSEST, 1 - _CLOSEST)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def obstacle(
+    name: str,
+    groups: Sequence[Sequence[ClassStatistics | None]],
+    combination: Mapping[str, float] | None = None,
+) -> str:
     """Why networks cannot give a score, empty if they can. `groups` are the statistics of the
-    networks, of those that see the same windows together."""
+    networks, of those that see the same windows together; `combination` are the parameters of the
+    score "combined", where they are known."""
     if name == AGREEMENT and (len(groups) > 1 or len(groups[0]) < 2):
         return "it needs at least two networks that see the same windows"
     if name == DISTANCE and any(s is None for group in groups for s in group):
         return "a network has no statistics of its training clips"
+    if name == COMBINED and combination is not None:
+        parts = [part for part in combination if part != CONSTANT]
+        if not parts:
+            return "its parameters are missing"
+        return next(filter(None, (obstacle(part, groups) for part in parts)), "")
     return ""
 
 

@@ -21,10 +21,17 @@ from skelact.inference.calibration import (
     evaluate_threshold,
     fit_temperature,
 )
-from skelact.inference.choice import Part, Scored, choose, evaluate_score, halves
+from skelact.inference.choice import (
+    CalibrationPart,
+    Scored,
+    choose,
+    evaluate_score,
+    halves,
+    with_combination,
+)
 from skelact.inference.ensemble import WindowOutputs
 from skelact.inference.predictor import Predictor
-from skelact.inference.scores import PROBABILITY, SCORES, Scorer, obstacle
+from skelact.inference.scores import COMBINED, PROBABILITY, SCORES, Scorer, obstacle
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
 from skelact.report.confidence import THRESHOLD_PLOT
@@ -160,22 +167,26 @@ def calibrate(
     )
     obstacles = _obstacles(predictor, samples)
     names = tuple(name for name in SCORES if not obstacles[name])
+    base = tuple(name for name in names if name != COMBINED)
     if score is not None and score not in names:
         raise InputError(f"{run} cannot give the score {score}: {obstacles[score]}", _one_of(names))
-    predictor.scorer = Scorer(names=names, classes=model.classes, temperature=temperature)
+    predictor.scorer = Scorer(names=base, classes=model.classes, temperature=temperature)
     by_video, failed = predictor.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
         raise InputError("No person was found in the negatives videos", failed[0].reason)
     rows = [by_video[path] for path in sorted(by_video)]
     negatives = [
-        Scored.of(WindowOutputs.joined(part), names, model.classes)
+        Scored.of(WindowOutputs.joined(part), base, model.classes)
         for part in (rows[::2], rows[1::2] or rows)
     ]
-    known = Scored.of(samples.scored(predictor), names, model.classes)
+    known = Scored.of(samples.scored(predictor), base, model.classes)
     choosing, measuring = (
-        Part(known=known.take(part), labels=labels[part], negatives=scored)
+        CalibrationPart(known=known.take(part), labels=labels[part], negatives=scored)
         for part, scored in zip(parts, negatives, strict=True)
     )
+    combination: dict[str, float] = {}
+    if COMBINED in names:
+        choosing, measuring, combination = with_combination(choosing, measuring)
     results = {
         name: ScoreResult(name=name, obstacle=obstacles[name])
         if obstacles[name]
@@ -196,6 +207,7 @@ def calibrate(
             curve=tuple(points),
             score=chosen.name,
             scores=tuple(results.values()),
+            combination=combination,
             before=ReliabilityBins.of(raw, own),
             after=ReliabilityBins.of(apply_temperature(raw, temperature), own),
         ),

@@ -27,7 +27,8 @@ from skelact.skeletons import Skeleton
 Threshold = Annotated[float, Meta(ge=0, le=1.000001)]
 
 
-SCORE_NAMES = ("probability", "energy", "distance", "agreement")  # see inference.scores
+# see inference.scores
+SCORE_NAMES = ("probability", "energy", "distance", "agreement", "combined")
 ScoreName = Annotated[str, Meta(pattern=f"^({'|'.join(SCORE_NAMES)})$")]
 Real = Annotated[float, Meta(ge=-1e300, le=1e300)]  # not NaN, not infinite
 
@@ -102,7 +103,8 @@ class ReliabilityBins(Record, frozen=True, kw_only=True):
 class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
     """How a model's probabilities are corrected and when it answers "unknown": where the score
     `score` of a window is below its threshold. That of the score "probability" is
-    `unknown_threshold`, those of others are in `scores`. `before` and `after` tell how well the
+    `unknown_threshold`, those of others are in `scores`; `combination` holds the parameters of the
+    score "combined". `before` and `after` tell how well the
     probabilities fit the known samples without and with the temperature."""
 
     error: ClassVar[type[SkelactError]] = CheckpointError
@@ -114,12 +116,15 @@ class Calibration(Document, tag="calibration", frozen=True, kw_only=True):
     curve: tuple[ThresholdPoint, ...] = ()
     score: ScoreName = "probability"
     scores: tuple[ScoreResult, ...] = ()
+    combination: dict[str, Real] = msgspec.field(default_factory=dict)
     before: ReliabilityBins | None = None
     after: ReliabilityBins | None = None
 
     def __post_init__(self) -> None:
         if self.threshold_of(self.score) is None:
             raise ValueError(f"there is no threshold of the score {self.score}")
+        if set(self.combination) - {*SCORE_NAMES, "constant"}:
+            raise ValueError("the combination has parameters of unknown scores")
 
     @property
     def threshold(self) -> float:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from skelact.inference.choice import Part, Scored, choose, evaluate_score, halves
+from skelact.inference.choice import (
+    CalibrationPart,
+    Scored,
+    choose,
+    evaluate_score,
+    fit_combination,
+    halves,
+    with_combination,
+)
 from skelact.inference.ensemble import WindowOutputs
+from skelact.inference.scores import combine
 
 NAMES, CLASSES = ("probability", "energy"), ("a", "b")
 
@@ -29,8 +40,11 @@ def test_scores_of_samples() -> None:
 def test_a_sample_of_other_actions_has_the_lowest_score() -> None:
     probabilities = np.array([[0.6, 0.3, 0.1], [0.3, 0.6, 0.1]], np.float32)
     outputs = WindowOutputs(probabilities=probabilities, scores=np.ones((2, 1), np.float32))
-    found = Scored.of(outputs, ("energy",), ("unknown", "a", "b"))
+    outputs = replace(outputs, scores=np.ones((2, 2), np.float32))
+    found = Scored.of(outputs, NAMES, ("unknown", "a", "b"))
     np.testing.assert_array_equal(found.score("energy"), [-np.inf, 1])
+    more = found.with_score("combined", np.zeros(2, np.float32))
+    np.testing.assert_array_equal(more.score("combined"), [-np.inf, 0])
 
 
 def test_halves_have_the_same_classes() -> None:
@@ -41,8 +55,8 @@ def test_halves_have_the_same_classes() -> None:
     assert first.tolist()[:2] == [0, 1] and second.tolist()[:2] == [2, 3]  # neighbours
 
 
-def part(known: Scored, labels: list[int], negatives: Scored) -> Part:
-    return Part(known=known, labels=np.array(labels), negatives=negatives)
+def part(known: Scored, labels: list[int], negatives: Scored) -> CalibrationPart:
+    return CalibrationPart(known=known, labels=np.array(labels), negatives=negatives)
 
 
 def test_figures_of_a_score() -> None:
@@ -76,3 +90,37 @@ def test_a_small_difference_is_not_enough() -> None:
         energies = [0.9] * (10 + more) + [0.7] * (10 - more)
         known = scored(best, energies)
         assert choose(part(known, [0] * 20, negatives), NAMES, 0.0) == expected
+
+
+def test_a_combination_is_a_logistic_regression() -> None:
+    """Of two scores, each with half of the information, the sum separates better than either."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([1.0, 0.0], 400)
+    log_odds, energies = (truth * 2 + rng.normal(size=800) for _ in range(2))
+    best = 1 / (1 + np.exp(-log_odds - 2))  # above a half, so that the first class is the label
+    keep = best > 0.5
+    rows = [np.flatnonzero(keep & (truth == t)) for t in (1, 0)]
+    known, negatives = (scored(best[r].tolist(), energies[r].tolist()) for r in rows)
+    whole = part(known, [0] * len(rows[0]), negatives)
+    parameters = fit_combination(whole)
+    assert list(parameters) == ["probability", "energy", "constant"]
+    # equal variances: the log-odds of a normal distribution are 2 for each unit of both
+    assert parameters["energy"] == pytest.approx(2, abs=0.6)
+    assert parameters["probability"] == pytest.approx(2, abs=0.6)
+    first, second, again = with_combination(whole, whole)
+    assert again == parameters
+    figures = {n: evaluate_score(n, first, second, 0.1) for n in (*NAMES, "combined")}
+    assert figures["combined"].auroc > max(figures[n].auroc for n in NAMES)  # type: ignore[operator, type-var]
+    inputs = {n: known.score(n) for n in NAMES}
+    np.testing.assert_allclose(
+        second.known.score("combined"), combine(inputs, parameters), rtol=1e-5
+    )
+
+
+def test_a_combination_of_one_side_is_the_probability() -> None:
+    right = part(scored([0.9, 0.8], [1, 2]), [1, 1], scored([0.7], [0]))
+    assert fit_combination(right) == {
+        "constant": 0.0,
+        "probability": 1.0,
+        "energy": 0.0,
+    }

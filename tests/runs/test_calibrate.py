@@ -84,9 +84,9 @@ def test_scores_of_a_run(root: Path) -> None:
     before = (root / "a" / BEST).read_bytes()
     found = run_calibrate(root, "a")
     by_name = {s.name: s for s in found.calibration.scores}
-    assert list(by_name) == ["probability", "energy", "distance", "agreement"]
+    assert list(by_name) == ["probability", "energy", "distance", "agreement", "combined"]
     assert "two networks" in by_name["agreement"].obstacle
-    for name in ("probability", "energy", "distance"):
+    for name in ("probability", "energy", "distance", "combined"):
         s = by_name[name]
         assert s.auroc is not None and s.aurc is not None and s.negatives is not None
         assert s.curve[-1][0] == 1
@@ -195,6 +195,6 @@ def test_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no score agreement" in told.err and "expected calibration error" in told.err
     assert main([*arguments, "--score", "energy", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["score"] == "energy" and found["forced"] and len(found["scores"]) == 4
+    assert found["score"] == "energy" and found["forced"] and len(found["scores"]) == 5
     assert len(found["calibration_error"]) == 2
     assert main([*arguments, "--score", "nothing"]) == 2
