@@ -38,6 +38,7 @@ from skelact.types import PersonPose, PoseSequence, Segment
 
 _WAIT_S = 0.2  # for a frame, before the loop looks at other things
 _REMEMBERED = 5000  # latencies for the statistics
+_SLOW_FPS, _SLOW_S = 4.0, 10.0  # fewer frames per second in the first seconds are worth a notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +233,16 @@ class LiveSession:
         NotAVideo if a file has no frame."""
         assert self.estimator is not None, "use the session in a with block"
         started, next_s = time.monotonic(), 0.0
-        limit_s = self.options.duration_s
+        limit_s, judged = self.options.duration_s, False
         while not self._stop.is_set():
             for text in self.grabber.notices():
                 self.on_notice(text)
-            self._count(time.monotonic() - started)
-            if limit_s is not None and time.monotonic() - started >= limit_s:
+            seconds = time.monotonic() - started
+            self._count(seconds)
+            if not judged and seconds > _SLOW_S:
+                judged = True
+                self._judge_speed()
+            if limit_s is not None and seconds >= limit_s:
                 return
             try:
                 frame = self.grabber.take(_WAIT_S)
@@ -264,6 +269,16 @@ class LiveSession:
                 decided=decided,
                 decisions=decisions,
                 labels=dict(self._labels),
+            )
+
+    def _judge_speed(self) -> None:
+        """A notice if there are too few frames to see motion in; poses more than half a second
+        apart are not connected at all."""
+        fps = self.statistics.fps
+        if self.grabber.dropped and fps < _SLOW_FPS:
+            self.on_notice(
+                f"only {fps:.1f} frames per second can be processed, which is too few to recognise "
+                "actions; close other programs, or try --max-persons 1 --small-people off"
             )
 
     def _count(self, seconds: float) -> None:

@@ -90,6 +90,19 @@ def test_notices_come_while_the_source_is_lost(
     assert heard == ["camera 0 is lost; trying to open it again"]
 
 
+def test_too_few_frames_are_worth_a_notice(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
+    monkeypatch.setattr(module, "open_live", lambda pose, fps, keep_s: WalkingPeople(delay_s=0.3))
+    monkeypatch.setattr(module, "_SLOW_S", 0.5)
+    heard: list[str] = []
+    source, options = source_of(FakeCapture(10**6, interval_s=0.01)), LiveOptions(duration_s=1.5)
+    with LiveSession(source, predictor, options, on_notice=heard.append) as session:
+        list(session.steps())
+    (notice,) = heard
+    assert "frames per second can be processed" in notice
+
+
 def test_nobody_and_no_frames(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     empty = WalkingPeople(ids=())
     with session_of(monkeypatch, predictor, empty, Stamped(40, fps=30)) as session:
