@@ -125,6 +125,7 @@ def command(
             on_frame=lambda frame: (
                 recorder.add(frame.image, frame.time_s, frame.fps) if recorder else None
             ),
+            on_notice=console.say,
         )
         interrupted = stack.enter_context(_stopping(session))
         sinks = _Sinks(stack, predictor.classes, window=window, out=out, jsonl=jsonl, json=json)
@@ -140,8 +141,6 @@ def command(
                 sinks.decide(step.decisions)
                 for message in triggers.update(step.decisions):
                     console.say(message)
-            for notice in session.notices():
-                console.say(notice)
             if not sinks.show(session, step):
                 break
     console.say(str(session.statistics))

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from skelact.types import PersonPose, PoseSequence, Segment
 
 _WAIT_S = 0.2  # for a frame, before the loop looks at other things
 _REMEMBERED = 5000  # latencies for the statistics
+_SLOW_FPS, _SLOW_S = 4.0, 10.0  # fewer frames per second in the first seconds are worth a notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,8 @@ class LiveSession:
 
     A file is played at its own pace; with `paced` False as fast as possible, without dropping
     frames, and with `loop` again from its start. `on_frame` gets every frame that was read, in the
-    thread that reads, and must not block."""
+    thread that reads, and must not block. `on_notice` gets messages about the source, such as that
+    it was lost, from the loop."""
 
     def __init__(
         self,
@@ -154,6 +156,7 @@ class LiveSession:
         paced: bool = True,
         loop: bool = False,
         on_frame: Callable[[LiveFrame], None] = lambda frame: None,
+        on_notice: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Raises ConfigError for a source of an unknown kind and for a model that was trained on
         imported poses, CheckpointError as Predictor.load."""
@@ -168,7 +171,7 @@ class LiveSession:
             )
         self.pose = self.predictor.pose()
         self.window_s = window_s(self.predictor, self.options.whole_s)
-        self.statistics = LiveStatistics()
+        self.statistics, self.on_notice = LiveStatistics(), on_notice
         self.grabber = Grabber(
             self.source,
             timeout_s=self.options.timeout_s,
@@ -219,10 +222,6 @@ class LiveSession:
         """End the loop after the current frame; also from another thread."""
         self._stop.set()
 
-    def notices(self) -> list[str]:
-        """What happened to the source since the last call, such as a lost connection."""
-        return self.grabber.notices()
-
     def decisions(self) -> Iterator[Decision]:
         """The decisions as they are made, until the source ends or `stop` is called."""
         for step in self.steps():
@@ -234,10 +233,16 @@ class LiveSession:
         NotAVideo if a file has no frame."""
         assert self.estimator is not None, "use the session in a with block"
         started, next_s = time.monotonic(), 0.0
-        limit_s = self.options.duration_s
+        limit_s, judged = self.options.duration_s, False
         while not self._stop.is_set():
-            self._count(time.monotonic() - started)
-            if limit_s is not None and time.monotonic() - started >= limit_s:
+            for text in self.grabber.notices():
+                self.on_notice(text)
+            seconds = time.monotonic() - started
+            self._count(seconds)
+            if not judged and seconds > _SLOW_S:
+                judged = True
+                self._judge_speed()
+            if limit_s is not None and seconds >= limit_s:
                 return
             try:
                 frame = self.grabber.take(_WAIT_S)
@@ -266,6 +271,16 @@ class LiveSession:
                 labels=dict(self._labels),
             )
 
+    def _judge_speed(self) -> None:
+        """A notice if there are too few frames to see motion in; poses more than half a second
+        apart are not connected at all."""
+        fps = self.statistics.fps
+        if self.grabber.dropped and fps < _SLOW_FPS:
+            self.on_notice(
+                f"only {fps:.1f} frames per second can be processed, which is too few to recognise "
+                "actions; close other programs, or try --max-persons 1 --small-people off"
+            )
+
     def _count(self, seconds: float) -> None:
         own, grabber = self.statistics, self.grabber
         own.captured, own.dropped = grabber.captured, grabber.dropped
@@ -284,7 +299,7 @@ class LiveSession:
         window = resample(stacked, times, frame.time_s, self.window_s, fps)
         predictions = predict_latest(self.predictor, window, Path(self.source.name))
         latency_s = time.monotonic() - frame.arrived
-        at = datetime.now(UTC)
+        at = datetime.now(UTC) - timedelta(seconds=latency_s)
         start_s = max(0.0, frame.time_s - self.window_s)
         decisions = []
         for prediction in predictions:
@@ -295,7 +310,7 @@ class LiveSession:
                     at=at,
                     latency_s=latency_s,
                     person_id=prediction.person_id,
-                    segment=_moved(segment, start_s, frame.time_s),
+                    segment=replace(segment, start_s=start_s, end_s=frame.time_s),
                     classes=prediction.classes,
                 )
             )
@@ -304,9 +319,3 @@ class LiveSession:
             self.statistics.decision_s.append(latency_s)
         self._labels = {d.person_id: d.segment for d in decisions}
         return decisions
-
-
-def _moved(segment: Segment, start_s: float, end_s: float) -> Segment:
-    """The segment at other times."""
-
-    return replace(segment, start_s=start_s, end_s=end_s)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from skelact.errors import ConfigError, NotAVideo
+from skelact.errors import ConfigError, NotAVideo, StreamError
 from skelact.inference.latest import predict_latest
 from skelact.inference.predictor import Predictor
 from skelact.live import session as module
@@ -74,6 +74,33 @@ def test_slow_poses_drop_frames_and_keep_the_time(
         first = next(session.decisions())
     assert isinstance(first, Decision) and session.statistics.dropped > 0
     assert first.time_s >= 0.4
+
+
+def test_notices_come_while_the_source_is_lost(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
+    monkeypatch.setattr(module, "open_live", lambda pose, fps, keep_s: WalkingPeople())
+    heard: list[str] = []
+    source, options = source_of(FakeCapture(3)), LiveOptions(reconnect_s=1.0)
+    with (
+        LiveSession(source, predictor, options, on_notice=heard.append) as session,
+        pytest.raises(StreamError, match="did not return"),
+    ):
+        list(session.steps())
+    assert heard == ["camera 0 is lost; trying to open it again"]
+
+
+def test_too_few_frames_are_worth_a_notice(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
+    monkeypatch.setattr(module, "open_live", lambda pose, fps, keep_s: WalkingPeople(delay_s=0.3))
+    monkeypatch.setattr(module, "_SLOW_S", 0.5)
+    heard: list[str] = []
+    source, options = source_of(FakeCapture(10**6, interval_s=0.01)), LiveOptions(duration_s=1.5)
+    with LiveSession(source, predictor, options, on_notice=heard.append) as session:
+        list(session.steps())
+    (notice,) = heard
+    assert "frames per second can be processed" in notice
 
 
 def test_nobody_and_no_frames(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
