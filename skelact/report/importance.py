@@ -54,10 +54,10 @@ _LEGEND = (
 
 
 def top_joints(skeleton: Skeleton, totals: Floats64) -> list[str]:
-    """The most important joints with their shares of the sum of all absolute totals."""
+    """The joints that speak most for it, with their shares of the sum of all absolute totals."""
     whole = max(float(np.abs(totals).sum()), 1e-12)
     order = np.argsort(-totals, kind="stable")[:_TOP]
-    return [f"{skeleton.joints[v]} {totals[v] / whole:.0%}" for v in order]
+    return [f"{skeleton.joints[v]} {totals[v] / whole:.0%}" for v in order if totals[v] > 0]
 
 
 def draw_matrix(

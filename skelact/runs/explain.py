@@ -250,7 +250,10 @@ def explain_classes(
         (
             packed.classes[k],
             body(skeleton, totals[k]),
-            [f"{counts[k]} clips", *importance.top_joints(skeleton, totals[k])[:3]],
+            [
+                f"{counts[k]} clip{'s' * (counts[k] > 1)}",
+                *importance.top_joints(skeleton, totals[k])[:3],
+            ],
         )
         for k in found
     ]
