@@ -93,8 +93,13 @@ def write_matrix(
     rows: list[Iterable[object]] = [("person", "frame", "time_s", *skeleton.joints)]
     for person, frames in zip(persons, values, strict=True):
         for n, frame in enumerate(frames, start):
-            rows.append((person, n, f"{n / fps:.3f}", *(f"{v:.6g}" for v in frame)))
+            rows.append((person, n, round(n / fps, 3), *map(rounded, frame)))
     write_csv(rows, path)
+
+
+def rounded(value: float) -> float:
+    """A number with six significant digits. Text would be escaped where it starts with a minus."""
+    return float(f"{value:.6g}")
 
 
 def write_csv(rows: Iterable[Iterable[object]], path: Path) -> None:

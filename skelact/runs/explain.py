@@ -259,7 +259,7 @@ def explain_classes(
     ]
     with _new_folder(out, [run], overwrite) as folder:
         importance.write_page(folder / PAGE, title, intro, cards)
-        table = [(packed.classes[k], counts[k], *(f"{v:.6g}" for v in totals[k])) for k in found]
+        table = [(packed.classes[k], counts[k], *map(importance.rounded, totals[k])) for k in found]
         importance.write_csv([("class", "clips", *skeleton.joints), *table], folder / TABLE)
         explained = tuple(
             ExplainedLabel(
@@ -364,7 +364,7 @@ def explain_graph(
         for name, stages in zip(names, weights, strict=True):
             for s, w in enumerate(stages, 1):
                 table += [
-                    (name, s, a, b, f"{w[i, j]:.6g}")
+                    (name, s, a, b, importance.rounded(w[i, j]))
                     for i, a in enumerate(skeleton.joints)
                     for j, b in enumerate(skeleton.joints)
                     if w[i, j] != 0
