@@ -360,7 +360,7 @@ class ExplainOptions:
         "auto",
         "integrated-gradients; gradient-input (gradient times features at a stage); feature-norm "
         "(the norm of the features at a stage, for any class); occlusion (joints are left out in "
-        "turn); decomposition (exact, for rocket); auto is the most faithful one for the network.",
+        "turn); decomposition (exact, for rocket); auto is occlusion, the most faithful one.",
         choices=METHODS,
     )
     stage: int | None = option(

@@ -181,14 +181,14 @@ def _report(result: ExplainResult, json: bool) -> None:
         return
     rows = [_cells(e) for e in document.explained]
     if rows:
-        console.table("", ("who", "label", ">", "method", "most important joints"), rows)
+        console.table("", ("who", "label", ">", "method", "joints that speak for it"), rows)
     console.say(f"written: {result.folder} ({', '.join(document.files)})")
 
 
 def _cells(e: ExplainedLabel) -> tuple[object, ...]:
-    who = f"{e.clips} clips"
+    who = "1 clip" if e.clips == 1 else f"{e.clips} clips"
     if e.persons:
         who = f"#{e.persons[0]}" if len(e.persons) == 1 else f"{len(e.persons)} persons"
     probability = "" if e.probability is None else f"{e.probability:.0%}"
-    joints = ", ".join(f"{j.joint} {j.share:.0%}" for j in e.joints[:4])
+    joints = ", ".join(f"{j.joint} {j.share:.0%}" for j in e.joints[:4] if j.share > 0)
     return (who, e.label, probability, e.method, joints)

@@ -196,10 +196,11 @@ def attribute(
 
 
 def resolve_method(net: ActionClassifier, method: str) -> str:
-    """The method that `auto` stands for: the most faithful one of docs/pages/numbers.md. Raises
-    ConfigError if the network does not have the method."""
+    """The method that `auto` stands for: of those that depend on the class, the most faithful one
+    on validation clips (docs/pages/numbers.md). Raises ConfigError if the network does not have the
+    method."""
     if method == "auto":
-        return "decomposition" if net.backbone.closed_form else "integrated-gradients"
+        return "occlusion"
     if method == "decomposition" and not net.backbone.closed_form:
         raise ConfigError(
             "Only networks with a closed-form fit have an exact decomposition",

@@ -72,8 +72,8 @@ class Explanation:
     def __str__(self) -> str:
         """One line: who, what, and the three most important joints."""
         who = f"person {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} persons"
-        best = ", ".join(f"{r.joint} {r.share:.0%}" for r in self.rows()[:3])
-        return f"{who}: {self.label} because of {best}"
+        best = [f"{r.joint} {r.share:.0%}" for r in self.rows()[:3] if r.share > 0]
+        return f"{who}: {self.label} because of {', '.join(best) or 'no joint'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,10 +54,10 @@ _LEGEND = (
 
 
 def top_joints(skeleton: Skeleton, totals: Floats64) -> list[str]:
-    """The most important joints with their shares of the sum of all absolute totals."""
+    """The joints that speak most for it, with their shares of the sum of all absolute totals."""
     whole = max(float(np.abs(totals).sum()), 1e-12)
     order = np.argsort(-totals, kind="stable")[:_TOP]
-    return [f"{skeleton.joints[v]} {totals[v] / whole:.0%}" for v in order]
+    return [f"{skeleton.joints[v]} {totals[v] / whole:.0%}" for v in order if totals[v] > 0]
 
 
 def draw_matrix(
@@ -93,8 +93,13 @@ def write_matrix(
     rows: list[Iterable[object]] = [("person", "frame", "time_s", *skeleton.joints)]
     for person, frames in zip(persons, values, strict=True):
         for n, frame in enumerate(frames, start):
-            rows.append((person, n, f"{n / fps:.3f}", *(f"{v:.6g}" for v in frame)))
+            rows.append((person, n, round(n / fps, 3), *map(rounded, frame)))
     write_csv(rows, path)
+
+
+def rounded(value: float) -> float:
+    """A number with six significant digits. Text would be escaped where it starts with a minus."""
+    return float(f"{value:.6g}")
 
 
 def write_csv(rows: Iterable[Iterable[object]], path: Path) -> None:

@@ -250,13 +250,16 @@ def explain_classes(
         (
             packed.classes[k],
             body(skeleton, totals[k]),
-            [f"{counts[k]} clips", *importance.top_joints(skeleton, totals[k])[:3]],
+            [
+                f"{counts[k]} clip{'s' * (counts[k] > 1)}",
+                *importance.top_joints(skeleton, totals[k])[:3],
+            ],
         )
         for k in found
     ]
     with _new_folder(out, [run], overwrite) as folder:
         importance.write_page(folder / PAGE, title, intro, cards)
-        table = [(packed.classes[k], counts[k], *(f"{v:.6g}" for v in totals[k])) for k in found]
+        table = [(packed.classes[k], counts[k], *map(importance.rounded, totals[k])) for k in found]
         importance.write_csv([("class", "clips", *skeleton.joints), *table], folder / TABLE)
         explained = tuple(
             ExplainedLabel(
@@ -361,7 +364,7 @@ def explain_graph(
         for name, stages in zip(names, weights, strict=True):
             for s, w in enumerate(stages, 1):
                 table += [
-                    (name, s, a, b, f"{w[i, j]:.6g}")
+                    (name, s, a, b, importance.rounded(w[i, j]))
                     for i, a in enumerate(skeleton.joints)
                     for j, b in enumerate(skeleton.joints)
                     if w[i, j] != 0

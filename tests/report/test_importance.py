@@ -62,10 +62,11 @@ def test_a_graph_shows_the_heaviest_links() -> None:
 
 def test_the_matrix_as_csv(tmp_path: Path) -> None:
     values = np.arange(2 * 3 * 17, dtype=float).reshape(2, 3, 17)
+    values[0, 0, 1] = -0.25  # no formula
     importance.write_matrix(values, COCO, (4, 7), 10, 20.0, tmp_path / "m.csv")
     rows = list(csv.reader((tmp_path / "m.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0][:4] == ["person", "frame", "time_s", "nose"] and len(rows) == 7
-    assert rows[4][:4] == ["7", "10", "0.500", "51"]
+    assert rows[4][:4] == ["7", "10", "0.5", "51.0"] and rows[1][4] == "-0.25"
 
 
 def test_the_page_escapes_names(tmp_path: Path) -> None:

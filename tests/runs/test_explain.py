@@ -46,7 +46,7 @@ def cache_of(world: Path) -> tuple[str, str]:
 def test_a_file(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     words = ["explain", str(world / "rocket"), str(world / "clip.npy"), "--out", str(out)]
-    assert main([*words, *cache_of(world), "--json"]) == 0
+    assert main([*words, *cache_of(world), "--method", "decomposition", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     names = {"explanation.json", "overlay.mp4"}
     names |= {f"person0_{n}" for n in ("body.png", "joints.png", "joints.csv")}
