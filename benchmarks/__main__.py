@@ -2,7 +2,8 @@
 python -m benchmarks gpu [FOLDER [SECONDS]], python -m benchmarks long ...,
 python -m benchmarks soak [MINUTES] [SEED], python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
-python -m benchmarks everyday DATA OUT, or python -m benchmarks choice DATA [NETWORK:CLIPS]...
+python -m benchmarks everyday DATA OUT, python -m benchmarks few_shot PROTOCOL DATA,
+or python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,
 training, networks, pck, estimator_noise, people, hands."""
@@ -18,6 +19,7 @@ from benchmarks import (
     estimator_noise,
     everyday,
     extraction,
+    few_shot,
     footage,
     gpu,
     hands,
@@ -51,10 +53,14 @@ MODULES = (
     streams,
     footage,
     everyday,
+    few_shot,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
-ON_REQUEST = ("gpu", "long", "soak", "changed", "choice", "streams", "footage", "everyday")
+ON_REQUEST = (
+    *("gpu", "long", "soak", "changed", "choice", "streams", "footage", "everyday"),
+    "few_shot",
+)
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
 if __name__ == "__main__":

@@ -7,22 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from skelact.inference.ensemble import MemberModel
 from skelact.inference.windows import PersonTrack, Window
 from skelact.models.base import ActionClassifier
+from skelact.models.evaluate import mean_features
 from skelact.sequence.input import ClipArrays, window_values
 from skelact.types import Floats
-
-
-@torch.inference_mode()
-def mean_features(net: ActionClassifier, x: Tensor, draws: int) -> Tensor:
-    """(N, D) float32 on the device of x: the input of the network's linear layer for
-    x (N * draws, M, L, V, C), averaged over the `draws` consecutive rows of each clip. The network
-    must be in evaluation mode."""
-    features = net.cls_head.pool(net.features(x)).float()
-    return features.view(-1, draws, features.shape[1]).mean(dim=1)
 
 
 def window_embeddings(

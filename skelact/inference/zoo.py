@@ -130,7 +130,13 @@ def _compact(checkpoint: Checkpoint, min_confidence: float | None) -> Checkpoint
     if "pose" in recipe:
         recipe["pose"] = _without_folders(recipe["pose"])
     estimator = structs.replace(estimator, pose=pose)
-    return structs.replace(checkpoint, weights=weights, estimator=estimator, recipe=recipe)
+    enrolment = checkpoint.enrolment
+    if enrolment is not None:
+        classes = [structs.replace(c, embeddings=_half(c.embeddings)) for c in enrolment.classes]
+        enrolment = structs.replace(enrolment, classes=tuple(classes))
+    return structs.replace(
+        checkpoint, weights=weights, estimator=estimator, recipe=recipe, enrolment=enrolment
+    )
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from skelact.inference.calibration import (
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
+from skelact.runs.test import run_predictions
 from skelact.schemas import (
     BEST,
     CALIBRATION,
@@ -36,7 +37,6 @@ from skelact.schemas import (
     save_json,
     save_tensors,
 )
-from skelact.training.results import load_predictions
 from skelact.types import UNKNOWN, Failure, ProgressCallback, no_progress
 
 MIN_NEGATIVES = 50  # windows to choose a threshold on: a share of 0.1 is then 5 of them
@@ -107,7 +107,7 @@ def calibrate(
         raise ConfigError(f"target_fpr must be in [0, 1), got {target_fpr:g}")
     model = load_model(run / BEST)
     file = VALIDATION if (run / VALIDATION).is_file() else PREDICTIONS
-    samples = load_predictions(run / file, model.classes)
+    samples = run_predictions(run, file, model, cache, on_progress)
     temperature = fit_temperature(samples.probabilities, samples.labels)
     uncalibrated = Predictor(
         structs.replace(model, calibration=None), PredictOptions(min_confidence=min_confidence)

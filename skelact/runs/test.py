@@ -10,11 +10,13 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
+from skelact.datasets.packed import Packed
 from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import (
     CheckpointError,
     ConfigError,
+    InputError,
     LeakingSplit,
 )
 from skelact.metrics import Scores
@@ -25,7 +27,11 @@ from skelact.runs.files import result_files
 from skelact.runs.location import stored_data
 from skelact.schemas import (
     BEST,
+    PREDICTIONS,
     SPLIT,
+    VALIDATION,
+    Checkpoint,
+    Ensemble,
     Predictions,
     RunResult,
     SplitDocument,
@@ -36,7 +42,7 @@ from skelact.schemas.base import Sections
 from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
-from skelact.training.results import measure
+from skelact.training.results import SubsetPredictions, load_predictions, measure
 from skelact.types import ProgressCallback, no_progress
 
 
@@ -84,18 +90,13 @@ def test(
         options = replace(recipe.dataset, protocol=ONLY_TEST)
         recipe = replace(recipe, dataset=options)
     dataset = load_dataset(recipe, cache, data, on_progress, skeleton)
-    if dataset.packed.classes != checkpoint.classes:
-        raise CheckpointError(
-            f"The data has other classes than {run}",
-            f"The {len(checkpoint.classes)} classes of the run are "
-            f"{', '.join(checkpoint.classes[:5])} ….",
-        )
+    packed = relabelled(dataset.packed, checkpoint, run)
     check_not_trained_on(run, dataset)
     subsets = np.array(dataset.subsets)
     device = resolve_device(recipe.train.device)
     measured = measure(
         fuse_conv_bn(build_network(checkpoint)).to(device),
-        DeviceClips(dataset.packed, device),
+        DeviceClips(packed, device),
         np.flatnonzero(subsets == "test"),
         train_rows=np.flatnonzero(subsets == "train"),
         sampling=recipe.sampling,
@@ -110,6 +111,61 @@ def test(
     save_json(files[0], result)
     measured.predictions.save(files[1], checkpoint.classes)
     return Tested(scores=measured.scores, dataset=dataset, files=files)
+
+
+def run_predictions(
+    run: Path,
+    file: str,
+    model: Checkpoint | Ensemble,
+    cache: Cache | None = None,
+    on_progress: ProgressCallback = no_progress,
+) -> SubsetPredictions:
+    """The predictions of a run for its validation or test subset, VALIDATION or PREDICTIONS, with
+    the probabilities of all classes of its checkpoint. Where classes were added to it later, the
+    file has no probabilities of these, and the clips are measured again.
+
+    Raises InputError if the file is missing or damaged, or the run was fused before classes were
+    added; MissingDataset if the data are gone."""
+    if model.classes == model.trained_classes:
+        return load_predictions(run / file, model.classes)
+    stored = load_json(run / file, Predictions).samples.values()
+    if all(len(sample.probabilities) == len(model.classes) for sample in stored):
+        return load_predictions(run / file, model.classes)  # fused after they were added
+    load_predictions(run / file, model.trained_classes)  # raises if it is damaged
+    if isinstance(model, Ensemble):
+        raise InputError(
+            f"Classes were added to {run} after it was fused",
+            "Add them to the runs, and fuse these.",
+        )
+    recipe = Recipe.from_dict(_without_files(model.recipe))
+    dataset = load_dataset(recipe, cache or Cache(), stored_data(run), on_progress, model.skeleton)
+    subsets = np.array(dataset.subsets)
+    device = resolve_device(recipe.train.device)
+    return measure(
+        fuse_conv_bn(build_network(model)).to(device),
+        DeviceClips(relabelled(dataset.packed, model, run), device),
+        np.flatnonzero(subsets == {VALIDATION: "val", PREDICTIONS: "test"}[file]),
+        train_rows=np.flatnonzero(subsets == "train"),
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+    ).predictions
+
+
+def relabelled(packed: Packed, checkpoint: Checkpoint, run: Path) -> Packed:
+    """The clips with the class numbers of a checkpoint: the classes of the data are those that it
+    was trained on, with or without some that were added to it. Raises CheckpointError for other
+    classes."""
+    missing = set(checkpoint.trained_classes) - set(packed.classes)
+    if missing or set(packed.classes) - set(checkpoint.classes):
+        raise CheckpointError(
+            f"The data has other classes than {run}",
+            f"The {len(checkpoint.classes)} classes of the run are "
+            f"{', '.join(checkpoint.classes[:5])} ….",
+        )
+    if packed.classes == checkpoint.classes:
+        return packed
+    numbers = np.array([checkpoint.classes.index(c) for c in packed.classes])
+    return replace(packed, labels=numbers[packed.labels], classes=checkpoint.classes)
 
 
 def _without_files(recipe: Sections) -> Sections:
