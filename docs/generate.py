@@ -288,6 +288,7 @@ _MODULES = {  # what the API page shows besides `skelact`
     "skelact.models.base": ("ActionClassifier", "Backbone"),
     "skelact.models.specs": ("ModelSpec",),
     "skelact.recipe": ("Recipe", "compose"),
+    "skelact.runs.enroll": ("enroll", "enrolled", "remove"),
     "skelact.runs.train": ("train",),
     "skelact.stages.sequences": ("extract",),
     "skelact.readers.base": ("SkeletonReader", "RawSequence"),

@@ -34,6 +34,7 @@ from skelact.types import PoseSequence
 from skelact.video.ffmpeg import ffmpeg
 
 if TYPE_CHECKING:
+    from skelact.schemas import Checkpoint
     from skelact.training.plan import Plan
     from skelact.training.trainer import Trainer
 
@@ -167,6 +168,44 @@ def trainer(root: Path, folder: str = "run", **options: object) -> Trainer:
 
     (root / folder).mkdir(exist_ok=True)
     return Trainer(plan(root, **options), root / folder, lambda event: None)
+
+
+def checkpoint(
+    skeleton: str = "body-25",
+    streams: str = "joint",
+    persons: int = 1,
+    clip_s: float = 0.8,
+    mode: str = "body",
+    seed: int = 0,
+) -> Checkpoint:
+    """A small ST-GCN for three classes with random weights."""
+    import torch
+
+    from skelact.models import build
+    from skelact.schemas import Checkpoint, EstimatorInfo
+
+    torch.manual_seed(seed)
+    channels = 3 * len(streams.split("+"))
+    net = build("stgcn", 3, SKELETONS[skeleton], channels, persons, **MODEL)  # type: ignore[arg-type]
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return Checkpoint(
+        model="stgcn",
+        model_kwargs=MODEL,
+        weights=net.state_dict(),
+        classes=("a", "b", "c"),
+        skeleton=SKELETONS[skeleton],
+        in_channels=channels,
+        persons=persons,
+        recipe={
+            "sequence": {"persons": persons},
+            "normalise": {"mode": mode},
+            "sampling": {"length": 16, "streams": streams, "test_clips": 2},
+        },
+        estimator=EstimatorInfo(name="import", pose={"max_persons": persons}),
+        clip_s=clip_s,
+        split="",
+    )
 
 
 def with_changes(plan: Plan, **sections: object) -> Plan:

@@ -131,12 +131,12 @@ def run_predictions(
     stored = load_json(run / file, Predictions).samples.values()
     if all(len(sample.probabilities) == len(model.classes) for sample in stored):
         return load_predictions(run / file, model.classes)  # fused after they were added
-    load_predictions(run / file, model.trained_classes)  # raises if it is damaged
     if isinstance(model, Ensemble):
         raise InputError(
             f"Classes were added to {run} after it was fused",
             "Add them to the runs, and fuse these.",
         )
+    load_predictions(run / file, model.trained_classes)  # raises if it is damaged
     recipe = Recipe.from_dict(_without_files(model.recipe))
     dataset = load_dataset(recipe, cache or Cache(), stored_data(run), on_progress, model.skeleton)
     subsets = np.array(dataset.subsets)
