@@ -50,7 +50,8 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
-    """A network that was trained on some classes, and the embeddings (N, D) of clips of all."""
+    """A network that was trained on some classes, and the embeddings (N, draws, D) of clips of all
+    classes, one for each draw of a clip at test time."""
 
     checkpoint: Checkpoint
     clips: DeviceClips
@@ -84,14 +85,17 @@ def prepare(
     assert checkpoint.classes == kept
     net, clips = build_network(checkpoint), DeviceClips(complete.packed, torch.device("cpu"))
     numbers = np.arange(len(complete.packed))
-    features = torch.zeros(len(numbers), net.cls_head.fc.in_features)
+    found: list[Tensor] = []
     # of the trained classes only the test clips are needed
     is_used = np.isin([complete.packed.classes[k] for k in complete.packed.labels], novel)
     used = numbers[(is_used | (np.array(complete.subsets) == "test"))]
     used = used[~complete.packed.is_mirrored[used]]
     for start in range(0, len(used), 32):
-        part = used[start : start + 32]
-        features[part] = mean_features(net, *clips.testing(part, complete.recipe.sampling))
+        x, draws = clips.testing(used[start : start + 32], complete.recipe.sampling)
+        rows = mean_features(net, x, 1)
+        found.append(rows.view(-1, draws, rows.shape[1]))
+    features = torch.zeros(len(numbers), *found[0].shape[1:])
+    features[used] = torch.cat(found)
     labels = np.array([complete.packed.classes[k] for k in complete.packed.labels])
     return Embedded(
         checkpoint=checkpoint, clips=clips, data=complete, features=features, labels=labels
@@ -110,9 +114,11 @@ def head_of(
     return AnchorHead(base, enrolment, checkpoint.features)
 
 
-def logits(head: GCNHead, features: Tensor) -> Tensor:
+def probabilities(head: GCNHead, features: Tensor) -> Tensor:
+    """(N, classes), the mean over the draws, as in prediction; features (N, draws, D)."""
     with torch.inference_mode():
-        return head(features[:, None, :, None, None])
+        logits = head(features.flatten(0, 1)[:, None, :, None, None])
+        return logits.softmax(dim=1).view(*features.shape[:2], -1).mean(dim=1)
 
 
 def episodes(
@@ -130,7 +136,7 @@ def episodes(
     own, other = test[np.isin(e.labels[test], novel)], test[np.isin(e.labels[test], kept)]
     truth = torch.tensor([novel.index(c) for c in e.labels[own]])
     known = torch.tensor([kept.index(c) for c in e.labels[other]])
-    before = (logits(base, e.features[other]).argmax(dim=1) == known).float().mean().item()
+    before = (probabilities(base, e.features[other]).argmax(dim=1) == known).float().mean().item()
     by_class = {c: pool[e.labels[pool] == c] for c in novel}
     short = [c for c, rows in by_class.items() if len(rows) < shots]
     if short:
@@ -146,11 +152,18 @@ def episodes(
             statistics = e.checkpoint.features
             if method == "ridge" and (statistics is None or not statistics.penalty):
                 continue
-            head = head_of(base, e.checkpoint, method, {c: e.features[r] for c, r in drawn.items()})
-            of_new = logits(head, e.features[own])[free]
+            head = head_of(
+                base, e.checkpoint, method, {c: e.features[r].mean(1) for c, r in drawn.items()}
+            )
+            of_new = probabilities(head, e.features[own])[free]
             among = of_new[:, len(kept) :].argmax(dim=1) == truth[free]
             new = (of_new.argmax(dim=1) == len(kept) + truth[free]).float().mean().item()
-            old = (logits(head, e.features[other]).argmax(dim=1) == known).float().mean().item()
+            old = (
+                (probabilities(head, e.features[other]).argmax(dim=1) == known)
+                .float()
+                .mean()
+                .item()
+            )
             out[f"{method}, among the new"] = among.float().mean().item()
             out[f"{method}, new among all"] = new
             out[f"{method}, trained among all"] = old

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     'skelact enroll runs/mine --label "plank" clip1.mp4 clip2.mp4:3.0-5.5',
-    "skelact enroll everyday --label plank clip1.mp4 --out mine.pt",
+    "skelact enroll everyday --label plank clip1.mp4 --others videos/ --out mine.pt",
     "skelact enroll runs/mine --remove plank",
 )
 
@@ -69,6 +69,13 @@ def command(
             min=1,
             max=20,
             show_default="all",
+        ),
+    ] = None,
+    others: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of videos of other actions, for a model without statistics of its "
+            "training clips.",
         ),
     ] = None,
     min_confidence: Annotated[
@@ -137,6 +144,7 @@ def command(
             shots=shots,
             out=out,
             overwrite=overwrite,
+            others=others,
             min_confidence=min_confidence,
             cache=Cache(cache_dir),
             poses_from=poses_from,

@@ -19,7 +19,7 @@ from skelact.inference.windows import PersonTrack, find_tracks
 from skelact.sequence.stack import take_frames, visible_frames
 from skelact.stages.poses import Extracted, estimate_again
 from skelact.stages.skeleton_input import SkeletonInput
-from skelact.types import Floats, ProgressCallback, no_progress
+from skelact.types import Event, Failure, Floats, ProgressCallback, no_progress
 
 MAX_EXAMPLES = 20
 MAX_WINDOWS = 8  # of one example; more are thinned out evenly
@@ -102,39 +102,57 @@ def embed_examples(
                 tracks.append(_track(predictor, example, source))
             except DamagedEntry as error:
                 tracks.append(_track(predictor, example, again(source.path, error)))
-    return [
-        window_embeddings(
-            member,
-            tracks,
-            [_windows(track, round(member.clip_s * track.sequence.fps)) for track in tracks],
-            predictor.options.batch_size,
-            predictor.device,
-        )
-        for member in predictor.members
-    ]
+    return _embed(predictor, tracks)
+
+
+def embed_others(
+    predictor: Predictor,
+    folder: Path,
+    cache: Cache | None = None,
+    on_progress: ProgressCallback = no_progress,
+    poses_from: Path | None = None,
+) -> list[Floats]:
+    """For each network of the predictor the embeddings (N, D) of all persons in the videos or
+    skeleton files of a folder; files that cannot be used are left out, with a notice."""
+    found, failed = predictor.extract([folder], cache, on_progress, poses_from)
+    tracks = []
+    for source in found:
+        try:
+            tracks += _tracks(predictor, source, predictor.options.min_seen_s)[0]
+        except (InputError, DamagedEntry) as error:
+            failed.append(Failure.from_error(source.path, error))
+    for failure in failed:
+        text = f"{failure.path} is left out: {failure.reason}"
+        on_progress(Event("predict", "notice", text=text))
+    rows = _embed(predictor, tracks, one_draw=True)
+    return [np.concatenate(r) if r else np.zeros((0, 0), np.float32) for r in rows]
+
+
+def _embed(
+    predictor: Predictor, tracks: Sequence[PersonTrack], *, one_draw: bool = False
+) -> list[list[Floats]]:
+    """For each network, and for each track, the embeddings (W, D) of its windows: the means over
+    their draws, or those of one draw."""
+    out = []
+    for member in predictor.members:
+        if one_draw:
+            sampling = replace(member.spec.sampling, test_clips=1, test_flip=False)
+            member = replace(member, spec=replace(member.spec, sampling=sampling))
+        windows = [_windows(t, round(member.clip_s * t.sequence.fps)) for t in tracks]
+        options, device = predictor.options, predictor.device
+        out.append(window_embeddings(member, tracks, windows, options.batch_size, device))
+    return out
 
 
 def _track(
     predictor: Predictor, example: Example, source: Extracted | SkeletonInput
 ) -> PersonTrack:
     """The person of an example, or all persons together, in the frames of its span."""
-    per_person, min_seen_s = is_per_person(predictor.members[0].spec), 0.0
-    if not per_person and example.person is not None:
+    if not is_per_person(predictor.members[0].spec) and example.person is not None:
         raise ConfigError("The model sees all persons of a video together", "Leave out --person.")
-    as_stored = False
-    if isinstance(source, SkeletonInput):
-        sequence = source.load()
-        for member in predictor.members:
-            check_file(member.spec, sequence, source.path)
-        as_stored, fps, frames = predictor.is_as_stored(source), sequence.fps, sequence.frames
-        tracks = find_tracks(sequence, per_person, min_seen_s)
-    else:
-        for member in predictor.members:
-            check_joints(member.spec, source.poses.manifest.skeleton)
-        fps = source.poses.manifest.fps
-        tracks, frames = stored_tracks(source.poses, per_person, min_seen_s)
+    tracks, fps, frames = _tracks(predictor, source, 0.0)
     start, end = _frames(example, fps, frames)
-    parts = [_part(replace(track, as_stored=as_stored), start, end) for track in tracks]
+    parts = [_part(track, start, end) for track in tracks]
     visible = [part for part in parts if part is not None and _windows(part, end - start)]
     if example.person is not None:
         visible = [part for part in visible if part.person_id == example.person] or visible
@@ -154,6 +172,26 @@ def _track(
             f"{example.place}: no person has the id {example.person}", f"The ids are {ids}."
         )
     return visible[0]
+
+
+def _tracks(
+    predictor: Predictor, source: Extracted | SkeletonInput, min_seen_s: float
+) -> tuple[list[PersonTrack], float, int]:
+    """The persons of a file, or all of them together, its frames per second and its length in
+    frames. Raises ConfigError or InputError if a network cannot use its joints."""
+    per_person = is_per_person(predictor.members[0].spec)
+    if isinstance(source, SkeletonInput):
+        sequence = source.load()
+        for member in predictor.members:
+            check_file(member.spec, sequence, source.path)
+        as_stored = predictor.is_as_stored(source)
+        tracks = find_tracks(sequence, per_person, min_seen_s)
+        tracks = [replace(track, as_stored=as_stored) for track in tracks]
+        return tracks, sequence.fps, sequence.frames
+    for member in predictor.members:
+        check_joints(member.spec, source.poses.manifest.skeleton)
+    tracks, frames = stored_tracks(source.poses, per_person, min_seen_s)
+    return tracks, source.poses.manifest.fps, frames
 
 
 def _seconds(part: PersonTrack) -> float:

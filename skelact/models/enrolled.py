@@ -60,6 +60,15 @@ def feature_statistics(
     )
 
 
+def statistics_of(features: Tensor, cohort: Tensor | None = None) -> FeatureStatistics:
+    """The statistics of embeddings (N, D), for a network whose head is not in closed form or whose
+    regression is not known. The cohort (N', D) are other embeddings, or the same."""
+    mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
+    rows = (features - mean) / deviation
+    others = rows if cohort is None else (cohort - mean) / deviation
+    return feature_statistics(rows, mean, deviation, others)
+
+
 def similarity(method: str, x: Tensor, anchors: Tensor) -> Tensor:
     """(N, S): how similar x (N, R) and anchors (S, R) are, 1 for equal ones: the cosine, or 1 minus
     the Jensen-Shannon divergence (base 2) of their softmax (Lin 1991, "Divergence Measures Based

@@ -15,10 +15,10 @@ from skelact.config import shipped
 from skelact.errors import ConfigError, InputError, nearest
 from skelact.files import is_skelact_checkpoint
 from skelact.inference.ensemble import members_of
-from skelact.inference.examples import MAX_EXAMPLES, embed_examples, parse_examples
+from skelact.inference.examples import MAX_EXAMPLES, embed_examples, embed_others, parse_examples
 from skelact.inference.predictor import Predictor
 from skelact.inference.zoo import find
-from skelact.models.enrolled import RIDGE
+from skelact.models.enrolled import RIDGE, statistics_of
 from skelact.options import PredictOptions
 from skelact.schemas import (
     Checkpoint,
@@ -32,7 +32,11 @@ from skelact.schemas import (
 from skelact.types import Floats, ProgressCallback, no_progress
 
 MAX_LABEL = 100  # characters
-_NO_STATISTICS = "Train it again: a checkpoint gets them when its training ends."
+MIN_OTHERS = 20  # windows of other actions
+_NO_STATISTICS = (
+    "Add a folder of videos of other actions, --others FOLDER, or train it again: a checkpoint "
+    "gets them when its training ends."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,7 @@ def enroll(
     shots: int | None = None,
     out: Path | None = None,
     overwrite: bool = False,
+    others: Path | None = None,
     min_confidence: float | None = None,
     cache: Cache | None = None,
     poses_from: Path | None = None,
@@ -73,7 +78,8 @@ def enroll(
     `overwrite`, it replaces an enrolled class of that name and the file `out`.
 
     The method is that of the classes that were added before, otherwise the ridge regression for a
-    network with a closed-form head and "cosine" for the others.
+    network with a closed-form head and "cosine" for the others. A model without statistics of its
+    training clips gets them from `others`, a folder of videos of other actions.
 
     Raises InputError if an example cannot be used or there are fewer than `shots`, ConfigError for
     a label or a method that the model cannot have, OutputError as `outputs.check`."""
@@ -81,7 +87,8 @@ def enroll(
     target = _target(path, out, overwrite)
     _check_label(document, label, overwrite)
     kept = [c for c in _enrolled_of(document) if c.label != label]
-    method = _method(document, method, bool(kept))
+    if others is None or _has_statistics(document):
+        method = _method(document, method, bool(kept))
     parsed = parse_examples(examples, persons)
     if len(parsed) < (shots or 1):
         raise InputError(
@@ -89,6 +96,24 @@ def enroll(
             "Name more files, or parts of them as clip.mp4:3.0-5.5.",
         )
     predictor = Predictor(_without(document), PredictOptions(min_confidence=min_confidence))
+    if others is not None:
+        if _has_statistics(document):
+            raise ConfigError(
+                "The model has statistics of its training clips", "Leave out --others."
+            )
+        rows = embed_others(predictor, others, cache, on_progress, poses_from)
+        if len(rows[0]) < MIN_OTHERS:
+            raise InputError(
+                f"The videos in {others} give {len(rows[0])} windows of persons, at least "
+                f"{MIN_OTHERS} are needed",
+                "Add longer or more videos of other actions.",
+            )
+        document = _changed(
+            document,
+            lambda n, c: structs.replace(c, features=statistics_of(torch.from_numpy(rows[n]))),
+        )
+        method = _method(document, method, False)
+    assert method is not None
     by_member = embed_examples(predictor, parsed[:shots], cache, on_progress, poses_from)
     count = len(by_member[0])
     if not (shots or 1) <= count <= MAX_EXAMPLES:
@@ -183,7 +208,7 @@ def _method(
 ) -> EnrolMethod:
     """The method to use. Raises ConfigError if the model cannot use it."""
     checkpoints = [m.checkpoint for m in members_of(document)]
-    if any(c.features is None for c in checkpoints):
+    if not _has_statistics(document):
         raise ConfigError(
             "The model has no statistics of its training clips, which adding a class needs",
             _NO_STATISTICS,
@@ -197,12 +222,16 @@ def _method(
     is_closed_form = all(c.features is not None and c.features.penalty > 0 for c in checkpoints)
     if method == RIDGE and not is_closed_form:
         raise ConfigError(
-            "A network of the model has no head in closed form",
+            "A network of the model has no head in closed form, or its regression is not known",
             "Use --method cosine or --method jsd.",
         )
     if has_others and current is not None:
         return current.method
     return method or ("ridge" if is_closed_form else "cosine")
+
+
+def _has_statistics(document: Checkpoint | Ensemble) -> bool:
+    return all(m.checkpoint.features is not None for m in members_of(document))
 
 
 def _new_class(label: str, examples: Sequence[Floats]) -> EnrolledClass:

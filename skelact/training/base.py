@@ -22,7 +22,7 @@ from skelact.metrics import Scores
 from skelact.models import build, spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint, load_weights, state_dict_on_cpu
-from skelact.models.enrolled import feature_statistics
+from skelact.models.enrolled import statistics_of
 from skelact.models.specs import DataArgument
 from skelact.schemas import (
     BEST,
@@ -156,14 +156,12 @@ class BaseTrainer(ABC):
         """The statistics of the network's embeddings of training clips. The cohort are validation
         clips if there are any: the embeddings of clips that a network was trained on are closer
         together than those of others."""
-        sampling = replace(self.plan.recipe.sampling, test_clips=1)
+        sampling = replace(self.plan.recipe.sampling, test_clips=1, test_flip=False)
         train, val = (
             clip_features(self.net, self.clips, rows, sampling, self.options.batch_size)
             for rows in (self.subset_rows["train"], self.subset_rows["val"])
         )
-        mean, deviation = train.mean(dim=0), train.std(dim=0, correction=0) + 1e-3
-        train, val = (train - mean) / deviation, (val - mean) / deviation
-        return feature_statistics(train, mean, deviation, val if len(val) else train)
+        return statistics_of(train, val if len(val) else None)
 
     def check_finite(self) -> None:
         """Raises DatasetError if a weight is not a finite number: such a network gives no result

@@ -228,6 +228,26 @@ def test_an_example_without_a_person(network: Path, clip: Path, tmp_path: Path) 
     assert network.read_bytes() == before
 
 
+def test_statistics_from_videos_of_other_actions(run: Path, trained: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.pt"
+    save_tensors(old, structs.replace(load_checkpoint(run / BEST), features=None))
+    examples = files(trained / "wave", 0, 1, 2)
+    with pytest.raises(ConfigError, match="no statistics"):
+        enroll(old, "wave", examples)
+    few = tmp_path / "few"
+    few.mkdir()
+    shutil.copy(trained / "data" / "kick" / "kick_0.npy", few)
+    with pytest.raises(InputError, match="at least 20"):
+        enroll(old, "wave", examples, others=few)
+    with pytest.raises(ConfigError, match="closed form"):
+        enroll(old, "wave", examples, others=trained / "data", method="ridge")
+    with pytest.raises(ConfigError, match="has statistics"):
+        enroll(run, "wave", examples, others=trained / "data")
+    assert enroll(old, "wave", examples, others=trained / "data").method == "cosine"
+    found = labels(old, *map(Path, files(trained / "wave", 4, 5, 6)), trained / "data" / "kick")
+    assert found.count("wave") >= 3 and found.count("kick") >= 7
+
+
 def test_a_file_name_that_looks_like_a_span(tmp_path: Path) -> None:
     path = tmp_path / "clip:1-2"
     path.touch()
