@@ -25,7 +25,7 @@ LOGIT_SCALE = 8.0
 # The numbers below were chosen on validation clips of JHMDB, with classes that the network was not
 # trained on (docs/pages/guides/enroll.md).
 SLOPE = 0.7
-THRESHOLD = {"cosine": 2.5, "jsd": 2.0}
+THRESHOLD = {"cosine": 3.0, "jsd": 2.5}
 OFFSET = 2.0  # added to the logits of enrolled classes of a ridge regression: examples are few
 WHITENING = 0.001  # of the variance of all directions, added to that of each
 CLASS_WEIGHT = 60.0  # of all examples of a class in the regression, in clips
