@@ -4,7 +4,8 @@ python -m benchmarks live PART [DATA],
 python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED],
 python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
-python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN, or
+python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN,
+python -m benchmarks few_shot PROTOCOL DATA, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
 Without a name, all run that need no argument and no GPU: extraction, cached, startup, packed,
@@ -22,6 +23,7 @@ from benchmarks import (
     everyday,
     explain,
     extraction,
+    few_shot,
     footage,
     gpu,
     hands,
@@ -60,12 +62,13 @@ MODULES = (
     footage,
     everyday,
     explain,
+    few_shot,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
     *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
-    *("footage", "everyday", "explain"),
+    *("footage", "everyday", "explain", "few_shot"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

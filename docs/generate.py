@@ -239,7 +239,8 @@ def documents() -> str:
 
     out = []
     for name in ("PosesManifest", "RunConfig", "SplitDocument", "RunResult", "Predictions",
-                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint", "ScoreResult", "ReliabilityBins",
+                 "PredictedSample", "EpochLog", "Calibration", "ThresholdPoint",
+                 "ScoreResult", "ReliabilityBins",
                  "ExplanationDocument", "ExplainedLabel", "JointImportance"):  # fmt: skip
         cls = getattr(schemas, name)
         rows = [
@@ -293,6 +294,7 @@ _MODULES = {  # what the API page shows besides `skelact`
     "skelact.models.base": ("ActionClassifier", "Backbone"),
     "skelact.models.specs": ("ModelSpec",),
     "skelact.recipe": ("Recipe", "compose"),
+    "skelact.runs.enroll": ("enroll", "enrolled", "remove"),
     "skelact.runs.train": ("train",),
     "skelact.stages.sequences": ("extract",),
     "skelact.readers.base": ("SkeletonReader", "RawSequence"),

@@ -151,3 +151,24 @@ def sequence_of(
         height=480,
         ids=ids,
     )
+
+
+@pytest.fixture
+def openpose(clip: Path, tmp_path: Path) -> Path:
+    """OpenPose files of two persons for the clip (20 frames): one in all frames, one in half."""
+    folder = tmp_path / "poses" / clip.stem
+    folder.mkdir(parents=True)
+    skeleton = SKELETONS["body-25"]
+    tracks = walking(20, skeleton), walking(20, skeleton, offset=250, seed=1)
+    for n in range(20):
+        people = [
+            {
+                "person_id": [m],
+                "pose_keypoints_2d": np.hstack([t[n].xy, t[n].score[:, None]]).ravel().tolist(),
+            }
+            for m, t in enumerate(tracks)
+            if m == 0 or 4 <= n < 14
+        ]
+        name = f"{clip.stem}_{n:012d}_keypoints.json"
+        (folder / name).write_text(json.dumps({"version": 1.3, "people": people}))
+    return folder.parent

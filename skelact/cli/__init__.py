@@ -24,9 +24,9 @@ from skelact.escaping import for_terminal
 HELPERS = ("console", "options")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
-    *("extract", "train", "test", "predict", "live", "forecast", "fuse", "calibrate", "export"),
-    *("compare", "sweep", "app", "labels", "cut", "datasets", "skeletons", "models", "doctor"),
-    "cache",
+    *("extract", "train", "test", "predict", "live", "forecast", "explain", "enroll", "fuse"),
+    *("calibrate", "export", "compare", "sweep", "app", "labels", "cut", "datasets", "skeletons"),
+    *("models", "doctor", "cache"),
 )
 
 

@@ -208,7 +208,7 @@ class Predictor:
         """A VideoPrediction for each video and each skeleton sequence among files, folders and glob
         patterns; those that cannot be used are listed as failed. `on_found` gets the paths of all
         of them before poses are estimated."""
-        videos, failed = self._extract(paths, cache, on_progress, poses_from, on_found)
+        videos, failed = self.extract(paths, cache, on_progress, poses_from, on_found)
         again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
@@ -233,14 +233,14 @@ class Predictor:
         """For each video the probabilities (W, K) and the scores of `scorer` (W, S) of the windows
         of all its persons, and the videos that cannot be used. If networks have different window
         lengths: the mean over the frames of each window of the longest length."""
-        videos, failed = self._extract(paths, cache, on_progress, poses_from)
+        videos, failed = self.extract(paths, cache, on_progress, poses_from)
         rows: dict[Path, list[WindowOutputs]] = {}
         again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
         for track in chain.from_iterable(self._evaluate(g, failed, again) for g in groups(videos)):
             rows.setdefault(track.extracted.path, []).append(track.outputs)
         return {path: WindowOutputs.joined(parts) for path, parts in rows.items()}, failed
 
-    def _extract(
+    def extract(
         self,
         paths: Sequence[Path | str],
         cache: Cache | None,
@@ -270,7 +270,7 @@ class Predictor:
         files = members_of(self.model)[0].checkpoint.estimator.files
         return Format.from_dict(files) if files else None
 
-    def _is_as_stored(self, source: SkeletonInput) -> bool:
+    def is_as_stored(self, source: SkeletonInput) -> bool:
         """Whether a sequence is used without cleaning: if it comes from a published dataset, or the
         model was trained on one."""
         estimator = members_of(self.model)[0].checkpoint.estimator
@@ -338,7 +338,7 @@ class Predictor:
         as_stored, min_seen_s = False, self.options.min_seen_s
         per_person = is_per_person(self.members[0].spec)
         if isinstance(extracted, SkeletonInput):
-            as_stored = self._is_as_stored(extracted)
+            as_stored = self.is_as_stored(extracted)
             sequence = extracted.load()
             for member in self.members:
                 check_file(member.spec, sequence, extracted.path)

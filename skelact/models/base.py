@@ -194,7 +194,11 @@ class GCNHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, M, C, T, V) -> logits (N, classes)."""
-        return self.fc(self.drop(self.pool(features)))
+        return self.classify(self.pool(features))
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Pooled features (N, C) -> logits (N, classes)."""
+        return self.fc(self.drop(x))
 
     @staticmethod
     def pool(features: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from skelact.errors import CheckpointError, reading
 from skelact.models import build
 from skelact.models.base import ActionClassifier
+from skelact.models.enrolled import with_enrolled
 from skelact.models.guard import check_arguments, no_larger_than
 from skelact.schemas import Checkpoint, CheckpointDocument, Ensemble, TrainingState, load_tensors
 
@@ -39,8 +40,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def build_network(checkpoint: Checkpoint) -> ActionClassifier:
-    """The network of a checkpoint with its weights, in evaluation mode. Raises CheckpointError if
-    the weights do not fit the network."""
+    """The network of a checkpoint with its weights and its enrolled classes, in evaluation mode.
+    Raises CheckpointError if the weights do not fit the network."""
     weights = checkpoint.weights
     with reading(f"The checkpoint of the network {checkpoint.model}", CheckpointError, _HINT):
         for name, value in weights.items():
@@ -50,14 +51,14 @@ def build_network(checkpoint: Checkpoint) -> ActionClassifier:
         with no_larger_than(weights):
             net = build(
                 checkpoint.model,
-                len(checkpoint.classes),
+                len(checkpoint.trained_classes),
                 checkpoint.skeleton,
                 checkpoint.in_channels,
                 checkpoint.persons,
                 **checkpoint.model_kwargs,
             )
         load_weights(net, weights)
-    return net.eval()
+        return with_enrolled(net, checkpoint).eval()
 
 
 def load_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -56,7 +56,16 @@ def network_outputs(net: ActionClassifier, x: Tensor, draws: int) -> NetworkOutp
     """The outputs for x (N * draws, M, L, V, C), averaged over the `draws` consecutive rows of each
     clip. The network must be in evaluation mode."""
     features = net.cls_head.pool(net.features(x))
-    logits = net.cls_head.fc(features).float()
+    logits = net.cls_head.classify(features).float()
     rows = (torch.softmax(logits, dim=1), logits, features.float())
     means = (values.view(-1, draws, values.shape[1]).mean(dim=1) for values in rows)
     return NetworkOutputs(**dict(zip(("probabilities", "logits", "features"), means, strict=True)))
+
+
+@torch.inference_mode()
+def mean_features(net: ActionClassifier, x: Tensor, draws: int) -> Tensor:
+    """(N, D) float32 on the device of x: the embeddings of x (N * draws, M, L, V, C), which are the
+    input of the network's linear layer, averaged over the `draws` consecutive rows of each clip.
+    The network must be in evaluation mode."""
+    features = net.cls_head.pool(net.features(x)).float()
+    return features.view(-1, draws, features.shape[1]).mean(dim=1)

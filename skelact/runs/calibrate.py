@@ -35,8 +35,9 @@ from skelact.inference.scores import COMBINED, PROBABILITY, SCORES, Scorer, obst
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
 from skelact.report.confidence import THRESHOLD_PLOT
-from skelact.runs.known import KnownSamples, clips_of_run, known_samples, with_statistics
+from skelact.runs.known import KnownSamples, known_samples, with_statistics
 from skelact.runs.report import PAGE, write_report
+from skelact.runs.test import clips_of_run
 from skelact.schemas import (
     BEST,
     CALIBRATION,

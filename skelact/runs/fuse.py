@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from skelact import outputs
+from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError, nearest
 from skelact.inference.ensemble import check_members, input_spec
 from skelact.metrics import Probabilities, Scores, score
 from skelact.models.checkpoint import load_checkpoint
+from skelact.runs.test import run_predictions
 from skelact.schemas import (
     BEST,
     CONFIG,
     PREDICTIONS,
     RESULT,
     VALIDATION,
+    Checkpoint,
     Ensemble,
     Member,
     RunResult,
@@ -27,7 +30,8 @@ from skelact.schemas import (
     save_json,
     save_tensors,
 )
-from skelact.training.results import SubsetPredictions, load_predictions
+from skelact.training.results import SubsetPredictions
+from skelact.types import ProgressCallback, no_progress
 
 # weights by stream; 4s as in PYSKL and mmaction2
 PRESETS = {
@@ -57,6 +61,8 @@ def fuse(
     preset: str | None = None,
     search: bool = False,
     overwrite: bool = False,
+    cache: Cache | None = None,
+    on_progress: ProgressCallback = no_progress,
 ) -> FusionResult:
     """Average the test predictions of several runs. `folder` gets result.json, predictions.json and
     best.pt, an ensemble that `skelact predict` accepts.
@@ -65,7 +71,8 @@ def fuse(
     (`search`), or equal. The runs may differ in network, skeleton, streams and window length.
     Raises InputError if they were tested on different samples or cannot be combined, OutputError if
     `folder` is one of them or holds another fusion and `overwrite` is not set, ConfigError for bad
-    weights."""
+    weights. `cache` is used where a class was enrolled in the runs, whose clips are measured
+    again."""
     if len(runs) < 2:
         raise ConfigError("Fusion needs at least two runs", "Name two or more run folders.")
     if (folder / CONFIG).is_file():
@@ -80,8 +87,12 @@ def fuse(
     checkpoints = [load_checkpoint(run / BEST) for run in runs]
     check_members(checkpoints, [str(run) for run in runs])
     classes = checkpoints[0].classes
+
+    def predictions(file: str) -> list[SubsetPredictions]:
+        return common_predictions(runs, file, checkpoints, cache, on_progress)
+
     if search:
-        weights = _search_weights(common_predictions(runs, VALIDATION, classes))
+        weights = _search_weights(predictions(VALIDATION))
     elif weights is None:
         streams = [input_spec(c).sampling.streams for c in checkpoints]
         weights = _preset_weights(preset or "equal", streams)
@@ -91,7 +102,7 @@ def fuse(
             f"{len(runs)} runs need {len(runs)} weights of 0 or more, not all 0; got "
             f"{list(weights)}"
         )
-    members = common_predictions(runs, PREDICTIONS, classes)
+    members = predictions(PREDICTIONS)
     labels = members[0].labels
     majority = load_json(runs[0] / RESULT, RunResult).test_scores.majority
 
@@ -111,10 +122,16 @@ def fuse(
 
 
 def common_predictions(
-    runs: Sequence[Path], file: str, classes: tuple[str, ...]
+    runs: Sequence[Path],
+    file: str,
+    checkpoints: Sequence[Checkpoint],
+    cache: Cache | None = None,
+    on_progress: ProgressCallback = no_progress,
 ) -> list[SubsetPredictions]:
-    """The predictions of each run, in the same order. Raises InputError if their samples differ."""
-    members = [load_predictions(run / file, classes) for run in runs]
+    """The predictions of each run, in the same order. Raises InputError if their samples differ,
+    and as `run_predictions`."""
+    pairs = zip(runs, checkpoints, strict=True)
+    members = [run_predictions(r, file, c, cache, on_progress) for r, c in pairs]
     first = set(members[0].names)
     for run, member in zip(runs, members, strict=True):
         differing = first ^ set(member.names)

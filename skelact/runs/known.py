@@ -12,7 +12,6 @@ import torch
 from msgspec import structs
 
 from skelact.cache import Cache
-from skelact.config import merge
 from skelact.datasets.packed import Packed
 from skelact.errors import InputError, SkelactError
 from skelact.inference.calibration import apply_temperature
@@ -22,10 +21,8 @@ from skelact.inference.scores import PROBABILITY, basis_of, class_statistics
 from skelact.metrics import Labels, Probabilities
 from skelact.models.base import ActionClassifier
 from skelact.models.evaluate import NetworkOutputs, network_outputs
-from skelact.recipe import Recipe
 from skelact.runs.fuse import common_predictions, weighted_mean
-from skelact.runs.location import stored_data
-from skelact.runs.test import without_files
+from skelact.runs.test import clips_of_run, run_predictions
 from skelact.schemas import (
     PREDICTIONS,
     RESULT,
@@ -36,9 +33,8 @@ from skelact.schemas import (
     RunResult,
     load_json,
 )
-from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
-from skelact.training.results import SubsetPredictions, load_predictions
+from skelact.training.results import SubsetPredictions
 from skelact.types import UNKNOWN, Event, ProgressCallback, no_progress
 
 MAX_PER_CLASS = 200  # training clips of a class for its statistics
@@ -96,7 +92,7 @@ def known_samples(
     training, or from `data`. Raises InputError if the run has no predictions, or an error of the
     dataset if `data` is given and cannot be used."""
     folders = _run_folders(run, model)
-    file, samples = _predictions(run, folders, model)
+    file, samples = _predictions(run, folders, model, cache, on_progress)
     order = sorted(range(len(samples.names)), key=samples.names.__getitem__)
     named = [n for n in order if model.classes[samples.labels[n]] != UNKNOWN]
     if not named:
@@ -160,18 +156,23 @@ def _run_folders(run: Path, model: Checkpoint | Ensemble) -> list[Path]:
 
 
 def _predictions(
-    run: Path, folders: Sequence[Path], model: Checkpoint | Ensemble
+    run: Path,
+    folders: Sequence[Path],
+    model: Checkpoint | Ensemble,
+    cache: Cache,
+    on_progress: ProgressCallback,
 ) -> tuple[str, SubsetPredictions]:
     """The name of a file with predictions, and these: for validation, where there are some."""
     if not isinstance(model, Ensemble):
         file = VALIDATION if (run / VALIDATION).is_file() else PREDICTIONS
-        return file, load_predictions(run / file, model.classes)
+        return file, run_predictions(run, file, model, cache, on_progress)
     if all((folder / VALIDATION).is_file() for folder in folders):
-        members = common_predictions(folders, VALIDATION, model.classes)
+        checkpoints = [m.checkpoint for m in model.members]
+        members = common_predictions(folders, VALIDATION, checkpoints, cache, on_progress)
         weights = [m.weight for m in model.members]
         mean = weighted_mean([m.probabilities for m in members], weights)
         return VALIDATION, replace(members[0], probabilities=mean)
-    return PREDICTIONS, load_predictions(run / PREDICTIONS, model.classes)
+    return PREDICTIONS, run_predictions(run, PREDICTIONS, model, cache, on_progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,21 +233,6 @@ def _member_samples(
     own = outputs(wanted)
     on_progress(Event("score", "end"))
     return _MemberSamples(outputs=own, statistics=statistics, packed=packed)
-
-
-def clips_of_run(
-    run: Path,
-    checkpoint: Checkpoint,
-    cache: Cache,
-    data: Path | None,
-    on_progress: ProgressCallback,
-) -> ReadyDataset:
-    """The dataset of a run, as it was in training. Raises an error of the dataset, such as
-    MissingDataset."""
-    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
-    recipe = Recipe.from_dict(merge(without_files(checkpoint.recipe), originals))
-    place = stored_data(run) if data is None else data
-    return load_dataset(recipe, cache, place, on_progress, checkpoint.skeleton)
 
 
 def _most_of_each_class(rows: Sequence[int], labels: Labels) -> list[int]:

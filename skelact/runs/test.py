@@ -10,12 +10,13 @@ import numpy as np
 
 from skelact.cache import Cache
 from skelact.config import merge
-from skelact.datasets.packed import with_class
+from skelact.datasets.packed import Packed, with_class
 from skelact.datasets.splits import NO_TEST, ONLY_TEST
 from skelact.device import resolve_device
 from skelact.errors import (
     CheckpointError,
     ConfigError,
+    InputError,
     LeakingSplit,
 )
 from skelact.metrics import Scores
@@ -26,8 +27,11 @@ from skelact.runs.files import result_files
 from skelact.runs.location import stored_data, stored_negatives
 from skelact.schemas import (
     BEST,
+    PREDICTIONS,
     SPLIT,
+    VALIDATION,
     Checkpoint,
+    Ensemble,
     Predictions,
     RunResult,
     SplitDocument,
@@ -38,7 +42,7 @@ from skelact.schemas.base import Sections
 from skelact.skeletons import load_skeleton
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.training.batches import DeviceClips
-from skelact.training.results import measure
+from skelact.training.results import SubsetPredictions, load_predictions, measure
 from skelact.types import UNKNOWN, ProgressCallback, no_progress
 
 
@@ -133,13 +137,83 @@ def load_run(
     dataset = load_dataset(recipe, cache, data, on_progress, skeleton, negatives)
     if UNKNOWN in checkpoint.classes:
         dataset = replace(dataset, packed=with_class(dataset.packed, UNKNOWN))
-    if dataset.packed.classes != checkpoint.classes:
+    dataset = replace(dataset, packed=relabelled(dataset.packed, checkpoint, run))
+    return LoadedRun(checkpoint=checkpoint, recipe=recipe, dataset=dataset)
+
+
+def clips_of_run(
+    run: Path,
+    checkpoint: Checkpoint,
+    cache: Cache,
+    data: Path | None = None,
+    on_progress: ProgressCallback = no_progress,
+) -> ReadyDataset:
+    """The dataset of a run, as it was in training, with the class numbers of its checkpoint. Raises
+    an error of the dataset, such as MissingDataset, and CheckpointError for other classes."""
+    originals = {"dataset": {"mirrored_poses": False}}  # mirrored poses are for training only
+    recipe = Recipe.from_dict(merge(without_files(checkpoint.recipe), originals))
+    negatives = stored_negatives(run) if data is None else None
+    place = stored_data(run) if data is None else data
+    dataset = load_dataset(recipe, cache, place, on_progress, checkpoint.skeleton, negatives)
+    packed = dataset.packed
+    if UNKNOWN in checkpoint.classes:
+        packed = with_class(packed, UNKNOWN)
+    return replace(dataset, packed=relabelled(packed, checkpoint, run))
+
+
+def run_predictions(
+    run: Path,
+    file: str,
+    model: Checkpoint | Ensemble,
+    cache: Cache | None = None,
+    on_progress: ProgressCallback = no_progress,
+) -> SubsetPredictions:
+    """The predictions of a run for its validation or test subset, VALIDATION or PREDICTIONS, with
+    the probabilities of all classes of its checkpoint. Where classes were added to it later, the
+    file has no probabilities of these, and the clips are measured again.
+
+    Raises InputError if the file is missing or damaged, or the run was fused before classes were
+    added; MissingDataset if the data are gone."""
+    if model.classes == model.trained_classes:
+        return load_predictions(run / file, model.classes)
+    stored = load_json(run / file, Predictions).samples.values()
+    if all(len(sample.probabilities) == len(model.classes) for sample in stored):
+        return load_predictions(run / file, model.classes)  # fused after they were added
+    if isinstance(model, Ensemble):
+        raise InputError(
+            f"Classes were added to {run} after it was fused",
+            "Add them to the runs, and fuse these.",
+        )
+    load_predictions(run / file, model.trained_classes)  # raises if it is damaged
+    recipe = recipe_of(model)
+    dataset = clips_of_run(run, model, cache or Cache(), on_progress=on_progress)
+    subsets = np.array(dataset.subsets)
+    device = resolve_device(recipe.train.device)
+    return measure(
+        fuse_conv_bn(build_network(model)).to(device),
+        DeviceClips(dataset.packed, device),
+        np.flatnonzero(subsets == {VALIDATION: "val", PREDICTIONS: "test"}[file]),
+        train_rows=np.flatnonzero(subsets == "train"),
+        sampling=recipe.sampling,
+        batch_size=recipe.train.batch_size,
+    ).predictions
+
+
+def relabelled(packed: Packed, checkpoint: Checkpoint, run: Path) -> Packed:
+    """The clips with the class numbers of a checkpoint: the classes of the data are those that it
+    was trained on, with or without some that were added to it. Raises CheckpointError for other
+    classes."""
+    missing = set(checkpoint.trained_classes) - set(packed.classes)
+    if missing or set(packed.classes) - set(checkpoint.classes):
         raise CheckpointError(
             f"The data has other classes than {run}",
             f"The {len(checkpoint.classes)} classes of the run are "
             f"{', '.join(checkpoint.classes[:5])} ….",
         )
-    return LoadedRun(checkpoint=checkpoint, recipe=recipe, dataset=dataset)
+    if packed.classes == checkpoint.classes:
+        return packed
+    numbers = np.array([checkpoint.classes.index(c) for c in packed.classes])
+    return replace(packed, labels=numbers[packed.labels], classes=checkpoint.classes)
 
 
 def without_files(recipe: Sections) -> Sections:

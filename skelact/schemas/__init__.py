@@ -36,8 +36,12 @@ from skelact.schemas.checkpoints import Checkpoint as Checkpoint
 from skelact.schemas.checkpoints import CheckpointDocument as CheckpointDocument
 from skelact.schemas.checkpoints import ClassDuration as ClassDuration
 from skelact.schemas.checkpoints import ClassStatistics as ClassStatistics
+from skelact.schemas.checkpoints import EnrolledClass as EnrolledClass
+from skelact.schemas.checkpoints import Enrolment as Enrolment
+from skelact.schemas.checkpoints import EnrolMethod as EnrolMethod
 from skelact.schemas.checkpoints import Ensemble as Ensemble
 from skelact.schemas.checkpoints import EstimatorInfo as EstimatorInfo
+from skelact.schemas.checkpoints import FeatureStatistics as FeatureStatistics
 from skelact.schemas.checkpoints import Member as Member
 from skelact.schemas.checkpoints import PretrainingState as PretrainingState
 from skelact.schemas.checkpoints import ReliabilityBins as ReliabilityBins

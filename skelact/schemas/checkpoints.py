@@ -31,6 +31,9 @@ Threshold = Annotated[float, Meta(ge=0, le=1.000001)]
 SCORE_NAMES = ("probability", "energy", "distance", "agreement", "combined")
 ScoreName = Annotated[str, Meta(pattern=f"^({'|'.join(SCORE_NAMES)})$")]
 Real = Annotated[float, Meta(ge=-1e300, le=1e300)]  # not NaN, not infinite
+EnrolMethod = Literal["ridge", "cosine", "jsd"]
+MAX_ENROLLED = 100  # classes that can be added to a network
+MAX_EMBEDDINGS = 160  # windows of the examples of one class
 
 
 class EstimatorInfo(Record, frozen=True, kw_only=True):
@@ -163,10 +166,71 @@ class CheckpointDocument(Document, frozen=True, kw_only=True):
     hint: ClassVar[str] = "It is damaged or from another version of skelact; train again."
 
 
+class FeatureStatistics(Record, frozen=True, kw_only=True):
+    """What is kept of the embeddings of training clips, for adding classes later (see
+    `models.enrolled`). Tensors: mean and deviation (D,), basis (D, R) and eigenvalues (R,) of the
+    standardised embeddings, and the embeddings of some clips in that basis, cohort (N, R).
+    `penalty` is that of a closed-form head, 0 for other networks."""
+
+    mean: Any
+    deviation: Any
+    basis: Any
+    eigenvalues: Any
+    cohort: Any
+    penalty: Amount = 0.0
+
+    def __post_init__(self) -> None:
+        size, rank = _shape(self.basis, 2)
+        for tensor, shape in ((self.mean, (size,)), (self.deviation, (size,))):
+            _shape(tensor, 1, shape)
+        _shape(self.eigenvalues, 1, (rank,))
+        _shape(self.cohort, 2, (None, rank))
+
+
+class EnrolledClass(Record, frozen=True, kw_only=True):
+    """A class that was added from examples: their embeddings, a tensor (S, D)."""
+
+    label: str
+    examples: Annotated[int, Meta(ge=1, le=20)]
+    embeddings: Any
+
+    def __post_init__(self) -> None:
+        count, _ = _shape(self.embeddings, 2)
+        if not 1 <= count <= MAX_EMBEDDINGS:
+            raise ValueError(f"{self.label} has {count} embeddings")
+
+
+class Enrolment(Record, frozen=True, kw_only=True):
+    """The classes that were added to a network, and how it recognises them: by a ridge regression
+    that is solved again, or by the similarity of embeddings."""
+
+    method: EnrolMethod
+    classes: tuple[EnrolledClass, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.classes) <= MAX_ENROLLED:
+            raise ValueError(f"{len(self.classes)} classes were added")
+        if len({c.embeddings.shape[1] for c in self.classes}) > 1:
+            raise ValueError("the embeddings of the added classes differ in size")
+
+
+def _shape(tensor: Any, dims: int, expected: tuple[int | None, ...] = ()) -> tuple[int, ...]:
+    """The shape of a tensor of floats. Raises ValueError for anything else."""
+    is_float = getattr(tensor, "is_floating_point", None)
+    if is_float is None or not is_float():
+        raise ValueError(f"a {type(tensor).__name__} is in the place of a tensor of numbers")
+    shape = tuple(map(int, tensor.shape))
+    fits = all(b in (None, a) for a, b in zip(shape, expected, strict=False))
+    if len(shape) != dims or not fits:
+        raise ValueError(f"a tensor has the shape {shape}, expected {expected or dims}")
+    return shape
+
+
 class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True):
     """One trained network with everything that prediction needs. `clip_s` is the window length in
-    seconds (0: complete videos), `split` the fingerprint of the split it was trained on.
-    `durations` are those of the actions, by class, if the training clips show complete actions."""
+    seconds (0: complete videos), `split` the fingerprint of the split it was trained on. `classes`
+    are those that it was trained on, followed by those that were added from examples. `durations`
+    are those of the actions, by class, if the training clips show complete actions."""
 
     model: str
     model_kwargs: dict[str, Any]
@@ -185,12 +249,29 @@ class Checkpoint(CheckpointDocument, tag="checkpoint", frozen=True, kw_only=True
     calibration: Calibration | None = None
     statistics: ClassStatistics | None = None
     durations: dict[str, ClassDuration] = msgspec.field(default_factory=dict)
+    features: FeatureStatistics | None = None
+    enrolment: Enrolment | None = None
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise ValueError("the names of the classes are not unique")
+        added = self.enrolled_classes
+        if added and (len(added) == len(self.classes) or self.classes[-len(added) :] != added):
+            raise ValueError("the added classes are not the last ones")
+        if added and self.features is None:
+            raise ValueError("classes were added without statistics of the features")
         if self.metrics is not None:
             self.metrics.check()
+
+    @property
+    def enrolled_classes(self) -> tuple[str, ...]:
+        """The classes that were added from examples."""
+        return () if self.enrolment is None else tuple(c.label for c in self.enrolment.classes)
+
+    @property
+    def trained_classes(self) -> tuple[str, ...]:
+        """The classes that the network was trained on."""
+        return self.classes[: len(self.classes) - len(self.enrolled_classes)]
 
 
 class Member(Record, frozen=True, kw_only=True):
@@ -214,12 +295,19 @@ class Ensemble(CheckpointDocument, tag="ensemble", frozen=True, kw_only=True):
             raise ValueError("an ensemble needs members with weights of 0 or more, not all 0")
         if len({m.checkpoint.classes for m in self.members}) > 1:
             raise ValueError("the members of an ensemble must have the same classes")
+        if len({m.checkpoint.enrolled_classes for m in self.members}) > 1:
+            raise ValueError("the members of an ensemble must have the same enrolled classes")
         if self.metrics is not None:
             self.metrics.check()
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.members[0].checkpoint.classes
+
+    @property
+    def trained_classes(self) -> tuple[str, ...]:
+        """The classes that the networks were trained on."""
+        return self.members[0].checkpoint.trained_classes
 
 
 class PretrainingState(Record, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from skelact.metrics import Scores
 from skelact.models import build, spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint, load_weights, state_dict_on_cpu
+from skelact.models.enrolled import statistics_of
 from skelact.models.specs import DataArgument
 from skelact.schemas import (
     BEST,
@@ -31,6 +32,7 @@ from skelact.schemas import (
     VALIDATION,
     Checkpoint,
     EpochLog,
+    FeatureStatistics,
     RunResult,
     save_json,
     save_tensors,
@@ -41,7 +43,7 @@ from skelact.training import distributed
 from skelact.training.batches import DeviceClips
 from skelact.training.epoch import TrainBatches, class_weights
 from skelact.training.plan import Plan
-from skelact.training.results import Measured, measure
+from skelact.training.results import Measured, clip_features, measure
 from skelact.types import ProgressCallback
 
 
@@ -116,7 +118,9 @@ class BaseTrainer(ABC):
         if len(self.subset_rows["val"]):
             val = self._measure("val", sampling, self.net)
             val.predictions.save(self.folder / VALIDATION, classes)
-        save_tensors(self.folder / BEST, structs.replace(best, metrics=scores))
+        features = best.features or self._feature_statistics()
+        best = structs.replace(best, metrics=scores, features=features)
+        save_tensors(self.folder / BEST, best)
         result = RunResult(
             scores=scores,
             classes=classes,
@@ -148,6 +152,17 @@ class BaseTrainer(ABC):
             sampling=sampling,
             batch_size=self.options.batch_size,
         )
+
+    def _feature_statistics(self) -> FeatureStatistics:
+        """The statistics of the network's embeddings of training clips. The cohort are validation
+        clips if there are any: the embeddings of clips that a network was trained on are closer
+        together than those of others."""
+        sampling = replace(self.plan.recipe.sampling, test_clips=1, test_flip=False)
+        train, val = (
+            clip_features(self.net, self.clips, rows, sampling, self.options.batch_size)
+            for rows in (self.subset_rows["train"], self.subset_rows["val"])
+        )
+        return statistics_of(train, val if len(val) else None)
 
     def check_finite(self) -> None:
         """Raises DatasetError if a weight is not a finite number: such a network gives no result

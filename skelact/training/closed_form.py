@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import torch
+from msgspec import structs
 from torch import Tensor
 from torch.nn import functional as F
 
 from skelact.errors import ConfigError, DatasetError
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint, load_weights
+from skelact.models.enrolled import LOGIT_SCALE, feature_statistics
 from skelact.options import TrainOptions
-from skelact.schemas import BEST, LOG, save_log, save_tensors
+from skelact.schemas import BEST, LOG, FeatureStatistics, save_log, save_tensors
 from skelact.training.base import BaseTrainer
 from skelact.training.epoch import seeded
 from skelact.types import Event
 
-# The logits are the answers of the regression times this factor. It maximises the likelihood of
-# held-out clips of JHMDB, which is flat from 8 to 10.
-_LOGIT_SCALE = 8.0
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """Loss and accuracy on the clips that a head was fitted to, two scalars, and the statistics of
+    their embeddings."""
+
+    loss: Tensor
+    accuracy: Tensor
+    features: FeatureStatistics
 
 
 def check_options(options: TrainOptions) -> None:
@@ -75,20 +84,21 @@ class ClosedFormTrainer(BaseTrainer):
                 batches.append(batch)
                 self.on_progress(Event("train", "advance", 1, steps))
         try:
-            loss, accuracy = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
+            solved = solve(self.net, batches, self.options.ridge_alpha, self.loss_weights())
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise DatasetError(
                 "The closed form has no solution for these clips", "Raise train.ridge_alpha."
             ) from error
         self.check_finite()
-        text = f"closed form  loss {loss:.3f}  train {accuracy:.1%}"
+        text = f"closed form  loss {solved.loss:.3f}  train {solved.accuracy:.1%}"
         val = self.validate()
         if val is not None:
             text += f"  val {val.scores.top1:.1%} (loss {val.loss:.3f})"
         self.seconds = time.monotonic() - started
         if self.rank == 0:
             save_log(self.folder / LOG, self.history)
-            save_tensors(self.folder / BEST, self.make_checkpoint(epoch=0))
+            checkpoint = self.make_checkpoint(epoch=0)
+            save_tensors(self.folder / BEST, structs.replace(checkpoint, features=solved.features))
         self.is_trained = True
         self.on_progress(Event("train", "advance", 0, steps, text))
 
@@ -99,12 +109,12 @@ def solve(
     batches: list[tuple[Tensor, Tensor]],
     ridge_alpha: float,
     weights: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> Solution:
     """Fit the scaler of the backbone, then the head by ridge regression on standardised features.
 
     Each batch is x (N, M, T, V, C) float32 and labels (N,) int64 or class proportions (N, K). The
     penalty is `ridge_alpha` times the number of features; `weights` (K,) weight the clips by their
-    class. Returns loss and accuracy on the same batches, two scalars."""
+    class."""
     fc, classes = net.cls_head.fc, net.cls_head.fc.out_features
     net.eval()
     net.backbone.fit_scaler(x for x, _ in batches)
@@ -112,6 +122,7 @@ def solve(
     target = torch.cat([F.one_hot(y, classes) if y.ndim == 1 else y for _, y in batches]).float()
     mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
     scaled, centred = (features - mean) / deviation, target - 1 / classes
+    cohort = scaled
     if weights is not None:
         root = (target @ weights).sqrt()[:, None]
         scaled, centred = scaled * root, centred * root
@@ -124,9 +135,10 @@ def solve(
         gram = scaled.T @ scaled
         gram.diagonal().add_(penalty)
         solution = torch.linalg.solve(gram, scaled.T @ centred)
-    fc.weight.copy_((_LOGIT_SCALE * solution / deviation[:, None]).T)
+    fc.weight.copy_((LOGIT_SCALE * solution / deviation[:, None]).T)
     fc.bias.copy_(-fc.weight @ mean)
     logits = fc(features)
     loss = F.cross_entropy(logits, target, weights)
     correct = (logits.argmax(dim=1) == target.argmax(dim=1)).float().mean()
-    return loss, correct
+    statistics = feature_statistics(scaled, mean, deviation, cohort, penalty)
+    return Solution(loss=loss, accuracy=correct, features=statistics)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skelact.errors import DatasetError, InputError
 from skelact.metrics import Labels, Probabilities, Scores, score
-from skelact.models.evaluate import mean_probabilities
+from skelact.models.base import ActionClassifier
+from skelact.models.evaluate import mean_features, mean_probabilities
 from skelact.schemas import PredictedSample, Predictions, load_json, save_json
 from skelact.sequence.sampling import Indices, SamplingOptions
 from skelact.training.batches import DeviceClips
@@ -104,3 +105,23 @@ def measure(
         scores=score(probabilities, labels, int(majority)),
         loss=float(-np.log(np.maximum(probabilities[range(len(labels)), labels], 1e-12)).mean()),
     )
+
+
+MAX_CLIPS = 1024  # whose embeddings are computed
+
+
+def clip_features(
+    net: ActionClassifier,
+    clips: DeviceClips,
+    rows: Indices,
+    sampling: SamplingOptions,
+    batch_size: int,
+) -> Tensor:
+    """The embeddings (N, D) of the clips `rows`, MAX_CLIPS of them at most, evenly spaced."""
+    net.eval()
+    if len(rows) > MAX_CLIPS:
+        rows = rows[np.linspace(0, len(rows) - 1, MAX_CLIPS).round().astype(np.int64)]
+    batches = [rows[n : n + batch_size] for n in range(0, len(rows), batch_size)]
+    parts = [mean_features(net, *clips.testing(batch, sampling)) for batch in batches]
+    empty = torch.zeros((0, net.cls_head.fc.in_features), device=clips.labels.device)
+    return torch.cat([empty, *parts])

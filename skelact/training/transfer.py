@@ -48,7 +48,7 @@ def transfer(
     channels_first = {
         n for n, m in net.named_modules() if isinstance(m, DataBN) and m.channels_first
     }
-    same_classes = source.classes == classes
+    same_classes = source.trained_classes == classes
     copied, matched, initial = [], [], []
     for key, value in net.state_dict().items():
         weight = source.weights.get(key)

@@ -20,8 +20,8 @@ SUBSETS = ("train", "train", "train", "val", "test", "test")
 def make(root: Path) -> None:
     """Write short clips below `root`: sample_videos/ and data/mads (two actions of six takes, and
     the extras), my_videos/ (the same clips in one folder per class), labels.csv with subjects and
-    cameras, videos/, long_videos/, negatives/, clip.mp4, openpose_out/, my_skeletons/, split.csv
-    and recipe.toml."""
+    cameras, videos/, long_videos/, negatives/, plank/, clip.mp4, openpose_out/, my_skeletons/,
+    split.csv and recipe.toml."""
     rows = ["path,label,subject,camera"]
     for action in ("Kata", "Taichi"):
         for take in TAKES:
@@ -41,6 +41,8 @@ def make(root: Path) -> None:
     for take in TAKES[:4]:
         name = f"HipHop_{take}_C0.avi"
         short_clip(sample(name), root / "negatives" / f"{take}.avi", FRAMES)
+    for number, take in enumerate(TAKES[:2], 1):
+        copied(root / "negatives" / f"{take}.avi", root / "plank" / f"{number}.avi")
     long = short_clip(sample("Kata_A1_C0.avi"), root / "long_videos" / "a.mp4", FRAMES)
     (long.parent / "labels.csv").write_text("path,label,start,end\na.mp4,Kata,0,0.5\n")
     long.with_suffix(".csv").write_text("label,start,end\nwalk,0,0.5\n")

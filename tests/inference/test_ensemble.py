@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +14,11 @@ from skelact.inference.predictor import Predictor
 from skelact.inference.windows import SCENE
 from skelact.options import PredictOptions
 from skelact.schemas import Calibration, Checkpoint, Ensemble, EstimatorInfo, Member
-from skelact.skeletons import SKELETONS
 from skelact.types import Prediction
-from tests.conftest import walking
 from tests.helpers import small_checkpoint as checkpoint
 
-CLASSES = ("a", "b", "c")
 # one segment of all frames, so that its probabilities are the mean over the frames
 OPTIONS = PredictOptions(device="cpu", min_segment_s=60)
-
-
-@pytest.fixture
-def openpose(clip: Path, tmp_path: Path) -> Path:
-    """OpenPose files of two persons for the clip (20 frames): one in all frames, one in half."""
-    folder = tmp_path / "poses" / clip.stem
-    folder.mkdir(parents=True)
-    skeleton = SKELETONS["body-25"]
-    tracks = walking(20, skeleton), walking(20, skeleton, offset=250, seed=1)
-    for n in range(20):
-        people = [
-            {
-                "person_id": [m],
-                "pose_keypoints_2d": np.hstack([t[n].xy, t[n].score[:, None]]).ravel().tolist(),
-            }
-            for m, t in enumerate(tracks)
-            if m == 0 or 4 <= n < 14
-        ]
-        name = f"{clip.stem}_{n:012d}_keypoints.json"
-        (folder / name).write_text(json.dumps({"version": 1.3, "people": people}))
-    return folder.parent
 
 
 def predict(model: Checkpoint | Ensemble, clip: Path, poses: Path, cache: Path) -> list[Prediction]:
@@ -88,7 +63,7 @@ def test_an_ensemble_predicts_the_mean_of_its_members(
         expected = 0.25 * np.array(x.probabilities) + 0.75 * np.array(y.probabilities)
         np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
         assert np.abs(np.array(x.probabilities) - y.probabilities).max() > 1e-3
-        assert mean.label == CLASSES[int(expected.argmax())]
+        assert mean.label == mean.classes[int(expected.argmax())]
 
 
 def test_a_member_without_weight_is_left_out(clip: Path, openpose: Path, tmp_path: Path) -> None:
