@@ -285,7 +285,8 @@ def layouts() -> str:
 _MODULES = {  # what the API page shows besides `skelact`
     "skelact.inference.predictor": ("VideoPrediction",),
     "skelact.inference.explain": ("explain", "Explanation", "ExplainedVideo"),
-    "skelact.runs.explain": ("explain_video", "explain_classes", "explain_graph"),
+    "skelact.runs.explain": ("explain_video", "explain_classes"),
+    "skelact.runs.explain_graph": ("explain_graph",),
     "skelact.options": ("PredictOptions", "ForeignOptions", "ExplainOptions"),
     "skelact.models": ("build", "spec"),
     "skelact.models.base": ("ActionClassifier", "Backbone"),
