@@ -123,6 +123,7 @@ def command(
     if graph and (explaining.method, explaining.steps) != ("auto", ExplainOptions.steps):
         raise ConfigError("--graph has no method", "Leave out --method and --steps.")
     from skelact.runs import explain  # imports torch
+    from skelact.runs.explain_graph import explain_graph
 
     cache = Cache(cache_dir)
     with console.Bars() as on_progress:
@@ -156,7 +157,7 @@ def command(
                 on_progress=on_progress,
             )
         else:
-            result = explain.explain_graph(
+            result = explain_graph(
                 Path(model),
                 out,
                 cache,

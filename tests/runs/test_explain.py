@@ -17,7 +17,8 @@ from skelact.inference.explain import explain
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_checkpoint
 from skelact.options import ExplainOptions
-from skelact.runs.explain import explain_classes, explain_graph, explain_video
+from skelact.runs.explain import explain_classes, explain_video
+from skelact.runs.explain_graph import explain_graph
 from skelact.schemas import BEST, Ensemble, ExplanationDocument, Member, load_json, save_tensors
 from tests.readers import motion
 
