@@ -14,7 +14,13 @@ import pytest
 import skelact
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
-from skelact.options import AugmentOptions, ForecastOptions, ForeignOptions, PredictOptions, TrainOptions
+from skelact.options import (
+    AugmentOptions,
+    ForecastOptions,
+    ForeignOptions,
+    PredictOptions,
+    TrainOptions,
+)
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe
