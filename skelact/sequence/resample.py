@@ -18,8 +18,8 @@ def is_same_rate(first: float, second: float) -> bool:
 
 def at_rate(sequence: PoseSequence, fps: float) -> PoseSequence:
     """The sequence at another frame rate [Hz]: linear interpolation at times that are counted back
-    from the last frame; unchanged if that is the same rate. Where a joint is missing in one of the two neighbouring frames, the other
-    one is used."""
+    from the last frame; unchanged if that is the same rate. Where a joint is missing in one of the
+    two neighbouring frames, the other one is used."""
     if is_same_rate(sequence.fps, fps):
         return sequence
     step = sequence.fps / fps
