@@ -18,6 +18,7 @@ from skelact.live.options import LiveOptions
 from skelact.options import (
     AugmentOptions,
     ExplainOptions,
+    ForecastOptions,
     ForeignOptions,
     PredictOptions,
     TrainOptions,
@@ -89,6 +90,7 @@ KEYWORD_ONLY = (
     Collection,
     DatasetOptions,
     ExplainOptions,
+    ForecastOptions,
     ForeignOptions,
     LiveOptions,
     NormaliseOptions,

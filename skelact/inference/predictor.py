@@ -35,6 +35,7 @@ from skelact.options import ForeignOptions, PredictOptions
 from skelact.pose.base import IMPORT, PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
+from skelact.sequence.resample import is_same_rate
 from skelact.skeletons import missing_joints
 from skelact.stages.poses import Again, Extracted, estimate_again, poses_of
 from skelact.stages.skeleton_input import SkeletonInput, find_inputs
@@ -349,7 +350,7 @@ class Predictor:
                 check_joints(member.spec, extracted.poses.manifest.skeleton)
             fps = extracted.poses.manifest.fps
             found, frames = stored_tracks(extracted.poses, per_person, min_seen_s)
-        if self.rate is not None and self.rate != fps:
+        if self.rate is not None and not is_same_rate(self.rate, fps):
             found = [at_track_rate(track, self.rate) for track in found]
             fps, frames = self.rate, max(1, round(frames * self.rate / fps))
         tracks = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from skelact.types import Floats, PoseSequence
 
-_SAME_RATE = 0.01  # relative difference of two rates that are not told apart
+_SAME_RATE = 0.01
 _LONGEST_STEP_S = 0.5  # over longer steps between two frames, nothing is interpolated
 
 
@@ -48,11 +48,16 @@ def resample(
     return replace(points, score=np.nan_to_num(score).astype(np.float32))
 
 
+def is_same_rate(first: float, second: float) -> bool:
+    """Whether two frame rates differ by at most 1 %, such as 29.97 and 30 Hz."""
+    return abs(first - second) <= _SAME_RATE * second
+
+
 def at_rate(sequence: PoseSequence, fps: float) -> PoseSequence:
     """The sequence at another frame rate [Hz]: linear interpolation at times that are counted back
-    from the last frame. Where a joint is missing in one of the two neighbouring frames, the other
-    one is used."""
-    if abs(sequence.fps - fps) <= _SAME_RATE * fps:
+    from the last frame; unchanged if that is the same rate. Where a joint is missing in one of the
+    two neighbouring frames, the other one is used."""
+    if is_same_rate(sequence.fps, fps):
         return sequence
     step = sequence.fps / fps
     count = int((sequence.frames - 1) / step + 1e-6) + 1

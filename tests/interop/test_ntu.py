@@ -18,6 +18,7 @@ from skelact.inference.windows import PersonTrack, at_track_rate
 from skelact.interop.checkpoints import foreign_checkpoint
 from skelact.models import build
 from skelact.options import ForeignOptions
+from skelact.sequence.resample import is_same_rate
 from skelact.skeletons import SKELETONS
 from tests.helpers import poses
 
@@ -73,6 +74,7 @@ def test_tracks_have_the_rate_of_ntu() -> None:
     track = at_track_rate(PersonTrack(person_id=3, start=10, sequence=sequence), 30.0)
     assert (track.start, track.sequence.frames, track.sequence.fps) == (20, 59, 30.0)
     assert np.array_equal(track.sequence.xy[:, ::2], sequence.xy)
+    assert is_same_rate(29.97, 30.0) and not is_same_rate(25.0, 30.0)
 
 
 def test_prediction_on_a_video(
