@@ -105,6 +105,17 @@ def test_after_a_long_gap_or_with_another_size_persons_are_new() -> None:
     assert [p.person_id for p in people] == [2]
 
 
+def test_a_source_that_is_faster_than_it_says() -> None:
+    """All poses of the last seconds are kept, and a gap is seen as one."""
+    world = World(Actor(path=walk(300, 180, 0.0)))
+    live = causal(world, keep_s=1.0)
+    for n in range(240):
+        live.add(world.image(n), n / 60)
+    assert len(live.recent(0.0)[0]) == pytest.approx(61, abs=1)
+    live.add(world.image(240), 4.0 + 5.0)
+    assert [p.person_id for p in live.add(world.image(241), 9.1)] == [1]
+
+
 def test_smoothing_calms_and_does_not_lag() -> None:
     class Trembling(World):
         def fit(self, image, region, mirrored: bool = False):
