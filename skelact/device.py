@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from skelact.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 # parameters of glibc's mallopt: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD [bytes]
 _MALLOC_OPTIONS = ((-3, 1 << 30), (-1, 2_000_000_000), (-2, 256 << 20))
@@ -21,6 +22,8 @@ _MALLOC_OPTIONS = ((-3, 1 << 30), (-1, 2_000_000_000), (-2, 256 << 20))
 def resolve_device(name: str = "auto") -> torch.device:
     """The named device; "auto" is CUDA or MPS if available, else the CPU. Raises ConfigError if the
     device does not exist."""
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -52,6 +55,8 @@ def autocast(
 ) -> contextlib.AbstractContextManager[object]:
     """bfloat16 autocast on devices with bfloat16 hardware: a GPU, or a CPU with AVX512-BF16 or AMX.
     On other devices, and without `amp`, everything is computed in float32."""
+    import torch
+
     if is_compiled and device.type == "cpu":
         amp = False  # torch 2.13: compiled bfloat16 gives NaN gradients for DD-Net
     if amp and (device.type == "cuda" or (device.type == "cpu" and has_native_bf16())):
@@ -61,6 +66,8 @@ def autocast(
 
 def has_native_bf16() -> bool:
     """Whether this CPU has bfloat16 instructions; emulated bfloat16 is slower than float32."""
+    import torch
+
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     checks = (getattr(torch.cpu, name, None) for name in names)  # private, missing in some versions
     return any(check is not None and check() for check in checks)
@@ -69,6 +76,8 @@ def has_native_bf16() -> bool:
 def compiled(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """torch.compile. Raises ConfigError if there is no C++ compiler for CPU code; the environment
     variable CXX names it, the default is g++. GPU code is compiled by Triton."""
+    import torch
+
     if device.type == "cpu" and shutil.which(os.environ.get("CXX", "g++")) is None:
         raise ConfigError(
             "Compiling the network for a CPU needs a C++ compiler, and none was found",
@@ -80,6 +89,8 @@ def compiled(function: Callable[..., Any], device: torch.device) -> Callable[...
 def peak_memory_mb(device: torch.device) -> int:
     """The peak memory use of this process in MB: GPU memory on CUDA, otherwise main memory (0 on
     Windows, where it is unknown)."""
+    import torch
+
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20)
     if sys.platform == "win32":

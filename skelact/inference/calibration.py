@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 from scipy.optimize import minimize_scalar
 
 from skelact.metrics import Labels, Probabilities
-from skelact.schemas import ThresholdPoint
+from skelact.schemas import Calibration, ThresholdPoint
 from skelact.types import UNKNOWN
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.1, 10.0
@@ -75,3 +76,11 @@ def evaluate_threshold(
 def _is_labelled(probs: Probabilities, threshold: float) -> npt.NDArray[np.bool_]:
     best = probs.max(axis=1)
     return np.asarray((best >= threshold) & (best > 0))
+
+
+def by_probability(calibration: Calibration | None) -> Calibration | None:
+    """The calibration with its threshold of the probability instead of that of another score, which
+    needs more of a network than its probabilities."""
+    if calibration is None:
+        return None
+    return structs.replace(calibration, score="probability", scores=(), combination={})

@@ -11,13 +11,8 @@ from scipy.optimize import minimize
 
 from skelact.inference.calibration import named_probabilities
 from skelact.inference.ensemble import WindowOutputs
-from skelact.inference.scores import (
-    COMBINED,
-    CONSTANT,
-    PROBABILITY,
-    combine,
-    combined_input,
-)
+from skelact.inference.score_names import COMBINED, CONSTANT, PROBABILITY
+from skelact.inference.scores import combine, combined_input
 from skelact.metrics import Labels, Probabilities
 from skelact.open_set_metrics import (
     auroc,

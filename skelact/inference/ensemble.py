@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from skelact import config
 from skelact.errors import CheckpointError, ConfigError, InputError, reading
-from skelact.inference.scores import Scorer, check_statistics
+from skelact.inference.graph_files import GraphNetwork
 from skelact.inference.windows import PersonTrack, Window
 from skelact.metrics import Probabilities
-from skelact.models.base import ActionClassifier
-from skelact.models.checkpoint import build_network
-from skelact.models.evaluate import average_probabilities, network_outputs
-from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.pose.base import PoseOptions
 from skelact.recipe import recipe_of
 from skelact.schemas import Checkpoint, ClassStatistics, Ensemble, Member
-from skelact.sequence.input import ClipArrays, InputSpec, window_values
+from skelact.sequence.input import InputSpec, window_values
 from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats, PoseSequence
+
+if TYPE_CHECKING:
+    import torch
+
+    from skelact.inference.scores import Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemberModel:
-    """One network in evaluation mode, the input it expects, its window length [s] (0: complete
-    videos), its weight, and statistics of its training clips; the weights of all members sum to
-    1."""
+    """One network in evaluation mode (a module of torch, or a part of a graph file), the input it
+    expects, its window length [s] (0: complete videos), its weight, and statistics of its training
+    clips; the weights of all members sum to 1."""
 
-    net: nn.Module
+    net: Any
     spec: InputSpec
     clip_s: float
     weight: float
@@ -53,31 +52,6 @@ def members_of(model: Checkpoint | Ensemble) -> tuple[Member, ...]:
     if isinstance(model, Ensemble):
         return model.members
     return (Member(weight=1.0, checkpoint=model),)
-
-
-def load_members(model: Checkpoint | Ensemble, device: torch.device) -> tuple[MemberModel, ...]:
-    """All networks with a weight above 0, on `device`. Raises CheckpointError if weights do not fit
-    their network, InputError if the members cannot be combined."""
-    members = members_of(model)
-    checkpoints = [m.checkpoint for m in members]
-    check_members(checkpoints, [f"Member {n}" for n in range(1, len(members) + 1)])
-    total = sum(m.weight for m in members)
-    return tuple(
-        _load_member(m.checkpoint, m.weight / total, device) for m in members if m.weight > 0
-    )
-
-
-def _load_member(checkpoint: Checkpoint, weight: float, device: torch.device) -> MemberModel:
-    net = build_network(checkpoint)
-    if checkpoint.statistics is not None:
-        check_statistics(checkpoint.statistics, net)
-    return MemberModel(
-        net=fuse_conv_bn(net).to(device),
-        spec=input_spec(checkpoint),
-        clip_s=checkpoint.clip_s,
-        weight=weight,
-        statistics=checkpoint.statistics,
-    )
 
 
 def window_probabilities(
@@ -121,11 +95,10 @@ def window_outputs(
 
     Members with equal preprocessing share its result; members with equal specs share their
     input."""
-    weight = sum(m.weight for m in members)
     by_spec: dict[InputSpec, list[MemberModel]] = {}
     for member in members:
         by_spec.setdefault(member.spec, []).append(member)
-    clips: dict[InputSpec, list[Floats]] = {}
+    clips: dict[InputSpec, list[Floats]] = {}  # by the spec before sampling
     for spec in by_spec:
         if spec.before_sampling not in clips:
             clips[spec.before_sampling] = [
@@ -137,34 +110,25 @@ def window_outputs(
     if not count:
         nothing = np.zeros((0, 0), np.float32)
         return [WindowOutputs(probabilities=nothing, scores=nothing) for _ in windows]
-    batches: list[Probabilities] = []
-    scores: list[Floats] = []
-    ordered = [model for models in by_spec.values() for model in models]
+    run = _runner(members)
+    batches = []
     for start in range(0, count, batch_size):
-        mean: Any = 0.0
-        outputs = []
-        for spec, models in by_spec.items():
-            part = clips[spec.before_sampling][start : start + batch_size]
-            arrays = ClipArrays.of(part, spec)
-            arrays = replace(arrays, values=torch.from_numpy(arrays.values).to(device))
-            x, draws = arrays.test_input(np.arange(len(part)), spec.sampling)
-            for model in models:
-                share = model.weight / weight
-                if scorer is None:
-                    mean = mean + share * average_probabilities(model.net, x, draws)
-                else:
-                    assert isinstance(model.net, ActionClassifier)
-                    outputs.append(network_outputs(model.net, x, draws))
-                    mean = mean + share * outputs[-1].probabilities.cpu().numpy()
-        batches.append(mean)
-        if scorer is not None:
-            statistics = [m.statistics for m in ordered]
-            scores.append(scorer(outputs, statistics, [m.weight for m in ordered]))
-        else:
-            scores.append(np.zeros((len(mean), 0), np.float32))
+        part = {spec: own[start : start + batch_size] for spec, own in clips.items()}
+        batches.append(run(by_spec, part, device, scorer))
+    joined = WindowOutputs.joined(batches)
     ends = np.cumsum([len(w) for w in windows])[:-1]
-    parts = (np.split(np.concatenate(rows), ends) for rows in (batches, scores))
+    parts = (np.split(rows, ends) for rows in (joined.probabilities, joined.scores))
     return [WindowOutputs(probabilities=p, scores=s) for p, s in zip(*parts, strict=True)]
+
+
+def _runner(members: Sequence[MemberModel]) -> Callable[..., WindowOutputs]:
+    """The function that computes the outputs of a batch of windows: with torch, or by the program
+    that runs the graph of a file."""
+    if isinstance(members[0].net, GraphNetwork):
+        from skelact.inference.graph_networks import batch_outputs
+    else:
+        from skelact.inference.networks import batch_outputs
+    return batch_outputs
 
 
 def input_spec(checkpoint: Checkpoint) -> InputSpec:

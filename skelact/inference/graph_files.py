@@ -37,6 +37,9 @@ class _Session(Protocol):
     def shapes(self) -> list[tuple[int | None, ...]]:
         """The shapes of the inputs in their order, None for an axis of any size."""
 
+    def outputs(self) -> int:
+        """The number of outputs."""
+
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
         """The outputs in their order."""
 
@@ -60,6 +63,9 @@ class _Onnx:
 
     def shapes(self) -> list[tuple[int | None, ...]]:
         return [tuple(s if isinstance(s, int) else None for s in i.shape) for i in self._inputs]
+
+    def outputs(self) -> int:
+        return len(self._outputs)
 
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
         feeds = {i.name: x for i, x in zip(self._inputs, inputs, strict=True)}
@@ -90,6 +96,9 @@ class _OpenVino:
             tuple(d.get_length() if d.is_static else None for d in i.get_partial_shape())
             for i in self._inputs
         ]
+
+    def outputs(self) -> int:
+        return len(self._outputs)
 
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
         results = self._compiled(dict(zip(self._inputs, inputs, strict=True)))
@@ -128,6 +137,15 @@ class GraphFile:
                 else np.ascontiguousarray(given, np.float32)
             )
         return self.session.run(full)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphNetwork:
+    """One network of a graph file: the numbers of its output and of its input."""
+
+    file: GraphFile
+    number: int
+    input: int
 
 
 _ANY = 16  # size of an empty clip along an axis of any size

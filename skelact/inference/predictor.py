@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
+from typing import Any
 
 from skelact.cache import Cache
 from skelact.datasets import ntu_names
@@ -18,21 +19,21 @@ from skelact.inference.ensemble import (
     check_file,
     check_joints,
     is_per_person,
-    load_members,
     members_of,
     window_outputs,
 )
+from skelact.inference.graph_files import GRAPH_SUFFIXES, GraphFile, load_graph_file
+from skelact.inference.graph_networks import graph_members
 from skelact.inference.groups import groups, layout_of, stored_tracks
+from skelact.inference.pose_options import pose_options
 from skelact.inference.rejection import Rejection, reason_of_clip
-from skelact.inference.scores import PROBABILITY
+from skelact.inference.score_names import PROBABILITY
 from skelact.inference.segments import label_of, segments
 from skelact.inference.tracks import VideoTrack
 from skelact.inference.windows import at_track_rate, find_tracks
 from skelact.inference.zoo import find
-from skelact.interop.checkpoints import foreign_checkpoint
-from skelact.models.checkpoint import load_model
 from skelact.options import ForeignOptions, PredictOptions
-from skelact.pose.base import IMPORT, PoseOptions
+from skelact.pose.base import PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
 from skelact.sequence.resample import is_same_rate
@@ -79,16 +80,28 @@ class Predictor:
     probabilities of networks with equal window lengths are averaged window by window, those of
     different window lengths frame by frame."""
 
-    def __init__(self, model: Checkpoint | Ensemble, options: PredictOptions | None = None) -> None:
-        """Raises CheckpointError if weights do not fit their network, InputError if the members of
-        an ensemble cannot be combined, ConfigError if the device does not exist."""
+    def __init__(
+        self,
+        model: Checkpoint | Ensemble,
+        options: PredictOptions | None = None,
+        graph: GraphFile | None = None,
+    ) -> None:
+        """The networks have the weights of the model, or are those of its graph file. Raises
+        CheckpointError if weights do not fit their network, InputError if the members of an
+        ensemble cannot be combined, ConfigError if the device does not exist."""
         self.options = options or PredictOptions()
         self.model = model
         self.notes: tuple[str, ...] = ()  # on a checkpoint of another program
         self.rate: float | None = None  # [Hz] to which videos are converted, for such a checkpoint
         self.classes = model.classes
-        self.device = resolve_device(self.options.device)
-        self.members = load_members(model, self.device)
+        self.device: Any = "cpu"
+        if graph is None:
+            from skelact.inference.networks import load_members
+
+            self.device = resolve_device(self.options.device)
+            self.members = load_members(model, self.device)
+        else:
+            self.members = graph_members(graph)
         self.by_window_length = by_window_length(self.members)
         self.window_lengths = [
             (clip_s * scale, members)
@@ -133,6 +146,12 @@ class Predictor:
         checkpoint of another program that `foreign` describes further. What a file is, its content
         tells, not its name. Raises CheckpointError for anything else."""
         path = find(model)
+        if path.suffix.lower() in GRAPH_SUFFIXES and foreign is None:
+            graph = load_graph_file(path)
+            return cls(graph.model, options, graph)
+        from skelact.interop.checkpoints import foreign_checkpoint
+        from skelact.models.checkpoint import load_model
+
         if not is_skelact_checkpoint(path):
             document, notes = foreign_checkpoint(path, foreign or ForeignOptions())
             predictor = cls(document, options)
@@ -149,40 +168,8 @@ class Predictor:
         return cls(load_model(path), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:
-        """Options of the estimator that the model was trained with, for all persons in the frame
-        even if the model sees one at a time, with hands and faces if the model or the user needs
-        them; or for importing poses from a folder. Raises ConfigError if the model was trained on
-        imported poses and no folder is given."""
-        trained = [
-            PoseOptions.stored(
-                m.checkpoint.estimator.pose,
-                self.options.pose_config,
-                self.options.pose_checkpoint,
-            )
-            for m in members_of(self.model)
-        ]
-        persons = self.options.max_persons
-        if persons is None:
-            persons = max(PoseOptions.max_persons, *(p.max_persons for p in trained))
-        options = replace(
-            trained[0],
-            max_persons=persons,
-            hands=trained[0].hands or self.options.hands,
-            face=trained[0].face or self.options.face,
-        )
-        if poses_from is not None:
-            if self.options.estimation:
-                raise ConfigError(
-                    f"Imported poses do not support {' and '.join(self.options.estimation)}",
-                    "Leave these options out.",
-                )
-            return replace(options, poses_from=str(poses_from))
-        if options.estimator == IMPORT:
-            raise ConfigError(
-                "This model was trained on imported poses", "Add --poses-from FOLDER."
-            )
-        changes = {name: getattr(self.options, name) for name in self.options.estimation}
-        return replace(options, **changes)
+        """See `pose_options`."""
+        return pose_options(self.model, self.options, poses_from)
 
     def predict(
         self,

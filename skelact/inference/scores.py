@@ -25,15 +25,19 @@ from torch import Tensor
 
 from skelact.errors import CheckpointError
 from skelact.inference.calibration import apply_temperature
+from skelact.inference.score_names import (
+    AGREEMENT,
+    COMBINED,
+    CONSTANT,
+    ENERGY,
+    PROBABILITY,
+)
 from skelact.metrics import Labels
 from skelact.models.base import ActionClassifier
 from skelact.models.evaluate import NetworkOutputs
 from skelact.schemas import CheckpointDocument, ClassStatistics
-from skelact.schemas.checkpoints import SCORE_NAMES
 from skelact.types import UNKNOWN, Floats
 
-PROBABILITY, ENERGY, DISTANCE, AGREEMENT, COMBINED = SCORES = SCORE_NAMES
-CONSTANT = "constant"  # of a combination
 MAX_FEATURES = 512  # with more features, distances are those of the logits
 _MAX_DIMENSIONS = 64
 _CLOSEST = 1e-4  # of a probability to 0 and 1, for its log-odds
@@ -200,26 +204,6 @@ def combined_input(name: str, values: Floats) -> npt.NDArray[np.float64]:
         return rows
     clipped = np.clip(rows, _CLOSEST, 1 - _CLOSEST)
     return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def obstacle(
-    name: str,
-    groups: Sequence[Sequence[ClassStatistics | None]],
-    combination: Mapping[str, float] | None = None,
-) -> str:
-    """Why networks cannot give a score, empty if they can. `groups` are the statistics of the
-    networks, of those that see the same windows together; `combination` are the parameters of the
-    score "combined", where they are known."""
-    if name == AGREEMENT and (len(groups) > 1 or len(groups[0]) < 2):
-        return "it needs at least two networks that see the same windows"
-    if name == DISTANCE and any(s is None for group in groups for s in group):
-        return "a network has no statistics of its training clips"
-    if name == COMBINED and combination is not None:
-        parts = [part for part in combination if part != CONSTANT]
-        if not parts:
-            return "its parameters are missing"
-        return next(filter(None, (obstacle(part, groups) for part in parts)), "")
-    return ""
 
 
 def _distance(outputs: NetworkOutputs, statistics: ClassStatistics | None) -> Tensor:

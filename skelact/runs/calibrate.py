@@ -31,7 +31,8 @@ from skelact.inference.choice import (
 )
 from skelact.inference.ensemble import WindowOutputs
 from skelact.inference.predictor import Predictor
-from skelact.inference.scores import COMBINED, PROBABILITY, SCORES, Scorer, obstacle
+from skelact.inference.score_names import COMBINED, PROBABILITY, SCORES, obstacle
+from skelact.inference.scores import Scorer
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
 from skelact.report.confidence import THRESHOLD_PLOT

@@ -14,6 +14,7 @@ from skelact.cache import Cache
 from skelact.config import shipped
 from skelact.errors import ConfigError, InputError, nearest
 from skelact.files import is_skelact_checkpoint
+from skelact.inference.calibration import by_probability
 from skelact.inference.ensemble import members_of
 from skelact.inference.examples import MAX_EXAMPLES, embed_examples, embed_others, parse_examples
 from skelact.inference.predictor import Predictor
@@ -21,7 +22,6 @@ from skelact.inference.zoo import find
 from skelact.models.enrolled import RIDGE, statistics_of
 from skelact.options import PredictOptions
 from skelact.schemas import (
-    Calibration,
     Checkpoint,
     EnrolledClass,
     Enrolment,
@@ -257,7 +257,7 @@ def _changed(
         if member.weight > 0:
             members.append(structs.replace(member, checkpoint=change(number, member.checkpoint)))
             number += 1
-    calibration = _by_probability(document.calibration)
+    calibration = by_probability(document.calibration)
     return structs.replace(document, members=tuple(members), calibration=calibration)
 
 
@@ -270,16 +270,8 @@ def _with(
         classes=(*checkpoint.trained_classes, *(c.label for c in classes)),
         enrolment=Enrolment(method=method, classes=classes) if classes else None,
         statistics=None,
-        calibration=_by_probability(checkpoint.calibration),
+        calibration=by_probability(checkpoint.calibration),
     )
-
-
-def _by_probability(calibration: Calibration | None) -> Calibration | None:
-    """The calibration with its threshold of the probability: other scores were calibrated on the
-    logits of other classes."""
-    if calibration is None:
-        return None
-    return structs.replace(calibration, score="probability", scores=(), combination={})
 
 
 def _without(document: Checkpoint | Ensemble) -> Checkpoint | Ensemble:

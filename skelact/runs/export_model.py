@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from skelact import limits, outputs
 from skelact.errors import BackendMissing, CheckpointError, ConfigError, InputError
 from skelact.files import write_bytes
-from skelact.inference.ensemble import MemberModel, load_members, members_of
+from skelact.inference.calibration import by_probability
+from skelact.inference.ensemble import MemberModel, members_of
 from skelact.inference.graph_files import (
     METADATA,
     ONNX,
@@ -30,6 +31,7 @@ from skelact.inference.graph_files import (
     inputs_of,
     load_graph_file,
 )
+from skelact.inference.networks import load_members
 from skelact.inference.zoo import find
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
@@ -116,7 +118,7 @@ def export_model(
     except OSError as error:
         raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}") from error
     if form == "torch":
-        save_tensors(out, _with_weights(model, _half))
+        save_tensors(out, _each(model, _in_half_precision))
         return ExportResult(file=out, size=out.stat().st_size)
     return _export_graph(model, out, int8)
 
@@ -134,7 +136,7 @@ def _export_graph(model: Checkpoint | Ensemble, out: Path, int8: bool) -> Export
         for n, spec in enumerate(specs)
     ]
     networks = _Networks(members, uses).eval()
-    document = to_json(_with_weights(model, None))
+    document = to_json(_for_graph(model))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"model{ONNX}"
         _write_onnx(networks, clips, file, document)
@@ -287,16 +289,31 @@ def _portable(model: Checkpoint | Ensemble, min_confidence: float | None) -> Che
     return _each(model, change)
 
 
-def _with_weights(
-    model: Checkpoint | Ensemble, convert: Callable[[Tensor], Tensor] | None
-) -> Checkpoint | Ensemble:
-    """The model with converted weights, or without weights."""
-    return _each(
-        model,
-        lambda c: structs.replace(
-            c, weights={} if convert is None else {k: convert(v) for k, v in c.weights.items()}
-        ),
-    )
+def _in_half_precision(checkpoint: Checkpoint) -> Checkpoint:
+    weights = {name: _half(value) for name, value in checkpoint.weights.items()}
+    enrolment = checkpoint.enrolment
+    if enrolment is not None:
+        classes = [structs.replace(c, embeddings=_half(c.embeddings)) for c in enrolment.classes]
+        enrolment = structs.replace(enrolment, classes=tuple(classes))
+    return structs.replace(checkpoint, weights=weights, enrolment=enrolment)
+
+
+def _for_graph(model: Checkpoint | Ensemble) -> Checkpoint | Ensemble:
+    """The document of a graph: without tensors, enrolled classes as any others, and with the
+    threshold of the probability, which is the only score that a graph gives."""
+
+    def change(checkpoint: Checkpoint) -> Checkpoint:
+        return structs.replace(
+            checkpoint,
+            weights={},
+            statistics=None,
+            features=None,
+            enrolment=None,
+            calibration=by_probability(checkpoint.calibration),
+        )
+
+    found = _each(model, change)
+    return structs.replace(found, calibration=by_probability(found.calibration))
 
 
 def _each(

@@ -15,9 +15,11 @@ from skelact.cache import Cache
 from skelact.datasets.packed import Packed
 from skelact.errors import InputError, SkelactError
 from skelact.inference.calibration import apply_temperature
-from skelact.inference.ensemble import MemberModel, WindowOutputs, load_members, members_of
+from skelact.inference.ensemble import MemberModel, WindowOutputs, members_of
+from skelact.inference.networks import load_members
 from skelact.inference.predictor import Predictor
-from skelact.inference.scores import PROBABILITY, basis_of, class_statistics
+from skelact.inference.score_names import PROBABILITY
+from skelact.inference.scores import basis_of, class_statistics
 from skelact.metrics import Labels, Probabilities
 from skelact.models.base import ActionClassifier
 from skelact.models.evaluate import NetworkOutputs, network_outputs

@@ -9,8 +9,10 @@ import torch
 from msgspec import structs
 
 from skelact.errors import CheckpointError, ConfigError
-from skelact.inference.ensemble import by_window_length, load_members
+from skelact.inference.ensemble import by_window_length
+from skelact.inference.networks import load_members
 from skelact.inference.rejection import Rejection, reason_of_clip
+from skelact.inference.score_names import obstacle
 from skelact.inference.scores import (
     Scorer,
     agreement,
@@ -18,7 +20,6 @@ from skelact.inference.scores import (
     class_statistics,
     distance,
     energy,
-    obstacle,
     shrunk_covariance,
 )
 from skelact.inference.segments import segments
