@@ -82,6 +82,8 @@ def test_csv_has_one_file_for_all_videos(tmp_path: Path) -> None:
         "end_s": "3661.250",
         "label": "jump",
         "probability": "0.5000",
+        "score": "0.0000",
+        "reason": "",
     }
 
 
