@@ -73,16 +73,17 @@ def _all_anchors(near: Floats, labels: npt.NDArray[np.str_], takes: npt.NDArray[
     """(choices, 3): macro precision, recall and F1 of every choice of one anchor per action, over
     the videos of takes that no anchor is from."""
     classes = sorted(set(labels))
-    truth = np.array([classes.index(label) for label in labels])
+    k, truth = len(classes), np.searchsorted(classes, labels)
+    choices = np.array(list(product(*(np.flatnonzero(labels == c) for c in classes))))
     out = []
-    for anchors in product(*(np.flatnonzero(labels == c) for c in classes)):
-        tested = ~np.isin(takes, takes[list(anchors)])
-        guess = near[:, anchors][tested].argmax(axis=1)
-        table = np.zeros((len(classes), len(classes)))
-        np.add.at(table, (truth[tested], guess), 1)
-        right = table.diagonal()
-        precision = right / np.maximum(table.sum(axis=0), 1)
-        recall = right / np.maximum(table.sum(axis=1), 1)
+    for part in np.array_split(choices, max(1, len(choices) // 2000)):
+        guess = near[:, part].argmax(axis=2)  # (N, choices)
+        tested = (takes[:, None, None] != takes[part]).all(axis=2)
+        cell = (np.arange(len(part)) * k + truth[:, None]) * k + guess
+        table = np.bincount(cell.ravel(), tested.ravel(), len(part) * k * k).reshape(-1, k, k)
+        right = table.diagonal(axis1=1, axis2=2)
+        precision = right / np.maximum(table.sum(axis=1), 1)
+        recall = right / np.maximum(table.sum(axis=2), 1)
         f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
-        out.append((precision.mean(), recall.mean(), f1.mean()))
-    return np.array(out)
+        out.append(np.stack([v.mean(axis=1) for v in (precision, recall, f1)], axis=1))
+    return np.concatenate(out)

@@ -97,6 +97,8 @@ def embed_examples(
     tracks = []
     for example in examples:
         own = [f for f in found if example.path == f.path or example.path in f.path.parents]
+        if not own:
+            raise InputError(f"{example.path} holds no video and no poses")
         for source in own:
             try:
                 tracks.append(_track(predictor, example, source))

@@ -30,6 +30,7 @@ from skelact.schemas import (
     load_tensors,
     save_tensors,
 )
+from skelact.schemas.checkpoints import MAX_ENROLLED
 from skelact.types import Floats, ProgressCallback, no_progress
 
 MAX_LABEL = 100  # characters
@@ -177,7 +178,10 @@ def _target(path: Path, out: Path | None, overwrite: bool) -> Path:
     if out is not None:
         outputs.check(out, inputs=[path], overwrite=overwrite, suffixes=(".pt", ".pth"))
         outputs.check_folder(out.parent)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}") from error
         return out
     if path.resolve().is_relative_to(shipped("zoo").resolve()):
         raise ConfigError(
@@ -201,6 +205,10 @@ def _check_label(document: Checkpoint | Ensemble, label: str, overwrite: bool) -
         raise ConfigError(
             f"{label} was already added to the model",
             "Replace it with --overwrite, or remove it with --remove.",
+        )
+    if label not in document.classes and len(_enrolled_of(document)) >= MAX_ENROLLED:
+        raise ConfigError(
+            f"{MAX_ENROLLED} classes were already added to the model", "Train it on them instead."
         )
 
 

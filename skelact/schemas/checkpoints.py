@@ -33,6 +33,7 @@ ScoreName = Annotated[str, Meta(pattern=f"^({'|'.join(SCORE_NAMES)})$")]
 Real = Annotated[float, Meta(ge=-1e300, le=1e300)]  # not NaN, not infinite
 EnrolMethod = Literal["ridge", "cosine", "jsd"]
 MAX_ENROLLED = 100  # classes that can be added to a network
+_MAX_STATISTICS = 1024  # directions, and embeddings of the cohort
 MAX_EMBEDDINGS = 160  # windows of the examples of one class
 
 
@@ -184,7 +185,9 @@ class FeatureStatistics(Record, frozen=True, kw_only=True):
         for tensor, shape in ((self.mean, (size,)), (self.deviation, (size,))):
             _shape(tensor, 1, shape)
         _shape(self.eigenvalues, 1, (rank,))
-        _shape(self.cohort, 2, (None, rank))
+        count, _ = _shape(self.cohort, 2, (None, rank))
+        if not (1 <= rank <= _MAX_STATISTICS and 1 <= count <= _MAX_STATISTICS):
+            raise ValueError("the statistics of the features are too large or empty")
 
 
 class EnrolledClass(Record, frozen=True, kw_only=True):
