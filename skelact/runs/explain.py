@@ -249,7 +249,7 @@ def explain_classes(
             packed.classes[k],
             body(skeleton, totals[k]),
             [
-                f"{counts[k]} clip{'s' * (counts[k] > 1)}",
+                f"{counts[k]} clip{'s' * bool(counts[k] > 1)}",
                 *importance.top_joints(skeleton, totals[k])[:3],
             ],
         )
