@@ -129,10 +129,10 @@ def command(
         )
         interrupted = stack.enter_context(_stopping(session))
         sinks = _Sinks(stack, predictor.classes, window=window, out=out, jsonl=jsonl, json=json)
-        sinks.open_lines(overwrite)
         triggers = Triggers(rules, live.cooldown_s)
         stack.callback(triggers.close)
         stack.enter_context(session)
+        sinks.open_lines(overwrite)
         console.say(f"{found.name}: {session.grabber.fps:.0f} frames/s, model {model}")
         for step in session.steps():
             if recorder is not None:

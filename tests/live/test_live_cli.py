@@ -115,7 +115,7 @@ def test_a_trigger_runs_a_program(video: str, capfd: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("missing.mp4",), "no such file"),
+        (("missing.mp4", "--jsonl", "b.jsonl", "--out", "b.mp4"), "no such file"),
         (("ftp://host/a",), "ftp is no kind of stream"),
         (("100",), "A camera has a number"),
         (("a.mp4", "--out", "a.mp4", "--overwrite"), "is an input and is never replaced"),
