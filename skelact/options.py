@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
 
 DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
+LogKind = Literal["csv", "tensorboard", "trackio"]  # logs of training for other programs
 OPTIMISERS = ("sgd", "adam", "adamw")
 
 

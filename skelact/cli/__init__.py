@@ -25,7 +25,7 @@ HELPERS = ("console", "options", "pace")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "fuse", "calibrate", "compare", "sweep"),
-    *("cut", "datasets", "skeletons", "models", "doctor", "cache"),
+    *("cut", "poses", "datasets", "skeletons", "models", "doctor", "cache"),
 )
 
 
