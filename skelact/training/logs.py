@@ -43,13 +43,13 @@ def open_log(
     BackendMissing."""
     check_log(kind)
     if kind == "csv":
-        return _Table(folder / CSV, before)
+        return _CsvLog(folder / CSV, before)
     if kind == "tensorboard":
-        return _TensorBoard(folder / TENSORBOARD, len(before))
-    return _Trackio(folder.name, settings)
+        return _TensorBoardLog(folder / TENSORBOARD, len(before))
+    return _TrackioLog(folder.name, settings)
 
 
-class _Table:
+class _CsvLog:
     """log.csv, which is written as a whole after every epoch."""
 
     def __init__(self, path: Path, before: Sequence[EpochLog]) -> None:
@@ -79,7 +79,7 @@ def _values(row: EpochLog) -> dict[str, float]:
     return {k.replace("_", "/", 1): float(v) for k, v in found.items() if v is not None}
 
 
-class _TensorBoard:
+class _TensorBoardLog:
     def __init__(self, folder: Path, before: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
@@ -100,7 +100,7 @@ class _TensorBoard:
         self.writer.close()
 
 
-class _Trackio:
+class _TrackioLog:
     def __init__(self, name: str, settings: Sections) -> None:
         import trackio
 
