@@ -31,7 +31,7 @@ _HERE = {  # where a file of the repository that other files link to is in the d
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
-PICTURES = ("sample_videos/overlay.jpg",)
+PICTURES = ("sample_videos/overlay.jpg", "sample_videos/report.png")
 
 
 def text_of(value: Any) -> str:

@@ -204,6 +204,16 @@ def load_pickle(path: Path) -> Any:
         raise InputError(f"{path} is damaged or not a pickle", "Download it again.") from error
 
 
+def parse_pickle(content: bytes) -> Any:
+    """As `load_pickle`, of a pickle inside a file of another format. Raises ValueError."""
+    try:
+        return _RestrictedUnpickler(io.BytesIO(content)).load()
+    except _ForbiddenType as error:
+        raise ValueError(f"a pickle in it holds {error}") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise ValueError("a pickle in it is damaged") from error
+
+
 def read_json(path: Path, kind: type[J]) -> J:
     """The content of a JSON file of another program as the type `kind` (see msgspec.json.decode),
     in UTF-8, 16 or 32. Raises InputError if it cannot be read, is not JSON (which has no NaN), or

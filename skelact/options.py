@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from skelact.config import check_ranges, option
 from skelact.errors import ConfigError
@@ -12,6 +13,7 @@ from skelact.schemas.checkpoints import SCORE_NAMES
 
 DEFAULT, LATEST = "everyday", "latest"  # values of --model: the shipped model, the latest run
 THRESHOLD, VITERBI = "threshold", "viterbi"
+LogKind = Literal["csv", "tensorboard", "trackio"]  # logs of training for other programs
 OPTIMISERS = ("sgd", "adam", "adamw")
 
 

@@ -216,6 +216,7 @@ WRITE = {
     *("cache.py", "datasets/packed.py", "pose/store.py", "stages/sequences.py"),
     *("files.py", "datasets/pyskl.py", "pose/weights.py", "report/plots.py", "runs/sweep.py"),
     *("stages/cut.py", "report/writers/csv.py", "report/writers/srt.py"),
+    *(f"interop/poses/{name}.py" for name in ("angles", "c3d", "coco", "trc")),
     "cli/__init__.py",  # /dev/null
     "live/lines.py",  # grows by complete lines
     "app/look.py",  # uploads, into a new folder of their own

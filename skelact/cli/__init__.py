@@ -25,8 +25,8 @@ HELPERS = ("console", "options")  # modules that are not commands
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after SIGINT, which typer uses too, and SIGTERM
 ORDER = (  # in the help; other commands follow in alphabetical order
     *("extract", "train", "test", "predict", "live", "forecast", "explain", "enroll", "fuse"),
-    *("calibrate", "export", "compare", "sweep", "app", "labels", "cut", "datasets", "skeletons"),
-    *("models", "doctor", "cache"),
+    *("calibrate", "export", "compare", "sweep", "app", "labels", "cut", "poses", "datasets"),
+    *("skeletons", "models", "doctor", "cache"),
 )
 
 

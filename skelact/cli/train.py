@@ -27,6 +27,7 @@ from skelact.cli.options import (
     with_options,
 )
 from skelact.errors import ConfigError
+from skelact.options import LogKind
 
 if TYPE_CHECKING:
     from skelact.metrics import Scores
@@ -127,6 +128,14 @@ def command(
             "--resume", help="Continue the latest run of this name.", rich_help_panel=OUTPUT
         ),
     ] = False,
+    log: Annotated[
+        LogKind | None,
+        typer.Option(
+            help="Also log the epochs for other programs, on this machine: log.csv or the folder "
+            "tensorboard in the run folder, or Trackio's own store.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
@@ -183,6 +192,7 @@ def command(
                 resume=resume,
                 start=start,
                 negatives=negatives,
+                log=log,
                 on_progress=on_progress,
             )
             trained.append((variant.label, run))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from skelact import limits, sandbox
 from skelact.errors import BackendMissing, InputError
+from skelact.files import parse_pickle
 from skelact.readers.base import RawSequence, SkeletonReader
 from skelact.readers.description import Description
 
@@ -68,7 +67,7 @@ def _sleap(file: Any) -> dict[str, Any]:
 def _deeplabcut(table: Any) -> dict[str, Any]:
     """The table of pandas: one row for each frame. The names of its columns are a pickle, of which
     nothing but lists and texts is read."""
-    columns = _plain_pickle(table.attrs["values_block_0_kind"])
+    columns = _names(table.attrs["values_block_0_kind"])
     limits.check_array((len(table), len(columns)))
     numbers = np.asarray(table["values_block_0"], np.float64)
     if not columns or numbers.ndim != 2 or numbers.shape[1] != len(columns):
@@ -86,18 +85,12 @@ def _deeplabcut(table: Any) -> dict[str, Any]:
     return {"joints": joints, "values": values}
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"the names of the columns hold an object {module}.{name}")
-
-
-def _plain_pickle(content: Any) -> list[Any]:
-    """A list in a pickle without any object."""
-    data = content if isinstance(content, bytes) else bytes(content)
-    names = _PlainUnpickler(io.BytesIO(data)).load()
-    if not isinstance(names, list) or not all(isinstance(n, tuple | list) for n in names):
+def _names(content: Any) -> list[Any]:
+    """The list of names in a pickle, which holds no object that could run code."""
+    found = parse_pickle(content if isinstance(content, bytes) else bytes(content))
+    if not isinstance(found, list) or not all(isinstance(n, tuple | list) for n in found):
         raise ValueError("the names of the columns are no list")
-    return names
+    return found
 
 
 def _array(dataset: Any) -> Any:

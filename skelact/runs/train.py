@@ -18,6 +18,7 @@ from skelact.metrics import Scores
 from skelact.models import spec
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint
+from skelact.options import LogKind
 from skelact.recipe import Recipe
 from skelact.runs.location import data_location, location_of
 from skelact.runs.report import write_report
@@ -25,6 +26,7 @@ from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, sa
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.temporary import is_temporary
 from skelact.training import closed_form, distributed
+from skelact.training.logs import check_log, open_log
 from skelact.training.plan import Initialiser, Plan
 from skelact.training.trainer import make_trainer
 from skelact.training.transfer import freeze, transfer
@@ -59,13 +61,16 @@ def train(
     resume: bool = False,
     start: Start | None = None,
     negatives: Path | None = None,
+    log: LogKind | None = None,
     on_progress: ProgressCallback = no_progress,
 ) -> Run:
     """Load the dataset, train and test. The run folder is runs/<name>, by default
     <model>_<dataset>_<split>. If it exists, a number is appended to the name; with `resume`, the
     latest unfinished run of that name is continued instead. `negatives` is a folder of recordings
-    of people who do none of the actions, which are trained as the class "unknown". Raises
-    DatasetError, ConfigError, CheckpointError, and InputError for the negatives."""
+    of people who do none of the actions, which are trained as the class "unknown"; `log` also logs
+    the epochs for another program. Raises DatasetError, ConfigError, CheckpointError, InputError
+    for the negatives, and BackendMissing without the package of the log."""
+    check_log(log)
     device = resolve_device(recipe.train.device)  # raises before poses are extracted
     if spec(recipe.network).backbone.closed_form:
         closed_form.check_options(recipe.train)
@@ -98,8 +103,12 @@ def train(
         config = RunConfig(recipe=recipe.as_dict(), location=location, negatives=others)
         save_json(folder / CONFIG, config)
         save_json(folder / SPLIT, dataset.split_document())
+    if log is not None and rank == 0:
+        trainer.log = open_log(log, folder, recipe.as_dict(), trainer.history)
     trainer.fit()
     scores = trainer.finish()
+    if trainer.log is not None:
+        trainer.log.end(scores)
     if rank == 0:
         _plot(folder, trainer.history, scores, dataset.packed.classes)
         write_report(folder, dataset.packed, dataset.collection.items)

@@ -42,6 +42,7 @@ from skelact.sequence.streams import parse
 from skelact.training import distributed
 from skelact.training.batches import DeviceClips
 from skelact.training.epoch import TrainBatches, class_weights
+from skelact.training.logs import TrainingLog
 from skelact.training.plan import Plan
 from skelact.training.results import Measured, clip_features, measure
 from skelact.types import ProgressCallback
@@ -54,6 +55,7 @@ class BaseTrainer(ABC):
     network cannot be used."""
 
     history: tuple[EpochLog, ...] = ()
+    log: TrainingLog | None = None  # for another program
 
     def __init__(self, plan: Plan, folder: Path, on_progress: ProgressCallback) -> None:
         self.plan, self.folder, self.on_progress = plan, folder, on_progress

@@ -137,6 +137,8 @@ class Trainer(BaseTrainer):
             self.history = (*self.history, row)
             self.seconds += row.seconds
             self._save(row.epoch, row.best)
+            if self.log is not None:
+                self.log.epoch(row)
             self.on_progress(Event("train", "advance", 0, total, _describe(row)))
         text = "stopped early: no improvement" if len(self.history) < o.epochs else ""
         self.on_progress(Event("train", "end", text=text))

@@ -180,7 +180,9 @@ def test_sleap_io_reads_its_files(form: str, tmp_path: Path) -> None:
     sleap_io = pytest.importorskip("sleap_io")
     source = recording(2)
     (path,) = written(form, tmp_path, source)
-    labels = sleap_io.load_file(str(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        labels = sleap_io.load_file(str(path))
     assert labels.skeletons[0].node_names == list(JOINTS)
     points = labels.numpy(untracked=False)
     assert points.shape[1:] == (2, 17, 2)

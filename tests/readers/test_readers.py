@@ -156,12 +156,12 @@ def test_sleap_csv(tmp_path: Path) -> None:
     lines = [",".join(heads)]
     for t in range(3):
         for person in range(2):
-            cells = "".join(f",{100 * person + n},{t},0.5" for n in range(17))
+            cells = "".join(f",{100 * person + n},{t + 1},0.5" for n in range(17))
             lines.append(f"track_{person},{t},0.9{cells}")
     (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
     found = load(tmp_path / "a.csv", "fps = 25.0")
     assert found.persons == 2 and found.frames == 3 and found.skeleton.name == "coco-17"
-    assert found.xy[1, 2, 4].tolist() == [104, 2] and found.score[0, 0, 0] == 0.5
+    assert found.xy[1, 2, 4].tolist() == [104, 3] and found.score[0, 0, 0] == 0.5
 
 
 def test_openpose_frames_and_our_own(tmp_path: Path) -> None:

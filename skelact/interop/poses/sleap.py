@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
         ) from error
     if not recording.has_pixels:
         raise InputError(f"{recording.path} has no joints in pixels, which SLEAP needs")
-    _labels(sleap_io, recording).save(str(path), verbose=False)
+    save = sleap_io.save_nwb if path.suffix == ".nwb" else sleap_io.save_slp
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pynwb about its own fields
+        save(_labels(sleap_io, recording), str(path))
 
 
 def _labels(sleap_io: Any, recording: Recording) -> Any:
