@@ -22,7 +22,7 @@ import layout_pictures  # beside this file
 
 import skelact
 from skelact import config
-from skelact.cli import app, commands
+from skelact.cli import commands, program
 
 ROOT = Path(__file__).parent.parent
 _MARK = re.compile(r"<!-- (generated|include): (\S+) -->")
@@ -61,7 +61,7 @@ def command_tree() -> Iterator[tuple[str, Any]]:
     """The words and the parsed command of every command and subcommand."""
     import typer
 
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(program)
     context = group.make_context("skelact", ["doctor"])
     for name in commands():
         _, command, _ = group.resolve_command(context, [name])  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ class AppJob:
     title: str
     session: str
     task: Task
-    on_done: Callable[[Any], None]
+    on_done: Callable[[AppJob, Any], None]
     state: State = "queued"
     stage: str = ""
     done: float = 0.0
@@ -91,10 +91,10 @@ class JobQueue:
         title: str,
         session: str,
         task: Task,
-        on_done: Callable[[Any], None] = lambda result: None,
+        on_done: Callable[[AppJob, Any], None] = lambda job, result: None,
     ) -> AppJob:
-        """Add a job. `on_done` gets its result, in the thread of the queue. Raises InputError if
-        too many wait."""
+        """Add a job. `on_done` gets it and its result, in the thread of the queue. Raises
+        InputError if too many wait."""
         with self.changed:
             if sum(job.state == "queued" for job in self.jobs) >= _WAITING:
                 raise InputError(f"{_WAITING} jobs are waiting", "Wait, or cancel some of them.")
@@ -115,9 +115,9 @@ class JobQueue:
             was_running = job.state == "running"
             if job.state in ("queued", "running"):
                 job.state = "cancelled"
-        if was_running:
-            self.worker.stop()
-            self.warm_up.set()
+            if was_running:  # with the lock, so that no other job has started
+                self.worker.stop()
+                self.warm_up.set()
 
     def of(self, session: str) -> list[dict[str, Any]]:
         """The jobs for the page of a session: its own ones, and those of others that wait or
@@ -139,6 +139,7 @@ class JobQueue:
             self.changed.notify_all()
         self.worker.stop()
         self.thread.join(timeout=10)
+        self.worker.stop()  # it may just have been started
 
     def _run(self) -> None:
         self.worker.start()
@@ -164,7 +165,7 @@ class JobQueue:
         try:
             result = self.worker.run(job.task, lambda event: self._progress(job, event))
             if job.state == "running":
-                job.on_done(result)
+                job.on_done(job, result)
         except SkelactError as error:
             self._finish(job, "failed", error.message, error.hint)
         except Exception as error:  # of on_done: the queue must go on

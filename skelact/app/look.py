@@ -22,6 +22,7 @@ from skelact.app.context import (
     session_of,
     whole_number,
 )
+from skelact.app.jobs import AppJob
 from skelact.app.project import ProjectVideo
 from skelact.app.results import PredictionBatch, VideoResult, as_page
 from skelact.errors import InputError, OutputError, PathMissing, escaped
@@ -173,7 +174,7 @@ def _submit(
         "cache": context.project.cache.root.resolve(),
     }
 
-    def store(batch: PredictionBatch) -> None:
+    def store(job: AppJob, batch: PredictionBatch) -> None:
         context.project.store(batch.results, videos)
         names = {v.path: v.name for v in videos}
         job.summary = {
@@ -206,7 +207,7 @@ def overlay(context: Context, session: str, video_id: str, body: Nothing) -> Any
     out = context.project.temporary_folder() / f"{Path(video.path.name).stem}.mp4"
     task = ("export", {"result": result, "form": "overlay", "out": out})
 
-    def store(path: Path) -> None:
+    def store(job: AppJob, path: Path) -> None:
         context.project.overlays[video.id, result.model] = path
         job.summary = {"download": f"/api/videos/{video.id}/download/overlay"}
 

@@ -19,6 +19,7 @@ from skelact.app.context import (
     session_of,
     whole_number,
 )
+from skelact.app.jobs import AppJob
 from skelact.app.labels import LabelRow
 from skelact.app.look import Nothing, attachment, review_stored
 from skelact.app.results import Uncertain, ranked
@@ -232,7 +233,7 @@ def train(context: Context, session: str, item: str, body: TrainChoice) -> Any:
         "test": body.test,
     }
 
-    def store(result: TrainResult) -> None:
+    def store(job: AppJob, result: TrainResult) -> None:
         job.summary = {
             "run": result.folder.name,
             "classes": list(result.classes),

@@ -104,6 +104,8 @@ def test_sessions_do_not_see_the_uploads_of_others(app: Running, tmp_path: Path)
     video = mine.upload("private.mp4", content).json["id"]
     assert mine.get(f"/api/videos/{video}")["upload"]
     assert mine.request("GET", f"/media/{video}").content == content
+    part = mine.request("GET", f"/media/{video}", Range="bytes=100-199")  # to seek
+    assert part.status == 206 and part.content == content[100:200]
     assert "private.mp4" not in [v["name"] for v in other.get("/api/videos")]
     for method, path in (
         *(("GET", f"/api/videos/{video}"), ("GET", f"/media/{video}")),

@@ -107,7 +107,7 @@ def test_labels_are_trained_on_and_predictions_corrected(
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "c.mp4"), "--model", model, *where]) == 0
     predicted = json.loads(capsys.readouterr().out)["predictions"]
-    assert predicted[0]["segments"][-1]["label"] == "squat"
+    assert "clap" in {segment["label"] for segment in predicted[0]["segments"]}
     assert main(["datasets", "check", str(tmp_path / "labels.csv")]) in (0, 1)
 
 

@@ -22,38 +22,44 @@ HALF = SECONDS / 2
 LAYOUT = SKELETONS["blazepose-33"]
 
 
-def body(action: str, frame: int, x: float, seed: int) -> PersonPose:
-    """A person at `x` who waves or squats."""
-    rng = np.random.default_rng(seed)
+def body(action: str, frame: int, x: float, style: int) -> PersonPose:
+    """A person at `x` who waves or squats; `style` changes the shape, the speed and the size of
+    the movement, so that no two people look like copies."""
+    rng = np.random.default_rng(style)
+    shape = rng.uniform(-8, 8, (len(LAYOUT.joints), 2))
+    speed, size = rng.uniform(0.7, 1.4), rng.uniform(0.7, 1.3)
     height = {"nose": 60, "shoulder": 90, "elbow": 120, "wrist": 145, "hip": 160, "knee": 210}
     xy = np.zeros((len(LAYOUT.joints), 2), np.float32)
     for n, joint in enumerate(LAYOUT.joints):
         side = 20 if joint.startswith("left") else -20 if joint.startswith("right") else 0
         part = joint.split("_")[-1]
         xy[n] = x + side, height.get(part, 255 if part in ("ankle", "heel", "index") else 60)
-    phase = np.sin(2 * np.pi * frame / FPS)
+    xy += shape
+    phase = size * np.sin(2 * np.pi * speed * frame / FPS + style)
     for n, joint in enumerate(LAYOUT.joints):
         if action == "wave" and joint in ("right_wrist", "right_index", "right_pinky"):
             xy[n] += (25 * phase, -90)
         if action == "squat" and joint.split("_")[-1] not in ("ankle", "heel", "index"):
             xy[n, 1] += 25 * (1 + phase)
-    xy += rng.normal(0, 0.5, xy.shape) + 0.3 * np.sin(frame)
+    xy += np.random.default_rng(frame).normal(0, 0.5, xy.shape)
     return PersonPose(xy.astype(np.float32), np.full(len(xy), 0.9, np.float32))
 
 
-def frames(orders: list[tuple[str, str]]) -> list[list[PersonPose]]:
+def frames(orders: list[tuple[str, str]], style: int) -> list[list[PersonPose]]:
     """The persons of each frame: (action of the first half, of the second half) for each."""
     out = []
     for t in range(FPS * SECONDS):
         people = []
         for person, order in enumerate(orders):
-            pose = body(order[t >= FPS * HALF], t, 80 + 130 * person, person)
+            pose = body(order[t >= FPS * HALF], t, 80 + 130 * person, style + person)
             people.append(PersonPose(pose.xy, pose.score, person_id=person))
         out.append(people)
     return out
 
 
-def add_video(path: Path, cache: Cache, orders: list[tuple[str, str]], colour: str) -> Path:
+def add_video(
+    path: Path, cache: Cache, orders: list[tuple[str, str]], colour: str, style: int
+) -> Path:
     """A video of one colour, and its poses in the cache."""
     source = f"color={colour}:size=320x280:rate={FPS}:duration={SECONDS}"
     encode(path, "-f", "lavfi", "-i", source, "-c:v", "libx264", "-pix_fmt", "yuv420p")
@@ -74,7 +80,7 @@ def add_video(path: Path, cache: Cache, orders: list[tuple[str, str]], colour: s
             folder,
             job,
             info,
-            frames(orders),
+            frames(orders, style),
             estimator="blazepose",
             weights=job.fingerprint,
             skeleton=LAYOUT,
@@ -87,7 +93,7 @@ def make_project(folder: Path, cache: Cache) -> list[Path]:
     """Two people in the first video, one in each of the others."""
     one, other = ("wave", "squat"), ("squat", "wave")
     return [
-        add_video(folder / "a.mp4", cache, [one, other], "red"),
-        add_video(folder / "b.mp4", cache, [other], "blue"),
-        add_video(folder / "c.mp4", cache, [one], "green"),
+        add_video(folder / "a.mp4", cache, [one, other], "red", 1),
+        add_video(folder / "b.mp4", cache, [other], "blue", 3),
+        add_video(folder / "c.mp4", cache, [one], "green", 4),
     ]

@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from skelact import config
-from skelact.cli import app
+from skelact.cli import program
 from skelact.recipe import Recipe, compose
 from skelact.skeletons import Skeleton
 from tests.conftest import ROOT
@@ -30,7 +30,7 @@ MAIN_COMMANDS = ("extract", "train", "predict", "cut", "doctor", "cache", "model
 def parse(arguments: list[str]) -> str:
     """Parse a command line with the program's own parser, which checks the names and values of all
     options; returns the command. Nothing runs."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(program)
     rest = [word for word in arguments if word not in ("--quiet", "--debug")]
     context = group.make_context("skelact", ["doctor"])
     if rest[0].startswith("-"):
