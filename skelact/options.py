@@ -282,7 +282,7 @@ class PredictOptions:
     score: str | None = option(
         None,
         "Score that decides whether a segment is unknown, with its calibrated threshold: "
-        "probability, energy, distance or agreement.",
+        "probability, energy, distance, agreement or combined.",
         choices=SCORE_NAMES,
         default_text="the one that skelact calibrate chose",
     )

@@ -45,7 +45,8 @@ def command(
     score: Annotated[
         str | None,
         typer.Option(
-            help="Score that decides what is unknown: probability, energy, distance or agreement.",
+            help="Score that decides what is unknown: probability, energy, distance, "
+            "agreement or combined.",
             show_default="the best one",
         ),
     ] = None,

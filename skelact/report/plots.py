@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from skelact.skeletons import Skeleton
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377")
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccaa00")
 PICTURES = (".png", ".svg", ".pdf")  # formats of `layout`
 
 
@@ -120,7 +121,7 @@ def confidence(
     the diagram, the bins with samples are drawn; the area of a point is the share of samples."""
     with axes_of(path, 9, 3.8, 2) as (left, right):
         left.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle="--", label="ideal")
-        for (name, own), colour in zip(bins.items(), _COLOURS, strict=False):
+        for (name, own), colour in zip(bins.items(), cycle(_COLOURS), strict=False):
             rows = [n for n, count in enumerate(own.counts) if count]
             x, y = ([values[n] for n in rows] for values in (own.confidence, own.accuracy))
             total = max(1, sum(own.counts))
@@ -129,7 +130,7 @@ def confidence(
             left.scatter(x, y, color=colour, s=[15 + 300 * own.counts[n] / total for n in rows])
         left.set(xlabel="highest probability", ylabel="share of right labels")
         left.set(xlim=(0, 1.02), ylim=(0, 1.02))
-        for (name, points), colour in zip(curves.items(), _COLOURS, strict=False):
+        for (name, points), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
             coverage, risk = zip(*points, strict=True)
             right.plot(coverage, risk, color=colour, label=name)
         right.set(xlabel="coverage", ylabel="risk: share of wrong labels", xlim=(0, 1.02))
