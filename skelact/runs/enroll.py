@@ -131,8 +131,7 @@ def enroll(
 
     changed = _changed(document, add)
     Predictor(changed)  # raises if the classes do not fit
-    save_tensors(target, changed)
-    return _summary(target, changed)
+    return _written(target, changed)
 
 
 def remove(
@@ -157,9 +156,7 @@ def remove(
         kept = tuple(c for c in checkpoint.enrolment.classes if c.label != label)
         return _with(checkpoint, kept, checkpoint.enrolment.method)
 
-    changed = _changed(document, drop)
-    save_tensors(target, changed)
-    return _summary(target, changed)
+    return _written(target, _changed(document, drop))
 
 
 def _load(model: Path | str) -> tuple[Path, Checkpoint | Ensemble]:
@@ -178,10 +175,6 @@ def _target(path: Path, out: Path | None, overwrite: bool) -> Path:
     if out is not None:
         outputs.check(out, inputs=[path], overwrite=overwrite, suffixes=(".pt", ".pth"))
         outputs.check_folder(out.parent)
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"Cannot create the folder {out.parent}: {error.strerror}") from error
         return out
     if path.resolve().is_relative_to(shipped("zoo").resolve()):
         raise ConfigError(
@@ -284,6 +277,15 @@ def _with(
 
 def _without(document: Checkpoint | Ensemble) -> Checkpoint | Ensemble:
     return _changed(document, lambda number, checkpoint: _with(checkpoint, (), "cosine"))
+
+
+def _written(path: Path, document: Checkpoint | Ensemble) -> EnrolledModel:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot create the folder {path.parent}: {error.strerror}") from error
+    save_tensors(path, document)
+    return _summary(path, document)
 
 
 def _summary(path: Path, document: Checkpoint | Ensemble) -> EnrolledModel:
