@@ -13,7 +13,8 @@ from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 
 def write(recording: Recording, path: Path, dims: Dims) -> None:
-    """All persons as predicted instances of tracks, in pixels. Raises BackendMissing without the package, InputError without joints in pixels."""
+    """All persons as predicted instances of tracks, in pixels. Raises BackendMissing without the
+    package, InputError without joints in pixels."""
     try:
         import sleap_io
     except ImportError as error:
