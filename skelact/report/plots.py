@@ -15,6 +15,7 @@ from skelact import outputs
 from skelact.errors import InputError
 from skelact.files import replacing
 from skelact.report.body import tree_places
+from skelact.report.palette import colour_of
 from skelact.schemas import EpochLog, ReliabilityBins
 from skelact.skeletons import Skeleton
 
@@ -58,8 +59,8 @@ def curves(history: Sequence[EpochLog], path: Path) -> None:
     with axes_of(path, 9, 3.4, 2) as (left, right):
         for axis, metric, label in ((left, "loss", "loss"), (right, "top1", "accuracy")):
             for subset, name, colour in (
-                ("train", "train", "#4477aa"),
-                ("val", "validation", "#ee6677"),
+                ("train", "train", colour_of(0)),
+                ("val", "validation", colour_of(5)),
             ):
                 values = [getattr(row, f"{subset}_{metric}") for row in history]
                 if values and values[0] is not None:
@@ -104,9 +105,9 @@ def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
     fraction of negative samples that get a label."""
     thresholds, coverage, accuracy, negatives = columns
     with axes_of(path, 6, 3.4) as (axis,):
-        _line(axis, thresholds, accuracy, "accuracy of labelled clips", "#228833")
-        _line(axis, thresholds, coverage, "labelled known clips", "#4477aa")
-        _line(axis, thresholds, negatives, "labelled negatives (false positive rate)", "#ee6677")
+        _line(axis, thresholds, accuracy, "accuracy of labelled clips", colour_of(2))
+        _line(axis, thresholds, coverage, "labelled known clips", colour_of(0))
+        _line(axis, thresholds, negatives, "labelled negatives (false positive rate)", colour_of(5))
         _mark(axis, chosen, "chosen")
         axis.set(xlabel="threshold", ylabel="fraction", ylim=(0, 1.02))
         axis.legend(frameon=False)
@@ -142,7 +143,7 @@ def confidence(
 def bars(names: list[str], values: list[float], path: Path) -> None:
     """Plot one horizontal bar for each value from 0 to 1."""
     with axes_of(path, 8, 1 + 0.35 * len(names)) as (axis,):
-        axis.barh(range(len(names)), values, color="#4477aa")
+        axis.barh(range(len(names)), values, color=colour_of(0))
         for n, value in enumerate(values):
             axis.text(value + 0.01, n, f"{value:.1%}", va="center")
         axis.set_yticks(range(len(names)), [wrapped(name, 48) for name in names])

@@ -175,14 +175,11 @@ def test_angles_do_not_depend_on_the_axes() -> None:
     np.testing.assert_allclose(up[..., :-1], down[..., :-1], atol=1e-3)  # all but the trunk
 
 
-@pytest.mark.parametrize("form", ["sleap", "nwb"])
-def test_sleap_io_reads_its_files(form: str, tmp_path: Path) -> None:
+def test_sleap_io_reads_its_files(tmp_path: Path) -> None:
     sleap_io = pytest.importorskip("sleap_io")
     source = recording(2)
-    (path,) = written(form, tmp_path, source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        labels = sleap_io.load_file(str(path))
+    (path,) = written("sleap", tmp_path, source)
+    labels = sleap_io.load_file(str(path))
     assert labels.skeletons[0].node_names == list(JOINTS)
     points = labels.numpy(untracked=False)
     assert points.shape[1:] == (2, 17, 2)

@@ -1,8 +1,8 @@
-"""SLEAP's .slp and NWB with ndx-pose, with the package sleap-io (extra "sleap")."""
+"""SLEAP's .slp files, with the package sleap-io (extra "sleap"). Its files of NWB are not offered:
+sleap-io 0.9.5 leaves missing joints out of a series without time stamps, which shifts the rest."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,17 @@ from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 
 def write(recording: Recording, path: Path, dims: Dims) -> None:
-    """All persons as predicted instances of tracks, in pixels. The format follows from the suffix.
-    Raises BackendMissing without the package, InputError without joints in pixels."""
+    """All persons as predicted instances of tracks, in pixels. Raises BackendMissing without the
+    package, InputError without joints in pixels."""
     try:
         import sleap_io
     except ImportError as error:
         raise BackendMissing(
-            f"{path.suffix} files need the package sleap-io", 'pip install "skelact[sleap]"'
+            "SLEAP's files need the package sleap-io", 'pip install "skelact[sleap]"'
         ) from error
     if not recording.has_pixels:
         raise InputError(f"{recording.path} has no joints in pixels, which SLEAP needs")
-    save = sleap_io.save_nwb if path.suffix == ".nwb" else sleap_io.save_slp
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pynwb about its own fields
-        save(_labels(sleap_io, recording), str(path))
+    sleap_io.save_slp(_labels(sleap_io, recording), str(path))
 
 
 def _labels(sleap_io: Any, recording: Recording) -> Any:
@@ -58,7 +55,4 @@ def _labels(sleap_io: Any, recording: Recording) -> Any:
     )
 
 
-FORMATS = (
-    PoseFormat(name="sleap", suffix="slp", title="SLEAP's labels", write=write),
-    PoseFormat(name="nwb", suffix="nwb", title="NWB with ndx-pose", write=write),
-)
+FORMATS = (PoseFormat(name="sleap", suffix="slp", title="SLEAP's labels", write=write),)
