@@ -138,7 +138,7 @@ def test_uploads_have_a_limit_and_a_safe_name(app: Running, tmp_path: Path) -> N
     assert lying.status == 413
     broken = browser.upload("../<b>broken</b>.mp4", b"not a video" * 99)
     assert broken.status == 400 and "not a video" in broken.json["error"]
-    assert not app.project.uploads and list(Path(app.project._place.name).iterdir()) == []
+    assert not app.project.uploads and list(app.project.place.iterdir()) == []
     content = small_video(tmp_path / "a.mp4").read_bytes()
     shown = browser.upload("..\\x/<img src=x onerror=alert(1)>.mp4", content).json
     assert shown["name"] == "_img src_x onerror_alert(1)_.mp4"
