@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,16 @@ import numpy as np
 
 from skelact import config
 from skelact.errors import CheckpointError, ConfigError, InputError, reading
-from skelact.inference.graph_files import GraphNetwork
-from skelact.inference.windows import PersonTrack, Window
 from skelact.metrics import Probabilities
 from skelact.pose.base import PoseOptions
 from skelact.recipe import recipe_of
 from skelact.schemas import Checkpoint, ClassStatistics, Ensemble, Member
-from skelact.sequence.input import InputSpec, window_values
+from skelact.sequence.input import InputSpec
 from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats, PoseSequence
 
 if TYPE_CHECKING:
-    import torch
-
-    from skelact.inference.scores import Scorer
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +50,6 @@ def members_of(model: Checkpoint | Ensemble) -> tuple[Member, ...]:
     return (Member(weight=1.0, checkpoint=model),)
 
 
-def window_probabilities(
-    members: Sequence[MemberModel],
-    tracks: Sequence[PersonTrack],
-    windows: Sequence[Sequence[Window]],
-    batch_size: int,
-    device: torch.device,
-) -> list[Probabilities]:
-    """For each track the probabilities (W, K) of its windows, see `window_outputs`."""
-    return [o.probabilities for o in window_outputs(members, tracks, windows, batch_size, device)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class WindowOutputs:
     """The probabilities (W, K) and scores (W, S) of W windows."""
@@ -79,56 +64,6 @@ class WindowOutputs:
             probabilities=np.concatenate([p.probabilities for p in parts]),
             scores=np.concatenate([p.scores for p in parts]),
         )
-
-
-def window_outputs(
-    members: Sequence[MemberModel],
-    tracks: Sequence[PersonTrack],
-    windows: Sequence[Sequence[Window]],
-    batch_size: int,
-    device: torch.device,
-    scorer: Scorer | None = None,
-) -> list[WindowOutputs]:
-    """For each track the outputs of its windows [start, end): probabilities are the mean over the
-    members by their weights, which are scaled to sum to 1; scores are those of `scorer`, none
-    without one.
-
-    Members with equal preprocessing share its result; members with equal specs share their
-    input."""
-    by_spec: dict[InputSpec, list[MemberModel]] = {}
-    for member in members:
-        by_spec.setdefault(member.spec, []).append(member)
-    clips: dict[InputSpec, list[Floats]] = {}  # by the spec before sampling
-    for spec in by_spec:
-        if spec.before_sampling not in clips:
-            clips[spec.before_sampling] = [
-                clip
-                for track, spans in zip(tracks, windows, strict=True)
-                for clip in window_values(track.sequence, spans, spec, as_stored=track.as_stored)
-            ]
-    count = sum(map(len, windows))
-    if not count:
-        nothing = np.zeros((0, 0), np.float32)
-        return [WindowOutputs(probabilities=nothing, scores=nothing) for _ in windows]
-    run = _runner(members)
-    batches = []
-    for start in range(0, count, batch_size):
-        part = {spec: own[start : start + batch_size] for spec, own in clips.items()}
-        batches.append(run(by_spec, part, device, scorer))
-    joined = WindowOutputs.joined(batches)
-    ends = np.cumsum([len(w) for w in windows])[:-1]
-    parts = (np.split(rows, ends) for rows in (joined.probabilities, joined.scores))
-    return [WindowOutputs(probabilities=p, scores=s) for p, s in zip(*parts, strict=True)]
-
-
-def _runner(members: Sequence[MemberModel]) -> Callable[..., WindowOutputs]:
-    """The function that computes the outputs of a batch of windows: with torch, or by the program
-    that runs the graph of a file."""
-    if isinstance(members[0].net, GraphNetwork):
-        from skelact.inference.graph_networks import batch_outputs
-    else:
-        from skelact.inference.networks import batch_outputs
-    return batch_outputs
 
 
 def input_spec(checkpoint: Checkpoint) -> InputSpec:

@@ -20,7 +20,6 @@ from skelact.inference.ensemble import (
     check_joints,
     is_per_person,
     members_of,
-    window_outputs,
 )
 from skelact.inference.graph_files import GRAPH_SUFFIXES, GraphFile, load_graph_file
 from skelact.inference.graph_networks import graph_members
@@ -30,6 +29,7 @@ from skelact.inference.rejection import Rejection, reason_of_clip
 from skelact.inference.score_names import PROBABILITY
 from skelact.inference.segments import label_of, segments
 from skelact.inference.tracks import VideoTrack
+from skelact.inference.window_outputs import window_outputs
 from skelact.inference.windows import at_track_rate, find_tracks
 from skelact.inference.zoo import find
 from skelact.options import ForeignOptions, PredictOptions

@@ -130,7 +130,7 @@ def tree_places(skeleton: Skeleton) -> dict[str, Point]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Stroke:
     """A line of a picture; `colour` is #rrggbb."""
 
     start: Point
@@ -154,7 +154,7 @@ class Picture:
     """Lines below discs, in units of the picture, y down, from (0, 0) to `size`."""
 
     size: Point
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Stroke] = field(default_factory=list)
     discs: list[Disc] = field(default_factory=list)
 
 
@@ -191,7 +191,7 @@ def body(skeleton: Skeleton, totals: Sequence[float] | npt.NDArray[np.float64]) 
     largest = max(float(np.abs(totals).max()), 1e-12)
     dense = len(skeleton.joints) > 33
     lines = [
-        Line(start=points[a], end=points[b], width=4 if dense else 12, colour=_LIMB)
+        Stroke(start=points[a], end=points[b], width=4 if dense else 12, colour=_LIMB)
         for a, b in skeleton.edge_indices
     ]
     unit = min(_spacing(points) / 2, 7.0)
@@ -228,7 +228,7 @@ def graph(skeleton: Skeleton, weights: npt.NDArray[np.float64], most: int) -> Pi
     largest = max(float(both.max()), 1e-12)
     bones = {frozenset(e) for e in skeleton.edge_indices}
     lines = [
-        Line(start=points[a], end=points[b], width=3, colour=_LIMB)
+        Stroke(start=points[a], end=points[b], width=3, colour=_LIMB)
         for a, b in skeleton.edge_indices
     ]
     for flat in np.argsort(-both, axis=None, kind="stable")[:most][::-1]:
@@ -236,7 +236,7 @@ def graph(skeleton: Skeleton, weights: npt.NDArray[np.float64], most: int) -> Pi
         if both[a, b] > 0:
             colour = _GRAPH_OLD if frozenset((a, b)) in bones else _GRAPH_NEW
             width = 0.5 + 4.5 * float(both[a, b]) / largest
-            lines.append(Line(start=points[a], end=points[b], width=width, colour=colour))
+            lines.append(Stroke(start=points[a], end=points[b], width=width, colour=colour))
     radius = min(_spacing(points) / 4, 4.0)
     discs = [
         Disc(centre=p, radius=radius, colour=_BODY, title=name)

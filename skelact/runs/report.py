@@ -15,7 +15,7 @@ from skelact.report.confidence import plot_confidence
 from skelact.report.page import Mistake, run_page
 from skelact.report.sections import MOST_CONFUSIONS
 from skelact.report.statistics import TestOutcome
-from skelact.schemas import PREDICTIONS, Predictions, load_json
+from skelact.schemas import CALIBRATION, PREDICTIONS, Predictions, load_json
 
 PAGE = "report.html"
 _MISTAKES, _FRAMES = 8, 60  # maximum numbers to show
@@ -33,7 +33,8 @@ def write_report(run: Path, data: Packed | None, items: Sequence[Item] = ()) -> 
         if items:
             groups = {name: items[n].groups for name, n in zip(data.ids, data.items, strict=True)}
     path = run / PAGE
-    plot_confidence(run)
+    if (run / CALIBRATION).is_file():
+        plot_confidence(run)
     write_bytes(path, run_page(run, mistakes, examples, groups).encode())
     return path
 

@@ -17,7 +17,7 @@ import torch
 from skelact.cli import console, main
 from skelact.errors import InputError
 from skelact.inference import predictor
-from skelact.inference.ensemble import window_outputs
+from skelact.inference.window_outputs import window_outputs
 from skelact.pose.store import frame_json
 from skelact.schemas import (
     BEST,
@@ -82,7 +82,7 @@ def commands(where: Path, run: Path) -> dict[str, list[object]]:
         "compare": ["compare", run, "--out", run / "page.html"],
         "calibrate": ["calibrate", run, data, *cache],
         "fuse": ["fuse", run, where / "run", "--out", run / "fused"],
-        "export": ["models", "export", run, "--out", run / "x.pt"],
+        "export": ["export", run, "--out", run / "x.pt"],
     }
 
 

@@ -376,7 +376,7 @@ def test_calibrate_then_pack_then_predict(
     assert (mine / "calibration.png").stat().st_size > 5000
 
     packed = tmp_path / "out" / "mine.pt"
-    done = run("models", "export", mine, "--out", packed, "--calibration", mine)
+    done = run("export", mine, "--out", packed, "--calibration", mine)
     assert done.returncode == 0 and packed.stat().st_size < 0.7 * (mine / "best.pt").stat().st_size
 
     def labels(*more: object) -> set[str]:
@@ -397,7 +397,7 @@ def test_calibrate_then_pack_then_predict(
     nobody = run("predict", mini_mads / "Taichi", "--model", packed, *options, "--max-persons", 0)
     assert nobody.returncode == 2 and "--max-persons" in nobody.stderr
     arguments = ("--calibration", tmp_path, "--overwrite")
-    nowhere = run("models", "export", mine, "--out", packed, *arguments)
+    nowhere = run("export", mine, "--out", packed, *arguments)
     assert nowhere.returncode == 2 and "skelact calibrate" in nowhere.stderr
     unheard = run("predict", mini_mads / "Taichi", "--model", "everday", *options)
     assert (

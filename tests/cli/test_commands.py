@@ -68,7 +68,8 @@ def test_completion_of_options() -> None:
         *("stgcn_mads", "stgcn_mads_demo", "stgcn_mads_thesis")
     ]
     assert complete("skelact predict --s") == [
-        *("--srt", "--step", "--small-people", "--smoothing", "--skeleton")
+        *("--srt", "--step", "--segmentation", "--score", "--small-people", "--smoothing"),
+        "--skeleton",
     ]
     assert complete("skelact datasets check --d") == ["--dataset"]
 

@@ -76,37 +76,39 @@ def test_borders_are_where_the_probabilities_change() -> None:
 def test_a_short_unsure_part_does_not_break_an_action() -> None:
     sure, unsure = [0.7, 0.2], [0.3, 0.4]
     probs = frames((40, sure), (6, unsure), (40, sure))
-    found = segments(probs, 25.0, ("a", "b"), 0.8, 0.3, "viterbi")
+    found = segments(probs, 25.0, ("a", "b"), 0.8, 0.3, method="viterbi")
     assert [s.label for s in found] == ["a"]
     assert found[0].probability == pytest.approx((80 * 0.7 + 6 * 0.3) / 86)
     long = frames((40, sure), (50, [0.1, 0.9]), (40, sure))
-    assert [s.label for s in segments(long, 25.0, ("a", "b"), 0.8, 0.3, "viterbi")] == [*"aba"]
+    assert [s.label for s in segments(long, 25.0, ("a", "b"), 0.8, 0.3, method="viterbi")] == [
+        *"aba"
+    ]
 
 
 def test_the_background_is_below_the_threshold_or_a_class_of_its_own() -> None:
     sure, unsure = [0.7, 0.2, 0.1], [0.4, 0.3, 0.3]
     probs = frames((50, sure), (60, unsure), (50, sure))
     for threshold, labels in ((0.5, ["a", "unknown", "a"]), (0.3, ["a"]), (0.0, ["a"])):
-        found = segments(probs, 25.0, ("a", "b", "c"), 1.0, threshold, "viterbi")
+        found = segments(probs, 25.0, ("a", "b", "c"), 1.0, threshold, method="viterbi")
         assert [s.label for s in found] == labels
     own = frames((50, sure), (60, [0.2, 0.6, 0.2]), (50, sure))
-    found = segments(own, 25.0, ("a", "unknown", "c"), 1.0, 0.0, "viterbi")
+    found = segments(own, 25.0, ("a", "unknown", "c"), 1.0, 0.0, method="viterbi")
     assert [s.label for s in found] == ["a", "unknown", "a"]
     assert [round(s.end_s, 2) for s in found] == [2.0, 4.4, 6.4]
 
 
 def test_frames_without_probabilities_belong_to_no_segment() -> None:
     probs = frames((30, [0.9, 0.1]), (10, [np.nan, np.nan]), (30, [0.9, 0.1]))
-    found = segments(probs, 10.0, ("a", "b"), 1.0, 0.3, "viterbi")
+    found = segments(probs, 10.0, ("a", "b"), 1.0, 0.3, method="viterbi")
     assert [(s.start_s, s.end_s) for s in found] == [(0, 3), (4, 7)]
-    assert segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0, 0.3, "viterbi") == ()
+    assert segments(np.full((5, 2), np.nan), 10.0, ("a", "b"), 1.0, 0.3, method="viterbi") == ()
 
 
 def test_no_decoded_segment_is_below_the_threshold() -> None:
     rng = np.random.default_rng(0)
     for threshold in (0.3, 0.5, 0.7):
         probs = np.repeat(rng.dirichlet([0.4] * 4, 60), rng.integers(1, 20, 60), axis=0)
-        found = segments(probs, 15.0, tuple("abcd"), 1.0, threshold, "viterbi")
+        found = segments(probs, 15.0, tuple("abcd"), 1.0, threshold, method="viterbi")
         assert all(s.probability >= threshold for s in found if s.label != "unknown")
         assert sum(s.end_s - s.start_s for s in found) == pytest.approx(len(probs) / 15)
         assert all(a.label != b.label for a, b in pairwise(found))
@@ -116,5 +118,7 @@ def test_a_video_of_twenty_minutes_and_120_classes() -> None:
     """Bounded by the product of its steps, the shortest duration and the classes."""
     rng = np.random.default_rng(0)
     probs = np.repeat(rng.dirichlet([0.1] * 120, 600), 50, axis=0)  # 2 s each at 25 fps
-    found = segments(probs, 25.0, tuple(f"c{n:03d}" for n in range(120)), 1.5, 0.0, "viterbi")
+    found = segments(
+        probs, 25.0, tuple(f"c{n:03d}" for n in range(120)), 1.5, 0.0, method="viterbi"
+    )
     assert found[-1].end_s == 1200 and len(found) > 300

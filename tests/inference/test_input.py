@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from skelact.datasets.packed import Sample
-from skelact.inference.ensemble import MemberModel, window_probabilities
+from skelact.inference.ensemble import MemberModel
+from skelact.inference.window_outputs import window_probabilities
 from skelact.inference.windows import PersonTrack
 from skelact.sequence.clean import clean
 from skelact.sequence.input import InputSpec, clip_values

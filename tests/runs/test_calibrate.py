@@ -117,7 +117,7 @@ def test_a_stored_score_decides_in_predictions(root: Path) -> None:
     assert forced.unknown_threshold == stored.threshold_of("energy")
     page = (root / "a" / "report.html").read_text(encoding="utf-8")
     assert "distance (chosen)" in page and "Most confident mistakes" not in page
-    assert page.count("data:image/png") == 3  # confusion, confidence, calibration
+    assert page.count("data:image/png") == 2  # confidence, calibration
 
     undo(root / "a", Cache(root / "cache"))
     page = (root / "a" / "report.html").read_text(encoding="utf-8")
@@ -150,7 +150,7 @@ def test_without_the_clips_only_the_probability_is_left(
 
     (root / "moved").mkdir()
     (root / "clips.pkl").rename(root / "moved" / "clips.pkl")
-    monkeypatch.setattr("skelact.runs.known.stored_data", gone)
+    monkeypatch.setattr("skelact.runs.test.stored_data", gone)
     found = run_calibrate(root, "a")
     assert found.chosen.name == "probability" and "no longer in" in found.notice
     assert all(s.obstacle for s in found.calibration.scores if s.name != "probability")

@@ -26,12 +26,12 @@ from skelact.errors import (
 )
 from skelact.inference.examples import parse_examples
 from skelact.inference.predictor import Predictor
-from skelact.inference.zoo import export_checkpoint
 from skelact.models.checkpoint import build_network, load_checkpoint, load_model
 from skelact.models.enrolled import feature_statistics
 from skelact.options import PredictOptions
 from skelact.runs import test as runs_test
 from skelact.runs.enroll import enroll, enrolled, remove
+from skelact.runs.export_model import export_model
 from skelact.runs.fuse import fuse
 from skelact.runs.test import run_predictions
 from skelact.schemas import BEST, PREDICTIONS, save_tensors
@@ -117,7 +117,7 @@ def test_the_result_is_an_ordinary_recogniser(run: Path, trained: Path, tmp_path
     assert fused.classes == (*TRAINED, "wave")
     stored = run_predictions(tmp_path / "fused", PREDICTIONS, fused)
     assert stored.probabilities.shape[1] == 4
-    export_checkpoint(tmp_path / "fused", tmp_path / "small.pt")
+    export_model(tmp_path / "fused", tmp_path / "small.pt", "torch")
     (path,) = map(Path, files(trained / "wave", 5))
     assert labels(tmp_path / "small.pt", path) == ["wave"]
     assert enrolled(tmp_path / "small.pt").enrolled[0].examples == 3

@@ -171,7 +171,7 @@ def test_a_run_knows_where_its_data_are(tmp_path: Path) -> None:
 
 
 def test_exported_models_hold_no_folders() -> None:
-    from skelact.inference.zoo import _without_folders
+    from skelact.runs.export_model import _without_folders
 
     pose = {"poses_from": "/home/me/poses", "estimator": "import", "config": None}
     assert _without_folders(pose) == {**pose, "poses_from": "poses"}

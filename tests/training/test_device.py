@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from skelact.inference import ensemble
-from skelact.inference.ensemble import MemberModel, window_probabilities
+from skelact.inference import networks
+from skelact.inference.ensemble import MemberModel
+from skelact.inference.window_outputs import window_probabilities
 from skelact.inference.windows import find_tracks
 from skelact.models import SPECS, base, build
 from skelact.models.base import ActionClassifier
@@ -86,7 +87,8 @@ def test_the_closed_form(tmp_path: Path) -> None:
         to_fake_cuda(net)
         clips, rng = DeviceClips(data, CUDA), np.random.default_rng(0)
         batch = clips.training(np.arange(8), SamplingOptions(length=16), AUGMENT, rng)
-        loss, accuracy = solve(net, [batch, batch], 0.1, torch.ones(2, device=CUDA))
+        solved = solve(net, [batch, batch], 0.1, torch.ones(2, device=CUDA))
+        loss, accuracy = solved.loss, solved.accuracy
         assert loss.device.type == accuracy.device.type == "cuda"
 
 
@@ -99,7 +101,7 @@ def test_prediction(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         devices.append(mean.device.type)
         return np.zeros(mean.shape, np.float32)
 
-    monkeypatch.setattr(ensemble, "average_probabilities", probabilities)
+    monkeypatch.setattr(networks, "average_probabilities", probabilities)
     spec = input_spec()
     net = fuse_conv_bn(small(name, skeleton=spec.skeleton))
     tracks = find_tracks(poses(1), True, 0.0)

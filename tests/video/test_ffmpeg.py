@@ -106,6 +106,7 @@ def test_the_package_starts_it_in_one_place() -> None:
         if "import subprocess" in path.read_text(encoding="utf-8")
     } - {"sample_videos/render.py"}  # a part of the wheel
     assert users == {
+        "live/trigger.py",  # the programs of the user
         "pose/blazepose/weights.py",  # pip
         "processes.py",
         "sandbox.py",
