@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skelact import temporary
 from skelact.app.labels import LabelTable
 from skelact.app.results import DrawnPoses, VideoResult
 from skelact.cache import Cache
@@ -57,7 +58,7 @@ class Project:
         self.results: dict[str, VideoResult] = {}  # by video id, of the model that was used last
         self.overlays: dict[tuple[str, str], Path] = {}  # by video id and model
         self.drawn: dict[Path, DrawnPoses] = {}  # by folder of the poses, the last ones
-        self._place = tempfile.TemporaryDirectory(prefix="skelact-uploads-")
+        self.place = _new_place(cache)
         self._scanned: tuple[float, dict[str, ProjectVideo]] = (0.0, {})
 
     @property
@@ -67,7 +68,7 @@ class Project:
 
     def close(self) -> None:
         """Remove the uploads."""
-        self._place.cleanup()
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def videos(self, session: str) -> list[ProjectVideo]:
         """The videos of the project, then the uploads of a session."""
@@ -104,9 +105,9 @@ class Project:
         return self._scanned[1]
 
     def _add(self, path: Path, root: Path, number: int, found: dict[str, ProjectVideo]) -> None:
-        """Add a video, unless it is a link that leads out of the given folders."""
-        real = path.resolve()
-        if not any(real.is_relative_to(r) for r in self.roots):
+        """Add a video, unless it is a link that leads out of the given folders, or of the cache."""
+        real, cache = path.resolve(), self.cache.root.resolve()
+        if real.is_relative_to(cache) or not any(real.is_relative_to(r) for r in self.roots):
             return
         name = escaped(path.relative_to(root).as_posix())
         if number:
@@ -127,7 +128,7 @@ class Project:
 
     def temporary_folder(self) -> Path:
         """A new folder, which is removed at the end."""
-        return Path(tempfile.mkdtemp(dir=self._place.name))
+        return Path(tempfile.mkdtemp(dir=self.place))
 
     def add_upload(self, path: Path, session: str) -> ProjectVideo:
         """Register an upload that is complete."""
@@ -215,6 +216,22 @@ class Project:
         if name not in {row["name"] for row in self.run_rows()}:
             raise PathMissing(f"There is no run {name!r}", "Load the page again.")
         return self.runs / name
+
+
+def _new_place(cache: Cache) -> Path:
+    """A new folder for uploads in the cache; those of killed processes are removed. Raises
+    OutputError."""
+    folder = cache.root.resolve() / "uploads"
+    place = folder / temporary.new_name()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.sweep(folder)
+        place.mkdir(mode=0o700)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {folder}: {error.strerror}", "Choose another folder with --cache-dir."
+        ) from error
+    return place
 
 
 def _moved(result: VideoResult, path: Path) -> VideoResult:

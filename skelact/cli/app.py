@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import webbrowser
 from pathlib import Path
@@ -107,4 +108,6 @@ def command(
         if browser:
             webbrowser.open(url)
 
-    serve(settings, ready)
+    with contextlib.suppress(KeyboardInterrupt):  # the usual end
+        serve(settings, ready)
+    console.say("The application has ended.")

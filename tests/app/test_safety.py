@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def test_uploads_have_a_limit_and_a_safe_name(app: Running, tmp_path: Path) -> N
     assert lying.status == 413
     broken = browser.upload("../<b>broken</b>.mp4", b"not a video" * 99)
     assert broken.status == 400 and "not a video" in broken.json["error"]
-    assert not app.project.uploads and list(Path(app.project._place.name).iterdir()) == []
+    assert not app.project.uploads and list(app.project.place.iterdir()) == []
     content = small_video(tmp_path / "a.mp4").read_bytes()
     shown = browser.upload("..\\x/<img src=x onerror=alert(1)>.mp4", content).json
     assert shown["name"] == "_img src_x onerror_alert(1)_.mp4"
@@ -154,6 +155,8 @@ def test_a_password_protects_everything_but_the_form(tmp_path: Path) -> None:
         assert browser.request("GET", "/api/videos").status == 401
         assert browser.request("POST", "/login", b"password=wrong").status == 403
         right = f"password={PASSWORD.replace(' ', '+')}".encode()
+        assert app.application.sessions._next_attempt > 0
+        app.application.sessions._next_attempt = time.monotonic() + 60
         assert browser.request("POST", "/login", right).status == 403  # too soon: no guessing
         app.application.sessions._next_attempt = 0.0
         assert browser.request("POST", "/login", right).status == 303

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("starlette", reason="the extra app is not installed")
 pytest.importorskip("uvicorn", reason="the extra app is not installed")
 
+from skelact import temporary
 from skelact.app import tasks
 from skelact.app.project import Project
 from skelact.app.results import as_page, ranked
@@ -201,4 +203,10 @@ def test_a_project_forgets_nothing_but_uploads(tmp_path: Path) -> None:
     again = project.keep_upload(project.add_upload(path, "me").id, "me")
     assert again.path.name == "clip-2.mp4" and kept.path.read_bytes() == b"x"
     project.close()
+    assert not project.place.exists()
+    left = project.place.with_name(project.place.name.replace(f"-{os.getpid()}-", "-999999999-"))
+    left.mkdir()  # by a process that was killed
+    temporary._swept.clear()
+    Project(tmp_path, [], Cache(tmp_path / ".skelact")).close()
+    assert not left.exists()
     assert ranked([]) == [] and Event("a", "end").stage == "a" and callable(as_page)
