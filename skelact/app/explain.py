@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 
-class Choice(msgspec.Struct, forbid_unknown_fields=True):
+class ExplainChoice(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request: a person of the result, -1 for all together, and the number of its
     segment which is explained; else the label of the person."""
 
@@ -33,12 +33,14 @@ def routes(context: Context) -> list[Route]:
     from starlette.routing import Route
 
     return [
-        Route("/api/videos/{id}/explain", action(context, Choice, explain), methods=["POST"]),
+        Route(
+            "/api/videos/{id}/explain", action(context, ExplainChoice, explain), methods=["POST"]
+        ),
         Route("/api/videos/{id}/explanations/{item}/{kind}", route(context, file)),
     ]
 
 
-def explain(context: Context, session: str, video_id: str, body: Choice) -> Any:
+def explain(context: Context, session: str, video_id: str, body: ExplainChoice) -> Any:
     """Start to explain a prediction; or the explanation, if it is there."""
     video = context.project.video(video_id, session)
     result = context.project.results.get(video.id)
@@ -69,7 +71,9 @@ def explain(context: Context, session: str, video_id: str, body: Choice) -> Any:
     return {"job": job.id}
 
 
-def _chosen(result: VideoResult, body: Choice) -> tuple[str | None, tuple[float, float] | None]:
+def _chosen(
+    result: VideoResult, body: ExplainChoice
+) -> tuple[str | None, tuple[float, float] | None]:
     """The label and the part [s] to explain: those of the segment, with its most probable class if
     it is "unknown"; None for the label of the person. Raises PathMissing if the result has no such
     person or segment."""

@@ -14,6 +14,7 @@ from skelact.schemas import ExplainedLabel, ExplanationDocument
 
 _KEPT = 30  # the last ones
 _JOINTS = 8  # that are listed
+_LEAST = 0.005  # share of a joint that is listed
 KINDS = {  # of files: the end of the name, and the type
     "body": ("_body.png", "image/png"),
     "joints": ("_joints.png", "image/png"),
@@ -58,7 +59,8 @@ class StoredExplanation:
 
     def as_page(self) -> dict[str, Any]:
         """The explanation for the page."""
-        e, base = self.explained, f"/api/videos/{self.key.video}/explanations/{self.id}"
+        e = self.explained
+        best, base = e.joints[:_JOINTS], f"/api/videos/{self.key.video}/explanations/{self.id}"
         return {
             "video": self.key.video,
             "person": self.key.person,
@@ -66,7 +68,7 @@ class StoredExplanation:
             "label": e.label,
             "probability": e.probability,
             "method": e.method,
-            "joints": [[j.joint, round(j.share, 4)] for j in e.joints[:_JOINTS] if j.share > 0],
+            "joints": [[j.joint, round(j.share, 4)] for j in best if j.share >= _LEAST],
             "files": {kind: f"{base}/{kind}" for kind in self.files},
         }
 

@@ -20,9 +20,8 @@ from skelact.inference import attribution
 from skelact.inference import explain as inference_explain
 from skelact.schemas import ExplainedLabel
 from skelact.types import UNKNOWN
-from tests.app.client import Browser, Running, running
-from tests.app.test_teach import LABELS, HereWorker
-from tests.app.world import make_project
+from tests.app.client import Browser, HereWorker, Running, running
+from tests.app.world import LABELS, make_project
 
 
 class SwitchedWorker(HereWorker):

@@ -119,7 +119,7 @@ def test_classes(world: Path, tmp_path: Path) -> None:
     words = ["explain", str(world / "rocket"), "--per-class", "--out", str(out)]
     assert main([*words, *cache_of(world), "--most", "2"]) == 0
     page = (out / "classes.html").read_text(encoding="utf-8")
-    assert all(f"<b>{name}</b>" in page for name in motion.CLASSES) and "http" not in page
+    assert all(f"<b>{name}</b>" in page for name in motion.CLASSES) and "://" not in page
     document = load_json(out / "explanation.json", ExplanationDocument)
     assert {e.label for e in document.explained} == set(motion.CLASSES)
     assert all(e.clips == 2 for e in document.explained)
