@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from skelact import limits
+from skelact.app.explanations import Explanations
 from skelact.app.jobs import JobQueue
 from skelact.app.media import MediaLibrary
 from skelact.app.project import Project
@@ -42,6 +43,7 @@ class Context:
     project: Project
     jobs: JobQueue
     media: MediaLibrary
+    explanations: Explanations = field(default_factory=Explanations)
     max_upload: int  # bytes
     model: str = ""  # chosen by the user at the start: a run folder or a checkpoint
     debug: bool = False

@@ -26,6 +26,7 @@ STAGES = {  # what the page calls the stages of progress
     "train": "Training",
     "test": "Testing",
     "overlay": "Drawing",
+    "explain": "Explaining",
 }
 
 

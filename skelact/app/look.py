@@ -300,10 +300,12 @@ def _too_large(context: Context) -> ServerError:
 def keep(context: Context, session: str, video_id: str, body: Nothing) -> Any:
     """Copy an upload to the project."""
     video = context.project.keep_upload(video_id, session)
+    context.explanations.forget(video_id)
     return {"id": video.id, "name": video.name}
 
 
 def remove(context: Context, session: str, video_id: str, body: Nothing) -> Any:
     """Remove an upload."""
     context.project.remove_upload(video_id, session)
+    context.explanations.forget(video_id)
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,8 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
             "end": round(s.end_s, 3),
             "label": s.label,
             "probability": round(s.probability, 4),
+            "score": _number(s.score),
+            "reason": escaped(s.reason),
             "guesses": [[name, round(p, 4)] for name, p in prediction.guesses(s)],
         }
         for s in prediction.segments
@@ -97,6 +100,8 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
         "colour": palette.person_colour(max(0, prediction.person_id)),
         "label": prediction.label,
         "probability": round(prediction.probability, 4),
+        "score_name": prediction.score_name,
+        "threshold": _number(prediction.threshold),
         "segments": segments,
         "curve_step": step / fps,
         "curves": {
@@ -104,6 +109,11 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
             for k in _shown(prediction, curve)
         },
     }
+
+
+def _number(value: float) -> float | None:
+    """A score for JSON, which has no infinity."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def _percent(values: npt.NDArray[np.float32]) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from skelact import __version__, limits
-from skelact.app import look, teach
+from skelact.app import explain, look, teach
 from skelact.app.context import Context, action, read_body, route, session_of
 from skelact.app.jobs import JobQueue
 from skelact.app.media import MediaLibrary
@@ -98,6 +98,7 @@ class Application:
                     "/api/jobs/{id}/cancel", action(context, look.Nothing, cancel), methods=["POST"]
                 ),
                 *look.routes(context),
+                *explain.routes(context),
                 *teach.routes(context),
             ]
         )

@@ -21,6 +21,7 @@ from skelact.pose.base import PoseOptions
 from skelact.pose.registry import resolve
 from skelact.recipe import compose
 from skelact.report import writers
+from skelact.schemas import ExplanationDocument
 from skelact.stages.poses import Extracted, stored_poses
 from skelact.types import Failure, ProgressCallback
 
@@ -149,6 +150,39 @@ def export(*, result: VideoResult, form: str, out: Path, on_progress: ProgressCa
     return out
 
 
+def explain(
+    *,
+    video: Path,
+    model: str,
+    person: int,
+    label: str | None,
+    span_s: tuple[float, float] | None,
+    cache: Path,
+    out: Path,
+    on_progress: ProgressCallback,
+) -> ExplanationDocument:
+    """Explain the prediction of one person, or of a part of its time with `span_s` [s], and write
+    the files of `skelact explain` into the new folder `out`."""
+    from skelact.runs.explain import explain_video
+
+    predictor = _predictor(model)
+    try:
+        found = explain_video(
+            model,
+            video,
+            out,
+            label=label,
+            person=person,
+            span_s=span_s,
+            predictor=predictor,
+            cache=Cache(cache),
+            on_progress=on_progress,
+        )
+    finally:
+        predictor.take_curves()  # of the prediction that is explained
+    return found.document
+
+
 def _predictor(model: str) -> Any:
     """The predictor of a model, which stays in memory until another one is used."""
     from skelact.inference.curves import CurvePredictor
@@ -165,4 +199,4 @@ def _predictor(model: str) -> Any:
     return _loaded[key]
 
 
-TASKS = (predict, predict_stored, train, export)
+TASKS = (predict, predict_stored, train, export, explain)

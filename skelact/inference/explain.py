@@ -4,7 +4,7 @@ files are written by `skelact.runs.explain`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from skelact.errors import ConfigError, InputError, lookup
 from skelact.inference.attribution import Attribution, attribute, resolve_method
 from skelact.inference.ensemble import MemberModel
 from skelact.inference.predictor import Predictor
+from skelact.inference.tracks import VideoTrack
 from skelact.inference.windows import PersonTrack, Window
 from skelact.models.base import ActionClassifier
 from skelact.options import ExplainOptions
@@ -93,6 +94,7 @@ def explain(
     options: ExplainOptions | None = None,
     *,
     person: int | None = None,
+    span_s: tuple[float, float] | None = None,
     cache: Cache | None = None,
     poses_from: Path | None = None,
     on_progress: ProgressCallback = no_progress,
@@ -100,10 +102,11 @@ def explain(
     """Explain the label of each person in one video or skeleton file, or of one `person`; or why
     they could have been given `label`. For a label of `unknown`, the most probable class is
     explained. An ensemble is explained by the sum of its members' contributions, each times its
-    weight.
+    weight. With `span_s`, only the windows whose middle is in this part of the video [s] count,
+    and label and probability are those of this part.
 
-    Raises InputError if the video cannot be used or has no such person, ConfigError for an unknown
-    label or a method that a network does not support."""
+    Raises InputError if the video cannot be used, or has no such person or part, ConfigError for an
+    unknown label or a method that a network does not support."""
     options = options or ExplainOptions()
     if Path(path).is_dir() and not sequence_file(Path(path)):
         raise InputError(f"{path} is a folder", "Name one file.")
@@ -126,6 +129,9 @@ def explain(
         for t in predictor.video_tracks(result.extracted)
         if t.track.person_id in by_id and person in (None, t.track.person_id)
     ]
+    if span_s is not None:
+        by_id = {t.track.person_id: _part(by_id[t.track.person_id], span_s) for t in tracks}
+        tracks = [_track_part(t, span_s) for t in tracks]
     windows = sum(len(w) for t in tracks for w in t.windows)
     on_progress(Event("explain", "start", 0, windows))
     explained = []
@@ -135,6 +141,10 @@ def explain(
         values, gaps, skeleton = _explain_track(
             predictor, found.track, found.windows, number, options, on_progress
         )
+        first, end = 0, values.shape[1]
+        if span_s is not None:
+            first = min(a for spans in found.windows for a, _ in spans)
+            end = max(b for spans in found.windows for _, b in spans)
         explained.append(
             Explanation(
                 path=prediction.path,
@@ -142,8 +152,8 @@ def explain(
                 probability=_probability(prediction, number),
                 method=" and ".join(methods),
                 ids=found.track.sequence.ids,
-                values=values,
-                start=found.track.start,
+                values=values[:, first:end],
+                start=found.track.start + first,
                 fps=found.fps,
                 skeleton=skeleton,
                 gap=max(gaps, default=None),
@@ -154,6 +164,32 @@ def explain(
     return ExplainedVideo(
         explanations=tuple(explained), predictions=predictions, extracted=result.extracted
     )
+
+
+def _part(prediction: Prediction, span_s: tuple[float, float]) -> Prediction:
+    """The segments in a part of the video. Their labels are not used."""
+    first, end = span_s
+    parts = tuple(
+        replace(s, start_s=max(s.start_s, first), end_s=min(s.end_s, end))
+        for s in prediction.segments
+        if s.start_s < end and s.end_s > first
+    )
+    if not parts:
+        raise InputError(
+            f"Person {prediction.person_id} is not visible from {first:g} to {end:g} s",
+            "Choose a part in which it is.",
+        )
+    return replace(prediction, label=UNKNOWN, segments=parts)
+
+
+def _track_part(found: VideoTrack, span_s: tuple[float, float]) -> VideoTrack:
+    """The windows whose middle is in a part of the video; of a part that is so short that it has
+    none, that with the nearest middle."""
+    first, end = (s * found.fps - found.track.start for s in span_s)
+    every = sorted((w for spans in found.windows for w in spans), key=sum)
+    inside = {w for w in every if first <= sum(w) / 2 <= end}
+    chosen = inside or set(sorted(every, key=lambda w: abs(sum(w) - first - end))[:1])
+    return replace(found, windows=[[w for w in spans if w in chosen] for spans in found.windows])
 
 
 def lookup_class(classes: Sequence[str], label: str) -> int:

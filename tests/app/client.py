@@ -39,6 +39,16 @@ class IdleWorker(Worker):
         return answer(on_progress) if callable(answer) else answer
 
 
+class HereWorker(IdleWorker):
+    """Runs tasks in this process."""
+
+    def run(self, task: Any, on_progress: Any) -> Any:
+        from skelact.app import tasks
+
+        name, arguments = task
+        return getattr(tasks, name)(**arguments, on_progress=on_progress)
+
+
 class Answer:
     """The answer to a request."""
 

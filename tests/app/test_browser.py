@@ -205,6 +205,21 @@ def test_upload_label_train_correct(tmp_path: Path) -> None:
         page.locator(".segment.prediction", has_text="dance").wait_for()
         picture(page, "corrected")
 
+        # why: the pictures and the video are there and can be saved
+        page.locator(".segment.prediction", has_text="dance").first.click()
+        page.click("#explain")
+        page.locator("#explanation").wait_for()
+        assert "why dance" in page.locator("#explanation-title").inner_text()
+        loaded = "['explanation-body', 'explanation-joints'].every((id) => "
+        loaded += "document.getElementById(id).naturalWidth > 100) && "
+        loaded += "document.getElementById('explanation-video').readyState >= 2"
+        page.wait_for_function(loaded)
+        picture(page, "explained")
+        with page.expect_download() as download:
+            page.locator("#explanation-files a", has_text="CSV").click()
+        assert "left_wrist" in Path(download.value.path()).read_text()
+        page.locator("#explanation form button").click()
+
         # the report of the run
         page.locator("[data-tab=runs]").click()
         page.locator("#runs .item", has_text="labels-2").locator("button").click()

@@ -7,7 +7,6 @@ import csv
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,26 +22,10 @@ from skelact.cli import main
 from skelact.errors import DatasetError, InputError
 from skelact.inference.zoo import latest_run
 from skelact.types import Event, no_progress
-from tests.app.client import IdleWorker, running
-from tests.app.world import HALF, SECONDS, make_project
-
-LABELS = (
-    ("a.mp4", "wave", 0, HALF, 0),
-    ("a.mp4", "squat", HALF, SECONDS, 0),
-    ("a.mp4", "squat", 0, HALF, 1),
-    ("b.mp4", "squat", 0, HALF, None),
-)
-
+from tests.app.client import HereWorker, running
+from tests.app.world import LABELS, SECONDS, make_project
 
 MORE = "b.mp4,wave,6,12,\nc.mp4,wave,0,6,\nc.mp4,squat,6,12,\n"
-
-
-class HereWorker(IdleWorker):
-    """Runs tasks in this process."""
-
-    def run(self, task: Any, on_progress: Any) -> Any:
-        name, arguments = task
-        return getattr(tasks, name)(**arguments, on_progress=on_progress)
 
 
 @pytest.mark.usefixtures("networks")

@@ -20,6 +20,12 @@ from tests.helpers import encode
 FPS, SECONDS = 10, 12
 HALF = SECONDS / 2
 LAYOUT = SKELETONS["blazepose-33"]
+LABELS = (  # of a part of the videos
+    ("a.mp4", "wave", 0, HALF, 0),
+    ("a.mp4", "squat", HALF, SECONDS, 0),
+    ("a.mp4", "squat", 0, HALF, 1),
+    ("b.mp4", "squat", 0, HALF, None),
+)
 
 
 def body(action: str, frame: int, x: float, style: int) -> PersonPose:

@@ -13,7 +13,7 @@ import skelact
 from skelact.cache import Cache
 from skelact.cli import main
 from skelact.errors import CheckpointError, ConfigError, InputError, OutputError
-from skelact.inference.explain import explain
+from skelact.inference.explain import Explanation, explain
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_checkpoint
 from skelact.options import ExplainOptions
@@ -89,6 +89,29 @@ def test_an_ensemble_is_the_weighted_sum_of_its_members(world: Path, tmp_path: P
     np.testing.assert_allclose(values(tmp_path / "fused"), expected, atol=1e-5)
     with pytest.raises(CheckpointError, match="2 fused networks"):
         explain_classes(tmp_path / "fused", tmp_path / "out", cache)
+
+
+def test_a_part_of_the_time(world: Path) -> None:
+    predictor, cache = Predictor.load(world / "rocket"), Cache(world / "cache")
+    options = ExplainOptions(method="gradient-input", stage=0)
+    video = world / "clip.npy"
+
+    def found(*span: float) -> Explanation:
+        part = (span[0], span[1]) if span else None
+        video_explained = explain(predictor, video, None, options, span_s=part, cache=cache)
+        return video_explained.explanations[0]
+
+    whole = found()
+    frames = whole.values.shape[1]
+    seconds = frames / whole.fps
+    same = found(0, seconds)
+    np.testing.assert_allclose(same.values, whole.values)
+    assert same.label == whole.label and same.start == whole.start == 0
+    last = found(seconds - 0.01, seconds)
+    assert last.start + last.values.shape[1] == frames
+    assert 0 < last.values.shape[1] < frames
+    with pytest.raises(InputError, match=r"Person \S+ is not visible from 1000 to 1001 s"):
+        found(1000, 1001)
 
 
 def test_classes(world: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 // Starts the page: sets up its parts and the keys.
 
 import { $ } from './dom.js';
+import * as explain from './explain.js';
 import * as jobs from './jobs.js';
 import * as labels from './labels.js';
 import * as panel from './panel.js';
@@ -52,7 +53,7 @@ function key(event) {
 }
 
 async function start() {
-  for (const part of [player, timeline, labels, panel, side, jobs]) part.setUp();
+  for (const part of [player, timeline, labels, panel, side, explain, jobs]) part.setUp();
   document.addEventListener('keydown', key);
   $('help-open').addEventListener('click', () => $('help').showModal());
   await store.loadState();

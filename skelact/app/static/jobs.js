@@ -3,6 +3,7 @@
 import { get, post } from './api.js';
 import { $, el, percent, toast } from './dom.js';
 import { attempt, loadLabels, loadReview, loadState, loadVideos, openVideo, state } from './store.js';
+import { show } from './explain.js';
 import { loadRuns } from './side.js';
 
 const EVERY_MS = 600;
@@ -61,6 +62,8 @@ async function ended(job) {
     loadReview();
   } else if (job.kind === 'overlay') {
     el('a', { href: summary.download, download: '' }).click();
+  } else if (job.kind === 'explain') {
+    show(summary.explanation);
   } else if (job.kind === 'train') {
     const score = summary.top1 === null ? '' : ` ${percent(summary.top1)} of the clips of other videos are right.`;
     toast(`Trained ${summary.run} on ${summary.clips.train} clips.${score}`);

@@ -42,11 +42,18 @@ function renderPersons() {
   $('persons').replaceChildren(...rows);
 }
 
+/** The score that decides whether a segment is unknown, as text. */
+function scores(person, segment) {
+  if (segment.score === null) return '';
+  const limit = person.threshold ? `; unknown below ${person.threshold.toFixed(2)}` : '';
+  return `${person.score_name} ${segment.score.toFixed(2)}${limit}`;
+}
+
 function renderTable() {
   const rows = [];
   persons().forEach((p) => p.segments.forEach((s, index) => {
     if (state.person !== null && p.id >= 0 && p.id !== state.person) return;
-    rows.push({ ...s, who: p.id < 0 ? null : p.id, pick: { kind: 'prediction', person: p.id, index } });
+    rows.push({ ...s, scores: scores(p, s), who: p.id < 0 ? null : p.id, pick: { kind: 'prediction', person: p.id, index } });
   }));
   for (const r of labelsOfVideo()) {
     if (state.person !== null && r.person !== null && r.person !== state.person) continue;
@@ -64,7 +71,8 @@ function renderTable() {
       { class: isChosen ? 'chosen' : '', tabIndex: 0, onclick: () => chooseSegment(r.pick) },
       el('td', { title: personName(r.who) }, r.who === null ? '–' : String(r.who)),
       el('td', { class: 'mono' }, clock(r.start)), el('td', { class: 'mono' }, clock(r.end)),
-      el('td', {}, dot, r.label), el('td', { class: 'mono' }, certainty),
+      el('td', {}, dot, r.label, r.reason ? el('span', { class: 'muted reason' }, r.reason) : null),
+      el('td', { class: 'mono', title: r.scores ?? '' }, certainty),
     );
     row.addEventListener('keydown', (e) => { if (e.key === 'Enter') chooseSegment(r.pick); });
     return row;
