@@ -121,7 +121,7 @@ def test_a_stored_score_decides_in_predictions(root: Path) -> None:
 
     undo(root / "a", Cache(root / "cache"))
     page = (root / "a" / "report.html").read_text(encoding="utf-8")
-    assert "Not calibrated" in page and "chosen" not in page
+    assert "is not calibrated" in page and "(chosen)" not in page
     assert Predictor.load(root / "a").rejection.score == "probability"
 
 
