@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact.analysis_options import METHODS, ExplainOptions
 from skelact.cache import Cache
 from skelact.device import resolve_device
 from skelact.inference.ensemble import input_spec
 from skelact.inference.faithfulness import MOTION, RANDOM, Curves, curves
 from skelact.models.checkpoint import build_network
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.options import METHODS, ExplainOptions
 from skelact.runs.test import load_run
 
 

@@ -47,8 +47,8 @@ from skelact.schemas import (
     load_json,
     save_json,
     to_json,
+    with_shared_parts,
 )
-from skelact.skeletons import Skeleton
 from skelact.temporary import is_running, sweep
 
 MANIFEST, HASHES = "manifest.json", "hashes"
@@ -353,27 +353,9 @@ def _read_entry(path: Path, decoder: msgspec.json.Decoder[Envelope[M]]) -> Cache
     sizes.pop(MANIFEST, None)
     if sizes != {name: file.size for name, file in envelope.files.items()}:
         return None
-    return CacheEntry(path=path, manifest=_shared(envelope.manifest), files=envelope.files)
-
-
-_known: dict[bytes, Any] = {}  # parts of manifests by their JSON
-_MAX_KNOWN = 1000
-
-
-def _shared(manifest: M) -> M:
-    """The manifest with those of its parts that equal a part of an earlier manifest replaced by it:
-    the layout and the options, which most entries have in common, and which are most of their
-    memory."""
-    changes = {}
-    for name in manifest.__struct_fields__:
-        value = getattr(manifest, name)
-        if isinstance(value, Skeleton | dict):
-            key = msgspec.json.encode(value)
-            if len(_known) < _MAX_KNOWN:
-                changes[name] = _known.setdefault(key, value)
-            elif key in _known:
-                changes[name] = _known[key]
-    return structs.replace(manifest, **changes)
+    return CacheEntry(
+        path=path, manifest=with_shared_parts(envelope.manifest), files=envelope.files
+    )
 
 
 def _locked(path: Path, wait: bool) -> IO[str] | None:

@@ -12,17 +12,11 @@ from pathlib import Path
 import pytest
 
 import skelact
+from skelact.analysis_options import ExplainOptions, ForecastOptions
 from skelact.datasets.base import Collection, DatasetOptions
 from skelact.datasets.packed import Packed
 from skelact.live.options import LiveOptions
-from skelact.options import (
-    AugmentOptions,
-    ExplainOptions,
-    ForecastOptions,
-    ForeignOptions,
-    PredictOptions,
-    TrainOptions,
-)
+from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe
@@ -42,7 +36,7 @@ LAYERS = (
     ("types", "config_data", "integrity", "temporary"),
     ("config", "files", "metrics", "open_set_metrics", "sandbox", "segment_metrics"),
     ("schemas", "outputs"),
-    ("cache", "options", "device"),
+    ("analysis_options", "cache", "options", "device"),
     ("video", "sequence"),
     ("pose",),
     ("readers",),

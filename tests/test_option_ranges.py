@@ -9,17 +9,12 @@ from pathlib import Path
 import pytest
 
 from skelact import config
+from skelact.analysis_options import ExplainOptions
 from skelact.config import OptionInfo
 from skelact.errors import ConfigError
 from skelact.live.options import LiveOptions
 from skelact.models import build
-from skelact.options import (
-    AugmentOptions,
-    ExplainOptions,
-    ForeignOptions,
-    PredictOptions,
-    TrainOptions,
-)
+from skelact.options import AugmentOptions, ForeignOptions, PredictOptions, TrainOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.track import TrackOptions
 from skelact.recipe import Recipe

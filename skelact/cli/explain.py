@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from skelact.analysis_options import ExplainOptions
 from skelact.cli import console
 from skelact.cli.options import (
     INPUT,
@@ -22,7 +23,7 @@ from skelact.cli.options import (
     with_options,
 )
 from skelact.errors import ConfigError
-from skelact.options import ExplainOptions, PredictOptions
+from skelact.options import PredictOptions
 
 if TYPE_CHECKING:
     from skelact.runs.explain import ExplainResult

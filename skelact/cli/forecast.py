@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skelact.analysis_options import ForecastOptions
 from skelact.cli import console
 from skelact.cli.options import (
     OUTPUT,
@@ -16,7 +17,6 @@ from skelact.cli.options import (
     PosesFrom,
     with_options,
 )
-from skelact.options import ForecastOptions
 
 if TYPE_CHECKING:
     from skelact.runs.forecast import VideoForecast

@@ -27,9 +27,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from skelact.analysis_options import ExplainOptions
 from skelact.errors import ConfigError
 from skelact.models.base import ActionClassifier, unique_persons
-from skelact.options import ExplainOptions
 from skelact.sequence.input import (
     ClipArrays,
     InputSpec,

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError, lookup
 from skelact.inference.attribution import Attribution, attribute, resolve_method
@@ -19,7 +20,6 @@ from skelact.inference.predictor import Predictor
 from skelact.inference.tracks import VideoTrack
 from skelact.inference.windows import PersonTrack, Window
 from skelact.models.base import ActionClassifier
-from skelact.options import ExplainOptions
 from skelact.readers.find import sequence_file
 from skelact.schemas import JointImportance
 from skelact.sequence.input import window_cells, window_values

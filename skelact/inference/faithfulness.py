@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from skelact.analysis_options import ExplainOptions
 from skelact.inference.attribution import (
     ClipInput,
     Floats64,
@@ -21,7 +22,6 @@ from skelact.inference.attribution import (
     masked_probabilities,
 )
 from skelact.models.base import ActionClassifier
-from skelact.options import ExplainOptions
 from skelact.sequence.input import InputSpec
 from skelact.types import Floats
 

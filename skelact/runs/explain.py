@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skelact import outputs
+from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache, check_unchanged
 from skelact.device import resolve_device
 from skelact.errors import DatasetError, InputError, SkelactError
@@ -20,7 +21,6 @@ from skelact.inference.explain import ExplainedVideo, Explanation, explain
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import build_network
 from skelact.models.fuse_conv_bn import fuse_conv_bn
-from skelact.options import ExplainOptions
 from skelact.pose.store import read_poses
 from skelact.report import importance
 from skelact.report.body import body

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
+from skelact.analysis_options import ForecastOptions
 from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError, NoPersonFound, escaped
 from skelact.inference.ensemble import check_file, check_joints, members_of
@@ -24,7 +25,6 @@ from skelact.inference.groups import stored_tracks
 from skelact.inference.predictor import Predictor
 from skelact.inference.windows import PersonTrack, find_tracks
 from skelact.models import spec as network_spec
-from skelact.options import ForecastOptions
 from skelact.readers.format import Format
 from skelact.runs.forecast_test import losses
 from skelact.schemas import (

@@ -31,6 +31,7 @@ from skelact.schemas.cache import PackedMeta as PackedMeta
 from skelact.schemas.cache import PosesManifest as PosesManifest
 from skelact.schemas.cache import SequenceClip as SequenceClip
 from skelact.schemas.cache import SequencesManifest as SequencesManifest
+from skelact.schemas.cache import with_shared_parts as with_shared_parts
 from skelact.schemas.checkpoints import Calibration as Calibration
 from skelact.schemas.checkpoints import Checkpoint as Checkpoint
 from skelact.schemas.checkpoints import CheckpointDocument as CheckpointDocument

@@ -24,6 +24,7 @@ class CacheDocument(Document, frozen=True, kw_only=True):
 
 
 M = TypeVar("M")
+D = TypeVar("D", bound=CacheDocument)
 
 
 class FileRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -202,3 +203,23 @@ class PackedMeta(CacheDocument, tag="packed-index", frozen=True, kw_only=True):
             raise ValueError("the offsets are not in order")
         if max(self.labels, default=-1) >= len(self.classes):
             raise ValueError(f"a label is not one of the {len(self.classes)} classes")
+
+
+_known: dict[bytes, Any] = {}  # parts of manifests by their JSON
+_MAX_KNOWN = 1000
+
+
+def with_shared_parts(manifest: D) -> D:
+    """The manifest with those of its parts that equal a part of an earlier manifest replaced by it:
+    the layout and the options, which most entries have in common, and which are most of their
+    memory."""
+    changes = {}
+    for name in manifest.__struct_fields__:
+        value = getattr(manifest, name)
+        if isinstance(value, Skeleton | dict):
+            key = msgspec.json.encode(value)
+            if len(_known) < _MAX_KNOWN:
+                changes[name] = _known.setdefault(key, value)
+            elif key in _known:
+                changes[name] = _known[key]
+    return structs.replace(manifest, **changes)

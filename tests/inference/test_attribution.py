@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from skelact.analysis_options import METHODS, ExplainOptions
 from skelact.errors import ConfigError
 from skelact.inference.attribution import ClipInput, attribute, resolve_method
 from skelact.inference.faithfulness import MOTION, RANDOM, curves
 from skelact.models import SPECS, build
 from skelact.models.base import ActionClassifier, Backbone
-from skelact.options import METHODS, ExplainOptions
 from skelact.sequence.clean import SequenceOptions
 from skelact.sequence.input import InputSpec, window_cells, window_values
 from skelact.sequence.normalise import NormaliseOptions

@@ -10,13 +10,13 @@ import pytest
 from msgspec import structs
 
 import skelact
+from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache
 from skelact.cli import main
 from skelact.errors import CheckpointError, ConfigError, InputError, OutputError
 from skelact.inference.explain import Explanation, explain
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_checkpoint
-from skelact.options import ExplainOptions
 from skelact.runs.explain import explain_classes, explain_video
 from skelact.runs.explain_graph import explain_graph
 from skelact.schemas import BEST, Ensemble, ExplanationDocument, Member, load_json, save_tensors
