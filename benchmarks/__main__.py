@@ -5,6 +5,7 @@ python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED
 python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN,
+python -m benchmarks exported [NETWORK]...,
 python -m benchmarks few_shot PROTOCOL DATA, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
@@ -22,6 +23,7 @@ from benchmarks import (
     estimator_noise,
     everyday,
     explain,
+    exported,
     extraction,
     few_shot,
     footage,
@@ -61,6 +63,7 @@ MODULES = (
     streams,
     footage,
     everyday,
+    exported,
     explain,
     few_shot,
 )
@@ -68,7 +71,7 @@ ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
     *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
-    *("footage", "everyday", "explain", "few_shot"),
+    *("footage", "everyday", "explain", "exported", "few_shot"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

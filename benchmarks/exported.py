@@ -1,0 +1,109 @@
+"""Prediction by torch, torch.compile, onnxruntime and OpenVINO with the same networks in one run,
+and start-up time and memory of `skelact predict` with a checkpoint and with an ONNX file.
+
+    python -m benchmarks exported [NETWORK]...
+
+Needs the extras export and, for its column, openvino. Times are medians of rounds in which all take
+turns, for 8 clips of the size that the network was published with, float32."""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skelact.inference.graph_files import load_graph_file
+from skelact.models import SPECS, build
+from skelact.models.checkpoint import build_network, state_dict_on_cpu
+from skelact.models.fuse_conv_bn import fuse_conv_bn
+from skelact.runs.export_model import export_model
+from skelact.schemas import BEST, Checkpoint, EstimatorInfo, save_tensors
+from skelact.skeletons import SKELETONS
+
+DEFAULT = ("rocket", "ddnet", "stgcn", "stgcnpp", "ctrgcn", "aagcn", "msg3d")
+CLIPS, ROUNDS = 8, 7
+START = """
+import resource, sys, time
+started = time.monotonic()
+from skelact.inference.predictor import Predictor
+Predictor.load(sys.argv[1])
+print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def main() -> None:
+    names = [name for name in sys.argv[2:] if name in SPECS] or DEFAULT
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            compare(name, Path(folder))
+        start_up(Path(folder))
+
+
+def compare(name: str, folder: Path) -> None:
+    """Print the times of one network, and their ratios to torch."""
+    persons, frames, channels = SPECS[name].clip_shape
+    coco = SKELETONS["coco-17"]
+    checkpoint = Checkpoint(
+        model=name,
+        model_kwargs={},
+        weights=state_dict_on_cpu(build(name, 60, coco, channels, persons)),
+        classes=tuple(f"class {n}" for n in range(60)),
+        skeleton=coco,
+        in_channels=channels,
+        persons=persons,
+        recipe={"sampling": {"length": frames}, "sequence": {"persons": persons}},
+        estimator=EstimatorInfo(name="blazepose", pose={"estimator": "blazepose"}),
+        clip_s=3.0,
+        split="",
+    )
+    save_tensors(folder / BEST, checkpoint)
+    x = np.random.default_rng(0).normal(size=(CLIPS, persons, frames, 17, channels))
+    x = x.astype(np.float32)
+    tensor = torch.from_numpy(x)
+    net = fuse_conv_bn(build_network(checkpoint))
+    compiled = torch.compile(net)
+    programs: dict[str, Callable[[], object]] = {
+        "torch": lambda: net(tensor),
+        "compiled": lambda: compiled(tensor),
+    }
+    for form, suffix in (("onnx", ".onnx"), ("openvino", ".xml")):
+        if form == "openvino" and importlib.util.find_spec("openvino") is None:
+            continue
+        export_model(folder, folder / f"x{suffix}", form, overwrite=True)
+        graph = load_graph_file(folder / f"x{suffix}")
+        programs[form] = lambda graph=graph: graph.logits({0: x})  # type: ignore[misc]
+    times: dict[str, list[float]] = {program: [] for program in programs}
+    with torch.inference_mode():
+        for number in range(ROUNDS + 1):  # the first one is not counted
+            for program, run in programs.items():
+                started = time.perf_counter()
+                run()
+                if number:
+                    times[program].append(time.perf_counter() - started)
+    medians = {program: statistics.median(values) for program, values in times.items()}
+    texts = [
+        f"{program} {1e3 * value:.1f} ms ({medians['torch'] / value:.2f} x)"
+        for program, value in medians.items()
+    ]
+    print(f"{name}: {', '.join(texts)}", flush=True)
+
+
+def start_up(folder: Path) -> None:
+    """Print the time and memory until the included recogniser is ready."""
+    export_model("everyday", folder / "everyday.onnx")
+    for model in ("everyday", str(folder / "everyday.onnx")):
+        results = []
+        for _ in range(5):
+            command = [sys.executable, "-c", START, model]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            results.append([float(v) for v in done.stdout.split()])
+        seconds, memory = (statistics.median(column) for column in zip(*results, strict=True))
+        print(f"{Path(model).name} is ready after {seconds:.2f} s, {memory:.0f} MB", flush=True)
