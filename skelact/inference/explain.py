@@ -16,6 +16,7 @@ from skelact.cache import Cache
 from skelact.errors import ConfigError, InputError, lookup
 from skelact.inference.attribution import Attribution, attribute, resolve_method
 from skelact.inference.ensemble import MemberModel
+from skelact.inference.graph_files import GraphNetwork
 from skelact.inference.predictor import Predictor
 from skelact.inference.tracks import VideoTrack
 from skelact.inference.windows import PersonTrack, Window
@@ -111,6 +112,11 @@ def explain(
     if Path(path).is_dir() and not sequence_file(Path(path)):
         raise InputError(f"{path} is a folder", "Name one file.")
     target = None if label is None else lookup_class(predictor.classes, label)
+    if any(isinstance(m.net, GraphNetwork) for m in predictor.members):
+        raise ConfigError(
+            "A graph file gives probabilities only and cannot be explained",
+            "Name the run or the checkpoint that it was exported from.",
+        )
     nets = [cast(ActionClassifier, m.net) for m in predictor.members]
     methods = sorted({resolve_method(net, options.method) for net in nets})
     batch = predictor.predict_many([path], cache, on_progress, poses_from)

@@ -95,6 +95,11 @@ class Predictor:
         self.rate: float | None = None  # [Hz] to which videos are converted, for such a checkpoint
         self.classes = model.classes
         self.device: Any = "cpu"
+        if graph is not None and self.options.device not in ("auto", "cpu"):
+            raise ConfigError(
+                f"Graph files run on the CPU, not on {self.options.device}",
+                "Leave out --device, or use the checkpoint that the file was exported from.",
+            )
         if graph is None:
             from skelact.inference.networks import load_members
 
@@ -146,13 +151,10 @@ class Predictor:
         checkpoint of another program that `foreign` describes further. What a file is, its content
         tells, not its name. Raises CheckpointError for anything else."""
         path = find(model)
-        if path.suffix.lower() in GRAPH_SUFFIXES and foreign is None:
-            graph = load_graph_file(path)
-            return cls(graph.model, options, graph)
-        from skelact.interop.checkpoints import foreign_checkpoint
-        from skelact.models.checkpoint import load_model
+        is_graph = path.suffix.lower() in GRAPH_SUFFIXES
+        if not is_graph and not is_skelact_checkpoint(path):
+            from skelact.interop.checkpoints import foreign_checkpoint
 
-        if not is_skelact_checkpoint(path):
             document, notes = foreign_checkpoint(path, foreign or ForeignOptions())
             predictor = cls(document, options)
             predictor.notes = notes
@@ -161,10 +163,15 @@ class Predictor:
             return predictor
         if foreign is not None:
             raise ConfigError(
-                f"{path} is a checkpoint of skelact and contains its classes, skeleton and number "
-                "of persons",
+                f"{path} was written by skelact and contains its classes, skeleton and number of "
+                "persons",
                 "Leave out --labels, --skeleton and --persons.",
             )
+        if is_graph:
+            graph = load_graph_file(path)
+            return cls(graph.model, options, graph)
+        from skelact.models.checkpoint import load_model
+
         return cls(load_model(path), options)
 
     def pose(self, poses_from: Path | None = None) -> PoseOptions:

@@ -256,7 +256,7 @@ def _needs(*packages: str) -> Iterator[None]:
     except ImportError as error:
         raise BackendMissing(
             f"Exporting needs {', '.join(packages)}: {error.name or error} is not installed",
-            "Run pip install 'skelact[export]'.",
+            f"Run pip install 'skelact[{'openvino' if 'openvino' in packages else 'export'}]'.",
         ) from error
 
 

@@ -11,9 +11,10 @@ from msgspec import structs
 
 from skelact.cache import Cache
 from skelact.errors import CheckpointError, ConfigError
+from skelact.inference.explain import explain
 from skelact.inference.graph_files import METADATA
 from skelact.inference.predictor import Predictor
-from skelact.options import PredictOptions
+from skelact.options import ForeignOptions, PredictOptions
 from skelact.runs.export_model import export_model
 from skelact.schemas import BEST, Calibration, Ensemble, Member, save_tensors, to_json
 from tests.helpers import small_checkpoint
@@ -66,6 +67,15 @@ def test_predictions_are_those_of_torch(exported: Path, clip: Path, openpose: Pa
 def test_scores_that_a_graph_does_not_give(exported: Path) -> None:
     with pytest.raises(ConfigError, match="no threshold for the score energy"):
         Predictor.load(exported, PredictOptions(score="energy"))
+
+
+def test_what_a_graph_cannot_do(exported: Path, clip: Path) -> None:
+    with pytest.raises(ConfigError, match="run on the CPU, not on cuda"):
+        Predictor.load(exported, PredictOptions(device="cuda"))
+    with pytest.raises(ConfigError, match="contains its classes"):
+        Predictor.load(exported, foreign=ForeignOptions(persons=1))
+    with pytest.raises(ConfigError, match="cannot be explained"):
+        explain(Predictor.load(exported), clip)
 
 
 def test_a_document_of_another_graph(exported: Path, tmp_path: Path) -> None:
