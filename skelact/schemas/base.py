@@ -112,11 +112,21 @@ def load_tensors(path: Path, *kinds: type[D]) -> D:
 
 
 def save_tensors(path: Path, document: Document) -> None:
-    """Write a document with tensors, completely or not at all. Raises CheckpointError, also for
-    weights and values that are not finite."""
-    content = to_plain(document)
+    """Write a document with tensors of any device, completely or not at all. Raises
+    CheckpointError, also for weights and values that are not finite."""
+    content = on_cpu(to_plain(document))
     check_content(content, path)
     write_tensors(path, content)
+
+
+def on_cpu(value: Any) -> Any:
+    """The same dicts and lists with all tensors in CPU memory: an optimiser keeps its state on the
+    device of its network."""
+    if isinstance(value, dict):
+        return {k: on_cpu(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [on_cpu(v) for v in value]
+    return value.detach().cpu() if hasattr(value, "cpu") else value
 
 
 def to_plain(value: Any) -> Any:

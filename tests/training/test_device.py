@@ -19,6 +19,7 @@ from skelact.models.base import ActionClassifier
 from skelact.models.evaluate import mean_probabilities
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.options import AugmentOptions
+from skelact.schemas.base import on_cpu
 from skelact.sequence.sampling import METHODS, SamplingOptions
 from skelact.skeletons import SKELETONS, Skeleton
 from skelact.training import schedule
@@ -90,6 +91,18 @@ def test_the_closed_form(tmp_path: Path) -> None:
         solved = solve(net, [batch, batch], 0.1, torch.ones(2, device=CUDA))
         loss, accuracy = solved.loss, solved.accuracy
         assert loss.device.type == accuracy.device.type == "cuda"
+
+
+def test_what_a_training_stores_is_in_the_memory_of_the_cpu() -> None:
+    with fake_cuda():
+        weight = torch.nn.Parameter(torch.zeros(3, device=CUDA))
+        optimiser = torch.optim.SGD([weight], 0.1, momentum=0.9)
+        optimiser.state[weight]["momentum_buffer"] = torch.zeros(3, device=CUDA)
+        state = {"optimiser": optimiser.state_dict(), "losses": [1.0, weight]}
+        stored = on_cpu(state)
+        assert stored["optimiser"]["param_groups"] == state["optimiser"]["param_groups"]
+        for value in (stored["optimiser"]["state"][0]["momentum_buffer"], stored["losses"][1]):
+            assert value.device.type == "cpu" and not value.requires_grad
 
 
 @pytest.mark.parametrize("name", SPECS)
