@@ -13,11 +13,18 @@ import torch
 from skelact.device import peak_memory_mb
 
 _ROUNDS = 3
+_WARM_UP = 5  # steps that do not count: a CUDA graph is recorded in the fourth
 
 
-def rate(step: Callable[[], object], samples: int, device: torch.device, seconds: float) -> float:
+def rate(
+    step: Callable[[], object],
+    samples: int,
+    device: torch.device,
+    seconds: float,
+    warm_up: int = _WARM_UP,
+) -> float:
     """Samples per second of `step`, which computes `samples` of them: the median of three rounds of
-    `seconds` / 3 each (on a CPU one), after some steps that do not count."""
+    `seconds` / 3 each (on a CPU one), after `warm_up` steps (on a CPU one)."""
 
     def elapsed(steps: int) -> float:
         _wait(device)
@@ -30,8 +37,8 @@ def rate(step: Callable[[], object], samples: int, device: torch.device, seconds
     if device.type != "cuda":
         elapsed(1)
         return samples / elapsed(1)
-    elapsed(5)  # a CUDA graph is recorded in the fourth step
-    steps = max(2, round(seconds / _ROUNDS / (elapsed(3) / 3)))
+    elapsed(warm_up)
+    steps = max(1, round(seconds / _ROUNDS / (elapsed(2) / 2)))
     return samples * steps / statistics.median(elapsed(steps) for _ in range(_ROUNDS))
 
 
@@ -41,13 +48,14 @@ def cell(
     samples: int,
     device: torch.device,
     seconds: float,
+    warm_up: int = _WARM_UP,
 ) -> None:
     """Time one form and print its result, or its error, as a line of JSON."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     try:
-        value = rate(make_step(), samples, device, seconds)
+        value = rate(make_step(), samples, device, seconds, warm_up)
         result = {"samples_per_s": float(f"{value:.4g}"), "memory_mb": peak_memory_mb(device)}
     except Exception as error:  # the other forms are still of interest
         result = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"}

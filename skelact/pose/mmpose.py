@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 CUSTOM = "custom"  # a network of the user: config and checkpoint
 FRAMES_PER_BATCH = {"cpu": 4, "cuda": 32}
 CROPS_PER_BATCH = {"cpu": 8, "cuda": 128}
+_THREADS = 8  # that prepare images for a GPU
 
 
 def _nms(
@@ -220,6 +222,10 @@ class MMPose:
             detector_config = _read_config(shipped_config(detector))
             path = weights.require(detector)
             self.detector = _build(detector_config, path, "mmdet", self.device)
+        # beside a GPU one thread prepares images more slowly than the network processes them
+        self.prepared: Callable[..., Iterable[Any]] = map
+        if self.device.type == "cuda":
+            self.prepared = ThreadPoolExecutor(_THREADS).map
         self.frames_per_batch = FRAMES_PER_BATCH[self.device.type]
         self.crops_per_batch = CROPS_PER_BATCH[self.device.type]
 
@@ -238,7 +244,8 @@ class MMPose:
     def _step(self, items: list[dict[str, Any]]) -> list[Any]:
         from mmengine.dataset import pseudo_collate
 
-        return list(self.model.test_step(pseudo_collate([self.pipeline(item) for item in items])))  # type: ignore[operator]
+        inputs = list(self.prepared(self.pipeline, items))
+        return list(self.model.test_step(pseudo_collate(inputs)))  # type: ignore[operator]
 
     def _onestage(self, images: list[Any]) -> list[list[PersonPose]]:
         out = []
@@ -272,7 +279,7 @@ class MMPose:
 
         assert self.detector is not None
         model, pipeline = self.detector
-        data = pseudo_collate([pipeline({"img": image}) for image in images])
+        data = pseudo_collate(list(self.prepared(pipeline, [{"img": image} for image in images])))
         out = []
         for sample in model.test_step(data):  # type: ignore[operator]
             p = sample.pred_instances

@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -83,6 +84,7 @@ def test_one_stage_batches_equal_mmpose_frame_by_frame(pulled: Path) -> None:
     from skelact.pose.mmpose import MMPose
 
     estimator = MMPose(PoseOptions(estimator="rtmo-s", min_confidence=0.001, max_persons=3), "cpu")
+    estimator.prepared = ThreadPoolExecutor(3).map  # as beside a GPU
     assert estimator.skeleton == SKELETONS["coco-17"]
     frames = frames_of("crossing.avi", 5) + frames_of("Kata_A1_C0.avi", 2)
     ours = list(estimator.run(frame_refs(frames)))
@@ -113,6 +115,7 @@ def test_top_down_batches_equal_mmpose_frame_by_frame(
     from skelact.pose.mmpose import MMPose
 
     estimator = MMPose(PoseOptions(estimator="rtmpose-t"), "cpu")
+    estimator.prepared = ThreadPoolExecutor(3).map
     frames = frames_of("crossing.avi", 6)
     boxes = [
         np.array([[60, 80, 200, 330], [260, 90, 420, 340]], np.float32)[: 1 + n % 2]
