@@ -71,7 +71,7 @@ def test_an_address_that_does_not_answer(
 ) -> None:
     """The attempt is made in another process, and ends after a time limit."""
     monkeypatch.setattr(ray_connection, "ANSWER_S", 3.0)
-    with pytest.raises(ClusterError, match="answers at .* within 3 s") as caught:
+    with pytest.raises(ClusterError, match=r"answers at .* within 3 s") as caught:
         poses_of([clip], Cache(tmp_path), PoseOptions(), cluster=ClusterOptions(ray=listener))
     assert "ray start" in caught.value.hint
 
