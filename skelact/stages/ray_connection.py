@@ -35,7 +35,8 @@ import logging, sys, ray
 try:
     ray.init(address=sys.argv[1], logging_level=logging.CRITICAL, log_to_driver=False)
 except BaseException as error:
-    sys.exit(f"{type(error).__name__}: {error}")
+    print(" ".join(str(error).split()) or type(error).__name__)
+    sys.exit(1)
 """
 
 
@@ -133,5 +134,8 @@ def _try(address: str) -> None:
         text = f"No Ray cluster answers at {address} within {ANSWER_S:.0f} s"
         raise ClusterError(text, _START) from None
     if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise ClusterError(f"Cannot join the Ray cluster at {address}: {lines[-1]}", _START)
+        lines = (done.stdout or done.stderr).decode(errors="replace").strip().splitlines()
+        text = (
+            f"Cannot join the Ray cluster at {address}: {lines[-1] if lines else 'no reason given'}"
+        )
+        raise ClusterError(text, _START)

@@ -24,11 +24,12 @@ from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.registry import fingerprint_of
 from skelact.stages import node, ray_connection
+from skelact.stages.cluster import _Actors
 from skelact.stages.extraction import POSES, Job
 from skelact.stages.node import NodeWorker, Setup
 from skelact.stages.poses import poses_of
-from skelact.stages.schedule import Task
-from skelact.types import Failure
+from skelact.stages.schedule import Schedule, Task
+from skelact.types import Failure, no_progress
 from tests.conftest import run
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray")
@@ -66,28 +67,32 @@ def test_addresses_without_a_cluster(address: str, kind: type[SkelactError], say
 
 
 @needs_ray
+@pytest.mark.parametrize("is_auto", [False, True])
 def test_an_address_that_does_not_answer(
-    listener: str, monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path
+    is_auto: bool, listener: str, monkeypatch: pytest.MonkeyPatch, clip: Path, tmp_path: Path
 ) -> None:
     """The attempt is made in another process, and ends after a time limit."""
     monkeypatch.setattr(ray_connection, "ANSWER_S", 3.0)
+    monkeypatch.setenv("RAY_ADDRESS", listener)
+    cluster = ClusterOptions(ray="auto" if is_auto else listener)
     with pytest.raises(ClusterError, match=r"answers at .* within 3 s") as caught:
-        poses_of([clip], Cache(tmp_path), PoseOptions(), cluster=ClusterOptions(ray=listener))
+        poses_of([clip], Cache(tmp_path), PoseOptions(), cluster=cluster)
     assert "ray start" in caught.value.hint
 
 
-@needs_ray
-def test_no_cluster_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("RAY_TMPDIR", str(Path.cwd()))
-    with pytest.raises(ClusterError, match="Could not find any running Ray"):
+@pytest.mark.parametrize(
+    ("trial", "says"),
+    [("import sys; print('Version mismatch'); sys.exit(1)", "Version mismatch"), ("0 / 0", "Zero")],
+)
+def test_a_cluster_that_refuses(trial: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_connection, "_TRIAL", trial)
+    with pytest.raises(ClusterError, match=f"Cannot join the Ray cluster at auto: {says}"):
         ray_connection._try("auto")
 
 
-def test_options_that_do_not_fit(clip: Path, tmp_path: Path) -> None:
+def test_options_that_do_not_fit(clip: Path) -> None:
     with pytest.raises(ConfigError, match="needs --ray"):
         ClusterOptions(ray_gpus=0.5)
-    (tmp_path / "walk.npy").touch()
     done = run("extract", clip, "--ray-gpus", "0.5")
     assert done.returncode == 2 and "--ray-gpus needs --ray" in done.stderr
 
@@ -174,3 +179,78 @@ def test_errors_of_tasks_on_a_node(
     monkeypatch.setattr(Cache, "_publish", full)
     error = worker.run(Task(job=setup.job))
     assert isinstance(error, CacheError) and "Free some space" in error.hint
+
+
+# --- the nodes of a cluster -----------------------------------------------------------------------
+
+
+class FakeRay:
+    """A cluster of which only the nodes are looked at."""
+
+    def __init__(self, *resources: dict[str, float]) -> None:
+        self.resources = resources
+
+    def nodes(self) -> list[dict[str, object]]:
+        dead = {"Alive": False, "Resources": {"CPU": 64.0}}
+        return [*({"Alive": True, "Resources": r} for r in self.resources), dead]
+
+    def remote(self, cls: type) -> FakeRay:
+        return self
+
+    def options(self, **options: object) -> FakeRay:
+        return self
+
+
+def actors_on(estimator: str, gpus: float | None, *resources: dict[str, float]) -> _Actors:
+    job = Job(
+        path=Path("a.mp4"),
+        content="a",
+        cache_root=Path("cache"),
+        options=PoseOptions(estimator=estimator),
+        fingerprint="",
+    )
+    setup = Setup(job=job, folder=None, locked=None)
+    options = ClusterOptions(ray="auto", ray_gpus=gpus)
+    actors = _Actors(FakeRay(*resources), Schedule([], 0), setup, options, no_progress)
+    actors._look()
+    return actors
+
+
+@pytest.mark.parametrize(
+    ("estimator", "gpus", "nodes", "per_actor", "capacity"),
+    [
+        ("blazepose", None, ({"CPU": 4.0}, {"CPU": 2.0, "GPU": 1.0}), 0, 6),
+        ("blazepose", None, ({"memory": 1.0}, {"CPU": 2.0}), 0, 2),
+        ("rtmo-s", None, ({"CPU": 4.0},), 0, 4),
+        ("rtmo-s", None, ({"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0}), 1, 2),
+        ("rtmo-s", 0.5, ({"CPU": 8.0, "GPU": 2.0}, {"CPU": 1.0, "GPU": 2.0}), 0.5, 5),
+        ("rtmo-s", 2, ({"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}), 2, 1),
+    ],
+)
+def test_the_number_of_actors(
+    estimator: str,
+    gpus: float | None,
+    nodes: tuple[dict[str, float], ...],
+    per_actor: float,
+    capacity: int,
+) -> None:
+    """One for each core, or for a fraction of a GPU."""
+    actors = actors_on(estimator, gpus, *nodes)
+    assert (actors.gpus, actors.capacity) == (per_actor, capacity)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"), [("blazepose", "does not use a GPU"), ("rtmo-s", "no node has a GPU")]
+)
+def test_gpus_that_nothing_uses(estimator: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        actors_on(estimator, 0.5, {"CPU": 4.0})
+
+
+def test_a_cluster_without_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may come back within a time limit."""
+    actors = actors_on("blazepose", None, {"memory": 1.0})
+    assert actors.wait() == []
+    actors.has_looked = actors.had_nodes = -100.0
+    with pytest.raises(ClusterError, match="no free node"):
+        actors.wait()
