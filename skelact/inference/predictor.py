@@ -260,13 +260,8 @@ class Predictor:
             if cluster.ray is not None:
                 raise ConfigError("Skeleton files need no cluster", "Leave out --ray.")
             return list(inputs.skeletons), []
-        poses = poses_of(
-            videos,
-            cache or Cache(),
-            self.pose(poses_from),
-            cluster=cluster,
-            on_progress=on_progress,
-        )
+        pose, cache = self.pose(poses_from), cache or Cache()
+        poses = poses_of(videos, cache, pose, cluster=cluster, on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         found = sorted(poses.results, key=lambda e: order[e.path])
         return [*found, *inputs.skeletons], list(poses.failed)

@@ -1,5 +1,5 @@
 """The poses of many videos over a Ray cluster: one actor for each core, or for a fraction of a GPU,
-which keeps its estimator. The schedule is that of a pool of processes."""
+which keeps its estimator. The order of the tasks is that of a pool of processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-import skelact
 from skelact.cache import Cache
 from skelact.errors import ClusterError, ConfigError, SkelactError
 from skelact.options import ClusterOptions
@@ -21,7 +21,7 @@ from skelact.pose.base import get_spec
 from skelact.stages.extraction import POSES, Job, Work
 from skelact.stages.node import Setup
 from skelact.stages.ray_connection import connected
-from skelact.stages.schedule import Result, Schedule, Task
+from skelact.stages.tasks import Result, Task, TaskQueue
 from skelact.stages.workers import process_count
 from skelact.types import BatchResult, Event, Failure, ProgressCallback
 
@@ -41,10 +41,10 @@ def extract_on_cluster(
     and EstimatorError, with the name of the node."""
     assert options.ray is not None
     with connected(options.ray, process_count(_MANY)) as ray, _setup(work) as setup:
-        schedule = Schedule(work, retries=_RETRIES)
-        actors = _Actors(ray, schedule, setup, options, on_progress)
+        queue = TaskQueue(work, retries=_RETRIES)
+        actors = _Actors(ray, queue, setup, options, on_progress)
         try:
-            batch = schedule.run(actors)
+            batch = queue.run(actors)
         finally:
             actors.close()
         actors.wait_until_visible()
@@ -76,16 +76,17 @@ def _actor_class() -> type:
 
         def start(self, version: str, setup: bytes) -> tuple[str, Any]:
             """The name of the node, and the error that keeps it from working, if any."""
+            import importlib
             import pickle
             import socket
 
             host = socket.gethostname()
             try:
-                import skelact
+                found = importlib.import_module("skelact").__version__
             except ImportError:
                 return host, "skelact is not installed there"
-            if skelact.__version__ != version:
-                return host, f"skelact is {skelact.__version__} there, and {version} here"
+            if found != version:
+                return host, f"skelact is {found} there, and {version} here"
             from skelact.errors import SkelactError
             from skelact.stages.node import NodeWorker
 
@@ -118,18 +119,19 @@ class _Actor:
 
 
 class _Actors:
-    """The actors of a cluster, as an executor of a schedule."""
+    """The actors of a cluster, as an executor of a queue."""
 
     def __init__(
         self,
         ray: Any,
-        schedule: Schedule,
+        queue: TaskQueue,
         setup: Setup,
         options: ClusterOptions,
         on_progress: ProgressCallback,
     ) -> None:
-        self.ray, self.schedule, self.setup, self.on_progress = ray, schedule, setup, on_progress
+        self.ray, self.queue, self.setup, self.on_progress = ray, queue, setup, on_progress
         self.gpus = self._gpus_of_actor(options)
+        self.version = import_module("skelact").__version__  # `import` would be a cycle
         self.actors: list[_Actor] = []
         self.failed_starts = 0
         self.capacity, self.has_looked = 0, -math.inf
@@ -193,9 +195,9 @@ class _Actors:
 
     def _grow(self) -> None:
         """Start actors, as many as there are tasks and cores."""
-        while len(self.actors) < min(self.capacity, self.schedule.left):
+        while len(self.actors) < min(self.capacity, self.queue.left):
             actor = _Actor(handle=self.new_actor())
-            actor.call = actor.handle.start.remote(skelact.__version__, pickle.dumps(self.setup))
+            actor.call = actor.handle.start.remote(self.version, pickle.dumps(self.setup))
             self.actors.append(actor)
 
     # --- tasks ---

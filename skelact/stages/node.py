@@ -9,7 +9,7 @@ from skelact.cache import Cache
 from skelact.errors import ClusterError, EstimatorError, SkelactError
 from skelact.pose.registry import fingerprint_of, open_estimator
 from skelact.stages.extraction import POSES, Job
-from skelact.stages.schedule import Task, run_task
+from skelact.stages.tasks import Task, run_task
 from skelact.stages.workers import prepare_worker
 from skelact.types import Failure
 

@@ -23,7 +23,7 @@ from skelact.pose.base import Estimator, FrameRef, PoseOptions
 from skelact.processes import die_with_parent
 from skelact.schemas import PosesManifest
 from skelact.stages.extraction import POSES, Job, State, Work, frame_refs, write_estimated
-from skelact.stages.schedule import Result, Schedule, Task, run_task
+from skelact.stages.tasks import Result, Task, TaskQueue, run_task
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, VideoInfo
 from skelact.video.probe import probe
 
@@ -120,7 +120,7 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
     progress = _ProgressThread(received, on_progress)
     try:
         with _Pool(work, context, frame_counts) as pool:
-            return Schedule(work, retries=0).run(pool)
+            return TaskQueue(work, retries=0).run(pool)
     finally:
         progress.close()
         received.close()

@@ -28,7 +28,7 @@ from skelact.stages.cluster import _Actors
 from skelact.stages.extraction import POSES, Job
 from skelact.stages.node import NodeWorker, Setup
 from skelact.stages.poses import poses_of
-from skelact.stages.schedule import Schedule, Task
+from skelact.stages.tasks import Task, TaskQueue
 from skelact.types import Failure, no_progress
 from tests.conftest import run
 
@@ -211,7 +211,7 @@ def actors_on(estimator: str, gpus: float | None, *resources: dict[str, float]) 
     )
     setup = Setup(job=job, folder=None, locked=None)
     options = ClusterOptions(ray="auto", ray_gpus=gpus)
-    actors = _Actors(FakeRay(*resources), Schedule([], 0), setup, options, no_progress)
+    actors = _Actors(FakeRay(*resources), TaskQueue([], 0), setup, options, no_progress)
     actors._look()
     return actors
 

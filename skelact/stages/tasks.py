@@ -42,7 +42,7 @@ class Executor(Protocol):
         """Wait until a task has ended, or something else has changed. Returns those that ended."""
 
 
-class Schedule:
+class TaskQueue:
     """The tasks that are left, and the results so far. A task whose worker died is repeated up to
     `retries` times beside others. If it has lost more workers, or another process is working on the
     same video, it waits until it is the only task, and then for that process."""

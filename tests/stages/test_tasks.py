@@ -10,7 +10,7 @@ import pytest
 from skelact.pose.base import PoseOptions
 from skelact.stages.extraction import Job, Work
 from skelact.stages.parts import Part
-from skelact.stages.schedule import Result, Schedule, Task
+from skelact.stages.tasks import Result, Task, TaskQueue
 from skelact.types import Failure
 
 LONG = tuple(Part(start=start, stop=start + 50) for start in (0, 40, 80))
@@ -59,7 +59,7 @@ def test_the_longest_task_is_first() -> None:
     """The parts of a long video count one by one, and the video is joined after them."""
     videos = [work("short", 10), work("long", 150, LONG), work("middle", 60), work("bad", 0)]
     executor = Executor(done)
-    batch = Schedule(videos, retries=0).run(executor)
+    batch = TaskQueue(videos, retries=0).run(executor)
     names = [name for name, _ in executor.log]
     assert names == ["middle", "long@0", "long@40", "long@80", "short", "long", "bad"]
     assert sorted(map(str, batch.done)) == ["bad", "long", "middle", "short"]
@@ -67,7 +67,7 @@ def test_the_longest_task_is_first() -> None:
 
 def test_a_video_whose_parts_are_stored_is_joined() -> None:
     executor = Executor(done)
-    Schedule([work("long", 0)], retries=0).run(executor)
+    TaskQueue([work("long", 0)], retries=0).run(executor)
     assert executor.log == [("long", 0)]
 
 
@@ -78,7 +78,7 @@ def test_failures_are_those_of_their_video() -> None:
         return Failure(task.job.path, "it is damaged") if task.job.path == Path("long") else "done"
 
     executor = Executor(result)
-    batch = Schedule([work("long", 150, LONG), work("short", 10)], retries=0).run(executor)
+    batch = TaskQueue([work("long", 150, LONG), work("short", 10)], retries=0).run(executor)
     assert [name for name, _ in executor.log] == ["long@0", "long@40", "short"]
     assert batch.failed == [Failure(Path("long"), "it is damaged")]
     assert batch.done == [Path("short")]
@@ -98,7 +98,7 @@ def test_workers_that_die(retries: int, deaths: int) -> None:
 
     videos = [work("deadly", 100), *(work(f"{n}", 10) for n in range(6))]
     executor = Executor(result)
-    batch = Schedule(videos, retries=retries).run(executor)
+    batch = TaskQueue(videos, retries=retries).run(executor)
     tries = [others for name, others in executor.log if name == "deadly"]
     survives = deaths <= retries + 1
     assert len(tries) == min(deaths, retries + 1) + 1
@@ -117,6 +117,6 @@ def test_videos_of_another_process_wait_until_the_end() -> None:
 
     executor = Executor(result)
     videos = [work("other", 200), work("long", 150, LONG), work("short", 10)]
-    batch = Schedule(videos, retries=2).run(executor)
+    batch = TaskQueue(videos, retries=2).run(executor)
     assert executor.log[-3:] == [("other", 0), ("long@40", 0), ("long", 0)]
     assert batch.cached == [Path("other")] and set(batch.done) == {Path("long"), Path("short")}
