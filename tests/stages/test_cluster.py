@@ -206,7 +206,7 @@ def test_an_interrupt_ends_the_actors(
         process.send_signal(number)
         _, complaints = process.communicate(timeout=60)
         assert process.returncode == code and "Interrupted" in complaints, complaints
-        assert len(new_lines(complaints)) == 2, complaints
+        assert len(new_lines(complaints)) == 3, complaints  # with the error and its hint
         for child in children:
             wait_for_end(child)
         wait_until(lambda: not nodes.actors())
