@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ def connected(address: str, cores: int) -> Iterator[Any]:
         yield ray
         return
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_kept_signals())
+        keep_handler = _sigterm_handler()
+        stack.callback(keep_handler)
         options: dict[str, Any] = {}
         if address == LOCAL:
             # a short path: Ray has sockets below it, whose names are limited to 107 bytes
@@ -87,6 +88,7 @@ def connected(address: str, cores: int) -> Iterator[Any]:
             )
         except Exception as error:
             raise ClusterError(f"Ray does not start: {reason(error)}", _START) from error
+        keep_handler()
         yield ray
 
 
@@ -94,15 +96,16 @@ def _short_folder() -> str | None:
     return None if len(tempfile.gettempdir()) < 20 else "/tmp"
 
 
-@contextlib.contextmanager
-def _kept_signals() -> Iterator[None]:
-    """Ray handles SIGTERM in its own way; this block keeps the handler that there is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _sigterm_handler() -> Callable[[], None]:
+    """A function that sets the present handler of SIGTERM again. Ray replaces it by one that aborts
+    the process."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+
+    def restore() -> None:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+    return restore
 
 
 def _check_form(address: str) -> None:
