@@ -5,7 +5,7 @@ python -m benchmarks scale [COUNT]..., python -m benchmarks soak [MINUTES] [SEED
 python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN,
-python -m benchmarks exported [NETWORK]...,
+python -m benchmarks exported [NETWORK]..., python -m benchmarks cluster [VIDEO]...,
 python -m benchmarks few_shot PROTOCOL DATA, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
@@ -20,6 +20,7 @@ from benchmarks import (
     cached,
     changed,
     choice,
+    cluster,
     estimator_noise,
     everyday,
     explain,
@@ -66,12 +67,13 @@ MODULES = (
     exported,
     explain,
     few_shot,
+    cluster,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
     *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
-    *("footage", "everyday", "explain", "exported", "few_shot"),
+    *("footage", "everyday", "explain", "exported", "few_shot", "cluster"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 

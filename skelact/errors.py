@@ -17,6 +17,7 @@
     │   ├── BackendMissing
     │   └── WeightsMissing
     ├── CheckpointError
+    ├── ClusterError          a Ray cluster or one of its nodes
     ├── CacheError
     │   └── DamagedEntry
     └── FfmpegError           the external program failed
@@ -113,6 +114,10 @@ class WeightsMissing(EstimatorError):
 
 class CheckpointError(SkelactError):
     """A file is not a checkpoint, is damaged, or holds more than tensors and plain values."""
+
+
+class ClusterError(SkelactError):
+    """A Ray cluster cannot be used, or one of its nodes cannot work for this machine."""
 
 
 class CacheError(SkelactError):

@@ -216,6 +216,29 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Where poses are estimated, if not on the cores of this machine."""
+
+    ray: str | None = option(
+        None,
+        "Estimate poses on a Ray cluster: auto (the running cluster that this machine belongs to), "
+        "HOST:PORT (its address), or local (a new one of the cores of this machine).",
+    )
+    ray_gpus: float | None = option(
+        None,
+        "GPUs for each actor on the cluster, such as 0.5, for estimators that use a GPU.",
+        above=0,
+        max=8,
+        default_text="1",
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.ray_gpus is not None and self.ray is None:
+            raise ConfigError("--ray-gpus needs --ray")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictOptions:
     """Sliding windows over long videos, and the segments made from them."""
 

@@ -65,6 +65,7 @@ ADAPTERS = {
     "c3d": {"readers/c3d.py", "interop/poses/c3d.py"},
     "h5py": {"readers/h5.py"},
     "sleap_io": {"interop/poses/sleap.py"},
+    "ray": {"stages/ray_connection.py"},
     "yaml": {"config_data.py"},
 }
 NO_TORCH = (

@@ -12,6 +12,7 @@ import typer
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
 from skelact.errors import CacheError, DamagedEntry, InputError
+from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm
 from skelact.sequence.clean import SequenceOptions
@@ -36,6 +37,7 @@ def command(
     clips: ClipOptions,
     coding: CodingOptions,
     sequence: SequenceOptions,
+    cluster: ClusterOptions,
     json_form: Annotated[
         JsonForm,
         typer.Option(help="One JSON file per frame, or one file per video with a line per frame."),
@@ -76,6 +78,7 @@ def command(
                 sequence=sequence,
                 coding=coding,
                 form=json_form,
+                cluster=cluster,
                 on_progress=on_progress,
             )
 

@@ -23,6 +23,7 @@ OUTPUT, ADVANCED = "Output", "Advanced"
 PANELS = {  # the group of the options of a dataclass in the help
     "DatasetOptions": INPUT,
     "ClipOptions": INPUT,
+    "ClusterOptions": ADVANCED,
     "CodingOptions": INPUT,
     "ForeignOptions": ADVANCED,
     "NormaliseOptions": ADVANCED,

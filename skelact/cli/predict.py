@@ -20,7 +20,7 @@ from skelact.cli.options import (
     with_options,
 )
 from skelact.errors import ConfigError
-from skelact.options import DEFAULT, LATEST, ForeignOptions, PredictOptions
+from skelact.options import DEFAULT, LATEST, ClusterOptions, ForeignOptions, PredictOptions
 from skelact.report import writers
 from skelact.report.options import OverlayOptions
 from skelact.types import UNKNOWN, Prediction, Segment
@@ -70,6 +70,7 @@ def command(
     drawing: OverlayOptions,
     options: PredictOptions,
     foreign: ForeignOptions,
+    cluster: ClusterOptions,
     poses_from: PosesFrom = None,
     overwrite: Overwrite = False,
     cache_dir: CacheDir = None,
@@ -102,7 +103,7 @@ def command(
 
     with console.Bars() as on_progress:
         batch = predictor.predict_many(
-            videos, Cache(cache_dir), on_progress, poses_from, check_outputs
+            videos, Cache(cache_dir), on_progress, poses_from, check_outputs, cluster
         )
         for name, target in outputs.items():
             writers.write(

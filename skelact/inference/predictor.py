@@ -32,7 +32,7 @@ from skelact.inference.tracks import VideoTrack
 from skelact.inference.window_outputs import window_outputs
 from skelact.inference.windows import at_track_rate, find_tracks
 from skelact.inference.zoo import find
-from skelact.options import ForeignOptions, PredictOptions
+from skelact.options import ClusterOptions, ForeignOptions, PredictOptions
 from skelact.pose.base import PoseOptions
 from skelact.readers.format import Format
 from skelact.schemas import Calibration, Checkpoint, Ensemble
@@ -199,11 +199,13 @@ class Predictor:
         on_progress: ProgressCallback = no_progress,
         poses_from: Path | None = None,
         on_found: Callable[[Sequence[Path]], None] = lambda paths: None,
+        cluster: ClusterOptions = ClusterOptions(),
     ) -> BatchResult[VideoPrediction]:
         """A VideoPrediction for each video and each skeleton sequence among files, folders and glob
         patterns; those that cannot be used are listed as failed. `on_found` gets the paths of all
-        of them before poses are estimated."""
-        videos, failed = self.extract(paths, cache, on_progress, poses_from, on_found)
+        of them before poses are estimated, on a cluster if it is named; the networks run in this
+        process, so that predictions do not depend on the cluster."""
+        videos, failed = self.extract(paths, cache, on_progress, poses_from, on_found, cluster)
         again = estimate_again(cache or Cache(), lambda: self.pose(poses_from), on_progress)
         batch: BatchResult[VideoPrediction] = BatchResult(failed=failed)
         self._report_missing_joints(videos, on_progress)
@@ -242,6 +244,7 @@ class Predictor:
         on_progress: ProgressCallback,
         poses_from: Path | None,
         on_found: Callable[[Sequence[Path]], None] = lambda paths: None,
+        cluster: ClusterOptions = ClusterOptions(),
     ) -> tuple[list[Extracted | SkeletonInput], list[Failure]]:
         """The poses of files, folders and glob patterns: videos in their order, then skeleton
         files."""
@@ -254,8 +257,11 @@ class Predictor:
             videos = find_videos(inputs.videos or paths, beside_others=bool(inputs.skeletons))
         on_found([*videos, *(s.path for s in inputs.skeletons)])
         if not videos:
+            if cluster.ray is not None:
+                raise ConfigError("Skeleton files need no cluster", "Leave out --ray.")
             return list(inputs.skeletons), []
-        poses = poses_of(videos, cache or Cache(), self.pose(poses_from), on_progress=on_progress)
+        pose, cache = self.pose(poses_from), cache or Cache()
+        poses = poses_of(videos, cache, pose, cluster=cluster, on_progress=on_progress)
         order = {v: n for n, v in enumerate(videos)}
         found = sorted(poses.results, key=lambda e: order[e.path])
         return [*found, *inputs.skeletons], list(poses.failed)

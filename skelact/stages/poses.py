@@ -15,14 +15,17 @@ from skelact.errors import (
     InputError,
     PathMissing,
 )
+from skelact.options import ClusterOptions
 from skelact.pose import importers
 from skelact.pose.base import IMPORT, PoseOptions, get_spec
 from skelact.pose.registry import fingerprint_of, open_estimator, resolve
 from skelact.pose.store import JsonForm, holds_poses, read_poses, write_poses
 from skelact.schemas import PosesManifest
+from skelact.stages.cluster import extract_on_cluster
 from skelact.stages.cut import cut_video
 from skelact.stages.extraction import POSES, TRACK, Job, plan_work, write_tracked
 from skelact.stages.parts import PART_S, division
+from skelact.stages.ray_connection import require_ray
 from skelact.stages.workers import extract_in_batches, extract_in_processes
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_progress
 from skelact.video.cut import ClipOptions, CodingOptions
@@ -77,13 +80,19 @@ def poses_of(
     coding: CodingOptions = CodingOptions(),
     form: JsonForm = "frames",
     part_s: float = PART_S,
+    cluster: ClusterOptions = ClusterOptions(),
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[Extracted]:
-    """The poses of every video, from the cache or estimated now. Videos that cannot be used are
-    listed as failed. A video that is longer than 1.5 `part_s` is divided into parts of this length
-    [s], which several processes estimate, if the estimator supports it; the poses depend on it, but
-    not on the number of processes. Raises ConfigError, EstimatorError and CacheError."""
+    """The poses of every video, from the cache or estimated now, on a cluster if it is named.
+    Videos that cannot be used are listed as failed. A video that is longer than 1.5 `part_s` is
+    divided into parts of this length [s], which several processes estimate, if the estimator
+    supports it; the poses depend on it, but not on the number of processes. Raises ConfigError,
+    EstimatorError, CacheError and ClusterError."""
+    if cluster.ray is not None:
+        require_ray()
     if pose.poses_from is not None:
+        if cluster.ray is not None:
+            raise ConfigError("Imported poses need no cluster", "Leave out --ray.")
         if coding.changes:
             raise ConfigError(
                 "Imported poses belong to the original video", "Leave out --height and --fps."
@@ -124,7 +133,7 @@ def poses_of(
     on_progress(Event("hash", "end"))
     cache.save_hashes()
     if jobs:
-        failures = _estimate(jobs, pose, on_progress)
+        failures = _estimate(jobs, pose, cluster, on_progress)
         for video, job in jobs.items():
             entry = cache.find(POSES, job.key)
             if entry is not None:
@@ -152,7 +161,10 @@ def estimate_again(
 
 
 def _estimate(
-    jobs: dict[Path, Job], pose: PoseOptions, on_progress: ProgressCallback
+    jobs: dict[Path, Job],
+    pose: PoseOptions,
+    cluster: ClusterOptions,
+    on_progress: ProgressCallback,
 ) -> dict[str, Failure]:
     """Run jobs, each key once. Returns the failures by key."""
     unique = list({job.key: job for job in jobs.values()}.values())
@@ -160,7 +172,9 @@ def _estimate(
     frames = sum(w.frames for w in work)
     text = f"Estimating poses in {frames} frames of {len(work)} videos with {pose.estimator}."
     on_progress(Event("extract", "start", 0, frames, text))
-    if get_spec(pose.estimator).parallel == "processes":
+    if cluster.ray is not None:
+        batch = extract_on_cluster(work, cluster, on_progress)
+    elif get_spec(pose.estimator).parallel == "processes":
         batch = extract_in_processes(work, on_progress)
     else:
         batch = extract_in_batches(unique, open_estimator(pose), on_progress)

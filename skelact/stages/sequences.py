@@ -13,6 +13,7 @@ import numpy as np
 
 from skelact.cache import Cache, CacheEntry, Stage
 from skelact.errors import CacheError, InputError, NoPersonFound, reading
+from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm, read_poses
 from skelact.schemas import PosesManifest, SequenceClip, SequencesManifest
@@ -51,9 +52,11 @@ def extract(
     sequence: SequenceOptions,
     coding: CodingOptions = CodingOptions(),
     form: JsonForm = "frames",
+    cluster: ClusterOptions = ClusterOptions(),
     on_progress: ProgressCallback = no_progress,
 ) -> BatchResult[ExtractedSequences]:
-    """Videos -> poses -> sequences, cached; a video without a person counts as failed.
+    """Videos -> poses -> sequences, cached; a video without a person counts as failed. Poses are
+    estimated on a cluster if it is named.
 
     Poses are estimated once for the complete video. Clips are spans of it, so person ids are the
     same in all clips, and another clip length needs no new poses."""
@@ -61,7 +64,9 @@ def extract(
     batch: BatchResult[ExtractedSequences] = BatchResult()
 
     def poses(paths: Sequence[Path]) -> BatchResult[Extracted]:
-        result = poses_of(paths, cache, pose, coding=coding, form=form, on_progress=on_progress)
+        result = poses_of(
+            paths, cache, pose, coding=coding, form=form, cluster=cluster, on_progress=on_progress
+        )
         batch.failed += result.failed
         return result
 

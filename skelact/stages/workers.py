@@ -9,32 +9,21 @@ import os
 import queue
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from skelact import sandbox
 from skelact.cache import Cache
-from skelact.errors import InputError, SkelactError
+from skelact.errors import InputError
 from skelact.pose.base import Estimator, FrameRef, PoseOptions
 from skelact.processes import die_with_parent
 from skelact.schemas import PosesManifest
-from skelact.stages.extraction import (
-    POSES,
-    Job,
-    State,
-    Work,
-    extract_part,
-    extract_video,
-    frame_refs,
-    write_estimated,
-)
-from skelact.stages.parts import Part
+from skelact.stages.extraction import POSES, Job, State, Work, frame_refs, write_estimated
+from skelact.stages.tasks import Result, Task, TaskQueue, run_task
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, VideoInfo
 from skelact.video.probe import probe
 
@@ -53,17 +42,22 @@ def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     if parent is not None and parent.pid is not None:
         die_with_parent(parent.pid)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    sandbox.expendable = True  # a crash of this process costs one video
-    os.environ["OMP_NUM_THREADS"] = "1"
     if not os.environ.get(DEBUG_VARIABLE):
         # native libraries write messages to stderr; errors are returned as exceptions
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    import cv2
-
-    cv2.setNumThreads(1)
+    prepare_worker()
     from skelact.pose.registry import open_estimator
 
     _estimator, _frame_counts = open_estimator(options), frame_counts
+
+
+def prepare_worker() -> None:
+    """Settings of a process that only estimates poses: one thread, and no children of its own."""
+    sandbox.expendable = True  # a crash of this process costs one video
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _exit_with_parent() -> None:
@@ -75,19 +69,9 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _run_task(job: Job, part: Part | None) -> State | Failure:
-    """Extract a part of a video, or the video (None) from the parts that are stored already."""
+def _run_task(task: Task) -> State | Failure:
     assert _estimator is not None
-    try:
-        if part is not None:
-            return extract_part(job, part, _estimator, _frame_counts.send)
-        return extract_video(job, _estimator, _frame_counts.send)
-    except InputError as error:
-        return Failure.from_error(job.path, error)
-    except SkelactError:
-        raise  # a full disk or a broken estimator is not a fault of this video
-    except Exception as error:
-        return Failure.from_error(job.path, error)
+    return run_task(task, _estimator, _frame_counts.send)
 
 
 def process_count(tasks: int) -> int:
@@ -129,32 +113,18 @@ class _ProgressThread:
 
 def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> BatchResult[Path]:
     """Run all jobs in a pool of processes, each with its own estimator; the parts of a long video
-    are tasks of their own. Jobs whose pool broke, or that another process was working on, are run
-    again one at a time. Raises CacheError and EstimatorError."""
-    batch: BatchResult[Path] = BatchResult()
+    are tasks of their own. Tasks whose pool broke, or whose video another process was working on,
+    are run again one at a time. Raises CacheError and EstimatorError."""
     context = multiprocessing.get_context("spawn")
     received, frame_counts = context.Pipe(duplex=False)
     progress = _ProgressThread(received, on_progress)
     try:
-        while work:
-            pool = _Pool(work, context, frame_counts)
-            jobs = pool.run(batch)
-            work = pool.not_started()
-            for job in jobs:
-                alone = Work(job=replace(job, wait=True))
-                if _Pool([alone], context, frame_counts).run(batch):
-                    batch.failed.append(
-                        Failure(
-                            job.path,
-                            "The process of the estimator died on this file",
-                            "Re-encode it with ffmpeg, or leave it out.",
-                        )
-                    )
+        with _Pool(work, context, frame_counts) as pool:
+            return TaskQueue(work, retries=0).run(pool)
     finally:
         progress.close()
         received.close()
         frame_counts.close()
-    return batch
 
 
 @contextlib.contextmanager
@@ -172,83 +142,59 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 class _Pool:
-    """A pool of processes for some jobs. A long video is stored by a last task, once all of its
-    parts are. Few tasks are submitted ahead: the executor looks at all of them for each result, and
-    if a process dies, all of them are suspected."""
+    """A pool of processes, which is replaced when it breaks. Few tasks are submitted ahead: the
+    executor looks at all of them for each result, and if a process dies, all of them are
+    suspected."""
 
     def __init__(self, work: list[Work], context: Any, frame_counts: Any) -> None:
         self.processes = process_count(sum(max(1, len(w.parts)) for w in work))
-        self.pool = ProcessPoolExecutor(
-            self.processes,
-            mp_context=context,
-            initializer=_start_worker,
-            initargs=(work[0].job.options, frame_counts),
-        )
-        self.work = work
-        self.waiting = deque((w.job, part) for w in work for part in w.parts or (None,))
-        self.parts_left = {w.job.key: len(w.parts) for w in work}
+        self.options, self.context, self.frame_counts = work[0].job.options, context, frame_counts
+        self.pool = self._new_pool()
         self.is_broken = False
-        self.pending: dict[Future[State | Failure], tuple[Job, Part | None]] = {}
-        self.remaining: dict[str, Job] = {}  # by key
-        self.failed: set[str] = set()  # keys
+        self.pending: dict[Future[State | Failure], Task] = {}
 
-    def run(self, batch: BatchResult[Path]) -> list[Job]:
-        """Run all jobs and add their results to `batch`. Returns the jobs that another process is
-        working on, and those that were not finished when the pool broke."""
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.processes,
+            mp_context=self.context,
+            initializer=_start_worker,
+            initargs=(self.options, self.frame_counts),
+        )
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        """End the processes, at once after an interrupt. Their unfinished cache entries have
+        temporary names."""
+        if kind is KeyboardInterrupt:
+            for process in list((self.pool._processes or {}).values()):
+                process.kill()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, task: Task) -> bool:
+        if len(self.pending) >= 2 * self.processes or (self.is_broken and self.pending):
+            return False
         try:
-            while self._submit():
-                finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    self._finish(future, batch)
-        except KeyboardInterrupt:
-            self._kill()
-            raise
-        finally:
-            self.pool.shutdown(wait=True, cancel_futures=True)
-        return [job for key, job in self.remaining.items() if key not in self.failed]
+            if self.is_broken:
+                self.pool.shutdown(wait=True)
+                self.pool, self.is_broken = self._new_pool(), False
+            with _interrupts_blocked():  # it may start a process
+                self.pending[self.pool.submit(_run_task, task)] = task
+        except BrokenProcessPool:
+            self.is_broken = True
+            return False
+        return True
 
-    def not_started(self) -> list[Work]:
-        """The work that was left in the queue when the pool broke."""
-        keys = {job.key for job, _ in self.waiting} - self.failed - self.remaining.keys()
-        return [w for w in self.work if w.job.key in keys]
-
-    def _kill(self) -> None:
-        """End the processes now. Their unfinished cache entries have temporary names."""
-        for process in list((self.pool._processes or {}).values()):
-            process.kill()
-
-    def _submit(self) -> bool:
-        """Submit the next tasks; returns whether there are tasks to wait for."""
-        while self.waiting and not self.is_broken and len(self.pending) < 2 * self.processes:
-            job, part = self.waiting[0]
+    def wait(self) -> Iterator[tuple[Task, Result]]:
+        finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+        for future in finished:
+            task = self.pending.pop(future)
             try:
-                if job.key not in self.failed:
-                    with _interrupts_blocked():  # it may start a process
-                        self.pending[self.pool.submit(_run_task, job, part)] = (job, part)
-                self.waiting.popleft()
+                yield task, future.result()
             except BrokenProcessPool:
                 self.is_broken = True
-        return bool(self.pending)
-
-    def _finish(self, future: Future[State | Failure], batch: BatchResult[Path]) -> None:
-        """Record the result of a task, and queue the last task of a video after its parts."""
-        job, part = self.pending.pop(future)
-        try:
-            result = future.result()
-        except BrokenProcessPool:
-            result, self.is_broken = "busy", True
-        if isinstance(result, Failure):
-            if job.key not in self.failed:
-                batch.failed.append(result)
-            self.failed.add(job.key)
-        elif result == "busy":
-            self.remaining[job.key] = job
-        elif part is None:
-            (batch.done if result == "done" else batch.cached).append(job.path)
-        else:
-            self.parts_left[job.key] -= 1
-            if not self.parts_left[job.key]:
-                self.waiting.appendleft((job, None))
+                yield task, None
 
 
 # --- one estimator in this process ----------------------------------------------------------------
