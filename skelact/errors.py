@@ -18,6 +18,7 @@
     │   └── WeightsMissing
     ├── CheckpointError
     ├── CacheError
+    │   ├── CacheUnavailable  its folder or address cannot be used
     │   └── DamagedEntry
     └── FfmpegError           the external program failed
 
@@ -117,6 +118,10 @@ class CheckpointError(SkelactError):
 
 class CacheError(SkelactError):
     """The cache cannot be read or written."""
+
+
+class CacheUnavailable(CacheError):
+    """The folder or the address of the cache cannot be read or written, or does not answer."""
 
 
 class DamagedEntry(CacheError):

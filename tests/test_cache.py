@@ -221,7 +221,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     real = time.time_ns
 
     def move(seconds: float) -> None:
-        monkeypatch.setattr("skelact.cache.time.time_ns", lambda: real() + int(seconds * 1e9))
+        monkeypatch.setattr(
+            "skelact.cache.hashes.time.time_ns", lambda: real() + int(seconds * 1e9)
+        )
 
     return move
 

@@ -55,7 +55,7 @@ def stored_poses(
         job = Job(
             path=video,
             content=content,
-            cache_root=cache.root,
+            cache_root=cache.address,
             options=pose,
             fingerprint=weights,
             division=division(pose, part_s),
@@ -110,7 +110,7 @@ def poses_of(
         job = Job(
             path=source,
             content=content,
-            cache_root=cache.root,
+            cache_root=cache.address,
             options=pose,
             fingerprint=weights,
             form=form,
@@ -199,7 +199,7 @@ def _import_video(
     job = Job(
         path=video,
         content=cache.content_hash(video),
-        cache_root=cache.root,
+        cache_root=cache.address,
         options=PoseOptions(estimator=IMPORT, hands=pose.hands, face=pose.face),
         fingerprint=source.content,
         form=form,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import CacheError, InputError, NoPersonFound, reading
+from skelact.errors import CacheError, CacheUnavailable, InputError, NoPersonFound, reading
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm, read_poses
 from skelact.schemas import PosesManifest, SequenceClip, SequencesManifest
 from skelact.sequence.clean import SequenceOptions, clean
 from skelact.sequence.stack import stack_frames, visible_frames
+from skelact.stages.extraction import POSES
 from skelact.stages.poses import MADE_AGAIN, Extracted, poses_of
 from skelact.types import (
     BatchResult,
@@ -80,9 +80,11 @@ def extract(
         for extracted in source:
             try:
                 add(extracted, results)
+            except CacheUnavailable:
+                raise
             except CacheError as error:  # damaged poses: estimate them again, once
                 on_progress(Event("extract", "notice", text=f"{error.message}. {MADE_AGAIN}"))
-                shutil.rmtree(extracted.poses.path, ignore_errors=True)
+                cache.remove(POSES.name, extracted.poses.path.name)
                 for again in poses([extracted.path]).results:
                     add(again, batch.done)
     return batch
