@@ -13,9 +13,10 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +31,6 @@ from skelact.schemas import Envelope
 ANSWER_S = 30.0  # without an answer or a further byte
 PARALLEL = 16  # requests at once
 _SLOWEST = 1 << 18  # bytes per second of an upload
-_ARCHIVE = ".archive"  # no name of a file of an entry
 _TAG, _TAG_TEXT = "CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55\n"
 _OBJECT = re.compile(r"([0-9a-f]{20})\.tar")
 _GROUP = re.compile(r"[0-9a-f]{2}")
@@ -55,32 +55,32 @@ class RemoteStore:
 
     def download(
         self, stage: str, key: str, folder: Path, decoder: msgspec.json.Decoder[Envelope[M]]
-    ) -> bool:
-        """Write the files of an entry into an empty folder. Returns False if the entry is absent or
-        damaged; the folder may then hold some of the files."""
-        archive, path = folder / _ARCHIVE, self._path(stage, key)
+    ) -> Path | None:
+        """Write the files of an entry into a new folder in `folder`, which is for temporary files.
+        Returns None if the entry is absent or damaged."""
+        archive, path = folder / "archive.tar", self._path(stage, key)
         try:
             self._ask(
                 "read",
                 lambda files: files.get_file(path, str(archive)),
                 progress=lambda: archive.stat().st_size if archive.exists() else 0,
             )
+            entry = folder / "entry"
+            entry.mkdir()
             with archive.open("rb") as file:
-                unpack_entry(file, folder, stage, key, decoder)
-            archive.unlink()
+                unpack_entry(file, entry, stage, key, decoder)
         except (FileNotFoundError, ValueError):
-            return False
-        return True
+            return None
+        return entry
 
     def upload(self, stage: str, entry: CacheEntry[Any], folder: Path) -> None:
         """Store an entry, in the place of an earlier one; `folder` is for temporary files. Raises
         DamagedEntry if a file of the entry is damaged, OSError if the archive cannot be written."""
-        archive, path = folder / _ARCHIVE, self._path(stage, entry.path.name)
+        archive, path = folder / "archive.tar", self._path(stage, entry.path.name)
         with archive.open("wb") as file:
             pack_entry(entry, file)
         limit_s = ANSWER_S + archive.stat().st_size / _SLOWEST
         self._write(lambda files: files.put_file(str(archive), path), limit_s)
-        archive.unlink()
 
     def check_writable(self) -> None:
         """Write a small file that marks the address as a cache."""
@@ -205,8 +205,9 @@ def within(limit_s: float, work: Callable[[], T], progress: Callable[[], int] = 
                 raise TimeoutError(f"no answer in {limit_s:g} s") from None
 
 
-def in_parallel(function: Callable[[A], T], values: Sequence[A]) -> Iterator[T]:
+def in_parallel(function: Callable[[A], T], values: Iterable[A]) -> Iterator[T]:
     """function(value) for each value, in this order, several at once."""
+    left = iter(values)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        for start in range(0, len(values), PARALLEL):
-            yield from pool.map(function, values[start : start + PARALLEL])
+        while group := list(islice(left, PARALLEL)):
+            yield from pool.map(function, group)

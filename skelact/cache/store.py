@@ -11,10 +11,9 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress, islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -31,10 +30,12 @@ HASHES = "hashes"
 CACHE_VARIABLE = "SKELACT_CACHE"
 COPIES_VARIABLE = "SKELACT_CACHE_COPIES"
 _KEY = re.compile(r"[0-9a-f]{20}")
+_ADDRESS_AS_PATH = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")  # pathlib removes a slash
 _swept: set[Path] = set()  # caches that this process has cleaned up
 _writable: set[str] = set()  # addresses that this process has written to
-_GROUP = 1000  # entries that are handled together
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
+
+A = TypeVar("A")
 _ANY: msgspec.json.Decoder[Envelope[AnyManifest]] = msgspec.json.Decoder(Envelope[AnyManifest])
 
 
@@ -52,6 +53,8 @@ class Cache:
     for an address."""
 
     def __init__(self, root: Path | str | None = None) -> None:
+        if isinstance(root, Path) and _ADDRESS_AS_PATH.match(str(root)):
+            raise CacheUnavailable(f"{root} is an address, not a folder", "Give it as text.")
         place = root or os.environ.get(CACHE_VARIABLE) or ".skelact"
         if str(place).startswith("file://"):
             place = unquote(urlsplit(str(place)).path)
@@ -66,8 +69,6 @@ class Cache:
         self.content_hash = self._inputs.content_hash
         self.check_unchanged = self._inputs.check_unchanged
         self.save_hashes = self._inputs.save
-        # (stage, key) of what `prefetch` did not find, until `find` has said so
-        self._absent: set[tuple[str, str]] = set()
 
     @property
     def name(self) -> str:
@@ -87,17 +88,15 @@ class Cache:
             self._upload(self.remote, stage, entry)
         return entry
 
-    def prefetch(self, stage: Stage[M], keys: Sequence[str]) -> None:
-        """Download the entries that are not on this machine, several at once, so that `find`
-        returns without delay. Without a remote cache, there is nothing to do."""
-        if self.remote is None:
-            return
-        remote = self.remote
-        missing = [k for k in keys if not (self.root / stage.name / k / MANIFEST).exists()]
-        found = in_parallel(lambda key: self._download(remote, stage, key), missing)
-        for key, entry in zip(missing, found, strict=True):
-            if entry is None:
-                self._absent.add((stage.name, key))
+    def find_each(
+        self, stage: Stage[M], items: Iterable[tuple[A, str]]
+    ) -> Iterator[tuple[A, CacheEntry[M] | None]]:
+        """(item, entry) for each (item, key), as `find`; several at once in a remote cache."""
+
+        def pair(item: tuple[A, str]) -> tuple[A, CacheEntry[M] | None]:
+            return item[0], self.find(stage, item[1])
+
+        return map(pair, items) if self.remote is None else in_parallel(pair, items)
 
     def write(self, stage: Stage[M], key: str, fill: Callable[[Path], M]) -> CacheEntry[M]:
         """Make an entry: `fill` writes files into a temporary folder and returns the manifest.
@@ -167,13 +166,11 @@ class Cache:
     # --- remote caches ----------------------------------------------------------------------------
 
     def _download(self, remote: RemoteStore, stage: Stage[M], key: str) -> CacheEntry[M] | None:
-        if (stage.name, key) in self._absent:
-            self._absent.remove((stage.name, key))
-            return None
         final = self.root / stage.name / key
         with self._temporary(stage.name, final) as folder:
-            if remote.download(stage.name, key, folder, stage.decoder):
-                self._publish(stage, folder, final)
+            entry = remote.download(stage.name, key, folder, stage.decoder)
+            if entry is not None:
+                self._publish(stage, entry, final)
         return read_entry(final, stage.decoder)
 
     def _upload(self, remote: RemoteStore, stage: Stage[M], entry: CacheEntry[M]) -> None:
@@ -250,13 +247,14 @@ class Cache:
             yield from self._damaged_remote(self.remote)
 
     def _damaged_remote(self, remote: RemoteStore) -> Iterator[StoredEntry]:
-        def is_damaged(stored: StoredEntry) -> bool:
+        def check(stored: StoredEntry) -> tuple[StoredEntry, bool]:
             with self._temporary(stored.stage, self.root / stored.stage / stored.key) as folder:
-                return not remote.download(stored.stage, stored.key, folder, _ANY)
+                entry = remote.download(stored.stage, stored.key, folder, _ANY)
+                return stored, entry is not None
 
-        stored = remote.stored()
-        while group := list(islice(stored, _GROUP)):
-            yield from compress(group, in_parallel(is_damaged, group))
+        for stored, intact in in_parallel(check, remote.stored()):
+            if not intact:
+                yield stored
 
     def remove(self, stage: str, key: str) -> None:
         """Remove an entry, here and at the address."""

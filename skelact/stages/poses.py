@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,25 +98,29 @@ def poses_of(
     weights = fingerprint_of(pose)
     batch: BatchResult[Extracted] = BatchResult()
     jobs: dict[Path, Job] = {}  # by video; two videos with the same content have the same key
+
+    def keyed() -> Iterator[tuple[tuple[Path, Job], str]]:
+        for video in videos:
+            on_progress(Event("hash", "advance", 1))
+            try:
+                source = _recoded(video, coding, cache) if coding.changes else video
+                content = cache.content_hash(source)
+            except (InputError, FfmpegError, OSError) as error:
+                batch.failed.append(Failure.from_error(video, error))
+                continue
+            job = Job(
+                path=source,
+                content=content,
+                cache_root=cache.address,
+                options=pose,
+                fingerprint=weights,
+                form=form,
+                division=division(pose, part_s),
+            )
+            yield (video, job), job.key
+
     on_progress(Event("hash", "start", 0, len(videos)))
-    for video in videos:
-        on_progress(Event("hash", "advance", 1))
-        try:
-            source = _recoded(video, coding, cache) if coding.changes else video
-            content = cache.content_hash(source)
-        except (InputError, FfmpegError, OSError) as error:
-            batch.failed.append(Failure.from_error(video, error))
-            continue
-        job = Job(
-            path=source,
-            content=content,
-            cache_root=cache.address,
-            options=pose,
-            fingerprint=weights,
-            form=form,
-            division=division(pose, part_s),
-        )
-        entry = cache.find(POSES, job.key)
+    for (video, job), entry in cache.find_each(POSES, keyed()):
         if entry is not None:
             batch.cached.append(Extracted(path=video, poses=entry))
         else:
@@ -125,8 +129,8 @@ def poses_of(
     cache.save_hashes()
     if jobs:
         failures = _estimate(jobs, pose, on_progress)
-        for video, job in jobs.items():
-            entry = cache.find(POSES, job.key)
+        new = (((video, job), job.key) for video, job in jobs.items())
+        for (video, job), entry in cache.find_each(POSES, new):
             if entry is not None:
                 batch.done.append(Extracted(path=video, poses=entry))
             else:

@@ -65,9 +65,13 @@ def extract(
         batch.failed += result.failed
         return result
 
-    def add(extracted: Extracted, results: list[ExtractedSequences]) -> None:
+    def add(
+        extracted: Extracted,
+        results: list[ExtractedSequences],
+        entry: CacheEntry[SequencesManifest] | None = None,
+    ) -> None:
         try:
-            entry = sequences_of(extracted.poses, clips, sequence, cache)
+            entry = entry or sequences_of(extracted.poses, clips, sequence, cache)
         except InputError as error:
             batch.failed.append(Failure.from_error(extracted.path, error))
         else:
@@ -77,9 +81,10 @@ def extract(
 
     first = poses(videos)
     for source, results in ((first.done, batch.done), (first.cached, batch.cached)):
-        for extracted in source:
+        keyed = ((e, _key_of(e.poses, clips, sequence)) for e in source)
+        for extracted, entry in cache.find_each(SEQUENCES, keyed):
             try:
-                add(extracted, results)
+                add(extracted, results, entry)
             except CacheUnavailable:
                 raise
             except CacheError as error:  # damaged poses: estimate them again, once
@@ -115,9 +120,7 @@ def sequences_of(
             f"No person was found in any of {m.frames} frames",
             "Check that a person is fully visible, or try --min-confidence 0.3.",
         )
-    key = SEQUENCES.key(
-        poses=poses.path.name, clip_options=asdict(clip_options), sequence=asdict(options)
-    )
+    key = _key_of(poses, clip_options, options)
     entry = cache.find(SEQUENCES, key)
     if entry is not None:
         return entry
@@ -154,6 +157,14 @@ def sequences_of(
         )
 
     return cache.write(SEQUENCES, key, fill)
+
+
+def _key_of(
+    poses: CacheEntry[PosesManifest], clip_options: ClipOptions, options: SequenceOptions
+) -> str:
+    return SEQUENCES.key(
+        poses=poses.path.name, clip_options=asdict(clip_options), sequence=asdict(options)
+    )
 
 
 def load_sequences(
