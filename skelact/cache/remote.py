@@ -114,10 +114,9 @@ class RemoteStore:
 
             files, root = url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
+            extra = "s3" if self.address.startswith("s3://") else "remote"
             raise BackendMissing(
-                f"{self.name} cannot be used: {reason(error)}",
-                'pip install "skelact[s3]" is for s3://; other addresses need another package of '
-                "fsspec.",
+                f"{self.name} cannot be used: {reason(error)}", f'pip install "skelact[{extra}]"'
             ) from error
         except Exception as error:  # each protocol has its own
             raise CacheUnavailable(

@@ -32,7 +32,6 @@ COPIES_VARIABLE = "SKELACT_CACHE_COPIES"
 _KEY = re.compile(r"[0-9a-f]{20}")
 _ADDRESS_AS_PATH = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")  # pathlib removes a slash
 _swept: set[Path] = set()  # caches that this process has cleaned up
-_writable: set[str] = set()  # addresses that this process has written to
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 
 A = TypeVar("A")
@@ -163,6 +162,11 @@ class Cache:
             if read_entry(final, stage.decoder) is None:
                 raise
 
+    def check_writable(self) -> None:
+        """Check that a remote cache can be written, before work is done for it."""
+        if self.remote is not None:
+            self.remote.check_writable()
+
     # --- remote caches ----------------------------------------------------------------------------
 
     def _download(self, remote: RemoteStore, stage: Stage[M], key: str) -> CacheEntry[M] | None:
@@ -187,8 +191,7 @@ class Cache:
     @contextlib.contextmanager
     def lock(self, stage: Stage[M], key: str, wait: bool) -> Iterator[bool]:
         """Hold the right of this machine to make one entry. Without `wait` it yields False
-        immediately if another process holds it. The lock is released when its holder dies. Before
-        the first one, a process checks that it may write to a remote cache."""
+        immediately if another process holds it. The lock is released when its holder dies."""
         path = self.root / stage.name / f".{key}.lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,16 +205,10 @@ class Cache:
             return
         with file:
             try:
-                self._check_writable()
                 yield True
             finally:
                 with contextlib.suppress(OSError):
                     path.unlink()
-
-    def _check_writable(self) -> None:
-        if self.remote is not None and self.address not in _writable:
-            self.remote.check_writable()
-            _writable.add(self.address)
 
     # --- all entries ------------------------------------------------------------------------------
 

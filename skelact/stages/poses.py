@@ -128,6 +128,7 @@ def poses_of(
     on_progress(Event("hash", "end"))
     cache.save_hashes()
     if jobs:
+        cache.check_writable()
         failures = _estimate(jobs, pose, on_progress)
         new = (((video, job), job.key) for video, job in jobs.items())
         for (video, job), entry in cache.find_each(POSES, new):
