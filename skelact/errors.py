@@ -19,6 +19,7 @@
     ├── CheckpointError
     ├── ClusterError          a Ray cluster or one of its nodes
     ├── CacheError
+    │   ├── CacheUnavailable  its folder or address cannot be used
     │   └── DamagedEntry
     └── FfmpegError           the external program failed
 
@@ -122,6 +123,10 @@ class ClusterError(SkelactError):
 
 class CacheError(SkelactError):
     """The cache cannot be read or written."""
+
+
+class CacheUnavailable(CacheError):
+    """The folder or the address of the cache cannot be read or written, or does not answer."""
 
 
 class DamagedEntry(CacheError):

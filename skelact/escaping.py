@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import re
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 # control characters (escape sequences start with one), line separators, invisible marks and those
 # that change the direction of text, and surrogates, which stand for bytes that are not UTF-8
@@ -84,3 +85,14 @@ def join(parts: Any, separator: str = "") -> Html:
 
 def _escaped(value: object) -> str:
     return value if isinstance(value, Html) else html.escape(for_terminal(value), quote=True)
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown."""
+    try:
+        parts = urlsplit(address)
+        if parts.username is None and parts.password is None:
+            return address
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    except ValueError:  # not an address
+        return address.rpartition("@")[2]

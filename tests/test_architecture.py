@@ -67,10 +67,11 @@ ADAPTERS = {
     "sleap_io": {"interop/poses/sleap.py"},
     "ray": {"stages/ray_connection.py"},
     "yaml": {"config_data.py"},
+    "fsspec": {"cache/remote.py"},
 }
 NO_TORCH = (
     *("video/", "sequence/", "readers/", "datasets/", "stages/", "schemas/"),
-    *("types.py", "cache.py", "config.py", "skeletons/", "errors.py", "metrics.py"),
+    *("types.py", "cache/", "config.py", "skeletons/", "errors.py", "metrics.py"),
     *("options.py", "recipe.py"),
     *(f"pose/{n}.py" for n in ("base", "importers", "mirrored", "store", "track")),
     "pose/blazepose/",
@@ -208,7 +209,7 @@ def test_exports() -> None:
 )
 def test_light_imports_load_no_heavy_package(what: str) -> None:
     heavy = ["torch", "mediapipe", "ai_edge_litert", "mmpose", "matplotlib", "cv2", "scipy"]
-    heavy.append("mmengine")
+    heavy += ["mmengine", "fsspec"]
     code = f"{what}; import sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

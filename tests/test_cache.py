@@ -15,23 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from skelact.cache import Cache, CacheEntry, Stage, key_of
+from skelact.cache import Cache, Stage, key_of
 from skelact.errors import CacheError
 from skelact.schemas import ClipsManifest, PackedManifest, PosesManifest
 from skelact.stages.extraction import POSES
+from tests.cache_examples import KEY, STAGE, put
 from tests.conftest import ROOT
 from tests.document_examples import DOCUMENTS
-
-STAGE = Stage(name="stage", version=1, manifest=PackedManifest)
-KEY = "0123456789abcdef0123"  # of the form that Stage.key has
-
-
-def put(cache: Cache, key: str = KEY, text: str = "hello") -> CacheEntry[PackedManifest]:
-    def fill(folder: Path) -> PackedManifest:
-        (folder / "a.txt").write_text(text)
-        return PackedManifest(dataset="waves", samples=1)
-
-    return cache.write(STAGE, key, fill)
 
 
 def test_an_entry_is_written_and_read_back(tmp_path: Path) -> None:
@@ -145,7 +135,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_temporary_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
     code = (
-        "import time; from skelact.cache import Cache; from tests.test_cache import STAGE\n"
+        "import time; from skelact.cache import Cache; from tests.cache_examples import STAGE\n"
         "def fill(folder):\n"
         "    (folder / 'half').write_text('x'); print('in', flush=True); time.sleep(60)\n"
         f"Cache({str(tmp_path)!r}).write(STAGE, {KEY!r}, fill)"
@@ -221,7 +211,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     real = time.time_ns
 
     def move(seconds: float) -> None:
-        monkeypatch.setattr("skelact.cache.time.time_ns", lambda: real() + int(seconds * 1e9))
+        monkeypatch.setattr(
+            "skelact.cache.hashes.time.time_ns", lambda: real() + int(seconds * 1e9)
+        )
 
     return move
 
@@ -309,7 +301,8 @@ def test_keys() -> None:
 
 def test_locks_of_killed_processes_are_removed(tmp_path: Path) -> None:
     code = (
-        "import time; from skelact.cache import Cache; from tests.test_cache import STAGE, KEY\n"
+        "import time; from skelact.cache import Cache\n"
+        "from tests.cache_examples import STAGE, KEY\n"
         f"with Cache({str(tmp_path)!r}).lock(STAGE, KEY, wait=True):\n"
         "    print('in', flush=True); time.sleep(60)\n"
     )

@@ -37,7 +37,7 @@ OPENS = {
         "inference/zoo.py",
         "datasets/ntu.py",
         "datasets/ntu_names.py",
-        "cache.py",
+        "cache/hashes.py",
     ),
     *("pose/blazepose/face.py", "pose/blazepose/network.py", "pose/blazepose/hands.py"),
 }

@@ -213,7 +213,14 @@ def test_a_zombie_counts_as_gone() -> None:
 # path that `replacing` gave them
 WRITE = {
     "datasets/pose_folder.py",  # inside `replacing_folder`
-    *("cache.py", "datasets/packed.py", "pose/store.py", "stages/sequences.py"),
+    *(
+        "cache/archive.py",
+        "cache/remote.py",
+        "cache/store.py",
+        "datasets/packed.py",
+        "pose/store.py",
+        "stages/sequences.py",
+    ),
     *("files.py", "datasets/pyskl.py", "pose/weights.py", "report/plots.py", "runs/sweep.py"),
     *("stages/cut.py", "report/writers/csv.py", "report/writers/srt.py"),
     *(f"interop/poses/{name}.py" for name in ("angles", "c3d", "coco", "trc")),

@@ -57,7 +57,7 @@ def explain(context: Context, session: str, video_id: str, body: ExplainChoice) 
         "person": body.person,
         "label": key.label,
         "span_s": key.span_s,
-        "cache": context.project.cache.root.resolve(),
+        "cache": context.project.cache.address,
         "out": out,
     }
 

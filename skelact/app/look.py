@@ -171,7 +171,7 @@ def _submit(
     arguments = {
         "videos": [v.path for v in videos],
         "model": context.model_path(model),
-        "cache": context.project.cache.root.resolve(),
+        "cache": context.project.cache.address,
     }
 
     def store(job: AppJob, batch: PredictionBatch) -> None:

@@ -39,7 +39,7 @@ class AppSettings:
 
     folder: Path
     videos: Sequence[Path] = ()
-    cache: Path | None = None
+    cache: str | None = None
     model: str = ""
     host: str = "127.0.0.1"
     port: int = 7860

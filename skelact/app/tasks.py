@@ -53,7 +53,7 @@ def prepare() -> None:
 
 
 def predict(
-    *, videos: Sequence[Path], model: str, cache: Path, on_progress: ProgressCallback
+    *, videos: Sequence[Path], model: str, cache: str, on_progress: ProgressCallback
 ) -> PredictionBatch:
     """Predict the actions in videos; missing poses are estimated first."""
     predictor = _predictor(model)
@@ -77,7 +77,7 @@ def predict(
 
 
 def predict_stored(
-    *, videos: Sequence[Path], model: str, cache: Path, on_progress: ProgressCallback
+    *, videos: Sequence[Path], model: str, cache: str, on_progress: ProgressCallback
 ) -> PredictionBatch:
     """Predict in those of the videos whose poses are stored."""
     ready = stored_poses(videos, Cache(cache), _predictor(model).pose())
@@ -89,7 +89,7 @@ def predict_stored(
 
 
 def train(
-    *, labels: Path, runs: Path, cache: Path, test: bool, on_progress: ProgressCallback
+    *, labels: Path, runs: Path, cache: str, test: bool, on_progress: ProgressCallback
 ) -> TrainResult:
     """Train on a table of labels, on all of them or, with `test`, with a test on other videos. The
     settings are those of `skelact train --dataset labels.csv --model rocket`, but the clips are as
@@ -157,7 +157,7 @@ def explain(
     person: int,
     label: str | None,
     span_s: tuple[float, float] | None,
-    cache: Path,
+    cache: str,
     out: Path,
     on_progress: ProgressCallback,
 ) -> ExplanationDocument:

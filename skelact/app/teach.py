@@ -229,7 +229,7 @@ def train(context: Context, session: str, item: str, body: TrainChoice) -> Any:
     arguments = {
         "labels": project.labels.file,
         "runs": project.runs,
-        "cache": project.cache.root.resolve(),
+        "cache": project.cache.address,
         "test": body.test,
     }
 

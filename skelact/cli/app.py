@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import ADVANCED, INPUT, Json
+from skelact.cli.options import ADVANCED, CACHE_HELP, FOLDER_OR_URL, INPUT, Json
 
 EXAMPLES = (
     "skelact app my_project/",
@@ -72,9 +72,10 @@ def command(
         typer.Option(help="Largest upload in MB.", min=1, max=1_000_000, rich_help_panel=_NETWORK),
     ] = 2000,
     cache_dir: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Cache folder.",
+            help=CACHE_HELP,
+            metavar=FOLDER_OR_URL,
             show_default="$SKELACT_CACHE or .skelact in the project",
             rich_help_panel=ADVANCED,
         ),
@@ -86,11 +87,10 @@ def command(
     from skelact.app.server import AppSettings, serve
     from skelact.cache import CACHE_VARIABLE
 
-    shared = os.environ.get(CACHE_VARIABLE)
     settings = AppSettings(
         folder=folder,
         videos=videos or (),
-        cache=cache_dir or (Path(shared) if shared else None),
+        cache=cache_dir or os.environ.get(CACHE_VARIABLE),
         model=model or "",
         host=host,
         port=port,

@@ -39,10 +39,15 @@ PANELS = {  # the group of the options of a dataclass in the help
     "ImitationOptions": "Cameras",
 }
 
+CACHE_HELP = "Cache: a folder, or an address such as s3://bucket/folder."
+FOLDER_OR_URL = "FOLDER|URL"
 CacheDir = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Cache folder.", rich_help_panel=ADVANCED, show_default="$SKELACT_CACHE or ./.skelact"
+        help=CACHE_HELP,
+        metavar=FOLDER_OR_URL,
+        rich_help_panel=ADVANCED,
+        show_default="$SKELACT_CACHE or ./.skelact",
     ),
 ]
 PosesFrom = Annotated[

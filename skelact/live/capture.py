@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from skelact.errors import ConfigError, StreamError
+from skelact.escaping import without_password
 from skelact.video.decode import Frame, open_video, silence, to_bgr
 from skelact.video.probe import probe
 
@@ -79,17 +79,6 @@ def find_source(text: str | int) -> VideoSource:
         )
     path = Path(words)
     return VideoSource(kind="file", name=words, open=lambda limit_s: _FileCapture(path), path=path)
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown."""
-    try:
-        parts = urlsplit(address)
-        if parts.username is None and parts.password is None:
-            return address
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    except ValueError:  # not an address
-        return address.rpartition("@")[2]
 
 
 def _camera(number: int) -> cv2.VideoCapture:

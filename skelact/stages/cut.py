@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skelact import outputs
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import DamagedEntry, FfmpegError, InputError, OutputError, escaped
+from skelact.errors import FfmpegError, InputError, OutputError, escaped
 from skelact.files import output_names, replacing
 from skelact.schemas import Clip, ClipsManifest
 from skelact.types import (
@@ -89,19 +89,9 @@ def cut_video(
 
     with cache.lock(CLIPS, key, wait=True):
         entry = cache.find(CLIPS, key)
-        if entry is not None and _is_intact(entry):
+        if entry is not None and entry.is_intact():  # a decoder can accept damaged clips
             return entry, False
         return cache.write(CLIPS, key, fill), True
-
-
-def _is_intact(entry: CacheEntry[ClipsManifest]) -> bool:
-    """Whether the clips are what was written; a decoder can accept damaged ones."""
-    try:
-        for clip in entry.manifest.clips:
-            entry.check(clip.file)
-    except DamagedEntry:
-        return False
-    return True
 
 
 def _cut_clip(info: VideoInfo, span: ClipSpan, path: Path, coding: CodingOptions) -> Clip:

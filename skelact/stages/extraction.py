@@ -5,7 +5,7 @@ continues with the parts that are missing. They are removed once they are joined
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import CacheError, InputError, escaped
+from skelact.errors import CacheError, CacheUnavailable, InputError, escaped
 from skelact.pose.base import Estimator, FrameRef, PoseOptions, get_spec
 from skelact.pose.join import PosePart, join_parts
 from skelact.pose.store import JsonForm, read_poses, write_poses
@@ -41,7 +41,7 @@ class Job:
 
     path: Path
     content: str
-    cache_root: Path
+    cache_root: str
     options: PoseOptions
     fingerprint: str
     form: JsonForm = "frames"
@@ -213,8 +213,9 @@ def extract_video(job: Job, estimator: Estimator, on_frames: Callable[[int], Non
         if any(extract_part(job, part, estimator, on_frames) == "busy" for part in parts):
             return "busy"
         cache.write(POSES, job.key, lambda folder: _write_joined(folder, job, info, parts))
-        for part in parts:
-            shutil.rmtree(cache.root / PARTS.name / job.part_key(part), ignore_errors=True)
+        with contextlib.suppress(CacheUnavailable):  # parts that are left do no harm
+            for part in parts:
+                cache.remove(PARTS.name, job.part_key(part))
     return "done"
 
 

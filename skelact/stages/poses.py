@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def stored_poses(
         job = Job(
             path=video,
             content=content,
-            cache_root=cache.root,
+            cache_root=cache.address,
             options=pose,
             fingerprint=weights,
             division=division(pose, part_s),
@@ -107,25 +107,29 @@ def poses_of(
     weights = fingerprint_of(pose)
     batch: BatchResult[Extracted] = BatchResult()
     jobs: dict[Path, Job] = {}  # by video; two videos with the same content have the same key
+
+    def keyed() -> Iterator[tuple[tuple[Path, Job], str]]:
+        for video in videos:
+            on_progress(Event("hash", "advance", 1))
+            try:
+                source = _recoded(video, coding, cache) if coding.changes else video
+                content = cache.content_hash(source)
+            except (InputError, FfmpegError, OSError) as error:
+                batch.failed.append(Failure.from_error(video, error))
+                continue
+            job = Job(
+                path=source,
+                content=content,
+                cache_root=cache.address,
+                options=pose,
+                fingerprint=weights,
+                form=form,
+                division=division(pose, part_s),
+            )
+            yield (video, job), job.key
+
     on_progress(Event("hash", "start", 0, len(videos)))
-    for video in videos:
-        on_progress(Event("hash", "advance", 1))
-        try:
-            source = _recoded(video, coding, cache) if coding.changes else video
-            content = cache.content_hash(source)
-        except (InputError, FfmpegError, OSError) as error:
-            batch.failed.append(Failure.from_error(video, error))
-            continue
-        job = Job(
-            path=source,
-            content=content,
-            cache_root=cache.root,
-            options=pose,
-            fingerprint=weights,
-            form=form,
-            division=division(pose, part_s),
-        )
-        entry = cache.find(POSES, job.key)
+    for (video, job), entry in cache.find_each(POSES, keyed()):
         if entry is not None:
             batch.cached.append(Extracted(path=video, poses=entry))
         else:
@@ -133,9 +137,10 @@ def poses_of(
     on_progress(Event("hash", "end"))
     cache.save_hashes()
     if jobs:
+        cache.check_writable()
         failures = _estimate(jobs, pose, cluster, on_progress)
-        for video, job in jobs.items():
-            entry = cache.find(POSES, job.key)
+        new = (((video, job), job.key) for video, job in jobs.items())
+        for (video, job), entry in cache.find_each(POSES, new):
             if entry is not None:
                 batch.done.append(Extracted(path=video, poses=entry))
             else:
@@ -213,7 +218,7 @@ def _import_video(
     job = Job(
         path=video,
         content=cache.content_hash(video),
-        cache_root=cache.root,
+        cache_root=cache.address,
         options=PoseOptions(estimator=IMPORT, hands=pose.hands, face=pose.face),
         fingerprint=source.content,
         form=form,

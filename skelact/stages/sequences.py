@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from skelact.cache import Cache, CacheEntry, Stage
-from skelact.errors import CacheError, InputError, NoPersonFound, reading
+from skelact.errors import CacheError, CacheUnavailable, InputError, NoPersonFound, reading
 from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm, read_poses
 from skelact.schemas import PosesManifest, SequenceClip, SequencesManifest
 from skelact.sequence.clean import SequenceOptions, clean
 from skelact.sequence.stack import stack_frames, visible_frames
+from skelact.stages.extraction import POSES
 from skelact.stages.poses import MADE_AGAIN, Extracted, poses_of
 from skelact.types import (
     BatchResult,
@@ -70,9 +70,13 @@ def extract(
         batch.failed += result.failed
         return result
 
-    def add(extracted: Extracted, results: list[ExtractedSequences]) -> None:
+    def add(
+        extracted: Extracted,
+        results: list[ExtractedSequences],
+        entry: CacheEntry[SequencesManifest] | None = None,
+    ) -> None:
         try:
-            entry = sequences_of(extracted.poses, clips, sequence, cache)
+            entry = entry or sequences_of(extracted.poses, clips, sequence, cache)
         except InputError as error:
             batch.failed.append(Failure.from_error(extracted.path, error))
         else:
@@ -82,12 +86,15 @@ def extract(
 
     first = poses(videos)
     for source, results in ((first.done, batch.done), (first.cached, batch.cached)):
-        for extracted in source:
+        keyed = ((e, _key_of(e.poses, clips, sequence)) for e in source)
+        for extracted, entry in cache.find_each(SEQUENCES, keyed):
             try:
-                add(extracted, results)
+                add(extracted, results, entry)
+            except CacheUnavailable:
+                raise
             except CacheError as error:  # damaged poses: estimate them again, once
                 on_progress(Event("extract", "notice", text=f"{error.message}. {MADE_AGAIN}"))
-                shutil.rmtree(extracted.poses.path, ignore_errors=True)
+                cache.remove(POSES.name, extracted.poses.path.name)
                 for again in poses([extracted.path]).results:
                     add(again, batch.done)
     return batch
@@ -118,9 +125,7 @@ def sequences_of(
             f"No person was found in any of {m.frames} frames",
             "Check that a person is fully visible, or try --min-confidence 0.3.",
         )
-    key = SEQUENCES.key(
-        poses=poses.path.name, clip_options=asdict(clip_options), sequence=asdict(options)
-    )
+    key = _key_of(poses, clip_options, options)
     entry = cache.find(SEQUENCES, key)
     if entry is not None:
         return entry
@@ -157,6 +162,14 @@ def sequences_of(
         )
 
     return cache.write(SEQUENCES, key, fill)
+
+
+def _key_of(
+    poses: CacheEntry[PosesManifest], clip_options: ClipOptions, options: SequenceOptions
+) -> str:
+    return SEQUENCES.key(
+        poses=poses.path.name, clip_options=asdict(clip_options), sequence=asdict(options)
+    )
 
 
 def load_sequences(

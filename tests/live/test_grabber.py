@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from skelact.errors import ConfigError, NotAVideo, PathMissing, StreamError
+from skelact.escaping import without_password
 from skelact.live import grabber as module
-from skelact.live.capture import Capture, find_source, without_password
+from skelact.live.capture import Capture, find_source
 from skelact.live.grabber import Grabber, LiveFrame
 from skelact.video.ffmpeg import ffmpeg
 from tests.helpers import pattern
