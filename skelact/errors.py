@@ -19,6 +19,7 @@
     ├── CheckpointError
     ├── CacheError
     │   └── DamagedEntry
+    ├── ProcessLost           another process of a training with torchrun ended
     └── FfmpegError           the external program failed
 
 The message states what is wrong and where, `hint` what to do next. The command line prints both,
@@ -122,6 +123,10 @@ class CacheError(SkelactError):
 class DamagedEntry(CacheError):
     """An entry of the cache is not what was written. It counts as absent from then on, so that the
     same command makes it again."""
+
+
+class ProcessLost(SkelactError):
+    """Another process of a training with torchrun ended, failed, or cannot be reached."""
 
 
 class FfmpegError(SkelactError):
