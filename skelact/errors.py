@@ -21,6 +21,7 @@
     ├── CacheError
     │   ├── CacheUnavailable  its folder or address cannot be used
     │   └── DamagedEntry
+    ├── ProcessLost           another process of a training with torchrun ended
     └── FfmpegError           the external program failed
 
 The message states what is wrong and where, `hint` what to do next. The command line prints both,
@@ -132,6 +133,10 @@ class CacheUnavailable(CacheError):
 class DamagedEntry(CacheError):
     """An entry of the cache is not what was written. It counts as absent from then on, so that the
     same command makes it again."""
+
+
+class ProcessLost(SkelactError):
+    """Another process of a training with torchrun ended, failed, or cannot be reached."""
 
 
 class FfmpegError(SkelactError):

@@ -73,11 +73,22 @@ def line(text: str) -> None:
 
 
 def error(message: str, hint: str = "") -> None:
-    """Print an error and a hint on stderr."""
+    """Print an error and a hint on stderr. With torchrun, the message names the process."""
     out = rich_console(stderr=True)
-    out.print(plain("error:", "bold red") + plain(f" {message}"))
+    out.print(plain(f"error{_process()}:", "bold red") + plain(f" {message}"))
     if hint:
         out.print(plain("hint:", "bold") + plain(f"  {hint}"))
+
+
+def _process() -> str:
+    """Which of the processes of torchrun this is, on which machine; empty without torchrun."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    rank = os.environ.get("RANK", "0")
+    if size == "1" or not rank.isdecimal():
+        return ""
+    from socket import gethostname
+
+    return f" in process {int(rank) + 1} of {size} on {gethostname()}"
 
 
 def traceback(failure: BaseException) -> None:

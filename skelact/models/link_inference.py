@@ -45,12 +45,15 @@ class MLP(nn.Module):
         x = self.fc1.bias + sum(F.linear(p, w) for p, w in zip(parts, weights, strict=True))
         x = F.dropout(F.elu(x), self.dropout, self.training)
         x = F.elu(self.fc2(x))
-        if x.dim() == 4:  # pairs: leave the diagonal out of the statistics
+        if x.dim() == 4 and self.bn.training:  # pairs: leave the diagonal out of the statistics
             pairs = off_diagonal(x.shape[1], x.device)
             normed = self.bn(x.flatten(1, 2)[:, pairs].flatten(0, 1)).to(x.dtype)
             out = torch.zeros_like(x).flatten(1, 2)
             return out.index_copy(1, pairs, normed.view(len(x), len(pairs), -1)).view(x.shape)
-        return self.bn(x.flatten(0, 1)).view(x.shape)
+        normed = self.bn(x.flatten(0, -2)).view(x.shape)
+        if x.dim() == 4:  # without index_copy, which the ONNX exporter writes wrongly
+            normed = normed * (1 - torch.eye(x.shape[1], device=x.device, dtype=x.dtype))[..., None]
+        return normed
 
 
 class Encoder(nn.Module):
@@ -185,10 +188,12 @@ class LinkInference(nn.Module):
         self.decoder = Decoder(dims, hidden, kinds, dropout)
 
     def sampled(self, x: Tensor) -> Tensor:
-        """(N, M, T, V, C) of any length -> (N·M, V, frames, C)."""
+        """(N, M, T, V, C) of any length -> (N·M, V, frames, C). A longer clip is sampled at equal
+        distances, a shorter one repeated."""
         t = x.shape[2]
         steps = torch.arange(self.frames, device=x.device)
-        at = steps * t // self.frames if t > self.frames else steps % t
+        at = torch.maximum(steps * t // self.frames, steps)  # without a branch, for an export
+        at = at - at // t * t  # at % t, which the ONNX exporter cannot write
         return x[:, :, at].flatten(0, 1).transpose(1, 2)
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -77,11 +77,17 @@ def train(
         if recipe.dataset.protocol == NO_TEST:  # validation does not change its weights
             recipe = replace(recipe, train=replace(recipe.train, val_fraction=0.0))
     rank, _ = distributed.init_distributed(device)
-    with distributed.rank0_first():
+    with distributed.in_turn():
         dataset = load_dataset(recipe, cache, data, on_progress, negatives=negatives)
     recipe = dataset.recipe
     name = name or f"{recipe.network}_{dataset.collection.name}_{Path(dataset.protocol).stem}"
-    folder = distributed.broadcast_from_rank0(lambda: run_folder(runs, name, resume))
+    distributed.check_same((dataset.fingerprint, recipe.as_dict(), name))
+
+    def choose_folder() -> tuple[Path, bool]:
+        resumed = resume or distributed.is_restart()
+        return run_folder(runs, name, resumed), resumed
+
+    folder, resume = distributed.on_rank0(choose_folder)
     plan = Plan(
         packed=dataset.packed,
         subsets=dataset.subsets,
@@ -97,6 +103,9 @@ def train(
     trainer = make_trainer(plan, folder, on_progress)
     if resume:
         trainer.resume()  # raises before anything is written to the folder of another run
+    if distributed.is_restart():
+        text = f"torchrun has started the processes again; continuing {folder}."
+        on_progress(Event("train", "notice", text=text))
     if rank == 0:
         location = data_location(folder, dataset.collection)
         others = None if negatives is None else location_of(folder, negatives)
@@ -109,9 +118,12 @@ def train(
     scores = trainer.finish()
     if trainer.log is not None:
         trainer.log.end(scores)
-    if rank == 0:
+
+    def report() -> None:
         _plot(folder, trainer.history, scores, dataset.packed.classes)
         write_report(folder, dataset.packed, dataset.collection.items)
+
+    distributed.on_rank0(report)
     return Run(folder=folder, scores=scores, dataset=dataset)
 
 

@@ -105,16 +105,16 @@ class BaseTrainer(ABC):
 
     def finish(self) -> Scores | None:
         """Test the best checkpoint and return its scores. Writes result.json and the predictions of
-        the test and validation subsets, and adds the scores to the checkpoint. With several
-        processes, only the first one writes. None for a plan without a test."""
-        distributed.barrier()
+        the test and validation subsets, and adds the scores to the checkpoint. None for a plan
+        without a test."""
+        return distributed.on_rank0(self._finish)
+
+    def _finish(self) -> Scores | None:
         best = load_checkpoint(self.folder / BEST)
         load_weights(self.net, best.weights)
         classes, sampling = self.plan.packed.classes, self.plan.recipe.sampling
         test = None if self.plan.no_test else self._measure("test", sampling, self.net)
         scores = None if test is None else test.scores
-        if self.rank > 0:
-            return scores
         if test is not None:
             test.predictions.save(self.folder / PREDICTIONS, classes)
         if len(self.subset_rows["val"]):

@@ -15,7 +15,8 @@ from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_checkpoint, load_weights
 from skelact.models.enrolled import LOGIT_SCALE, feature_statistics
 from skelact.options import TrainOptions
-from skelact.schemas import BEST, LOG, FeatureStatistics, save_log, save_tensors
+from skelact.schemas import BEST, LOG, Checkpoint, FeatureStatistics, save_log, save_tensors
+from skelact.training import distributed
 from skelact.training.base import BaseTrainer
 from skelact.training.epoch import seeded
 from skelact.types import Event
@@ -55,14 +56,20 @@ class ClosedFormTrainer(BaseTrainer):
 
     def resume(self) -> bool:
         """Load best.pt, so that nothing is left to train; returns False if there is none."""
-        path = self.folder / BEST
-        if not path.is_file():
+        checkpoint = distributed.on_rank0(self._stored_checkpoint)
+        if checkpoint is None:
             return False
-        checkpoint = load_checkpoint(path)
-        self.check_same_run(checkpoint)
         load_weights(self.net, checkpoint.weights)
         self.is_trained = True
         return True
+
+    def _stored_checkpoint(self) -> Checkpoint | None:
+        path = self.folder / BEST
+        if not path.is_file():
+            return None
+        checkpoint = load_checkpoint(path)
+        self.check_same_run(checkpoint)
+        return checkpoint
 
     def fit(self) -> None:
         """Solve for the head, unless a resumed run has already done so."""

@@ -45,6 +45,12 @@ class TrainBatches:
     weights: npt.NDArray[np.float64]
 
     @property
+    def size(self) -> int:
+        """Clips in a batch; there may be fewer than options ask for."""
+        options = self.recipe.train
+        return min(options.batch_size, len(self.rows) * options.repeat)
+
+    @property
     def steps(self) -> int:
         """Batches per epoch; an incomplete last batch is dropped."""
         options = self.recipe.train

@@ -36,7 +36,7 @@ class Pretraining:
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             parameters = self.backbone.pretraining_parameters()
-            distributed.all_reduce_mean(parameters)
+            distributed.all_reduce_mean(parameters, len(x))
             nn.utils.clip_grad_norm_(parameters, self.options.max_grad_norm)
             self.optimiser.step()
             total, count = total + loss.detach(), count + 1

@@ -13,7 +13,7 @@ from msgspec import structs
 from torch import Tensor, nn
 
 from skelact.device import autocast, compiled
-from skelact.errors import CheckpointError, DatasetError, reading
+from skelact.errors import CheckpointError, ConfigError, DatasetError, reading
 from skelact.models import spec
 from skelact.models.checkpoint import load_weights, state_dict_on_cpu
 from skelact.schemas import (
@@ -58,6 +58,12 @@ class Trainer(BaseTrainer):
         # copied before batch norm is synchronised: the synchronised forward is bound to its module
         self.average = schedule.averaged(self.net, o.ema_decay) if o.ema_decay else None
         if self.processes > 1:
+            if self.batches.size < self.processes:
+                raise ConfigError(
+                    f"There are {self.processes} processes and only {self.batches.size} clips in a "
+                    "batch",
+                    "Start fewer processes, or use a larger train.batch_size.",
+                )
             distributed.sync_batch_norm(self.net)
         step = self.net.training_output
         self.forward = compiled(step, self.device) if o.compile else step
@@ -85,10 +91,9 @@ class Trainer(BaseTrainer):
     def resume(self) -> bool:
         """Continue from last.pt; returns False if there is none."""
         path = self.folder / LAST
-        if not path.is_file():
+        state = distributed.on_rank0(lambda: self._stored_state(path))
+        if state is None:
             return False
-        state = load_tensors(path, TrainingState)
-        self.check_same_run(state.checkpoint)
         weights = state.checkpoint.weights
         with reading(path, CheckpointError, "Delete it to train from the beginning."):
             load_weights(self.net, state.trained_weights or weights)
@@ -103,6 +108,13 @@ class Trainer(BaseTrainer):
         if self.rank == 0:
             save_log(self.folder / LOG, self.history)
         return True
+
+    def _stored_state(self, path: Path) -> TrainingState | None:
+        if not path.is_file():
+            return None
+        state = load_tensors(path, TrainingState)
+        self.check_same_run(state.checkpoint)
+        return state
 
     def _save(self, epoch: int, is_best: bool) -> None:
         """Write log.jsonl and last.pt, and best.pt if this is the best epoch so far."""
@@ -178,6 +190,10 @@ class Trainer(BaseTrainer):
         epoch = len(self.history)
         loss, accuracy = self._epoch(epoch, total)
         self.check_finite()  # the last step may have spoiled the weights after its loss was finite
+        return distributed.on_rank0(lambda: self._validated(epoch, loss, accuracy, started))
+
+    def _validated(self, epoch: int, loss: float, accuracy: float, started: float) -> EpochLog:
+        """The log of an epoch that began at `started`, with the result of a validation."""
         val = self.validate()
         row = EpochLog(
             epoch=epoch + 1,
@@ -251,7 +267,7 @@ class Trainer(BaseTrainer):
             sums[0] += loss.detach() * len(part)
             sums[1] += schedule.num_correct(logits, target)
             sums[2] += len(part)
-        distributed.all_reduce_mean(self.parameters)
+        distributed.all_reduce_mean(self.parameters, len(x))
         nn.utils.clip_grad_norm_(self.parameters, o.max_grad_norm)
         return sums
 

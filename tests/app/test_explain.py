@@ -98,6 +98,32 @@ def test_a_segment_is_explained(app: Running, monkeypatch: pytest.MonkeyPatch) -
     assert explain(browser, "c.mp4", person=0, segment=wave)["error"] == "not again"
 
 
+def test_an_onnx_file_predicts_the_same_and_is_not_explained(app: Running) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    from skelact.runs.export_model import export_model
+
+    own, folder = app.browser(), app.project.folder
+    run = own.get("/api/state")["models"][0]["id"].removeprefix("run:")
+    model = folder / "mine.onnx"
+    export_model(folder / "runs" / run, model)
+    with running(folder, HereWorker(), model=str(model)) as other:
+        browser = other.browser()
+        assert browser.get("/api/state")["models"][0] == {"id": "given", "title": str(model)}
+        video = browser.video("c.mp4")
+        job = browser.wait(browser.post(f"/api/videos/{video}/predict", {})["job"])
+        assert job["state"] == "done", job
+        (found,) = browser.get(f"/api/videos/{video}")["result"]["persons"]
+        job = explain(browser, "c.mp4", person=0)
+        assert job["state"] == "failed" and "cannot be explained" in job["error"]
+        assert "checkpoint" in job["hint"]
+    (expected,) = own.get(f"/api/videos/{own.video('c.mp4')}")["result"]["persons"]
+    assert len(found["segments"]) == len(expected["segments"]) > 1
+    for one, two in zip(found["segments"], expected["segments"], strict=True):
+        assert (one["label"], one["start"], one["end"]) == (two["label"], two["start"], two["end"])
+        assert one["probability"] == pytest.approx(two["probability"], abs=1e-3)
+
+
 @pytest.mark.usefixtures("networks")
 def test_what_cannot_be_explained_says_why(app: Running) -> None:
     browser = app.browser()
