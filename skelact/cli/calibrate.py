@@ -111,7 +111,7 @@ def command(
     if not json:
         _table(run, result)
     if result.obstacle:
-        console.say(f"warning: {result.obstacle}; --apply would refuse this.")
+        console.warning(f"{result.obstacle}; --apply would refuse this.")
     elif not apply:
         console.say("nothing was written; add --apply to store this calibration in best.pt")
     console.finish(sum(result.negatives), result.failed, result.as_dict() if json else None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from skelact.errors import counted
 from skelact.escaping import for_json, for_terminal
 from skelact.pace import Pace
 
@@ -78,6 +79,11 @@ def error(message: str, hint: str = "") -> None:
     out.print(plain("error:", "bold red") + plain(f" {message}"))
     if hint:
         out.print(plain("hint:", "bold") + plain(f"  {hint}"))
+
+
+def warning(message: str) -> None:
+    """Print on stderr what a result does not stop at, but the user should know."""
+    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
 
 
 def traceback(failure: BaseException) -> None:
@@ -155,8 +161,7 @@ def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | No
         out = rich_console(stderr=True)
         out.print(plain(f"{len(failed)} failed:", "bold red"))
         for f in failed:
-            where = "" if str(f.path) in f.reason else f"{f.path}: "
-            out.print(plain(f"  {where}{f.reason}"))
+            out.print(plain(f"  {f.message}"))
             if f.hint:
                 out.print(plain(f"    {f.hint}", "dim"))
     if failed:
@@ -242,7 +247,7 @@ class Bars:
                     continue
                 rate, left = stage.texts(name)
                 unit = _UNITS.get(name, "item")
-                parts = (f"{stage.done:.0f} of {stage.total:.0f} {unit}s", rate, left)
+                parts = (f"{stage.done:.0f} of {counted(round(stage.total), unit)}", rate, left)
                 lines.append(f"{name}: " + ", ".join(filter(None, parts)))
             return lines
 

@@ -22,7 +22,7 @@ from skelact.cli.options import (
     Settings,
     with_options,
 )
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, counted
 from skelact.options import PredictOptions
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _report(result: ExplainResult, json: bool) -> None:
 
 
 def _cells(e: ExplainedLabel) -> tuple[object, ...]:
-    who = "1 clip" if e.clips == 1 else f"{e.clips} clips"
+    who = counted(e.clips, "clip")
     if e.persons:
         who = f"#{e.persons[0]}" if len(e.persons) == 1 else f"{len(e.persons)} persons"
     probability = "" if e.probability is None else f"{e.probability:.0%}"

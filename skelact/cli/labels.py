@@ -9,6 +9,7 @@ import typer
 
 from skelact.cli import console, examples
 from skelact.cli.options import Json, Overwrite
+from skelact.errors import counted
 
 FORMATS = ("label-studio", "elan", "elan-text", "via", "csv")
 
@@ -78,7 +79,7 @@ def import_labels(
     if json:
         console.as_json({"file": out, "labels": len(spans)})
     else:
-        console.say(f"Added {len(spans)} labels to {out}.")
+        console.say(f"Added {counted(len(spans), 'label')} to {out}.")
 
 
 @app.command(
@@ -116,4 +117,4 @@ def export_labels(
     if json:
         console.as_json({"file": out, "labels": len(rows)})
     else:
-        console.say(f"Wrote {len(rows)} labels to {out}.")
+        console.say(f"Wrote {counted(len(rows), 'label')} to {out}.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from skelact import __version__, limits
+from skelact.errors import counted
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.report import sections, svg
@@ -262,7 +263,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
             "compared directly.</p>"
         )
     parts = [warning, table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
-    return page(f"{len(rows)} runs compared", parts)
+    return page(f"{counted(len(rows), 'run')} compared", parts)
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:

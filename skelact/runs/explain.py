@@ -14,7 +14,7 @@ from skelact import outputs
 from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache, check_unchanged
 from skelact.device import resolve_device
-from skelact.errors import DatasetError, InputError, SkelactError
+from skelact.errors import DatasetError, InputError, SkelactError, counted
 from skelact.inference.attribution import attribute, resolve_method
 from skelact.inference.ensemble import input_spec
 from skelact.inference.explain import ExplainedVideo, Explanation, explain
@@ -251,7 +251,7 @@ def explain_classes(
             packed.classes[k],
             body(skeleton, totals[k]),
             [
-                f"{counts[k]} clip{'s' * bool(counts[k] > 1)}",
+                counted(int(counts[k]), "clip"),
                 *importance.top_joints(skeleton, totals[k])[:3],
             ],
         )

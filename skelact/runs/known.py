@@ -13,7 +13,7 @@ from msgspec import structs
 
 from skelact.cache import Cache
 from skelact.datasets.packed import Packed
-from skelact.errors import InputError, SkelactError
+from skelact.errors import InputError, SkelactError, counted
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import MemberModel, WindowOutputs, members_of
 from skelact.inference.networks import load_members
@@ -202,7 +202,8 @@ def _member_samples(
     missing = [name for name in names if name not in rows]
     if missing:
         raise InputError(
-            f"{len(missing)} clips of {run} are not in its dataset any more, such as {missing[0]}",
+            f"{counted(len(missing), 'clip')} of {run} not in its dataset any more, such as "
+            f"{missing[0]}",
             "Train again on the data as they are now.",
         )
     net = member.net
