@@ -208,7 +208,7 @@ def overlay(context: Context, session: str, video_id: str, body: Nothing) -> Any
     task = ("export", {"result": result, "form": "overlay", "out": out})
 
     def store(job: AppJob, path: Path) -> None:
-        context.project.overlays[video.id, result.model] = path
+        context.project.add_overlay(video.id, result.model, path)
         job.summary = {"download": f"/api/videos/{video.id}/download/overlay"}
 
     job = context.jobs.submit("overlay", f"Draw {video.name}", session, task, store)

@@ -99,12 +99,14 @@ def export_labels(
     is about one video."""
     from skelact import outputs
     from skelact.app.labels import LabelTable
-    from skelact.errors import InputError, escaped, lookup
+    from skelact.errors import InputError, PathMissing, escaped, lookup
     from skelact.files import write_bytes
     from skelact.interop.annotation_files import export_spans, formats
 
     suffix = lookup("format", form, formats()).suffix
     outputs.check(out, inputs=[table], overwrite=overwrite, suffixes=(suffix,))
+    if not table.is_file():
+        raise PathMissing(f"{table}: no such file", "skelact labels export labels.csv ...")
     rows = [r for r in LabelTable(table).rows() if video in (None, r.path.name)]
     if not rows:
         raise InputError(f"{table} has no labels" + (f" of {video}" if video else ""))

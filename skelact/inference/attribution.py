@@ -169,6 +169,8 @@ def attribute(
         raise ConfigError(
             f"The method {method} has no stages", "Add --method gradient-input or feature-norm."
         )
+    if options.steps != ExplainOptions.steps and method != "integrated-gradients":
+        raise ConfigError(f"The method {method} has no steps", "Add --method integrated-gradients.")
     weights = class_weights(net, target)
     with torch.no_grad():
         x = clip_input.build(clip_input.values)

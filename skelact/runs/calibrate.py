@@ -175,7 +175,7 @@ def calibrate(
     predictor.scorer = Scorer(names=base, classes=model.classes, temperature=temperature)
     by_video, failed = predictor.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
-        raise InputError("No person was found in the negatives videos", failed[0].reason)
+        raise InputError(f"No negative video can be used: {failed[0].message}", failed[0].hint)
     rows = [by_video[path] for path in sorted(by_video)]
     negatives = [
         Scored.of(WindowOutputs.joined(part), base, model.classes)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -113,6 +115,13 @@ def train(
         _plot(folder, trainer.history, scores, dataset.packed.classes)
         write_report(folder, dataset.packed, dataset.collection.items)
     return Run(folder=folder, scores=scores, dataset=dataset)
+
+
+def check_explicit(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ConfigError if a user names options of training, in the sections `settings`, that the
+    network of the recipe has no use for."""
+    if spec(recipe.network).backbone.closed_form:
+        closed_form.check_explicit(settings.get("train", {}))
 
 
 def _window_length(dataset: ReadyDataset) -> float:
