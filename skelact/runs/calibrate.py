@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import structs
 
 from skelact.cache import Cache
+from skelact.datasets.base import Item
 from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
 from skelact.errors import ConfigError, InputError, SkelactError, nearest
@@ -238,7 +239,7 @@ def calibrate(
         else:
             save_json(run / PREVIOUS_CALIBRATION, previous)
         if (run / PAGE).is_file():
-            write_report(run, samples.packed)
+            write_report(run, samples.packed, samples.items)
     return result
 
 
@@ -269,9 +270,11 @@ def undo(
     file.unlink(missing_ok=True)
     if (run / PAGE).is_file() and isinstance(model, Checkpoint):
         clips: Packed | None = None
+        items: Sequence[Item] = ()
         with contextlib.suppress(SkelactError):  # the page is then without drawn mistakes
-            clips = clips_of_run(run, model, cache or Cache(), None, on_progress).packed
-        write_report(run, clips)
+            dataset = clips_of_run(run, model, cache or Cache(), None, on_progress)
+            clips, items = dataset.packed, dataset.collection.items
+        write_report(run, clips, items)
     return previous
 
 
