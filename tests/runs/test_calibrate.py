@@ -183,7 +183,7 @@ def test_bad_input(root: Path, tmp_path: Path) -> None:
     nobody = motion(0, np.random.default_rng(0))
     nobody = replace(nobody, xy=np.full_like(nobody.xy, np.nan), score=np.zeros_like(nobody.score))
     pyskl.export(tmp_path / "nobody.pkl", [("x", 0, nobody)], {})
-    with pytest.raises(InputError, match="No person was found in the negatives"):
+    with pytest.raises(InputError, match="No negative video can be used"):
         calibrate(root / "a", [tmp_path / "nobody.pkl"], cache=Cache(root / "cache"))
     assert not (root / "a" / CALIBRATION).exists()
 
