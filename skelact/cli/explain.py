@@ -197,5 +197,6 @@ def _cells(e: ExplainedLabel) -> tuple[object, ...]:
     if e.persons:
         who = f"#{e.persons[0]}" if len(e.persons) == 1 else f"{len(e.persons)} persons"
     probability = "" if e.probability is None else f"{e.probability:.0%}"
-    joints = ", ".join(f"{j.joint} {j.share:.0%}" for j in e.joints[:4] if j.share > 0)
+    best = [f"{j.joint} {j.share:.0%}" for j in e.joints[:4] if j.share > 0]
+    joints = ", ".join(best) or "no joint"
     return (who, e.label, probability, e.method, joints)

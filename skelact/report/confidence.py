@@ -143,7 +143,8 @@ def _scores(calibration: Calibration) -> Html:
             lines.append(markup("<td>{}</td><td colspan='7'>not given: {}</td>", name, s.obstacle))
         else:
             lines.append(join(markup("<td>{}</td>", cell) for cell in (name, *score_cells(s))))
-    return markup("<table>{}</table>", join(markup("<tr>{}</tr>", line) for line in lines))
+    rows = join(markup("<tr>{}</tr>", line) for line in lines)
+    return markup("<div class='wide'><table>{}</table></div>", rows)
 
 
 def score_cells(s: ScoreResult) -> tuple[str, ...]:
