@@ -31,10 +31,11 @@ and a traceback only with --debug.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+from skelact.escaping import escaped as escaped  # most modules import it from here
 
 T = TypeVar("T")
 
@@ -143,14 +144,6 @@ class FfmpegError(SkelactError):
     """FFmpeg is missing or failed; the message includes the last lines of its output."""
 
 
-def escaped(name: object) -> str:
-    """A name or path as text that can be written to any file: bytes that are not UTF-8, which
-    Python represents by surrogates, become \\xNN."""
-    text = _RAW_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", str(name))
-    return text.encode(errors="backslashreplace").decode()
-
-
-_RAW_BYTE = re.compile("[\udc80-\udcff]")
 # errors that no content of a file causes
 _BUGS = (AssertionError, ImportError, NameError)
 
@@ -184,6 +177,12 @@ def reason(error: BaseException) -> str:
     else:
         text = next(iter(str(error).splitlines()), "") or type(error).__name__
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 video", "2 videos", "2 classes"."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] | None = None) -> str:

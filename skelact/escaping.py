@@ -14,9 +14,16 @@ _COMMANDS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # a spreadsheet takes a cell that begins with one of these as a formula
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def escaped(name: object) -> str:
+    """A name or path as text that can be written to any file: bytes that are not UTF-8, which
+    Python represents by surrogates, become \\xNN. Other characters stay as they are."""
+    return _SURROGATES.sub(lambda match: _visible(match[0]), str(name))
 
 
 def for_terminal(text: object) -> str:

@@ -214,10 +214,10 @@ def parse_pickle(content: bytes) -> Any:
         raise ValueError("a pickle in it is damaged") from error
 
 
-def read_json(path: Path, kind: type[J]) -> J:
+def read_foreign_json(path: Path, kind: type[J]) -> J:
     """The content of a JSON file of another program as the type `kind` (see msgspec.json.decode),
-    in UTF-8, 16 or 32. Raises InputError if it cannot be read, is not JSON (which has no NaN), or
-    has another structure."""
+    in UTF-8, 16 or 32; `schemas.load_json` reads the documents of skelact. Raises InputError if it
+    cannot be read, is not JSON (which has no NaN), or has another structure."""
     with reading(path, InputError):
         content = limits.read_bytes(path)
         encoding = json.detect_encoding(content)

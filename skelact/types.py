@@ -257,6 +257,11 @@ class Failure:
     hint: str = ""
     kind: str = ""
 
+    @property
+    def message(self) -> str:
+        """The reason with the path, which is named once."""
+        return self.reason if str(self.path) in self.reason else f"{self.path}: {self.reason}"
+
     @classmethod
     def from_error(cls, path: Path, error: Exception) -> Failure:
         """The failure of `path` because of `error`."""

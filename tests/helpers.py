@@ -329,3 +329,11 @@ def small_checkpoint(
         clip_s=clip_s,
         split="",
     )
+
+
+def entries(cache: Path, stage: str = "poses") -> set[str]:
+    return {
+        p.name
+        for p in (cache / stage).glob("*")
+        if (p / "manifest.json").exists() and "tmp-" not in p.name
+    }

@@ -31,7 +31,8 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "skelact"
 # a module imports from its own package and from lower layers only
 LAYERS = (
-    ("errors", "discovery", "escaping", "limits", "pace", "processes"),
+    ("escaping",),
+    ("errors", "discovery", "limits", "pace", "processes"),
     ("skeletons",),
     ("types", "config_data", "integrity", "temporary"),
     ("config", "files", "metrics", "open_set_metrics", "sandbox", "segment_metrics"),

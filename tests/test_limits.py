@@ -19,7 +19,7 @@ from skelact import limits
 from skelact.datasets import registry
 from skelact.datasets.skeleton_files import source
 from skelact.errors import InputError, SkelactError
-from skelact.files import load_pickle, read_json
+from skelact.files import load_pickle, read_foreign_json
 from skelact.interop.checkpoints import class_names
 from skelact.pose import importers
 from skelact.pose.track import TrackOptions
@@ -68,7 +68,7 @@ READERS = {
     **dict.fromkeys(("npy", "npz", "csv", "txt", "bvh", "skeleton", "jsonl"), read_file),
     "labels.csv": lambda path: registry.get_spec("labels").find(path),
     "pkl": load_pickle,
-    "json": lambda path: read_json(path, dict),
+    "json": lambda path: read_foreign_json(path, dict),
     "toml": load_skeleton,
     "names": lambda path: class_names(path, 2),
 }

@@ -164,7 +164,11 @@ class JobQueue:
 
     def _work(self, job: AppJob) -> None:
         try:
-            result = self.worker.run(job.task, lambda event: self._progress(job, event))
+            result = self.worker.run(
+                job.task,
+                lambda event: self._progress(job, event),
+                lambda: job.state == "running",
+            )
             if job.state == "running":
                 job.on_done(job, result)
         except SkelactError as error:

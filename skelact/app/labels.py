@@ -80,12 +80,17 @@ class LabelTable:
         added: list[int] = []
 
         def change(rows: Rows) -> Rows:
-            for span in spans:
-                row = self._new_row(span)
-                _check_overlap(row, rows)
-                rows = (*rows, row)
+            new = [self._new_row(span) for span in spans]
+            real = _real_paths((*rows, *new))
+            by_video: dict[Path, list[LabelRow]] = {}
+            for row in rows:
+                by_video.setdefault(real[row.path], []).append(row)
+            for row in new:
+                same = by_video.setdefault(real[row.path], [])
+                _check_overlap(row, same)
+                same.append(row)
                 added.append(row.id)
-            return rows
+            return (*rows, *new)
 
         self._change(change)
         return added
@@ -96,7 +101,8 @@ class LabelTable:
         def change(rows: Rows) -> Rows:
             old = _find(rows, row_id)
             new = replace(self._new_row(span), id=row_id, others=old.others)
-            _check_overlap(new, rows)
+            real = _real_paths((*rows, new))
+            _check_overlap(new, [row for row in rows if real[row.path] == real[new.path]])
             return tuple(new if row.id == row_id else row for row in rows)
 
         self._change(change)
@@ -249,11 +255,18 @@ def _find(rows: Rows, row_id: int) -> LabelRow:
     raise InputError("This label does not exist any more", "Load the page again.")
 
 
-def _check_overlap(new: LabelRow, rows: Rows) -> None:
-    """Raise InputError if a person would have two labels at the same time."""
+def _real_paths(rows: Rows) -> dict[Path, Path]:
+    """The paths of rows without links, by the paths in the table. Each is looked up once, because
+    a table can have thousands of rows of a video."""
+    return {path: path.resolve() for path in {row.path for row in rows}}
+
+
+def _check_overlap(new: LabelRow, rows: Sequence[LabelRow]) -> None:
+    """Raise InputError if a person would have two labels at the same time; `rows` are those of the
+    video."""
     end = new.end_s or float("inf")
     for row in rows:
-        if row.id == new.id or row.path.resolve() != new.path.resolve():
+        if row.id == new.id:
             continue
         persons = {row.person_id, new.person_id}
         if len(persons) == 2 and None not in persons:

@@ -25,7 +25,7 @@ from skelact.app.context import (
 from skelact.app.jobs import AppJob
 from skelact.app.project import ProjectVideo
 from skelact.app.results import PredictionBatch, VideoResult, as_page
-from skelact.errors import InputError, OutputError, PathMissing, escaped
+from skelact.errors import InputError, OutputError, PathMissing, counted, escaped
 from skelact.escaping import for_json
 from skelact.report import writers
 
@@ -156,7 +156,7 @@ def predict_all(context: Context, session: str, item: str, body: ModelChoice) ->
     videos = [v for v in context.project.videos(session) if not v.session]
     if not videos:
         raise InputError("The project has no videos", "Put videos into its folder.")
-    title = f"Analyse {len(videos)} videos"
+    title = f"Analyse {counted(len(videos), 'video')}"
     return _submit(context, session, videos, body.model, title, "predict")
 
 
@@ -208,7 +208,7 @@ def overlay(context: Context, session: str, video_id: str, body: Nothing) -> Any
     task = ("export", {"result": result, "form": "overlay", "out": out})
 
     def store(job: AppJob, path: Path) -> None:
-        context.project.overlays[video.id, result.model] = path
+        context.project.add_overlay(video.id, result.model, path)
         job.summary = {"download": f"/api/videos/{video.id}/download/overlay"}
 
     job = context.jobs.submit("overlay", f"Draw {video.name}", session, task, store)

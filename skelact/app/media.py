@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from skelact import sandbox
 from skelact.cache import Cache
-from skelact.errors import InputError, SkelactError
+from skelact.errors import InputError
 from skelact.stages.cut import cut_video
-from skelact.types import VideoInfo
+from skelact.types import Failure, VideoInfo
 from skelact.video.access import check_file
 from skelact.video.cut import ClipOptions, CodingOptions
 from skelact.video.decode import open_video
@@ -43,12 +43,19 @@ class MediaLibrary:
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
         self.lock = threading.Lock()
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="convert")
+        self.closed = threading.Event()
+        self.queue: queue.SimpleQueue[tuple[tuple[Path, int], VideoInfo] | None] = (
+            queue.SimpleQueue()
+        )
+        # the end of the program does not wait for a conversion: the cache keeps whole files only
+        self.thread = threading.Thread(target=self._run, name="convert", daemon=True)
+        self.thread.start()
         self._known: dict[tuple[Path, int], Playable] = {}
 
     def close(self) -> None:
         """Start no more conversions."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.closed.set()
+        self.queue.put(None)
 
     def playable(self, path: Path, convert: bool = False) -> Playable:
         """The video for the browser; with `convert`, because it could not play the original.
@@ -66,13 +73,17 @@ class MediaLibrary:
         if not convert and plays_as_it_is(path):
             return self._remember(key, Playable(info=info, file=path, state="ready"))
         out = self._remember(key, Playable(info=info, file=None, state="converting"))
-        self.pool.submit(self._convert, key, info)
+        self.queue.put((key, info))
         return out
 
     def _remember(self, key: tuple[Path, int], video: Playable) -> Playable:
         with self.lock:
             self._known[key] = video
         return video
+
+    def _run(self) -> None:
+        while (waiting := self.queue.get()) is not None and not self.closed.is_set():
+            self._convert(*waiting)
 
     def _convert(self, key: tuple[Path, int], info: VideoInfo) -> None:
         """Convert a video with the stage that cuts clips: one clip with all frames."""
@@ -81,9 +92,10 @@ class MediaLibrary:
             entry, _ = cut_video(key[0], _WHOLE, CodingOptions(height=height), self.cache)
             file = entry.path / entry.manifest.clips[0].file
             self._remember(key, Playable(info=info, file=file, state="ready"))
-        except SkelactError as error:
+        except Exception as error:  # whatever it is, the next video is converted
+            reason = Failure.from_error(key[0], error)
             failed = Playable(
-                info=info, file=None, state="failed", error=error.message, hint=error.hint
+                info=info, file=None, state="failed", error=reason.reason, hint=reason.hint
             )
             self._remember(key, failed)
 

@@ -165,20 +165,38 @@ class Project:
                     shutil.copy(video.path, new)
             except OSError as error:
                 raise OutputError(f"Cannot write {target}: {error.strerror or error}") from error
-            kept = next(v for v in self._scan(force=True).values() if v.path == target)
+            found = (v for v in self._scan(force=True).values() if v.path == target)
+            kept = next(found, None)
+            if kept is None:  # the folder is a link to another place
+                raise OutputError(f"{folder} is not a folder of the project", "Remove the link.")
             if video_id in self.results:
                 self.results[kept.id] = _moved(self.results[video_id], kept.path)
             self.remove_upload(video_id, session)
         return kept
 
+    def add_overlay(self, video_id: str, model: str, path: Path) -> None:
+        """Keep the drawn video of a result, in a folder of its own, in place of an earlier one."""
+        with self.lock:
+            old = self.overlays.pop((video_id, model), None)
+            self.overlays[video_id, model] = path
+        if old is not None:
+            shutil.rmtree(old.parent, ignore_errors=True)
+
     # --- results and models -----------------------------------------------------------------------
 
     def store(self, results: Sequence[VideoResult], videos: Sequence[ProjectVideo]) -> None:
         """Keep the results of some videos in memory."""
-        ids = {v.path: v.id for v in videos}
+        by_path = {v.path: v for v in videos}
         with self.lock:
             for result in results:
-                self.results[ids[result.path]] = result
+                video = by_path[result.path]
+                if not video.session or video.id in self.uploads:  # it may have been removed
+                    self.results[video.id] = result
+
+    def all_results(self) -> list[VideoResult]:
+        """The results that are kept; a job may add others meanwhile."""
+        with self.lock:
+            return list(self.results.values())
 
     def poses(self, result: VideoResult) -> DrawnPoses:
         """The joints of a result. Raises CacheError if the poses are damaged."""

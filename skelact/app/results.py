@@ -24,16 +24,31 @@ _MIN_SCORE = 0.3  # of joints that are drawn, as in the overlay
 
 
 @dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The probabilities (P, K) of a person in every `step`-th frame, so that a long video does not
+    fill the memory; NaN where nobody is visible."""
+
+    values: npt.NDArray[np.float32]
+    step: int
+
+    @classmethod
+    def of(cls, probabilities: npt.NDArray[np.float32]) -> Curve:
+        """From those of all frames (frames, K)."""
+        step = max(1, -(-len(probabilities) // _POINTS))
+        return cls(values=probabilities[::step].copy(), step=step)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoResult:
-    """The predictions of one video with one model. `curves` has the probabilities (frames, K) of
-    each prediction. `is_own_tracking` tells whether its poses are those of the project, so that its
+    """The predictions of one video with one model. `curves` has the probabilities of each
+    prediction. `is_own_tracking` tells whether its poses are those of the project, so that its
     person ids are those of labels."""
 
     path: Path
     model: str
     classes: tuple[str, ...]
     predictions: list[Prediction]
-    curves: list[npt.NDArray[np.float32]]
+    curves: list[Curve]
     extracted: Extracted
     is_own_tracking: bool
 
@@ -80,7 +95,7 @@ def as_page(result: VideoResult) -> dict[str, Any]:
     }
 
 
-def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) -> dict[str, Any]:
+def _person(prediction: Prediction, curve: Curve, fps: float) -> dict[str, Any]:
     segments = [
         {
             "start": round(s.start_s, 3),
@@ -93,8 +108,6 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
         }
         for s in prediction.segments
     ]
-    step = max(1, -(-len(curve) // _POINTS))
-    sampled = curve[::step]
     return {
         "id": prediction.person_id,
         "colour": palette.person_colour(max(0, prediction.person_id)),
@@ -103,10 +116,10 @@ def _person(prediction: Prediction, curve: npt.NDArray[np.float32], fps: float) 
         "score_name": prediction.score_name,
         "threshold": _number(prediction.threshold),
         "segments": segments,
-        "curve_step": step / fps,
+        "curve_step": curve.step / fps,
         "curves": {
-            prediction.classes[k]: [None if v < 0 else int(v) for v in _percent(sampled[:, k])]
-            for k in _shown(prediction, curve)
+            prediction.classes[k]: [None if v < 0 else int(v) for v in _percent(curve.values[:, k])]
+            for k in _shown(prediction, curve.values)
         },
     }
 

@@ -18,8 +18,9 @@ from skelact.app.project import Project
 from skelact.app.safety import LOOPBACK, Guard, Sessions, allowed_hosts
 from skelact.app.worker import Worker
 from skelact.cache import Cache
-from skelact.errors import BackendMissing, ConfigError
+from skelact.errors import BackendMissing, CheckpointError, ConfigError
 from skelact.escaping import for_terminal
+from skelact.inference.zoo import find
 from skelact.interop.annotation_files import formats
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ class Application:
 
     def __init__(self, settings: AppSettings, port: int, worker: Worker | None = None) -> None:
         """Raises BackendMissing if the packages of the server are not installed, PathMissing if a
-        folder does not exist."""
+        folder does not exist, CheckpointError if the chosen model does not."""
         require()
+        if settings.model and not find(settings.model).is_file():
+            raise CheckpointError(f"There is no model {settings.model}", "Check --model.")
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -212,7 +215,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 def serve(settings: AppSettings, on_ready: Callable[[str], None] = lambda url: None) -> None:
     """Run the application until it is interrupted. `on_ready` gets its address. Raises
-    BackendMissing, PathMissing and ConfigError."""
+    BackendMissing, PathMissing, CheckpointError and ConfigError."""
     require()
     import uvicorn
 

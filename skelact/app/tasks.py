@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skelact import config
-from skelact.app.results import PredictionBatch, VideoResult
+from skelact.app.results import Curve, PredictionBatch, VideoResult
 from skelact.cache import Cache
 from skelact.datasets.folder import labelled_rows
 from skelact.errors import DatasetError, InputError
@@ -66,7 +66,7 @@ def predict(
             model=model,
             classes=predictor.classes,
             predictions=result.predictions,
-            curves=[curves[result.path, p.person_id] for p in result.predictions],
+            curves=[Curve.of(curves[result.path, p.person_id]) for p in result.predictions],
             extracted=result.extracted,
             is_own_tracking=own,
         )

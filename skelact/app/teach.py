@@ -254,7 +254,7 @@ def review(context: Context, request: Request) -> Any:
     project = context.project
     most = whole_number(request, "most", 100, _LONGEST_REVIEW)
     videos = {v.path: v for v in project.videos(session_of(request)) if not v.session}
-    results = [r for r in project.results.values() if r.path in videos and r.is_own_tracking]
+    results = [r for r in project.all_results() if r.path in videos and r.is_own_tracking]
     labels: dict[Path, list[LabelRow]] = {}
     for row in project.labels.rows():
         labels.setdefault(row.path.resolve(), []).append(row)

@@ -26,24 +26,33 @@ class Worker:
         self.process: Any = None
         self.connection: Connection | None = None
 
-    def start(self) -> None:
-        """Start the process, unless it runs: it imports what tasks need, which takes seconds."""
+    def start(self) -> tuple[Connection, Any]:
+        """Start the process, unless it runs: it imports what tasks need, which takes seconds.
+        Returns the connection to it, and the process."""
         with self.lock:
             if self.process is not None and self.process.is_alive():
-                return
+                assert self.connection is not None
+                return self.connection, self.process
             context = multiprocessing.get_context("spawn")
             ours, theirs = context.Pipe()
             self.process = context.Process(target=_serve, args=(theirs,), name="skelact-worker")
             self.process.start()
             theirs.close()
             self.connection = ours
+            return ours, self.process
 
-    def run(self, task: Task, on_progress: ProgressCallback) -> Any:
-        """The result of a task. Raises the SkelactError that it raised, InputError if the process
-        died."""
-        self.start()
-        connection, process = self.connection, self.process
-        assert connection is not None
+    def run(
+        self,
+        task: Task,
+        on_progress: ProgressCallback,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Any:
+        """The result of a task; None if it is not wanted any more when the process is there. Raises
+        the SkelactError that it raised, InputError if the process died."""
+        connection, process = self.start()
+        # whoever stops this process later also ends the task; earlier, it was another process
+        if not is_wanted():
+            return None
         try:
             connection.send(task)
             while True:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skelact.runs.calibrate import CalibrationResult
 
 
+TARGET_FPR = 0.1
 EXAMPLES = ("skelact calibrate runs/mine negatives/",)
 
 
@@ -41,7 +42,7 @@ def command(
         typer.Option(
             help="Fraction of the windows of negative videos that may get a label.", min=0, max=1
         ),
-    ] = 0.1,
+    ] = TARGET_FPR,
     score: Annotated[
         str | None,
         typer.Option(
@@ -79,8 +80,11 @@ def command(
     from skelact.schemas import to_plain
 
     if undo:
-        if apply or negatives:
-            raise ConfigError("--undo goes without --apply and without videos")
+        others = (negatives, score, data, min_confidence, poses_from)
+        if apply or target_fpr != TARGET_FPR or any(value is not None for value in others):
+            raise ConfigError(
+                "--undo goes without videos and without other options", "Leave them out."
+            )
         with console.Bars() as on_progress:
             previous = job.undo(run, Cache(cache_dir), on_progress)
         if json:
@@ -111,7 +115,7 @@ def command(
     if not json:
         _table(run, result)
     if result.obstacle:
-        console.say(f"warning: {result.obstacle}; --apply would refuse this.")
+        console.warning(f"{result.obstacle}; --apply would refuse this.")
     elif not apply:
         console.say("nothing was written; add --apply to store this calibration in best.pt")
     console.finish(sum(result.negatives), result.failed, result.as_dict() if json else None)

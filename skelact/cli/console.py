@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from skelact.errors import counted
 from skelact.escaping import for_json, for_terminal
 from skelact.pace import Pace
 
@@ -89,6 +90,11 @@ def _process() -> str:
     from socket import gethostname
 
     return f" in process {int(rank) + 1} of {size} on {gethostname()}"
+
+
+def warning(message: str) -> None:
+    """Print on stderr what a result does not stop at, but the user should know."""
+    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
 
 
 def traceback(failure: BaseException) -> None:
@@ -166,8 +172,7 @@ def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | No
         out = rich_console(stderr=True)
         out.print(plain(f"{len(failed)} failed:", "bold red"))
         for f in failed:
-            where = "" if str(f.path) in f.reason else f"{f.path}: "
-            out.print(plain(f"  {where}{f.reason}"))
+            out.print(plain(f"  {f.message}"))
             if f.hint:
                 out.print(plain(f"    {f.hint}", "dim"))
     if failed:
@@ -253,7 +258,7 @@ class Bars:
                     continue
                 rate, left = stage.texts(name)
                 unit = _UNITS.get(name, "item")
-                parts = (f"{stage.done:.0f} of {stage.total:.0f} {unit}s", rate, left)
+                parts = (f"{stage.done:.0f} of {counted(round(stage.total), unit)}", rate, left)
                 lines.append(f"{name}: " + ", ".join(filter(None, parts)))
             return lines
 

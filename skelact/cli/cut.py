@@ -9,6 +9,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
+from skelact.errors import counted
 from skelact.video.cut import ClipOptions, CodingOptions
 
 EXAMPLES = ("skelact cut videos/ --length 5 --out clips/",)
@@ -50,7 +51,7 @@ def command(
             (video, len(spans), sum(s.frames for s in spans), f"{spans[-1].end_s:.1f}")
             for video, spans in results
         ]
-        footer = (f"{len(rows)} videos", sum(row[1] for row in rows), "", "")
+        footer = (counted(len(rows), "video"), sum(row[1] for row in rows), "", "")
         console.table("", ("video", ">clips", ">frames", ">seconds"), rows, footer)
         done = "" if batch.done else " (nothing to do: all videos were cut before)"
         console.say(f"clips are in {out}/{done}")

@@ -10,6 +10,7 @@ import typer
 
 from skelact.cli import console, examples
 from skelact.cli.options import OUTPUT, CacheDir, Data, Json, Overwrite, Settings, with_options
+from skelact.errors import counted
 from skelact.sequence.cameras import CameraOptions
 from skelact.sequence.imitate import ImitationOptions
 from skelact.video.cut import ClipOptions
@@ -61,11 +62,11 @@ def check(
             for c in findings.classes
         ]
         heads = ("class", ">items", ">seconds", ">shortest [s]", ">longest [s]")
-        console.table(f"{path}: {findings.items} items", heads, rows)
+        console.table(f"{path}: {counted(findings.items, 'item')}", heads, rows)
         for text in findings.notes:
             console.say(text)
         for text in findings.warnings:
-            console.error(text)
+            console.warning(text)
     if findings.warnings:
         raise typer.Exit(1)
 
@@ -94,7 +95,10 @@ def init(
     )
     rows = [
         *(("files", f"{count} x {kind}") for kind, count in found.files.items()),
-        *(("shape", f"{shape}, {count} sequences") for shape, count in found.shapes.items()),
+        *(
+            ("shape", f"{shape}, {counted(count, 'sequence')}")
+            for shape, count in found.shapes.items()
+        ),
         ("layout", f"{form.skeleton.name}, {len(form.skeleton.joints)} joints"),
         ("dimensions", f"{form.dims}" + (" and a score" if form.score else "")),
         ("frames per second", f"{form.fps:g}"),
@@ -167,7 +171,7 @@ def project(
             on_progress=on_progress,
         )
     if not json:
-        console.say(f"Wrote {count} views to {out}/.")
+        console.say(f"Wrote {counted(count, 'view')} to {out}/.")
     console.finish(count, failed, {"folder": out, "views": count} if json else None)
 
 
@@ -211,7 +215,7 @@ def export(
         cache = Cache(cache_dir)
         count, failed = write(dataset, data, out, cache, on_progress, changes, overwrite=overwrite)
     if not json:
-        console.say(f"Wrote {count} samples to {out}.")
+        console.say(f"Wrote {counted(count, 'sample')} to {out}.")
     console.finish(count, failed, {"file": out, "samples": count} if json else None)
 
 
@@ -280,7 +284,7 @@ def join(
     for head, counts in (("dataset", joined.datasets), ("class", joined.classes)):
         console.table("", (head, ">clips"), list(counts.items()))
     for text, count in joined.left_out.items():
-        console.say(f"left out: {count} clips of {text}")
+        console.say(f"left out: {counted(count, 'clip')} of {text}")
     for text in joined.notices:
         console.say(text)
     console.say(f"Wrote {out / 'labels.csv'}.")

@@ -107,7 +107,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Add a class to a model from 1 to 20 examples, in seconds and without training. The result is
-    an ordinary model for predict, test, fuse, calibrate and models export."""
+    an ordinary model for predict, test, fuse, calibrate and export."""
     jobs = (label is not None, list_, remove is not None)
     if sum(jobs) != 1:
         raise ConfigError(
@@ -116,6 +116,14 @@ def command(
         )
     if label is None and examples:
         raise ConfigError("--list and --remove go without examples", "Leave the files out.")
+    for_examples = (method, person, shots, others, min_confidence, poses_from)
+    if label is None and any(value is not None for value in for_examples):
+        raise ConfigError(
+            "--list and --remove go without the options of examples",
+            "Leave out --method, --person, --shots, --others, --min-confidence and --poses-from.",
+        )
+    if list_ and (out is not None or overwrite):
+        raise ConfigError("--list writes nothing", "Leave out --out and --overwrite.")
     from skelact.cache import Cache
     from skelact.runs import enroll as job  # imports torch
 

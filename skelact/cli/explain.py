@@ -22,7 +22,7 @@ from skelact.cli.options import (
     Settings,
     with_options,
 )
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, counted
 from skelact.options import PredictOptions
 
 if TYPE_CHECKING:
@@ -119,6 +119,11 @@ def command(
             )
     elif person is not None or poses_from is not None or options != PredictOptions():
         raise ConfigError("The options of prediction are for a video", "Leave them out.")
+    if (video is None) and not Path(model).is_dir():
+        raise ConfigError(
+            f"{model} is not a run folder, which --per-class and --graph need",
+            "Name a folder that `skelact train` wrote.",
+        )
     if per_class and label is not None:
         raise ConfigError("--per-class explains all classes", "Leave out --label.")
     if graph and (explaining.method, explaining.steps) != ("auto", ExplainOptions.steps):
@@ -188,9 +193,10 @@ def _report(result: ExplainResult, json: bool) -> None:
 
 
 def _cells(e: ExplainedLabel) -> tuple[object, ...]:
-    who = "1 clip" if e.clips == 1 else f"{e.clips} clips"
+    who = counted(e.clips, "clip")
     if e.persons:
         who = f"#{e.persons[0]}" if len(e.persons) == 1 else f"{len(e.persons)} persons"
     probability = "" if e.probability is None else f"{e.probability:.0%}"
-    joints = ", ".join(f"{j.joint} {j.share:.0%}" for j in e.joints[:4] if j.share > 0)
+    best = [f"{j.joint} {j.share:.0%}" for j in e.joints[:4] if j.share > 0]
+    joints = ", ".join(best) or "no joint"
     return (who, e.label, probability, e.method, joints)

@@ -11,7 +11,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
-from skelact.errors import CacheError, DamagedEntry, InputError
+from skelact.errors import CacheError, DamagedEntry, InputError, counted
 from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
 from skelact.pose.store import JsonForm
@@ -130,7 +130,8 @@ def _summary(batch: BatchResult[ExtractedSequences], seconds: float) -> None:
     with_persons = sum(poses.frames_with_people for poses, _ in manifests)
     if not batch.done and batch.cached and not batch.failed:
         console.say(
-            f"nothing to do: {len(batch.cached)} videos, {clips} clips and {frames} frames were "
+            f"nothing to do: {counted(len(batch.cached), 'video')}, {counted(clips, 'clip')} and "
+            f"{counted(frames, 'frame')} were "
             "extracted before"
         )
         return
@@ -142,12 +143,13 @@ def _summary(batch: BatchResult[ExtractedSequences], seconds: float) -> None:
         rows.append((console.short(e.path), len(spans), poses.frames, share, poses.persons, note))
     if rows:
         share = f"{with_persons / max(frames, 1):.0%}"
-        footer = (f"{len(rows)} videos", clips, frames, share, "", "")
+        footer = (counted(len(rows), "video"), clips, frames, share, "", "")
         heads = ("video", ">clips", ">frames", ">with persons", ">persons", "")
         console.table("", heads, rows, footer)
     if batch.done:
         new = sum(e.poses.manifest.frames for e in batch.done)
         console.say(
             f"{new} frames in {seconds:.0f} s with {batch.done[0].poses.manifest.estimator} "
-            f"({new / max(seconds, 1e-9):.0f} frames/s), {len(batch.cached)} videos from the cache"
+            f"({new / max(seconds, 1e-9):.0f} frames/s), "
+            f"{counted(len(batch.cached), 'video')} from the cache"
         )

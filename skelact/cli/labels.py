@@ -9,6 +9,7 @@ import typer
 
 from skelact.cli import console, examples
 from skelact.cli.options import Json, Overwrite
+from skelact.errors import counted
 
 FORMATS = ("label-studio", "elan", "elan-text", "via", "csv")
 
@@ -78,7 +79,7 @@ def import_labels(
     if json:
         console.as_json({"file": out, "labels": len(spans)})
     else:
-        console.say(f"Added {len(spans)} labels to {out}.")
+        console.say(f"Added {counted(len(spans), 'label')} to {out}.")
 
 
 @app.command(
@@ -98,12 +99,14 @@ def export_labels(
     is about one video."""
     from skelact import outputs
     from skelact.app.labels import LabelTable
-    from skelact.errors import InputError, escaped, lookup
+    from skelact.errors import InputError, PathMissing, escaped, lookup
     from skelact.files import write_bytes
     from skelact.interop.annotation_files import export_spans, formats
 
     suffix = lookup("format", form, formats()).suffix
     outputs.check(out, inputs=[table], overwrite=overwrite, suffixes=(suffix,))
+    if not table.is_file():
+        raise PathMissing(f"{table}: no such file", "skelact labels export labels.csv ...")
     rows = [r for r in LabelTable(table).rows() if video in (None, r.path.name)]
     if not rows:
         raise InputError(f"{table} has no labels" + (f" of {video}" if video else ""))
@@ -116,4 +119,4 @@ def export_labels(
     if json:
         console.as_json({"file": out, "labels": len(rows)})
     else:
-        console.say(f"Wrote {len(rows)} labels to {out}.")
+        console.say(f"Wrote {counted(len(rows), 'label')} to {out}.")

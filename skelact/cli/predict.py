@@ -127,11 +127,12 @@ def command(
 
 
 def _notice(classes: tuple[str, ...]) -> str:
-    """The classes of the default model, and how to use a model of the user's own."""
+    """What the default model is, and how to use a model of the user's own."""
     own = any(Path("runs").glob("*/best.pt"))
-    classes = tuple(name for name in classes if name != UNKNOWN)
+    count = len([name for name in classes if name != UNKNOWN])
     return (
-        f"using the model that comes with skelact, {len(classes)} actions: {', '.join(classes)}"
+        f"using {DEFAULT}, the model that comes with skelact, for {count} actions (skelact "
+        f"enroll {DEFAULT} --list shows them)"
         + (f"; for your own model use --model {LATEST}" if own else "")
     )
 

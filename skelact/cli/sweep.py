@@ -72,16 +72,13 @@ def command(
     )
     if split is not None:
         changes.setdefault("dataset", {})["protocol"] = split
-    recipe = compose(
-        dataset,
-        None if model == "auto" else model,
-        config,
-        configs.merge(changes, configs.overrides(set_ or [])),
-        data,
-    )
+    settings = configs.merge(changes, configs.overrides(set_ or []))
+    recipe = compose(dataset, None if model == "auto" else model, config, settings, data)
     from skelact.report.plots import bars
     from skelact.runs import sweep
+    from skelact.runs.train import check_explicit
 
+    check_explicit(recipe, settings)
     trained = sweep.grid(over)
     tested = sweep.grid(test) if test else []
     with console.Bars() as on_progress:

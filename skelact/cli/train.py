@@ -174,7 +174,9 @@ def command(
     if freeze != "none" and init_from is None:
         raise ConfigError("--freeze needs --init-from: random weights cannot be frozen")
     from skelact.runs import sweep
-    from skelact.runs.train import Start, train
+    from skelact.runs.train import Start, check_explicit, train
+
+    check_explicit(recipe, settings)
 
     variants = sweep.variants(
         recipe, data, every_stream[1:] and every_stream, seeds, split == "all"

@@ -10,7 +10,7 @@ from pathlib import Path
 from skelact import limits
 from skelact.datasets import registry, similar, splits
 from skelact.datasets.base import Collection, Item
-from skelact.errors import SkelactError
+from skelact.errors import SkelactError, counted
 from skelact.video.probe import probe
 
 _MIN_ITEMS, _MAX_IMBALANCE = 10, 5.0
@@ -121,7 +121,11 @@ def _duplicates(contents: dict[str, list[Item]]) -> list[str]:
 
 def _imbalance(lengths: dict[str, list[float]]) -> list[str]:
     counts = {k: len(v) for k, v in lengths.items()}
-    out = [f"Class {k} has only {n} items" for k, n in sorted(counts.items()) if n < _MIN_ITEMS]
+    out = [
+        f"Class {k} has only {counted(n, 'item')}"
+        for k, n in sorted(counts.items())
+        if n < _MIN_ITEMS
+    ]
     if counts and max(counts.values()) > _MAX_IMBALANCE * min(counts.values()):
         most, least = max(counts, key=lambda k: counts[k]), min(counts, key=lambda k: counts[k])
         out.append(

@@ -11,7 +11,7 @@ import numpy as np
 from skelact import limits
 from skelact.datasets.base import Collection, DatasetSpec, Item, Protocol, by_group
 from skelact.errors import InputError, MissingDataset
-from skelact.files import read_json
+from skelact.files import read_foreign_json
 from skelact.schemas.foreign import KineticsLabel, KineticsSample
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
@@ -29,7 +29,7 @@ def find(root: Path) -> Collection:
         if listing is None:
             continue
         names = {path.stem: path for path in (listing.parent / f"kinetics_{subset}").glob("*.json")}
-        for name, sample in read_json(listing, dict[str, KineticsLabel]).items():
+        for name, sample in read_foreign_json(listing, dict[str, KineticsLabel]).items():
             if sample.has_skeleton and name in names:
                 groups = {"take": name, "subset": "train" if subset == "train" else "test"}
                 items.append(Item(names[name], str(sample.label), groups=groups))
@@ -53,7 +53,7 @@ def read(item: Item) -> PoseSequence:
     """The two persons of each frame with the highest total score, in that order, as in ST-GCN's
     feeder. The coordinates in the file are fractions of the frame size. Raises InputError if the
     file is damaged or holds no person."""
-    frames = {f.frame_index: f.skeleton for f in read_json(item.path, KineticsSample).data}
+    frames = {f.frame_index: f.skeleton for f in read_foreign_json(item.path, KineticsSample).data}
     # OpenPose counts from 0, the released files from 1
     start = min(1, *frames) if frames else 1
     length = max(frames) - start + 1 if frames else 0

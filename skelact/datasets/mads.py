@@ -23,7 +23,7 @@ from skelact.datasets.base import (
     split_half,
 )
 from skelact.errors import DatasetError, MissingDataset
-from skelact.files import read_json
+from skelact.files import read_foreign_json
 from skelact.schemas.foreign import Label
 
 VIDEO = re.compile(r"^(?P<action>[^_]+)_(?P<seq>.+)_C(?P<camera>[0-2])\.avi$")
@@ -53,7 +53,7 @@ def performers(root: Path) -> dict[str, str]:
     """The performer of each take, from performers.json; empty if there is none. Raises InputError
     if it is not a JSON object of names."""
     file = next(iter(sorted(root.rglob(PERFORMERS))), None)
-    content = read_json(file, dict[str, Label]) if file else {}
+    content = read_foreign_json(file, dict[str, Label]) if file else {}
     return {take: str(name) for take, name in content.items()}
 
 

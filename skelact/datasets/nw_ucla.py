@@ -20,7 +20,7 @@ from skelact.datasets.base import (
 )
 from skelact.datasets.kinect import check_joints
 from skelact.errors import InputError, MissingDataset, reading
-from skelact.files import read_json
+from skelact.files import read_foreign_json
 from skelact.schemas.foreign import NwUclaSample
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
@@ -71,7 +71,7 @@ def _label(action: int) -> str:
 
 def read(item: Item) -> PoseSequence:
     """A sequence in metres. Raises InputError if the file is damaged."""
-    skeletons = read_json(item.path, NwUclaSample).skeletons
+    skeletons = read_foreign_json(item.path, NwUclaSample).skeletons
     with reading(item.path, InputError), np.errstate(over="ignore"):
         points = np.asarray(skeletons, np.float32)
     return spatial(check_joints(points, item.path)[None], SKELETONS["kinect-20"], 30.0)

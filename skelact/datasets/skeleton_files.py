@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skelact.datasets.base import Collection, Item
-from skelact.errors import InputError, MissingDataset
+from skelact.errors import InputError, MissingDataset, counted
 from skelact.escaping import for_terminal
 from skelact.readers import description
 from skelact.readers.base import RawSequence, SequenceFile
@@ -121,7 +121,7 @@ def collection(name: str, root: Path, entries: Sequence[Entry]) -> tuple[Collect
         )
     notices = list(found.guesses)
     if unlabelled:
-        notices.append(f"{unlabelled} sequences without a label are left out")
+        notices.append(f"left out: {counted(unlabelled, 'sequence')} without a label")
 
     @lru_cache(maxsize=2)
     def sequences(path: Path) -> dict[str, RawSequence]:

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from skelact.analysis_options import ExplainOptions
-from skelact.errors import ConfigError
+from skelact.errors import ConfigError, counted
 from skelact.models.base import ActionClassifier, unique_persons
 from skelact.sequence.input import (
     ClipArrays,
@@ -169,6 +169,8 @@ def attribute(
         raise ConfigError(
             f"The method {method} has no stages", "Add --method gradient-input or feature-norm."
         )
+    if options.steps != ExplainOptions.steps and method != "integrated-gradients":
+        raise ConfigError(f"The method {method} has no steps", "Add --method integrated-gradients.")
     weights = class_weights(net, target)
     with torch.no_grad():
         x = clip_input.build(clip_input.values)
@@ -305,7 +307,7 @@ def _stage_number(net: ActionClassifier, stage: int | None) -> int:
     count = len(net.backbone.stages())
     if stage is not None and stage > count:
         raise ConfigError(
-            f"The network has {count} stages, not {stage}"
+            f"The network has {counted(count, 'stage')}, not {stage}"
             if count
             else "The network has no stages with joints",
             f"Use --stage 0 to {count}; 0 is the input." if count else "Leave out --stage.",

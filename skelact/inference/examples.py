@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from skelact.cache import Cache
-from skelact.errors import BadSpan, ConfigError, DamagedEntry, InputError, NoPersonFound
+from skelact.errors import BadSpan, ConfigError, DamagedEntry, InputError, NoPersonFound, counted
 from skelact.inference.embedding import window_embeddings
 from skelact.inference.ensemble import check_file, check_joints, is_per_person
 from skelact.inference.groups import stored_tracks
@@ -60,7 +60,7 @@ def parse_examples(texts: Sequence[str], persons: Sequence[int] = ()) -> tuple[E
     the number of ids does not fit."""
     if len(persons) > 1 and len(persons) != len(texts):
         raise ConfigError(
-            f"{len(persons)} ids of persons were given for {len(texts)} examples",
+            f"{counted(len(persons), 'id')} of persons given for {counted(len(texts), 'example')}",
             "Give --person once for all examples, or once for each in their order.",
         )
     out = []
@@ -92,7 +92,7 @@ def embed_examples(
     paths = list(dict.fromkeys(e.path for e in examples))
     found, failed = predictor.extract(paths, cache, on_progress, poses_from)
     for failure in failed:
-        raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
+        raise InputError(failure.message, failure.hint)
     again = estimate_again(cache or Cache(), lambda: predictor.pose(poses_from), on_progress)
     tracks = []
     for example in examples:

@@ -122,7 +122,7 @@ def explain(
     batch = predictor.predict_many([path], cache, on_progress, poses_from)
     if batch.failed:
         failure = batch.failed[0]
-        raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
+        raise InputError(failure.message, failure.hint)
     if len(batch.results) > 1:
         raise InputError(f"{path} holds {len(batch.results)} sequences", "Name one file with one.")
     result = batch.results[0]

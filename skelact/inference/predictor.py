@@ -189,7 +189,7 @@ class Predictor:
         batch = self.predict_many([path], cache, on_progress)
         if batch.failed:
             failure = batch.failed[0]
-            raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
+            raise InputError(failure.message, failure.hint)
         return PredictionList(p for result in batch.results for p in result.predictions)
 
     def predict_many(

@@ -11,7 +11,6 @@ from skelact.inference import graph_networks
 from skelact.inference.ensemble import MemberModel, WindowOutputs
 from skelact.inference.graph_files import GraphNetwork
 from skelact.inference.windows import PersonTrack, Window
-from skelact.metrics import Probabilities
 from skelact.sequence.input import InputSpec, window_values
 from skelact.types import Floats
 
@@ -19,17 +18,6 @@ if TYPE_CHECKING:
     import torch
 
     from skelact.inference.scores import Scorer
-
-
-def window_probabilities(
-    members: Sequence[MemberModel],
-    tracks: Sequence[PersonTrack],
-    windows: Sequence[Sequence[Window]],
-    batch_size: int,
-    device: torch.device,
-) -> list[Probabilities]:
-    """For each track the probabilities (W, K) of its windows, see `window_outputs`."""
-    return [o.probabilities for o in window_outputs(members, tracks, windows, batch_size, device)]
 
 
 def window_outputs(

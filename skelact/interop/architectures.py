@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skelact.errors import CheckpointError, reading
+from skelact.errors import CheckpointError, counted, reading
 from skelact.models import SPECS, build
 from skelact.models.base import ActionClassifier
 from skelact.models.foreign import ForeignArguments, ForeignFormat
@@ -217,7 +217,7 @@ def _unknown(state: State) -> CheckpointError:
     for start, what in _UNSUPPORTED.items():
         if any(k.startswith(start) for k in inner):
             return CheckpointError(f"The weights are of {what}", f"{_LOADABLE}.")
-    classes = f", {len(state[_HEAD])} classes" if _HEAD in state else ""
+    classes = f", {counted(len(state[_HEAD]), 'class')}" if _HEAD in state else ""
     networks = ", ".join(s.name for s in SPECS.values() if s.foreign)
     return CheckpointError(
         f"The weights ({len(state)} tensors{classes}, the first ones {_first(state)}) fit no "

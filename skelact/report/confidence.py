@@ -1,8 +1,7 @@
-"""How far the confidence of a run can be trusted: a plot, and the section of its page."""
+"""How far the confidence of a run can be trusted: the section of its page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from skelact.escaping import Html, join, markup
 from skelact.open_set_metrics import risk_coverage
+from skelact.report.svg import Line, chart
 from skelact.schemas import (
     CALIBRATION,
     PREDICTIONS,
@@ -23,7 +23,7 @@ from skelact.schemas import (
     load_json,
 )
 
-CONFIDENCE_PLOTS = PLOT, THRESHOLD_PLOT = "confidence.png", "calibration.png"
+THRESHOLD_PLOT = "calibration.png"
 Curve = tuple[tuple[float, float], ...]  # points (coverage, risk)
 
 
@@ -65,18 +65,8 @@ def confidence_of(run: Path) -> Confidence | None:
     )
 
 
-def plot_confidence(run: Path) -> None:
-    """Write confidence.png into a run folder, if the run has predictions."""
-    from skelact.report import plots
-
-    found = confidence_of(run)
-    if found is not None:
-        plots.confidence(found.bins, found.curves, run / PLOT)
-
-
-def confidence_section(run: Path, images: Sequence[Html]) -> Html:
-    """The section of the page of a run; empty if it has no predictions. `images` are the embedded
-    plots."""
+def confidence_section(run: Path) -> Html:
+    """The section of the page of a run; empty if it has no predictions."""
     found = confidence_of(run)
     if found is None:
         return Html()
@@ -84,12 +74,12 @@ def confidence_section(run: Path, images: Sequence[Html]) -> Html:
     parts = [
         Html("<h2>Confidence</h2>"),
         markup(
-            "<p>Expected calibration error {}, from {}. The left plot compares the highest "
-            "probability of a clip with the share of right labels. The right one shows the share "
+            "<p>Expected calibration error {}, from {}. The first chart compares the highest "
+            "probability of a clip with the share of right labels. The second one shows the share "
             "of wrong labels among the clips with the highest scores.</p>",
             *(errors, found.file),
         ),
-        *images,
+        markup("<div class='row'>{}</div>", join(_charts(found))),
     ]
     c = found.calibration
     if c is None:
@@ -106,6 +96,40 @@ def confidence_section(run: Path, images: Sequence[Html]) -> Html:
     )
 
 
+def _charts(found: Confidence) -> list[Html]:
+    """Reliability, risk-coverage, and of a calibrated run the shares at thresholds of the
+    probability."""
+    ideal = Line(name="ideal", points=[(0, 0), (1, 1)], style=1)
+    bins = [
+        Line(
+            name=f"{name}, error {own.error:.1%}",
+            points=[
+                (confidence, accuracy)
+                for confidence, accuracy, count in zip(
+                    own.confidence, own.accuracy, own.counts, strict=True
+                )
+                if count
+            ],
+            style=2 * n,
+            dots=True,
+        )
+        for n, (name, own) in enumerate(found.bins.items())
+    ]
+    risks = [Line(name=name, points=c, style=n) for n, (name, c) in enumerate(found.curves.items())]
+    charts = [
+        chart([*bins, ideal], "probability of the label", "accuracy", (0, 1), (0, 1)),
+        chart(risks, "share of clips that get a label", "share of wrong labels", None, (0, 1)),
+    ]
+    # the first point is the chosen one
+    points = found.calibration.curve[1:] if found.calibration is not None else ()
+    names = {"coverage": "known labelled", "accuracy": "accuracy of these"}
+    shares = [
+        Line(name=text, points=[(p.threshold, getattr(p, name)) for p in points], style=n)
+        for n, (name, text) in enumerate((names | {"negatives": "negatives labelled"}).items())
+    ]
+    return [*charts, chart(shares, "threshold of the probability", "share", (0, 1), (0, 1))]
+
+
 def _scores(calibration: Calibration) -> Html:
     """The table of the scores."""
     heads = (
@@ -119,7 +143,8 @@ def _scores(calibration: Calibration) -> Html:
             lines.append(markup("<td>{}</td><td colspan='7'>not given: {}</td>", name, s.obstacle))
         else:
             lines.append(join(markup("<td>{}</td>", cell) for cell in (name, *score_cells(s))))
-    return markup("<table>{}</table>", join(markup("<tr>{}</tr>", line) for line in lines))
+    rows = join(markup("<tr>{}</tr>", line) for line in lines)
+    return markup("<div class='wide'><table>{}</table></div>", rows)
 
 
 def score_cells(s: ScoreResult) -> tuple[str, ...]:

@@ -14,11 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from skelact import __version__, limits
+from skelact import __version__
+from skelact.errors import counted
 from skelact.escaping import Html, join, markup
 from skelact.metrics import per_class
 from skelact.report import sections, svg
-from skelact.report.confidence import CONFIDENCE_PLOTS, confidence_section
+from skelact.report.confidence import confidence_section
 from skelact.report.statistics import Groups, TestOutcome
 from skelact.report.style import PLAYER, STYLE
 from skelact.report.tables import table
@@ -119,18 +120,10 @@ def _test_result(
     if outcome is not None:
         parts.append(sections.groups(outcome, groups or {}))
     if calibration is not None and calibration.scores:
-        parts.append(confidence_section(run, [_image(run / name) for name in CONFIDENCE_PLOTS]))
+        parts.append(confidence_section(run))
     elif outcome is not None:
         parts.append(sections.confidence(outcome, calibration))
     return parts
-
-
-def _image(path: Path) -> Html:
-    """A PNG file inside the page; nothing if it is absent."""
-    if not path.is_file():
-        return Html()
-    content = base64.b64encode(limits.read_bytes(path)).decode()
-    return markup("<img alt='{}' src='data:image/png;base64,{}'>", path.stem, content)
 
 
 def middle_frame(frames: Sequence[Any]) -> Any:
@@ -262,7 +255,7 @@ def comparison_page(rows: Sequence[ComparedRun]) -> str:
             "compared directly.</p>"
         )
     parts = [warning, table(heads, map(_comparison_cells, rows)), _recall_table(rows)]
-    return page(f"{len(rows)} runs compared", parts)
+    return page(f"{counted(len(rows), 'run')} compared", parts)
 
 
 def _comparison_cells(row: ComparedRun) -> tuple[object, ...]:

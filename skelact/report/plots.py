@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from skelact.errors import InputError
 from skelact.files import replacing
 from skelact.report.body import tree_places
 from skelact.report.palette import colour_of
-from skelact.schemas import EpochLog, ReliabilityBins
+from skelact.schemas import EpochLog
 from skelact.skeletons import Skeleton
 
 if TYPE_CHECKING:
@@ -111,33 +110,6 @@ def calibration(columns: list[list[Any]], chosen: float, path: Path) -> None:
         _mark(axis, chosen, "chosen")
         axis.set(xlabel="threshold", ylabel="fraction", ylim=(0, 1.02))
         axis.legend(frameon=False)
-
-
-def confidence(
-    bins: Mapping[str, ReliabilityBins],
-    curves: Mapping[str, Sequence[tuple[float, float]]],
-    path: Path,
-) -> None:
-    """Plot a reliability diagram and risk-coverage curves, both with the names of the legend. Of
-    the diagram, the bins with samples are drawn; the area of a point is the share of samples."""
-    with axes_of(path, 9, 3.8, 2) as (left, right):
-        left.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1, linestyle="--", label="ideal")
-        for (name, own), colour in zip(bins.items(), cycle(_COLOURS), strict=False):
-            rows = [n for n, count in enumerate(own.counts) if count]
-            x, y = ([values[n] for n in rows] for values in (own.confidence, own.accuracy))
-            total = max(1, sum(own.counts))
-            label = f"{name}, error {own.error:.1%}"
-            left.plot(x, y, color=colour, linewidth=1, label=label)
-            left.scatter(x, y, color=colour, s=[15 + 300 * own.counts[n] / total for n in rows])
-        left.set(xlabel="highest probability", ylabel="share of right labels")
-        left.set(xlim=(0, 1.02), ylim=(0, 1.02))
-        for (name, points), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
-            coverage, risk = zip(*points, strict=True)
-            right.plot(coverage, risk, color=colour, label=name)
-        right.set(xlabel="coverage", ylabel="risk: share of wrong labels", xlim=(0, 1.02))
-        right.set_ylim(0, None)
-        for axis in (left, right):
-            axis.legend(frameon=False)
 
 
 def bars(names: list[str], values: list[float], path: Path) -> None:

@@ -10,7 +10,7 @@ from skelact.escaping import Html, join, markup
 from skelact.report.palette import CLASS_COLOURS, person_colour
 
 _WIDTH, _HEIGHT = 440, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 40  # margins of a chart
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 12, 40  # margins of a chart
 _DASHES = ("none", "7 4", "2 3", "10 3 2 3")
 _POINTS = 120  # of a line at most
 _NUMBERED = 30  # classes of a confusion matrix with numbers

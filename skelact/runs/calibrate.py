@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import structs
 
 from skelact.cache import Cache
+from skelact.datasets.base import Item
 from skelact.datasets.packed import Packed
 from skelact.device import resolve_device
 from skelact.errors import ConfigError, InputError, SkelactError, nearest
@@ -175,7 +176,7 @@ def calibrate(
     predictor.scorer = Scorer(names=base, classes=model.classes, temperature=temperature)
     by_video, failed = predictor.predict_windows(videos, cache, on_progress, poses_from)
     if not by_video:
-        raise InputError("No person was found in the negatives videos", failed[0].reason)
+        raise InputError(f"No negative video can be used: {failed[0].message}", failed[0].hint)
     rows = [by_video[path] for path in sorted(by_video)]
     negatives = [
         Scored.of(WindowOutputs.joined(part), base, model.classes)
@@ -238,7 +239,7 @@ def calibrate(
         else:
             save_json(run / PREVIOUS_CALIBRATION, previous)
         if (run / PAGE).is_file():
-            write_report(run, samples.packed)
+            write_report(run, samples.packed, samples.items)
     return result
 
 
@@ -269,9 +270,11 @@ def undo(
     file.unlink(missing_ok=True)
     if (run / PAGE).is_file() and isinstance(model, Checkpoint):
         clips: Packed | None = None
+        items: Sequence[Item] = ()
         with contextlib.suppress(SkelactError):  # the page is then without drawn mistakes
-            clips = clips_of_run(run, model, cache or Cache(), None, on_progress).packed
-        write_report(run, clips)
+            dataset = clips_of_run(run, model, cache or Cache(), None, on_progress)
+            clips, items = dataset.packed, dataset.collection.items
+        write_report(run, clips, items)
     return previous
 
 

@@ -12,7 +12,7 @@ from msgspec import structs
 from skelact import outputs
 from skelact.cache import Cache
 from skelact.config import shipped
-from skelact.errors import ConfigError, InputError, nearest
+from skelact.errors import ConfigError, InputError, counted, nearest
 from skelact.files import is_skelact_checkpoint
 from skelact.inference.calibration import by_probability
 from skelact.inference.ensemble import members_of
@@ -94,7 +94,7 @@ def enroll(
     parsed = parse_examples(examples, persons)
     if len(parsed) < (shots or 1):
         raise InputError(
-            f"{len(parsed)} examples were given for {label}, fewer than {shots or 1}",
+            f"{counted(len(parsed), 'example')} given for {label}, fewer than {shots or 1}",
             "Name more files, or parts of them as clip.mp4:3.0-5.5.",
         )
     predictor = Predictor(_without(document), PredictOptions(min_confidence=min_confidence))
@@ -106,8 +106,8 @@ def enroll(
         rows = embed_others(predictor, others, cache, on_progress, poses_from)
         if len(rows[0]) < MIN_OTHERS:
             raise InputError(
-                f"The videos in {others} give {len(rows[0])} windows of persons, at least "
-                f"{MIN_OTHERS} are needed",
+                f"The videos in {others} give {counted(len(rows[0]), 'window')} of persons, at "
+                f"least {MIN_OTHERS} are needed",
                 "Add longer or more videos of other actions.",
             )
         document = _changed(
@@ -120,7 +120,8 @@ def enroll(
     count = len(by_member[0])
     if not (shots or 1) <= count <= MAX_EXAMPLES:
         raise InputError(
-            f"{count} examples of {label} were found, expected {shots or 1} to {MAX_EXAMPLES}",
+            f"{counted(count, 'example')} of {label} found, expected {shots or 1} to "
+            f"{MAX_EXAMPLES}",
             f"Name fewer files, or use the first ones with --shots {MAX_EXAMPLES}.",
         )
 

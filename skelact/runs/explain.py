@@ -14,7 +14,7 @@ from skelact import outputs
 from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache, check_unchanged
 from skelact.device import resolve_device
-from skelact.errors import DatasetError, InputError, SkelactError
+from skelact.errors import DatasetError, InputError, SkelactError, counted
 from skelact.inference.attribution import attribute, resolve_method
 from skelact.inference.ensemble import input_spec
 from skelact.inference.explain import ExplainedVideo, Explanation, explain
@@ -62,13 +62,18 @@ def is_explanation(folder: Path) -> bool:
     return all(p.is_file() and not p.is_symlink() and p.name in known for p in folder.iterdir())
 
 
-@contextmanager
-def new_folder(out: Path, sources: Sequence[Path], overwrite: bool) -> Iterator[Path]:
-    """The folder to write to. Raises OutputError if it is a part of an input, InputError if it
-    cannot be written."""
+def check_out(out: Path, sources: Sequence[Path], overwrite: bool) -> None:
+    """Check that the folder `out` may be written, before anything is computed. Raises OutputError,
+    also if it is a part of an input."""
+    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
     for source in sources:
         if source.is_dir():
             outputs.check_apart(out, source)
+
+
+@contextmanager
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """The folder to write to. Raises OutputError, InputError if it cannot be written."""
     try:
         with outputs.replacing_folder(out, is_explanation, overwrite=overwrite) as folder:
             yield folder
@@ -106,7 +111,7 @@ def explain_video(
     file, and write into the new folder `out`: overlay.mp4, for each person <name>_body.png,
     <name>_joints.png and <name>_joints.csv, and explanation.json. See `inference.explain.explain`
     for the other arguments and errors. Raises OutputError if `out` is not to be replaced."""
-    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    check_out(out, [Path(model), Path(video)], overwrite)
     predictor = predictor or Predictor.load(model)
     found = explain(
         predictor,
@@ -119,7 +124,7 @@ def explain_video(
         poses_from=poses_from,
         on_progress=on_progress,
     )
-    with new_folder(out, [Path(model), Path(video)], overwrite) as folder:
+    with new_folder(out, overwrite) as folder:
         for e in found.explanations:
             _write_person(e, folder)
         on_progress(Event("overlay", "start", 0, 1))
@@ -219,7 +224,7 @@ def explain_classes(
     Raises DatasetError if the subset is empty, CheckpointError for an ensemble, and the errors of
     `runs.test.test` and `attribute`."""
     options = options or ExplainOptions()
-    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    check_out(out, [run], overwrite)
     loaded = load_run(run, cache, data=data, changes=changes, on_progress=on_progress)
     packed = loaded.dataset.packed
     spec = input_spec(loaded.checkpoint)
@@ -251,13 +256,13 @@ def explain_classes(
             packed.classes[k],
             body(skeleton, totals[k]),
             [
-                f"{counts[k]} clip{'s' * bool(counts[k] > 1)}",
+                counted(int(counts[k]), "clip"),
                 *importance.top_joints(skeleton, totals[k])[:3],
             ],
         )
         for k in found
     ]
-    with new_folder(out, [run], overwrite) as folder:
+    with new_folder(out, overwrite) as folder:
         importance.write_page(folder / PAGE, title, intro, cards)
         table = [(packed.classes[k], counts[k], *map(importance.rounded, totals[k])) for k in found]
         importance.write_csv([("class", "clips", *skeleton.joints), *table], folder / TABLE)

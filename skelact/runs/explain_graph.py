@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from skelact import outputs
 from skelact.cache import Cache
 from skelact.errors import ConfigError
 from skelact.inference.ensemble import input_spec
@@ -19,9 +18,9 @@ from skelact.report.body import graph
 from skelact.runs.explain import (
     ExplainResult,
     Floats64,
+    check_out,
     clip_rows,
     finish,
-    is_explanation,
     new_folder,
 )
 from skelact.runs.test import load_run
@@ -52,7 +51,7 @@ def explain_graph(
     (or of `label`) and a page of all. The weight of a link is the mean absolute value over the
     parts of a graph, of one stage or of all. The dataset is used only if the graph depends on the
     input. Raises ConfigError if the network has no such graph or stage."""
-    outputs.check_replaceable(out, is_explanation, overwrite=overwrite)
+    check_out(out, [run], overwrite)
     checkpoint = load_checkpoint(run / BEST)
     net = build_network(checkpoint)
     skeleton, spec = checkpoint.skeleton, input_spec(checkpoint)
@@ -91,7 +90,7 @@ def explain_graph(
         (name, graph(skeleton, w, links), _strongest(skeleton, w, chosen[0] if n else None))
         for n, (name, w) in enumerate(zip(names, chosen, strict=True))
     ]
-    with new_folder(out, [run], overwrite) as folder:
+    with new_folder(out, overwrite) as folder:
         notes = ["blue: along a bone", "orange: learned", "", *cards[0][2]]
         importance.draw(cards[0][1], folder / "graph.png", text, notes)
         table: list[tuple[object, ...]] = [("class", "stage", "from", "to", "weight")]

@@ -272,7 +272,7 @@ def _tracks(
         raise ConfigError(f"{path} holds {len(videos)} videos", "Name one video.")
     batch = poses_of(videos, cache, predictor.pose(poses_from), on_progress=on_progress)
     for failure in batch.failed:
-        raise InputError(f"{failure.path}: {failure.reason}", failure.hint)
+        raise InputError(failure.message, failure.hint)
     extracted = batch.results[0]
     check_joints(spec, extracted.poses.manifest.skeleton)
     tracks, frames = stored_tracks(extracted.poses, True, min_seen_s)

@@ -12,8 +12,9 @@ import torch
 from msgspec import structs
 
 from skelact.cache import Cache
+from skelact.datasets.base import Item
 from skelact.datasets.packed import Packed
-from skelact.errors import InputError, SkelactError
+from skelact.errors import InputError, SkelactError, counted
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.ensemble import MemberModel, WindowOutputs, members_of
 from skelact.inference.networks import load_members
@@ -48,7 +49,8 @@ class KnownSamples:
     """Clips with their labels (N,) and uncalibrated probabilities (N, K), from `file`: the
     validation clips, or the test clips of a run without these. `outputs` and `statistics` are those
     of each network with a weight, empty if the data of the run could not be used, for the reason
-    `obstacle`; `packed` are the clips of the data then."""
+    `obstacle`; `packed` are the clips of the data then, and
+    `items` the files that they come from."""
 
     file: str
     labels: Labels
@@ -57,6 +59,7 @@ class KnownSamples:
     statistics: tuple[ClassStatistics, ...] = ()
     weights: tuple[float, ...] = ()
     packed: Packed | None = None
+    items: Sequence[Item] = ()
     obstacle: str = ""
 
     @property
@@ -123,6 +126,7 @@ def known_samples(
         statistics=tuple(p.statistics for p in parts),
         weights=tuple(m.weight for m in members),
         packed=parts[0].packed,
+        items=parts[0].items,
     )
 
 
@@ -182,6 +186,7 @@ class _MemberSamples:
     outputs: NetworkOutputs
     statistics: ClassStatistics
     packed: Packed
+    items: Sequence[Item]
 
 
 def _member_samples(
@@ -202,7 +207,8 @@ def _member_samples(
     missing = [name for name in names if name not in rows]
     if missing:
         raise InputError(
-            f"{len(missing)} clips of {run} are not in its dataset any more, such as {missing[0]}",
+            f"{counted(len(missing), 'clip')} of {run} not in its dataset any more, such as "
+            f"{missing[0]}",
             "Train again on the data as they are now.",
         )
     net = member.net
@@ -234,7 +240,9 @@ def _member_samples(
     statistics = class_statistics(values, packed.labels[train], basis=basis)
     own = outputs(wanted)
     on_progress(Event("score", "end"))
-    return _MemberSamples(outputs=own, statistics=statistics, packed=packed)
+    return _MemberSamples(
+        outputs=own, statistics=statistics, packed=packed, items=dataset.collection.items
+    )
 
 
 def _most_of_each_class(rows: Sequence[int], labels: Labels) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skelact import outputs
 from skelact.cache import Cache
-from skelact.errors import CacheError, DamagedEntry, InputError, lookup
+from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, lookup
 from skelact.files import output_names
 from skelact.interop.poses import Recording, export, load_formats
 from skelact.interop.poses.base import Dims
@@ -37,9 +37,15 @@ def export_recordings(
     the folder `out` in the format `form`, and return the files. Poses of videos come from the cache
     or are estimated with `pose`. Those that cannot be used are listed as failed.
 
-    Raises ConfigError for an unknown format, OutputError if `out` is not a folder, and what
-    `find_videos` and `poses_of` raise."""
+    Raises ConfigError for an unknown format, or for `dims` of one that has no choice, OutputError
+    if `out` is not a folder, and what `find_videos` and `poses_of` raise."""
     chosen = lookup("pose format", form, load_formats())
+    if dims != "auto" and not chosen.has_dims:
+        others = [f.name for f in load_formats().values() if f.has_dims]
+        raise ConfigError(
+            f"Files of the format {form} have the same content with all dimensions",
+            f"Leave out --dims, which is for {', '.join(others)}.",
+        )
     outputs.check_folder(out)
     found = find_inputs(paths)
     for text in found.notices:

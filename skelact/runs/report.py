@@ -11,11 +11,10 @@ import numpy as np
 from skelact.datasets.base import Item
 from skelact.datasets.packed import Packed
 from skelact.files import write_bytes
-from skelact.report.confidence import plot_confidence
 from skelact.report.page import Mistake, run_page
 from skelact.report.sections import MOST_CONFUSIONS
 from skelact.report.statistics import TestOutcome
-from skelact.schemas import CALIBRATION, PREDICTIONS, Predictions, load_json
+from skelact.schemas import PREDICTIONS, Predictions, load_json
 
 PAGE = "report.html"
 _MISTAKES, _FRAMES = 8, 60  # maximum numbers to show
@@ -33,8 +32,6 @@ def write_report(run: Path, data: Packed | None, items: Sequence[Item] = ()) -> 
         if items:
             groups = {name: items[n].groups for name, n in zip(data.ids, data.items, strict=True)}
     path = run / PAGE
-    if (run / CALIBRATION).is_file():
-        plot_confidence(run)
     write_bytes(path, run_page(run, mistakes, examples, groups).encode())
     return path
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -125,6 +127,13 @@ def train(
 
     distributed.on_rank0(report)
     return Run(folder=folder, scores=scores, dataset=dataset)
+
+
+def check_explicit(recipe: Recipe, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ConfigError if a user names options of training, in the sections `settings`, that the
+    network of the recipe has no use for."""
+    if spec(recipe.network).backbone.closed_form:
+        closed_form.check_explicit(settings.get("train", {}))
 
 
 def _window_length(dataset: ReadyDataset) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from msgspec import structs
@@ -30,6 +32,23 @@ class Solution:
     loss: Tensor
     accuracy: Tensor
     features: FeatureStatistics
+
+
+_USED = (  # options of the section train that matter for a closed form
+    *("repeat", "batch_size", "val_fraction", "ridge_alpha", "seed", "device", "balance"),
+)
+
+
+def check_explicit(given: Mapping[str, Any]) -> None:
+    """Raises ConfigError for options of the section train that a user names and that have no effect
+    in a closed form. One epoch is what it has."""
+    unused = [name for name in given if name not in _USED and (name, given[name]) != ("epochs", 1)]
+    if unused:
+        raise ConfigError(
+            f"This network is trained in closed form, without {', '.join(unused)}",
+            "Leave these options out, or choose another --model. --set train.repeat=8 trains on "
+            "more augmented copies of the clips.",
+        )
 
 
 def check_options(options: TrainOptions) -> None:

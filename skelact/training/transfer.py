@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skelact.errors import CheckpointError, ConfigError
+from skelact.errors import CheckpointError, ConfigError, counted
 from skelact.models.base import ActionClassifier
 from skelact.models.layers import DataBN
 from skelact.schemas import Checkpoint
@@ -114,7 +114,8 @@ def freeze(net: ActionClassifier, part: str) -> list[nn.Module]:
         count = int(part[6:])
         if not 0 < count <= len(stages):
             raise ConfigError(
-                f"Cannot freeze {count} stages", f"This network has {len(stages)} stages."
+                f"Cannot freeze {count} stages",
+                f"This network has {counted(len(stages), 'stage')}.",
             )
         norms = [m for m in net.backbone.children() if isinstance(m, DataBN)]
         frozen = [*norms, *(m for stage in stages[:count] for m in stage)]

@@ -25,13 +25,13 @@ class IdleWorker(Worker):
         self.tasks: list[Any] = []
         self.stopped = threading.Event()
 
-    def start(self) -> None:
+    def start(self) -> Any:
         pass
 
     def stop(self) -> None:
         self.stopped.set()
 
-    def run(self, task: Any, on_progress: Any) -> Any:
+    def run(self, task: Any, on_progress: Any, is_wanted: Any = None) -> Any:
         self.tasks.append(task)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -42,7 +42,7 @@ class IdleWorker(Worker):
 class HereWorker(IdleWorker):
     """Runs tasks in this process."""
 
-    def run(self, task: Any, on_progress: Any) -> Any:
+    def run(self, task: Any, on_progress: Any, is_wanted: Any = None) -> Any:
         from skelact.app import tasks
 
         name, arguments = task

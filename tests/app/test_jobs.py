@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -133,3 +134,12 @@ def test_without_the_packages_the_command_says_how_to_install_them(
     assert main(["app", str(tmp_path), "--no-browser"]) == 2
     error = capsys.readouterr().err
     assert "starlette" in error and 'pip install "skelact[app]"' in error
+
+
+def test_a_task_that_is_cancelled_before_the_process_is_there_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, (ours, theirs) = Worker(), multiprocessing.Pipe()
+    monkeypatch.setattr(worker, "start", lambda: (ours, None))
+    assert worker.run(("predict", {}), print, lambda: False) is None
+    assert not theirs.poll()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skelact.app import labels as labels_module
 from skelact.app.labels import LabelTable
 from skelact.cli import main
 from skelact.datasets.folder import table
@@ -174,3 +175,33 @@ def test_import_and_export_from_the_command_line(
     ):
         assert main(wrong) == 2, wrong
     assert main(["labels"]) == 0 and "Label Studio" in capsys.readouterr().out
+
+
+def test_the_path_of_a_video_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[Path] = []
+    labels = LabelTable(tmp_path / "labels.csv")
+    resolve = Path.resolve
+
+    def counting(path: Path, strict: bool = False) -> Path:
+        looked_up.append(path)
+        return resolve(path, strict)
+
+    def table_text(rows: object, folder: Path) -> str:
+        return "path,label\n"
+
+    monkeypatch.setattr(labels_module, "table_text", table_text)
+    monkeypatch.setattr(Path, "resolve", counting)
+    labels.add([span(tmp_path / "a.mp4", "wave", n, n + 1) for n in range(300)])
+    assert len(looked_up) < 10 and len(labels.rows()) == 300
+    with pytest.raises(InputError, match="overlaps"):
+        labels.add([span(tmp_path / "b.mp4", "wave", n, n + 1.5) for n in range(2)])
+
+
+def test_a_table_that_is_missing_is_not_an_empty_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.csv"
+    words = ["labels", "export", str(tmp_path / "no.csv"), "--format", "via", "--out", str(out)]
+    assert main(words) == 2 and "no such file" in capsys.readouterr().err and not out.exists()

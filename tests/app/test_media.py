@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skelact.app import media as media_module
 from skelact.app.media import MediaLibrary, plays_as_it_is
 from skelact.cache import Cache
 from skelact.errors import InputError
@@ -50,3 +51,22 @@ def test_a_video_is_converted_once(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(b"\0" * 1000)
     with pytest.raises(InputError):
         media.playable(tmp_path / "b.mp4")
+
+
+def test_a_conversion_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(media_module, "cut_video", full)
+    media = MediaLibrary(Cache(tmp_path / "cache"))
+    for name in ("a.avi", "b.avi"):
+        video = encode(tmp_path / name, *SOURCE, "-c:v", "mjpeg")
+        media.playable(video)
+        while (now := media.playable(video)).state == "converting":
+            time.sleep(0.05)
+        assert now.state == "failed" and "No space left" in now.error
+    media.close()
+    media.thread.join(10)
+    assert not media.thread.is_alive()

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from msgspec import structs
 from torch import Tensor
 
-from skelact.errors import CheckpointError, DatasetError, SkelactError
+from skelact.errors import CheckpointError, SkelactError
 from skelact.inference import zoo
 from skelact.inference.ensemble import input_spec
 from skelact.inference.predictor import Predictor
@@ -31,8 +30,6 @@ from skelact.schemas import (
     Ensemble,
     EstimatorInfo,
     Member,
-    TrainingState,
-    load_tensors,
     save_tensors,
     to_plain,
 )
@@ -337,44 +334,6 @@ def test_foreign_state_dicts(name: str, tmp_path: Path) -> None:
 
 
 # --- what would make a useless model ---
-
-
-@pytest.mark.parametrize("lr", [100.0, 1000.0])
-def test_a_diverging_training_says_so_and_leaves_no_useless_checkpoint(
-    lr: float, tmp_path: Path
-) -> None:
-    diverging = trainer(tmp_path, epochs=2, lr=lr, max_grad_norm=1e9, warmup=0)
-    try:
-        with np.errstate(all="ignore"):
-            diverging.fit()
-    except DatasetError as error:
-        assert "diverged" in error.message + error.hint
-    else:  # it may survive, but then its weights are usable
-        assert lr < 1e30
-    for file in (BEST, LAST):
-        if (tmp_path / "run" / file).is_file():
-            load_tensors(tmp_path / "run" / file, Checkpoint, TrainingState)
-
-
-def test_a_training_that_spoils_the_weights_in_its_last_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The loss of every step is finite: it is computed before the weights change."""
-    last = trainer(tmp_path, epochs=1, patience=0)
-    step, steps = last.optimiser.step, last.batches.steps
-    done = 0
-
-    def spoil(*arguments: Any) -> Any:
-        nonlocal done
-        step(*arguments)
-        done += 1
-        if done == steps:
-            last.parameters[0].data[0] = float("nan")
-
-    monkeypatch.setattr(last.optimiser, "step", spoil)
-    with pytest.raises(DatasetError, match=r"Training diverged: .* is not finite"):
-        last.fit()
-    assert not (tmp_path / "run" / BEST).exists()
 
 
 def test_no_checkpoint_with_nan_is_written(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skelact.datasets.packed import Sample
 from skelact.inference.ensemble import MemberModel
-from skelact.inference.window_outputs import window_probabilities
+from skelact.inference.window_outputs import window_outputs
 from skelact.inference.windows import PersonTrack
 from skelact.sequence.clean import clean
 from skelact.sequence.input import InputSpec, clip_values
@@ -55,8 +55,8 @@ def predicted(spec: InputSpec) -> Tensor:
     sequence = poses(missing=0.1)
     track = PersonTrack(person_id=0, start=0, sequence=sequence)
     window = [(0, sequence.frames)]
-    (found,) = window_probabilities([member], [track], [window], 8, torch.device("cpu"))
-    np.testing.assert_allclose(found, [[0.5, 0.5]])
+    (found,) = window_outputs([member], [track], [window], 8, torch.device("cpu"))
+    np.testing.assert_allclose(found.probabilities, [[0.5, 0.5]])
     return net.x
 
 

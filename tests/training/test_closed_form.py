@@ -18,7 +18,7 @@ from skelact.models.checkpoint import load_checkpoint
 from skelact.options import TrainOptions
 from skelact.recipe import compose
 from skelact.report.page import comparison, run_page
-from skelact.runs.train import train
+from skelact.runs.train import check_explicit, train
 from skelact.schemas import (
     Predictions,
     RunConfig,
@@ -171,3 +171,13 @@ def test_options_of_gradient_descent_are_refused_before_any_work(
 
 def test_a_recipe_that_says_nothing_about_epochs_is_accepted() -> None:
     closed_form.check_options(TrainOptions())
+
+
+def test_options_that_a_user_names_have_an_effect_or_are_refused() -> None:
+    rocket_recipe, other = (compose("mads", n, None, {}) for n in ("rocket", "stgcn_small"))
+    used = overrides(["train.repeat=2", "train.seed=3", "train.epochs=1", "sampling.length=8"])
+    check_explicit(rocket_recipe, used)
+    unused = overrides([f"train.epochs={TrainOptions.epochs}", "train.lr=0.02"])
+    check_explicit(other, unused)
+    with pytest.raises(ConfigError, match="closed form, without epochs, lr"):
+        check_explicit(rocket_recipe, unused)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skelact.inference import networks
 from skelact.inference.ensemble import MemberModel
-from skelact.inference.window_outputs import window_probabilities
+from skelact.inference.window_outputs import window_outputs
 from skelact.inference.windows import find_tracks
 from skelact.models import SPECS, base, build
 from skelact.models.base import ActionClassifier
@@ -120,5 +120,5 @@ def test_prediction(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = find_tracks(poses(1), True, 0.0)
     with fake_cuda():
         member = MemberModel(net=to_fake_cuda(net), spec=spec, clip_s=2.0, weight=1.0)
-        rows = window_probabilities([member], tracks, [[(0, 20), (10, 30)]], 8, CUDA)
-    assert rows[0].shape == (2, 2) and devices == ["cuda"]
+        (found,) = window_outputs([member], tracks, [[(0, 20), (10, 30)]], 8, CUDA)
+    assert found.probabilities.shape == (2, 2) and devices == ["cuda"]

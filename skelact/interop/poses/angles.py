@@ -82,4 +82,8 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
                     writer.writerow((t, f"{t / sequence.fps:.4f}", person, *cells))
 
 
-FORMATS = (PoseFormat(name="angles", suffix="csv", title="joint angles in degrees", write=write),)
+FORMATS = (
+    PoseFormat(
+        name="angles", suffix="csv", title="joint angles in degrees", write=write, has_dims=True
+    ),
+)

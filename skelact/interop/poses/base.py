@@ -64,10 +64,11 @@ class Recording:
 @dataclass(frozen=True, kw_only=True)
 class PoseFormat:
     """An export format. `write` gets a recording, the file to write and the dimensions; it gets one
-    person at a time if `per_person`."""
+    person at a time if `per_person`. A format without `has_dims` ignores the dimensions."""
 
     name: str
     suffix: str
     title: str
     write: Callable[[Recording, Path, Dims], None]
     per_person: bool = False
+    has_dims: bool = False

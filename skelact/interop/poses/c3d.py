@@ -39,5 +39,6 @@ FORMATS = (
     PoseFormat(
         name="c3d", suffix="c3d", title="motion capture, for one person", write=write,
         per_person=True,
+        has_dims=True,
     ),
 )  # fmt: skip

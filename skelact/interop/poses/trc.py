@@ -37,6 +37,11 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
 
 FORMATS = (
     PoseFormat(
-        name="trc", suffix="trc", title="OpenSim's marker files", write=write, per_person=True
+        name="trc",
+        suffix="trc",
+        title="OpenSim's marker files",
+        write=write,
+        per_person=True,
+        has_dims=True,
     ),
 )
