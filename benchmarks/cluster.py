@@ -4,19 +4,25 @@ no `--ray`, one after the other, several times, each with an empty cache.
     python -m benchmarks cluster [--rounds N] [VIDEO...]
 
 Two rates in frames per second are printed for each: of the whole call, with the start of Ray, of
-the processes and of their estimators, and from the first report of progress to the last one."""
+the processes and of their estimators, and from the first report of progress to the last one. The
+CPU time is that of this process and of all processes that it started, Ray's own included, so it
+depends little on what else the machine does."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.servant import descendants
 from skelact.cache import Cache
 from skelact.config import shipped
 from skelact.options import ClusterOptions
@@ -25,15 +31,42 @@ from skelact.stages.poses import poses_of
 from skelact.types import Event
 
 VIDEOS = 8
+INTERVAL_S = 0.3
 KINDS = {"pool": ClusterOptions(), "ray": ClusterOptions(ray="local")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Frames per second of the whole call, and of the estimation alone."""
+    """Frames per second of the whole call and of the estimation alone, and frames per second of CPU
+    time."""
 
     whole: float
     estimation: float
+    cpu: float
+
+
+class CpuMeter:
+    """Adds up the CPU time [s] of this process and of the processes below it."""
+
+    def __init__(self) -> None:
+        self.own = time.process_time()
+        self.others: dict[int, float] = {}
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.ended.wait(INTERVAL_S):
+            for pid in descendants(os.getpid()):
+                with contextlib.suppress(OSError, IndexError):
+                    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                    ticks = int(fields[11]) + int(fields[12])
+                    self.others[pid] = ticks / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> float:
+        self.ended.set()
+        self.thread.join()
+        return time.process_time() - self.own + sum(self.others.values())
 
 
 def measure(videos: Sequence[Path], cluster: ClusterOptions) -> Rates:
@@ -46,12 +79,14 @@ def measure(videos: Sequence[Path], cluster: ClusterOptions) -> Rates:
 
     options = PoseOptions(estimator="blazepose")
     with tempfile.TemporaryDirectory() as folder:
-        started = time.monotonic()
+        started, meter = time.monotonic(), CpuMeter()
         batch = poses_of(videos, Cache(folder), options, cluster=cluster, on_progress=on_progress)
-        seconds = time.monotonic() - started
+        seconds, cpu = time.monotonic() - started, meter.end()
     assert len(batch.done) == len(videos), batch.failed
     (first, before), (last, frames) = reports[0], reports[-1]
-    return Rates(whole=frames / seconds, estimation=(frames - before) / (last - first))
+    return Rates(
+        whole=frames / seconds, estimation=(frames - before) / (last - first), cpu=frames / cpu
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,13 +98,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rates: dict[str, list[Rates]] = {kind: [] for kind in KINDS}
     for n in range(given.rounds):
         for kind in list(KINDS)[:: -1 if n % 2 else 1]:
-            rates[kind].append(measure(videos, KINDS[kind]))
-            r = rates[kind][-1]
+            r = measure(videos, KINDS[kind])
+            rates[kind].append(r)
             print(
-                f"round {n + 1}, {kind}: {r.estimation:.1f}, with the start {r.whole:.1f}",
+                f"round {n + 1}, {kind}: estimation {r.estimation:.1f}, whole {r.whole:.1f} "
+                f"frames/s; {r.cpu:.1f} frames per second of CPU",
                 flush=True,
             )
-    for name in ("estimation", "whole"):
+    for name in ("estimation", "whole", "cpu"):
         pool, ray = ([getattr(r, name) for r in rates[kind]] for kind in KINDS)
         ratios = [b / a for a, b in zip(pool, ray, strict=True)]
         print(

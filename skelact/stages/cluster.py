@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from skelact.cache import Cache
-from skelact.errors import ClusterError, ConfigError, SkelactError
+from skelact.errors import ClusterError, ConfigError, SkelactError, reason
 from skelact.options import ClusterOptions
 from skelact.pose.base import get_spec
 from skelact.stages.extraction import POSES, Job, Work
@@ -83,13 +83,12 @@ def _actor_class() -> type:
             host = socket.gethostname()
             try:
                 found = importlib.import_module("skelact").__version__
-            except ImportError:
-                return host, "skelact is not installed there"
-            if found != version:
-                return host, f"skelact is {found} there, and {version} here"
-            from skelact.errors import SkelactError
-            from skelact.stages.node import NodeWorker
-
+                if found != version:
+                    return host, f"skelact is {found} there, and {version} here"
+                from skelact.errors import SkelactError
+                from skelact.stages.node import NodeWorker
+            except ImportError as error:
+                return host, f"skelact cannot be imported there: {error}"
             try:
                 self.worker = NodeWorker(pickle.loads(setup))
             except SkelactError as error:
@@ -160,7 +159,11 @@ class _Actors:
         try:
             return [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         except Exception as error:
-            raise self._lost_cluster(error) from error
+            raise ClusterError(
+                f"The connection to the Ray cluster is lost: {reason(error)}",
+                "Start the cluster again, then run the same command. It continues with what is "
+                "missing.",
+            ) from error
 
     def _gpus_of_actor(self, options: ClusterOptions) -> float:
         """The fraction of a GPU that each actor uses. Raises ConfigError if none can use one."""
@@ -187,8 +190,9 @@ class _Actors:
         if self.capacity:
             self.had_nodes = now
         elif now - self.had_nodes > _PATIENCE_S:
+            kind = "GPU" if self.gpus else "core"
             raise ClusterError(
-                f"The Ray cluster has had no free node for {_PATIENCE_S:.0f} s",
+                f"The Ray cluster has had no node with a {kind} for {_PATIENCE_S:.0f} s",
                 "Start nodes with `ray start --address HOST:PORT`, then run the same command "
                 "again. It continues with what is missing.",
             )
@@ -220,8 +224,8 @@ class _Actors:
         ready, _ = self.ray.wait(list(running), timeout=_POLL_S)
         self._ask_for_frames()
         self._report_waiting()
-        ended = [(running[call], self._result(running[call])) for call in ready]
-        return [(task, result) for _, (task, result) in ended if task is not None]
+        ended = [self._result(running[call]) for call in ready]
+        return [(task, result) for task, result in ended if task is not None]
 
     def _result(self, actor: _Actor) -> tuple[Task | None, Result]:
         """The task of an actor whose call has ended, and its result. Raises ClusterError,
@@ -265,10 +269,9 @@ class _Actors:
             return
         self.failed_starts += 1
         if self.failed_starts >= _FAILED_STARTS:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ClusterError(
                 f"{self.failed_starts} actors of the Ray cluster died while they started: "
-                f"{reason[0]}",
+                f"{reason(error)}",
                 "Look at the logs of Ray on the nodes, in /tmp/ray/session_latest/logs.",
             )
 
@@ -279,13 +282,6 @@ class _Actors:
                 "Install the same version on all machines, in the environment of `ray start`.",
             )
         return type(problem)(f"Node {actor.node}: {problem.message}", problem.hint)
-
-    def _lost_cluster(self, error: Exception) -> ClusterError:
-        return ClusterError(
-            f"The connection to the Ray cluster is lost: {error}",
-            "Start the cluster again, then run the same command. It continues with what is "
-            "missing.",
-        )
 
     # --- progress ---
 

@@ -252,5 +252,5 @@ def test_a_cluster_without_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     actors = actors_on("blazepose", None, {"memory": 1.0})
     assert actors.wait() == []
     actors.has_looked = actors.had_nodes = -100.0
-    with pytest.raises(ClusterError, match="no free node"):
+    with pytest.raises(ClusterError, match="no node with a core"):
         actors.wait()
