@@ -42,6 +42,7 @@ _UNITS = {
     "project": "sequence",
     "explain": "window",
 }
+MOST_ROWS = 1000  # of a table
 _REPORT_S = 30.0  # between two lines about the progress, without a terminal
 
 
@@ -135,7 +136,8 @@ def table(
     rows: Iterable[Sequence[object]],
     footer: Sequence[object] | None = None,
 ) -> None:
-    """Print a table on stdout. Columns whose name starts with '>' are right-aligned."""
+    """Print a table on stdout. Columns whose name starts with '>' are right-aligned. Of many rows,
+    which take 5 kB and 0.6 ms each, the first are shown."""
     from rich.table import Table
 
     if SILENT:
@@ -157,9 +159,15 @@ def table(
             overflow="fold",
             footer_style="bold",
         )
-    for row in rows:
-        out.add_row(*(plain(cell) for cell in row))
+    more = 0
+    for n, row in enumerate(rows):
+        if n < MOST_ROWS:
+            out.add_row(*(plain(cell) for cell in row))
+        else:
+            more += 1
     rich_console().print(out)
+    if more:
+        say(f"{more} more rows are not shown; --json has all.")
 
 
 def finish(results: int, failed: Sequence[Failure], content: dict[str, Any] | None = None) -> None:

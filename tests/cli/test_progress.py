@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from skelact.cli import console
 from skelact.cli.console import Bars
 from skelact.pace import Pace, duration
 from skelact.types import Event
@@ -50,3 +51,12 @@ def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         bars(Event("train", "end"))
         assert bars.status() == []
     assert capsys.readouterr().err == "Training stgcn on cpu.\n"
+
+
+def test_a_long_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    count = console.MOST_ROWS + 7
+    rows = ((f"video {n}", n) for n in range(count))
+    console.table("", ("video", ">frames"), rows, ("all", count))
+    out, err = capsys.readouterr()
+    assert f"video {console.MOST_ROWS - 1} " in out and f"video {console.MOST_ROWS}" not in out
+    assert f"{count}" in out and "7 more rows" in err and "--json" in err
