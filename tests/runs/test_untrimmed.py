@@ -193,6 +193,7 @@ def test_a_source_without_segments(tmp_path: Path) -> None:
 
 def test_parts_without_an_action_are_background_for_every_model(tmp_path: Path) -> None:
     """Also for one that was trained on the class "unknown", which is never a label."""
-    segments = [TrueSegment("unknown", 0, 1), TrueSegment("wave", 1, 2)]
+    rows = (("unknown", 0), ("wave", 1))
+    segments = [TrueSegment(label=name, start_s=start, end_s=start + 1) for name, start in rows]
     truth = untrimmed._true_frames(tmp_path, segments, ("unknown", "wave"), 10.0, 20)
     assert truth.tolist() == [BACKGROUND] * 10 + [1] * 10
