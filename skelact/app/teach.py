@@ -26,7 +26,7 @@ from skelact.app.results import Uncertain, ranked
 from skelact.app.safety import REPORT_POLICY
 from skelact.app.tasks import MIN_TEST_VIDEOS, TrainResult
 from skelact.errors import InputError, PathMissing, escaped
-from skelact.interop.annotation_files import export_spans, import_spans
+from skelact.interop.annotation_files import distinct_names, export_spans, import_spans
 from skelact.interop.annotations import LabelledSpan
 from skelact.report import palette
 from skelact.types import UNKNOWN
@@ -215,7 +215,7 @@ def export(context: Context, request: Request) -> Response:
         stem = video.path.stem
     if not rows:
         raise InputError("There are no labels to export")
-    names = {str(row.path): escaped(row.path.name) for row in rows}
+    names = distinct_names([row.path for row in rows])
     text, suffix = export_spans([row.span for row in rows], form, names)
     headers = attachment(f"{stem}{suffix}")
     return Response(text.encode(), media_type="application/octet-stream", headers=headers)

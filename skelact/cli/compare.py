@@ -9,7 +9,7 @@ import typer
 
 from skelact.cli import console
 from skelact.cli.options import Json, Overwrite
-from skelact.errors import InputError
+from skelact.errors import InputError, PathMissing
 
 if TYPE_CHECKING:
     from skelact.report.page import ComparedRun
@@ -31,7 +31,10 @@ def command(
 
     if out is not None:
         outputs.check(out, overwrite=overwrite, suffixes=(".html", ".htm"))
-    folders = [run for run in runs if run.is_dir()] or runs
+    for run in runs:
+        if not run.exists():
+            raise PathMissing(f"{run}: no such run folder", "Check the path.")
+    folders = [run for run in runs if run.is_dir()] or runs  # runs/* can hold tables of sweeps
     rows = comparison(folders)
     if out is not None:
         try:

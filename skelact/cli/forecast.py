@@ -66,6 +66,7 @@ def command(
     for target, suffixes in ((out, (".json",)), (overlay, OVERLAYS)):
         if target is not None:
             outputs.check(target, inputs=inputs, overwrite=overwrite, suffixes=suffixes)
+            outputs.check_folder(target.parent)
     with console.Bars() as on_progress:
         result = forecast(
             run, video, Cache(cache_dir), options, poses_from=poses_from, on_progress=on_progress

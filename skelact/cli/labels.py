@@ -90,7 +90,10 @@ def export_labels(
     form: Annotated[str, typer.Option("--format", help=f"Format: {', '.join(FORMATS)}.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     video: Annotated[
-        str | None, typer.Option(help="Only the labels of this video, by its file name.")
+        str | None,
+        typer.Option(
+            help="Only the labels of this video, by its file name, or the end of its path."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -99,18 +102,19 @@ def export_labels(
     is about one video."""
     from skelact import outputs
     from skelact.app.labels import LabelTable
-    from skelact.errors import InputError, PathMissing, escaped, lookup
+    from skelact.errors import InputError, PathMissing, lookup
     from skelact.files import write_bytes
-    from skelact.interop.annotation_files import export_spans, formats
+    from skelact.interop.annotation_files import distinct_names, export_spans, formats
 
     suffix = lookup("format", form, formats()).suffix
     outputs.check(out, inputs=[table], overwrite=overwrite, suffixes=(suffix,))
     if not table.is_file():
         raise PathMissing(f"{table}: no such file", "skelact labels export labels.csv ...")
-    rows = [r for r in LabelTable(table).rows() if video in (None, r.path.name)]
+    rows = list(LabelTable(table).rows())
+    names = distinct_names([r.path for r in rows])
+    rows = [r for r in rows if video in (None, r.path.name, names[str(r.path)])]
     if not rows:
         raise InputError(f"{table} has no labels" + (f" of {video}" if video else ""))
-    names = {str(r.path): escaped(r.path.name) for r in rows}
     text, _ = export_spans([r.span for r in rows], form, names)
     try:
         write_bytes(out, text.encode())

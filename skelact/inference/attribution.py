@@ -164,13 +164,7 @@ def attribute(
     the network does not support the method or the stage."""
     device = next(net.cls_head.parameters()).device
     clip_input = ClipInput(clip, spec, device)
-    method = resolve_method(net, options.method)
-    if options.stage is not None and method not in ("gradient-input", "feature-norm"):
-        raise ConfigError(
-            f"The method {method} has no stages", "Add --method gradient-input or feature-norm."
-        )
-    if options.steps != ExplainOptions.steps and method != "integrated-gradients":
-        raise ConfigError(f"The method {method} has no steps", "Add --method integrated-gradients.")
+    method = resolve_method(net, options)
     weights = class_weights(net, target)
     with torch.no_grad():
         x = clip_input.build(clip_input.values)
@@ -197,17 +191,22 @@ def attribute(
     return Attribution(values=clip_input.to_frames(maps, split=False), score=score, reference=None)
 
 
-def resolve_method(net: ActionClassifier, method: str) -> str:
+def resolve_method(net: ActionClassifier, options: ExplainOptions) -> str:
     """The method that `auto` stands for: of those that depend on the class, the most faithful one
     on validation clips (docs/pages/numbers.md). Raises ConfigError if the network does not have the
-    method."""
-    if method == "auto":
-        return "occlusion"
+    method, or the method a stage or steps that the options name."""
+    method = "occlusion" if options.method == "auto" else options.method
     if method == "decomposition" and not net.backbone.closed_form:
         raise ConfigError(
             "Only networks with a closed-form fit have an exact decomposition",
             "Use --method integrated-gradients.",
         )
+    if options.stage is not None and method not in ("gradient-input", "feature-norm"):
+        raise ConfigError(
+            f"The method {method} has no stages", "Add --method gradient-input or feature-norm."
+        )
+    if options.steps != ExplainOptions.steps and method != "integrated-gradients":
+        raise ConfigError(f"The method {method} has no steps", "Add --method integrated-gradients.")
     return method
 
 

@@ -118,7 +118,7 @@ def explain(
             "Name the run or the checkpoint that it was exported from.",
         )
     nets = [cast(ActionClassifier, m.net) for m in predictor.members]
-    methods = sorted({resolve_method(net, options.method) for net in nets})
+    methods = sorted({resolve_method(net, options) for net in nets})
     batch = predictor.predict_many([path], cache, on_progress, poses_from)
     if batch.failed:
         failure = batch.failed[0]

@@ -8,7 +8,7 @@ missing, as the network sees missing joints."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,9 @@ def curves(
             if method == MOTION:
                 values = _motion(clip_input, spec.normalise.coordinates)
             else:
-                options = ExplainOptions(method=method, steps=steps)
+                options = ExplainOptions(method=method)
+                if method == "integrated-gradients":
+                    options = replace(options, steps=steps)
                 values = attribute(net, clip, spec, target, options).values
             amounts = np.array([values[m, a:b, v].sum() for m, a, b, v in places])
             orders = [np.argsort(-amounts, kind="stable")]

@@ -19,7 +19,7 @@ _PRESENT_S = 0.3  # somebody who was not seen for a longer time gets no predicti
 
 def window_s(predictor: Predictor, whole_s: float) -> float:
     """The longest window of the networks; `whole_s` for those that see complete videos."""
-    return max(length or whole_s for length in predictor.by_window_length)
+    return max(length or whole_s for length, _ in predictor.window_lengths)
 
 
 def check_live(predictor: Predictor, skeleton: Skeleton) -> None:
@@ -44,7 +44,7 @@ def predict_latest(predictor: Predictor, sequence: PoseSequence, source: Path) -
             continue
         end = track.sequence.frames
         windows = []
-        for clip_s in predictor.by_window_length:
+        for clip_s, _ in predictor.window_lengths:
             start = max(0, end - (round(clip_s * fps) or frames))
             seen = visible_frames(track.sequence).any(axis=0)[start:end]
             windows.append([(start, end)] if seen.mean() >= MIN_VISIBLE else [])

@@ -4,6 +4,7 @@ VIA, and tables. A format is a module that declares `FORMATS` and works on text.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -74,10 +75,24 @@ def video_name(stated: str) -> str:
     return PurePosixPath(PureWindowsPath(text).as_posix()).name
 
 
+def distinct_names(paths: Sequence[Path]) -> dict[str, str]:
+    """A name for each path, by which it is found again: the name of the file, with as many of its
+    folders as it takes to tell it from the others."""
+    kept = list(dict.fromkeys(paths))
+    counts = Counter(path.parts[-n:] for path in kept for n in range(1, len(path.parts) + 1))
+    names = {}
+    for path in kept:
+        lengths = range(1, len(path.parts) + 1)
+        n = next((n for n in lengths if counts[path.parts[-n:]] == 1), len(path.parts))
+        names[str(path)] = escaped(Path(*path.parts[-n:]).as_posix())
+    return names
+
+
 def match_videos(names: Sequence[str], videos: Sequence[Path]) -> dict[str, Path]:
-    """The video that each name stands for: the one with that name, without the hash that Label
-    Studio puts in front of it if there is none, or without regard to the suffix. Raises InputError
-    with the names for which there is no video, or more than one."""
+    """The video that each name stands for: the one with that path, whose path ends with it, or with
+    that file name; if there is none, without the hash that Label Studio puts in front of it, or
+    without regard to the suffix. Raises InputError with the names for which there is no video, or
+    more than one."""
     out: dict[str, Path] = {}
     missing = []
     for name in dict.fromkeys(names):
@@ -85,6 +100,7 @@ def match_videos(names: Sequence[str], videos: Sequence[Path]) -> dict[str, Path
         short = re.sub(r"^[0-9a-f]{8}-", "", own)
         tests: tuple[Callable[[Path], bool], ...] = (
             lambda v, n=name: escaped(v) == n,  # type: ignore[misc]
+            lambda v, n=f"/{name}": escaped(v.as_posix()).endswith(n),  # type: ignore[misc]
             lambda v, n=own: v.name == n,  # type: ignore[misc]
             lambda v, n=short: v.name == n,  # type: ignore[misc]
             lambda v, n=own: v.stem in (n, Path(n).stem),  # type: ignore[misc]

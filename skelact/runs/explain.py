@@ -229,7 +229,7 @@ def explain_classes(
     packed = loaded.dataset.packed
     spec = input_spec(loaded.checkpoint)
     net = fuse_conv_bn(build_network(loaded.checkpoint)).to(resolve_device())
-    method = resolve_method(net, options.method)
+    method = resolve_method(net, options)
     rows = clip_rows(loaded.dataset.subsets, packed.labels, subset, most)
     on_progress(Event("explain", "start", 0, len(rows)))
     joints = len(packed.skeleton.joints)

@@ -62,8 +62,9 @@ def test_untrimmed(
         (file,) = result_files(run, name, {"": UntrimmedResult})
     truth = true_segments(source)
     labels = {s.label for segments in truth.values() for s in segments}
-    other = tuple(sorted(labels - set(predictor.classes) - {UNKNOWN, "background"}))
-    if not labels & set(predictor.classes):
+    known = set(predictor.classes) - {UNKNOWN}  # a class "unknown" is never a label
+    other = tuple(sorted(labels - known - {UNKNOWN, "background"}))
+    if not labels & known:
         raise InputError(
             f"{source}: the model knows none of the labels {', '.join(sorted(labels)[:5])}"
             f"{nearest(min(labels), predictor.classes)}",
@@ -133,7 +134,7 @@ def _true_frames(
                 "Correct the times; they are in seconds.",
             )
         start, end = round(s.start_s * fps), round(min(s.end_s, frames / fps) * fps)
-        if s.label in classes:
+        if s.label in classes and s.label != UNKNOWN:
             out[start:end] = classes.index(s.label)
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,25 @@ def test_import_and_export_from_the_command_line(
     ):
         assert main(wrong) == 2, wrong
     assert main(["labels"]) == 0 and "Label Studio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("via", ".csv"), ("label-studio", ".json")])
+def test_videos_of_the_same_name_are_not_mixed_up(
+    form: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = "color=red:size=64x48:rate=25:duration=2"
+    first = encode(tmp_path / "wave" / "1.mp4", "-f", "lavfi", "-i", source)
+    (tmp_path / "kick").mkdir()
+    shutil.copy(first, "kick/1.mp4")
+    rows = "path,label,start,end,person_id\nwave/1.mp4,wave,0,1,\nkick/1.mp4,kick,0,1,\n"
+    Path("labels.csv").write_text(rows)
+    command = ["labels", "export", "labels.csv", "--format", form, "--out"]
+    assert main([*command, f"all{suffix}"]) == 0
+    assert main(["labels", "import", f"all{suffix}", "--videos", ".", "--out", "new.csv"]) == 0
+    assert Path("new.csv").read_text() == rows
+    assert main([*command, f"one{suffix}", "--video", "kick/1.mp4"]) == 0
+    assert "wave" not in Path(f"one{suffix}").read_text()
 
 
 def test_the_path_of_a_video_is_looked_up_once(

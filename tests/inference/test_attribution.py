@@ -166,12 +166,12 @@ def test_every_network_can_be_explained(name: str) -> None:
     for method in METHODS:
         if method == "decomposition" and name != "rocket":
             with pytest.raises(ConfigError, match="closed-form"):
-                resolve_method(net, method)
+                resolve_method(net, ExplainOptions(method=method))
             continue
         if method in ("auto", "occlusion") and name != "stgcn":
             continue  # occlusion needs nothing of a network but its result
-        options = ExplainOptions(method=method, steps=4)
-        found = attribute(net, x, own, 0, options)
+        steps = {"steps": 4} if method == "integrated-gradients" else {}
+        found = attribute(net, x, own, 0, ExplainOptions(method=method, **steps))
         assert found.values.shape == (2, FRAMES, 17) and np.isfinite(found.values).all()
         assert found.values[0].any() and not found.values[1].any()
 
@@ -187,6 +187,8 @@ def test_stages() -> None:
         attribute(net, clip(), own, 0, ExplainOptions(method="feature-norm", stage=5))
     with pytest.raises(ConfigError, match="has no stages"):
         attribute(net, clip(), own, 0, ExplainOptions(method="integrated-gradients", stage=1))
+    with pytest.raises(ConfigError, match="occlusion has no steps"):
+        attribute(net, clip(), own, 0, ExplainOptions(steps=5))
     with pytest.raises(ConfigError, match="no stages with joints"):
         attribute(network("ddnet"), clip(), own, 0, ExplainOptions(method="feature-norm", stage=1))
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from skelact.errors import ConfigError, NotAVideo, StreamError
-from skelact.inference.latest import predict_latest
+from skelact.inference.latest import predict_latest, window_s
 from skelact.inference.predictor import Predictor
 from skelact.live import session as module
 from skelact.live.options import LiveOptions
@@ -181,3 +181,13 @@ def test_who_gets_a_decision(predictor: Predictor, start: int, end: int, expecte
         frames.append(people if start <= n < end else [])
     sequence = stack_frames(frames, estimator.skeleton, 30.0, 64, 48)
     assert len(predict_latest(predictor, sequence, Path("camera"))) == expected
+
+
+def test_windows_of_several_lengths(predictor: Predictor) -> None:
+    scaled = Predictor(predictor.model, PredictOptions(window_scales=(0.5, 2.0)))
+    assert window_s(scaled, 3.0) == 2 * window_s(predictor, 3.0)
+    estimator = WalkingPeople()
+    frames = [estimator.add(np.zeros((4, 4, 3), np.uint8), n / 30) for n in range(90)]
+    sequence = stack_frames(frames, estimator.skeleton, 30.0, 64, 48)
+    (found,) = predict_latest(scaled, sequence, Path("camera"))
+    assert sum(found.segments[-1].probabilities) == pytest.approx(1, abs=1e-3)

@@ -168,6 +168,7 @@ def test_bad_input(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         [str(run), "--per-class", "--person", "1"],
         [str(run), "--graph", "--method", "occlusion"],
         [str(run), "--per-class", "--split", "no-such"],
+        ["everyday", "--per-class"],
     ):
         assert main(["explain", *words, "--out", str(out)]) == 2, words
     assert "hint:" in capsys.readouterr().err and not out.exists()

@@ -11,7 +11,7 @@ import pytest
 
 from skelact.cache import Cache
 from skelact.cli import main
-from skelact.datasets.untrimmed import true_segments
+from skelact.datasets.untrimmed import TrueSegment, true_segments
 from skelact.errors import InputError, PathMissing
 from skelact.inference.predictor import Predictor
 from skelact.models.checkpoint import load_checkpoint
@@ -20,6 +20,7 @@ from skelact.recipe import compose
 from skelact.runs import untrimmed
 from skelact.runs.train import train
 from skelact.schemas import BEST, UntrimmedResult, load_json
+from skelact.segment_metrics import BACKGROUND
 from tests import conftest
 from tests.readers import motion
 
@@ -188,3 +189,11 @@ def test_a_source_without_segments(tmp_path: Path) -> None:
         true_segments(tmp_path)
     with pytest.raises(PathMissing):
         true_segments(tmp_path / "none")
+
+
+def test_parts_without_an_action_are_background_for_every_model(tmp_path: Path) -> None:
+    """Also for one that was trained on the class "unknown", which is never a label."""
+    rows = (("unknown", 0), ("wave", 1))
+    segments = [TrueSegment(label=name, start_s=start, end_s=start + 1) for name, start in rows]
+    truth = untrimmed._true_frames(tmp_path, segments, ("unknown", "wave"), 10.0, 20)
+    assert truth.tolist() == [BACKGROUND] * 10 + [1] * 10

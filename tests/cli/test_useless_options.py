@@ -1,0 +1,43 @@
+"""Options that would have no effect are errors, before anything is computed or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from skelact.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("enroll everyday --list --shots 3", "go without the options of examples"),
+        ("enroll everyday --remove wave --method jsd", "go without the options of examples"),
+        ("enroll everyday --list --out x.pt", "--list writes nothing"),
+        ("calibrate runs/mine --undo --score energy", "--undo goes without"),
+        ("calibrate runs/mine --undo --target-fpr 0.2", "--undo goes without"),
+        ("explain everyday --graph --out x", "everyday is not a run folder"),
+        ("poses export clip.mp4 --format coco --dims 3", "the same content with all dimensions"),
+        ("train --dataset mads --model rocket --epochs 16", "closed form, without epochs"),
+        ("train --dataset mads --model rocket --set train.lr=0.1", "closed form, without lr"),
+        (
+            "sweep --dataset mads --model rocket --set train.lr=0.1 --over train.ridge_alpha=1,2",
+            "lr",
+        ),
+        ("compare . runs/nothing", "no such run folder"),
+        ("app . --model nothing --no-browser --port 0", "nothing is not a run folder, a file or"),
+        ("app . --model no.pt --no-browser --port 0", "There is no model no.pt"),
+    ],
+)
+def test_useless_options(
+    words: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words.split()) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not [p for p in tmp_path.iterdir() if p.name != ".skelact"]
