@@ -90,5 +90,5 @@ def _drive(sender: Any, work: list[Work], options: ClusterOptions) -> None:
     sender.send(result)
 
 
-def _exit(*signal: object) -> NoReturn:
+def _exit(*received: object) -> NoReturn:
     raise SystemExit(1)
