@@ -5,8 +5,8 @@ no `--ray`, one after the other, several times, each with an empty cache.
 
 For each, frames per second are printed of the whole call, with the start of Ray, of the processes
 and of their estimators, and from the first report of progress to the last one, in elapsed time and
-in CPU time. The latter is that of this process and of all processes that it started, Ray's own included, so it
-depends little on what else the machine does."""
+in CPU time. The latter is that of this process and of all processes that it started, Ray's own
+included, so it depends little on what else the machine does."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class CpuMeter:
         return self.now()
 
     def now(self) -> float:
-        return time.process_time() - self.own + sum(self.others.values())
+        return time.process_time() - self.own + sum(list(self.others.values()))
 
 
 def measure(videos: Sequence[Path], cluster: ClusterOptions) -> Rates:
