@@ -3,10 +3,10 @@ no `--ray`, one after the other, several times, each with an empty cache.
 
     python -m benchmarks cluster [--rounds N] [VIDEO...]
 
-Two rates in frames per second are printed for each: of the whole call, with the start of Ray, of
-the processes and of their estimators, and from the first report of progress to the last one. The
-CPU time is that of this process and of all processes that it started, Ray's own included, so it
-depends little on what else the machine does."""
+For each, frames per second are printed of the whole call, with the start of Ray, of the processes
+and of their estimators, and from the first report of progress to the last one, in elapsed time and
+in CPU time. The latter is that of this process and of all processes that it started, Ray's own
+included, so it depends little on what else the machine does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.servant import descendants
@@ -38,11 +38,15 @@ KINDS = {"pool": ClusterOptions(), "ray": ClusterOptions(ray="local")}
 @dataclass(frozen=True, kw_only=True)
 class Rates:
     """Frames per second of the whole call and of the estimation alone, and frames per second of CPU
-    time."""
+    time in both."""
 
     whole: float
     estimation: float
-    cpu: float
+    whole_cpu: float
+    estimation_cpu: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:.1f}" for name, value in asdict(self).items())
 
 
 class CpuMeter:
@@ -66,16 +70,19 @@ class CpuMeter:
     def end(self) -> float:
         self.ended.set()
         self.thread.join()
-        return time.process_time() - self.own + sum(self.others.values())
+        return self.now()
+
+    def now(self) -> float:
+        return time.process_time() - self.own + sum(list(self.others.values()))
 
 
 def measure(videos: Sequence[Path], cluster: ClusterOptions) -> Rates:
-    reports: list[tuple[float, float]] = []  # time, frames so far
+    reports: list[tuple[float, float, float]] = []  # time, CPU time, frames so far
 
     def on_progress(event: Event) -> None:
         if (event.stage, event.kind) == ("extract", "advance"):
-            so_far = reports[-1][1] if reports else 0
-            reports.append((time.monotonic(), so_far + event.done))
+            so_far = reports[-1][2] if reports else 0
+            reports.append((time.monotonic(), meter.now(), so_far + event.done))
 
     options = PoseOptions(estimator="blazepose")
     with tempfile.TemporaryDirectory() as folder:
@@ -83,9 +90,12 @@ def measure(videos: Sequence[Path], cluster: ClusterOptions) -> Rates:
         batch = poses_of(videos, Cache(folder), options, cluster=cluster, on_progress=on_progress)
         seconds, cpu = time.monotonic() - started, meter.end()
     assert len(batch.done) == len(videos), batch.failed
-    (first, before), (last, frames) = reports[0], reports[-1]
+    (first, first_cpu, before), (last, last_cpu, frames) = reports[0], reports[-1]
     return Rates(
-        whole=frames / seconds, estimation=(frames - before) / (last - first), cpu=frames / cpu
+        whole=frames / seconds,
+        estimation=(frames - before) / (last - first),
+        whole_cpu=frames / cpu,
+        estimation_cpu=(frames - before) / (last_cpu - first_cpu),
     )
 
 
@@ -98,14 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rates: dict[str, list[Rates]] = {kind: [] for kind in KINDS}
     for n in range(given.rounds):
         for kind in list(KINDS)[:: -1 if n % 2 else 1]:
-            r = measure(videos, KINDS[kind])
-            rates[kind].append(r)
-            print(
-                f"round {n + 1}, {kind}: estimation {r.estimation:.1f}, whole {r.whole:.1f} "
-                f"frames/s; {r.cpu:.1f} frames per second of CPU",
-                flush=True,
-            )
-    for name in ("estimation", "whole", "cpu"):
+            rates[kind].append(measure(videos, KINDS[kind]))
+            print(f"round {n + 1}, {kind}: {rates[kind][-1]}", flush=True)
+    for name in ("estimation", "whole", "estimation_cpu", "whole_cpu"):
         pool, ray = ([getattr(r, name) for r in rates[kind]] for kind in KINDS)
         ratios = [b / a for a, b in zip(pool, ray, strict=True)]
         print(

@@ -1,4 +1,4 @@
-"""The connection of this process to a Ray cluster. Only here and in `cluster` is Ray imported."""
+"""The connection of a process to a Ray cluster. Ray is imported here only."""
 
 from __future__ import annotations
 
@@ -9,35 +9,22 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from skelact.errors import BackendMissing, ClusterError, ConfigError, reason
-from skelact.processes import linked
+from skelact.errors import BackendMissing, ClusterError, ConfigError
 
 AUTO, LOCAL = "auto", "local"  # values of --ray: the cluster of this machine; a new one
-ANSWER_S = 60.0  # time limit for joining a cluster
 _CONNECT_S = 10.0
 _OBJECT_BYTES = 100 << 20  # of shared memory; nothing large is sent
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # otherwise Ray sends statistics to its makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-_START = "Start one with `ray start --head`, or use --ray local for the cores of this machine."
-# Joining an address at which there is no cluster takes minutes, ends the process, or both.
-_TRIAL = """
-import logging, sys, ray
-try:
-    ray.init(address=sys.argv[1], logging_level=logging.CRITICAL, log_to_driver=False)
-except BaseException as error:
-    print(" ".join(str(error).split()) or type(error).__name__)
-    sys.exit(1)
-"""
+START_HINT = "Start one with `ray start --head`, or use --ray local for the cores of this machine."
 
 
 def require_ray() -> None:
@@ -49,23 +36,13 @@ def require_ray() -> None:
 @contextlib.contextmanager
 def connected(address: str, cores: int) -> Iterator[Any]:
     """Join the cluster at an address ("auto": the one that this machine belongs to), or start one
-    with this number of cores ("local"), for the time of the block, which gets the module `ray`. A
-    connection that this process has already is used as it is. Raises ClusterError,
-    BackendMissing and ConfigError."""
-    require_ray()
+    with this number of cores ("local"), for the time of the block, which gets the module `ray`. If
+    no cluster answers, this takes minutes, and may end the process. Raises ClusterError."""
     os.environ |= _ENVIRONMENT
-    if address not in (AUTO, LOCAL):
-        _check_form(address)
-    if address != LOCAL:
-        _try(address)
     import ray
 
-    if ray.is_initialized():
-        yield ray
-        return
     with contextlib.ExitStack() as stack:
         keep_handler = _sigterm_handler()
-        stack.callback(keep_handler)
         options: dict[str, Any] = {}
         if address == LOCAL:
             # a short path: Ray has sockets below it, whose names are limited to 107 bytes
@@ -78,6 +55,7 @@ def connected(address: str, cores: int) -> Iterator[Any]:
                 "_temp_dir": str(folder),
             }
         stack.callback(ray.shutdown)
+        stack.callback(keep_handler)
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         try:
             ray.init(
@@ -87,7 +65,9 @@ def connected(address: str, cores: int) -> Iterator[Any]:
                 **options,
             )
         except Exception as error:
-            raise ClusterError(f"Ray does not start: {reason(error)}", _START) from error
+            where = "start" if address == LOCAL else f"join the cluster at {address}"
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise ClusterError(f"Ray cannot {where}: {text}", START_HINT) from error
         keep_handler()
         yield ray
 
@@ -108,8 +88,11 @@ def _sigterm_handler() -> Callable[[], None]:
     return restore
 
 
-def _check_form(address: str) -> None:
-    """Raise ConfigError if an address is not HOST:PORT, and ClusterError if nothing listens."""
+def check_address(address: str) -> None:
+    """Raise ConfigError if an address is not auto, local or HOST:PORT, and ClusterError if nothing
+    listens there."""
+    if address in (AUTO, LOCAL):
+        return
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in address:
         raise ConfigError(
@@ -120,25 +103,5 @@ def _check_form(address: str) -> None:
         with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S):
             pass
     except (OSError, OverflowError, UnicodeError) as error:
-        raise ClusterError(f"No Ray cluster answers at {address}: {error}", _START) from error
-
-
-def _try(address: str) -> None:
-    """Raise ClusterError if this machine cannot join a cluster, which a child process tries."""
-    try:
-        done = subprocess.run(
-            linked([sys.executable, "-c", _TRIAL, address]),
-            input=b"",
-            capture_output=True,
-            timeout=ANSWER_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        text = f"No Ray cluster answers at {address} within {ANSWER_S:.0f} s"
-        raise ClusterError(text, _START) from None
-    if done.returncode:
-        lines = (done.stdout or done.stderr).decode(errors="replace").strip().splitlines()
-        text = (
-            f"Cannot join the Ray cluster at {address}: {lines[-1] if lines else 'no reason given'}"
-        )
-        raise ClusterError(text, _START)
+        text = f"No Ray cluster answers at {address}: {error}"
+        raise ClusterError(text, START_HINT) from error

@@ -42,13 +42,19 @@ def _start_worker(options: PoseOptions, frame_counts: Any) -> None:
     if parent is not None and parent.pid is not None:
         die_with_parent(parent.pid)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    if not os.environ.get(DEBUG_VARIABLE):
-        # native libraries write messages to stderr; errors are returned as exceptions
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    silence(2)
     prepare_worker()
     from skelact.pose.registry import open_estimator
 
     _estimator, _frame_counts = open_estimator(options), frame_counts
+
+
+def silence(*streams: int) -> None:
+    """Drop what native libraries write to stdout (1) or stderr (2), unless --debug is given; errors
+    are returned as exceptions."""
+    if not os.environ.get(DEBUG_VARIABLE):
+        for stream in streams:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def prepare_worker() -> None:
@@ -128,7 +134,7 @@ def extract_in_processes(work: list[Work], on_progress: ProgressCallback) -> Bat
 
 
 @contextlib.contextmanager
-def _interrupts_blocked() -> Iterator[None]:
+def interrupts_blocked() -> Iterator[None]:
     """Processes that are started in this block ignore the SIGINT that a terminal sends to all: this
     process ends them. One that arrives in the meantime interrupts this process afterwards."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
@@ -179,7 +185,7 @@ class _Pool:
             if self.is_broken:
                 self.pool.shutdown(wait=True)
                 self.pool, self.is_broken = self._new_pool(), False
-            with _interrupts_blocked():  # it may start a process
+            with interrupts_blocked():  # it may start a process
                 self.pending[self.pool.submit(_run_task, task)] = task
         except BrokenProcessPool:
             self.is_broken = True

@@ -6,12 +6,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,11 +31,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+def start(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "skelact", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, **env},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,6 +80,15 @@ def wait_for_entries(
 def new_lines(complaints: str) -> list[str]:
     """What a command printed, without reports of progress, which come after 30 s."""
     return [line for line in complaints.splitlines() if not line.startswith("extract: ")]
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """An empty folder with a short name, as Ray needs it; it must be empty in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    yield folder
+    assert not list(folder.glob("skelact-*"))
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -195,12 +206,18 @@ def test_a_killed_driver_continues(videos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("where", ["nodes", "local"])
 def test_an_interrupt_ends_the_actors(
-    where: str, number: signal.Signals, code: int, videos: Path, tmp_path: Path
+    where: str,
+    number: signal.Signals,
+    code: int,
+    videos: Path,
+    tmp_path: Path,
+    temporary: Path,
 ) -> None:
     cache = tmp_path / ".skelact"
     with ray_nodes({}) as nodes:
         address = nodes.address if where == "nodes" else "local"
-        process = start("extract", "videos", "--ray", address, cwd=tmp_path)
+        arguments = ("extract", "videos", "--ray", address)
+        process = start(*arguments, cwd=tmp_path, TMPDIR=str(temporary))
         wait_for_entries(cache, 1, process)
         children = descendants(process.pid)
         if number == signal.SIGINT:  # a terminal sends it to all processes
@@ -213,15 +230,14 @@ def test_an_interrupt_ends_the_actors(
         for child in children:
             wait_for_end(child)
         wait_until(lambda: not nodes.actors())
-    assert not list(Path("/tmp").glob("skelact-ray-*"))
     assert 1 <= len(stored(cache)) < 4
 
 
 @pytest.mark.slow
-def test_a_cluster_of_this_machine(videos: Path, tmp_path: Path) -> None:
+def test_a_cluster_of_this_machine(videos: Path, tmp_path: Path, temporary: Path) -> None:
     """--ray local: predictions are those without it; no process and no folder remains."""
     arguments = ("predict", "videos", "--json")
-    process = start(*arguments, "--ray", "local", cwd=tmp_path)
+    process = start(*arguments, "--ray", "local", cwd=tmp_path, TMPDIR=str(temporary))
     children: set[int] = set()
     while process.poll() is None:
         children |= set(descendants(process.pid))
@@ -234,7 +250,6 @@ def test_a_cluster_of_this_machine(videos: Path, tmp_path: Path) -> None:
     assert children
     for child in children:
         wait_for_end(child)
-    assert not list(Path("/tmp").glob("skelact-ray-*"))
 
 
 FAULTS = """
@@ -331,6 +346,6 @@ def test_the_head_of_the_cluster_dies(videos: Path, tmp_path: Path) -> None:
         wait_for_entries(tmp_path / ".skelact", 1, process)
         nodes.close()
         _, complaints = process.communicate(timeout=300)
-    assert process.returncode not in (0, 1), complaints
+    assert process.returncode == 2 and "is lost" in complaints, complaints
     assert 1 <= len(stored(tmp_path / ".skelact")) < 4
     assert run("extract", "videos").returncode == 0

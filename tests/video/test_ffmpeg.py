@@ -110,6 +110,5 @@ def test_the_package_starts_it_in_one_place() -> None:
         "pose/blazepose/weights.py",  # pip
         "processes.py",
         "sandbox.py",
-        "stages/ray_connection.py",  # whether a cluster answers
         "video/ffmpeg.py",
     }
