@@ -39,7 +39,7 @@ class Stage(Generic[M]):
         return msgspec.json.Decoder(Envelope[self.manifest])  # type: ignore[name-defined]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CacheEntry(Generic[M]):
     """A complete entry: its folder, its manifest, and the size and hash of each of its files."""
 

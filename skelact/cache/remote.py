@@ -99,12 +99,20 @@ class RemoteStore:
         for stage in self._list(self._root):
             groups = [n for n in self._list(f"{self._root}/{stage}") if _GROUP.fullmatch(n)]
             paths = [f"{self._root}/{stage}/{group}" for group in groups]
-            for sizes in in_parallel(self._list, paths):
+            for sizes in self.each(self._list, paths):
                 for name, size in sizes.items():
                     if match := _OBJECT.fullmatch(name):
                         key = match[1]
                         place = f"{self.name}/{_relative(stage, key)}"
                         yield StoredEntry(stage=stage, key=key, size=size, place=place)
+
+    @staticmethod
+    def each(function: Callable[[A], T], values: Iterable[A]) -> Iterator[T]:
+        """function(value) for each value, in this order, several at once."""
+        left = iter(values)
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            while group := list(islice(left, PARALLEL)):
+                yield from pool.map(function, group)
 
     @cached_property
     def _connection(self) -> tuple[Any, str]:
@@ -202,11 +210,3 @@ def within(limit_s: float, work: Callable[[], T], progress: Callable[[], int] = 
                 seen, deadline = now, time.monotonic() + limit_s
             elif time.monotonic() >= deadline:
                 raise TimeoutError(f"no answer in {limit_s:g} s") from None
-
-
-def in_parallel(function: Callable[[A], T], values: Iterable[A]) -> Iterator[T]:
-    """function(value) for each value, in this order, several at once."""
-    left = iter(values)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        while group := list(islice(left, PARALLEL)):
-            yield from pool.map(function, group)

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -21,10 +21,12 @@ from msgspec import structs
 
 from skelact.cache.entry import MANIFEST, CacheEntry, M, Stage, StoredEntry, read_entry
 from skelact.cache.hashes import InputHashes
-from skelact.cache.remote import RemoteStore, in_parallel
 from skelact.errors import CacheUnavailable
 from skelact.schemas import AnyManifest, Envelope, FileRecord, decode, to_json
 from skelact.temporary import is_running, sweep
+
+if TYPE_CHECKING:
+    from skelact.cache.remote import RemoteStore
 
 HASHES = "hashes"
 CACHE_VARIABLE = "SKELACT_CACHE"
@@ -59,6 +61,8 @@ class Cache:
             place = unquote(urlsplit(str(place)).path)
         self.remote: RemoteStore | None = None
         if "://" in str(place):
+            from skelact.cache.remote import RemoteStore  # few commands need its imports
+
             self.remote = RemoteStore(str(place))
             self.root, self.address = _copies_of(self.remote.address), self.remote.address
         else:
@@ -95,7 +99,7 @@ class Cache:
         def pair(item: tuple[A, str]) -> tuple[A, CacheEntry[M] | None]:
             return item[0], self.find(stage, item[1])
 
-        return map(pair, items) if self.remote is None else in_parallel(pair, items)
+        return map(pair, items) if self.remote is None else self.remote.each(pair, items)
 
     def write(self, stage: Stage[M], key: str, fill: Callable[[Path], M]) -> CacheEntry[M]:
         """Make an entry: `fill` writes files into a temporary folder and returns the manifest.
@@ -249,7 +253,7 @@ class Cache:
                 entry = remote.download(stored.stage, stored.key, folder, _ANY)
                 return stored, entry is not None
 
-        for stored, intact in in_parallel(check, remote.stored()):
+        for stored, intact in remote.each(check, remote.stored()):
             if not intact:
                 yield stored
 

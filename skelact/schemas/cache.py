@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -211,11 +212,13 @@ _MAX_KNOWN = 1000
 
 def with_shared_parts(manifest: D) -> D:
     """The manifest with those of its parts that equal a part of an earlier manifest replaced by it:
-    the layout and the options, which most entries have in common, and which are most of their
-    memory."""
+    the layout, the options and the estimator, which most entries have in common, and which are most
+    of their memory."""
     changes = {}
     for name in manifest.__struct_fields__:
         value = getattr(manifest, name)
+        if name in ("estimator", "weights"):
+            changes[name] = sys.intern(value)
         if isinstance(value, Skeleton | dict):
             key = msgspec.json.encode(value)
             if len(_known) < _MAX_KNOWN:

@@ -34,7 +34,7 @@ from skelact.video.probe import probe
 MADE_AGAIN = "The entry of the cache is made again."
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Extracted:
     """One video with its poses."""
 

@@ -36,7 +36,7 @@ SEQUENCES = Stage(name="sequences", version=1, manifest=SequencesManifest)
 _ARRAYS = "sequences.npz"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ExtractedSequences(Extracted):
     """One video with its poses and the sequences of its clips."""
 
