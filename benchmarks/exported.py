@@ -32,7 +32,7 @@ from skelact.schemas import BEST, Checkpoint, EstimatorInfo, save_tensors
 from skelact.skeletons import SKELETONS
 
 DEFAULT = ("rocket", "ddnet", "sgn", "stgcn", "stgcnpp", "ctrgcn", "aagcn", "msg3d")
-CLIPS, ROUNDS = 2, 5
+CLIPS, ROUNDS = 2, 4
 START = """
 import resource, sys, time
 from skelact.inference.predictor import Predictor
@@ -44,12 +44,15 @@ print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 def main() -> None:
     names = [name for name in sys.argv[2:] if name in SPECS] or DEFAULT
     with tempfile.TemporaryDirectory() as folder:
-        start_up(Path(folder))
-        if hasattr(os, "sched_setaffinity"):  # Linux: all programs take one thread then
-            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         torch.set_num_threads(1)
+        if hasattr(os, "sched_setaffinity"):  # Linux: the other programs take one thread, too
+            cores = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {min(cores)})
         for name in names:
             compare(name, Path(folder))
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, cores)
+        start_up(Path(folder))
 
 
 def compare(name: str, folder: Path) -> None:
