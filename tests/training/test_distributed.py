@@ -13,7 +13,7 @@ import torch
 
 from skelact.schemas import load_log
 from tests.conftest import ROOT
-from tests.training.launch import TORCHRUN, write_clips
+from tests.training.launch import TORCHRUN, training, write_clips
 
 LAUNCHER = (*TORCHRUN, "--standalone", "--nproc-per-node", "2")
 WORKER = """
@@ -54,20 +54,9 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
 
 
 def test_only_one_process_reports(tmp_path: Path) -> None:
+    write_clips(tmp_path / "data")
     done = subprocess.run(
-        [
-            *(*LAUNCHER, "-m", "skelact", "train", "--dataset", "nw-ucla"),
-            *(
-                "--data",
-                write_clips(tmp_path / "data"),
-                "--config",
-                "esan_nw-ucla",
-                "--epochs",
-                "1",
-                "--json",
-            ),
-            *("--set", "train.batch_size=4", "--runs", tmp_path / "runs", "--cache-dir", tmp_path),
-        ],
+        [*LAUNCHER, "-m", "skelact", *training(tmp_path, "--epochs", "1", "--json")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
