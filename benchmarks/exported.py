@@ -1,7 +1,7 @@
 """Prediction by torch, torch.compile, onnxruntime and OpenVINO with the same networks in one run,
 and start-up time and memory of `skelact predict` with a checkpoint and with an ONNX file.
 
-    python -m benchmarks exported [NETWORK]...
+    python -m benchmarks exported [NETWORK]... [no-compile] [no-start]
 
 Needs the extras export and, for its column, openvino. Times are for a batch of 2 clips of the size
 that the network was published with, float32, on one core: the smallest CPU time of rounds in which
@@ -32,7 +32,7 @@ from skelact.schemas import BEST, Checkpoint, EstimatorInfo, save_tensors
 from skelact.skeletons import SKELETONS
 
 DEFAULT = ("rocket", "ddnet", "sgn", "stgcn", "stgcnpp", "ctrgcn", "aagcn", "msg3d")
-CLIPS, ROUNDS = 2, 5
+CLIPS, ROUNDS = 2, 4
 START = """
 import resource, sys, time
 from skelact.inference.predictor import Predictor
@@ -44,12 +44,16 @@ print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 
 def main() -> None:
     names = [name for name in sys.argv[2:] if name in SPECS] or DEFAULT
     with tempfile.TemporaryDirectory() as folder:
-        start_up(Path(folder))
-        if hasattr(os, "sched_setaffinity"):  # Linux: all programs take one thread then
-            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         torch.set_num_threads(1)
+        if hasattr(os, "sched_setaffinity"):  # Linux: the other programs take one thread, too
+            cores = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {min(cores)})
         for name in names:
             compare(name, Path(folder))
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, cores)
+        if "no-start" not in sys.argv:
+            start_up(Path(folder))
 
 
 def compare(name: str, folder: Path) -> None:
@@ -74,11 +78,10 @@ def compare(name: str, folder: Path) -> None:
     x = x.astype(np.float32)
     tensor = torch.from_numpy(x)
     net = fuse_conv_bn(build_network(checkpoint))
-    compiled = torch.compile(net)
-    programs: dict[str, Callable[[], object]] = {
-        "torch": lambda: net(tensor),
-        "compiled": lambda: compiled(tensor),
-    }
+    programs: dict[str, Callable[[], object]] = {"torch": lambda: net(tensor)}
+    if "no-compile" not in sys.argv:
+        compiled = torch.compile(net)
+        programs["compiled"] = lambda: compiled(tensor)
     for form, suffix in (("onnx", ".onnx"), ("openvino", ".xml")):
         if form == "openvino" and importlib.util.find_spec("openvino") is None:
             continue

@@ -39,7 +39,7 @@ def command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A run folder or a checkpoint, which is used first.",
+            help="A run folder, a checkpoint or an exported file, which is used first.",
             show_default="the latest run of the project, otherwise everyday",
             rich_help_panel=INPUT,
         ),

@@ -126,6 +126,7 @@ def train(
         write_report(folder, dataset.packed, dataset.collection.items)
 
     distributed.on_rank0(report)
+    distributed.rank0_last()
     return Run(folder=folder, scores=scores, dataset=dataset)
 
 

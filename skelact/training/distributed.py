@@ -132,6 +132,17 @@ def in_turn() -> Iterator[None]:
             _peers.wait(task, [0], "all")
 
 
+def rank0_last() -> None:
+    """Wait in the first process until all others have come here: it can hold the store."""
+    if _peers is None:
+        return
+    with _peers.task() as task:
+        if _peers.rank == 0:
+            _peers.wait(task, range(1, _peers.size))
+        else:
+            _peers.announce(task)
+
+
 def check_same(value: object) -> None:
     """Raises DatasetError if a value, a description of the clips and settings, is not the same in
     all processes."""

@@ -10,6 +10,7 @@ from skelact.errors import ConfigError
 from skelact.models import SPECS, build
 from skelact.models.asgcn import ASGCN
 from skelact.models.learned_graphs import learned_graphs
+from skelact.models.link_inference import LinkInference
 from tests.helpers import COCO, SMALL_NETWORKS
 
 FIXED = ("stgcn", "stgcn_small", "stgcnpp", "stgcn-kth", "msg3d")
@@ -65,3 +66,12 @@ def test_the_actional_links_are_those_of_the_network() -> None:
     found = learned_graphs(net, "asgcn", 17).of(x)
     assert len(found) == len(net.backbone.stages())  # without the forecast head
     np.testing.assert_allclose(found[0], links, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("length", "frames"), [(7, [0, 1, 2, 4, 5]), (9, [0, 1, 3, 5, 7]), (3, [0, 1, 2, 0, 1])]
+)
+def test_frames_for_link_inference(length: int, frames: list[int]) -> None:
+    """A long clip is sampled at equal distances, a short one repeated."""
+    x = torch.arange(length, dtype=torch.float32).view(1, 1, length, 1, 1)
+    assert LinkInference(1, frames=5, hidden=4).sampled(x).flatten().tolist() == frames
