@@ -6,6 +6,7 @@ python -m benchmarks changed RUN [JHMDB],
 python -m benchmarks streams RUN JHMDB BACKGROUND, python -m benchmarks footage MODEL DATA,
 python -m benchmarks everyday DATA OUT, python -m benchmarks explain RUN,
 python -m benchmarks exported [NETWORK]..., python -m benchmarks cluster [VIDEO]...,
+python -m benchmarks avx2 [native] [CLIPS] [NETWORK]...,
 python -m benchmarks few_shot PROTOCOL DATA, or
 python -m benchmarks choice DATA [NETWORK:CLIPS]...
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    avx2,
     cached,
     changed,
     choice,
@@ -68,12 +70,13 @@ MODULES = (
     explain,
     few_shot,
     cluster,
+    avx2,
 )
 ALL = {module.__name__.rpartition(".")[2]: module.main for module in MODULES}
 # run only if they are named
 ON_REQUEST = (
     *("gpu", "live", "long", "scale", "soak", "changed", "choice", "streams"),
-    *("footage", "everyday", "explain", "exported", "few_shot", "cluster"),
+    *("footage", "everyday", "explain", "exported", "few_shot", "cluster", "avx2"),
 )
 WITH_ARGUMENTS = ("people", "hands", *ON_REQUEST)
 
