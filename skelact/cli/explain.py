@@ -119,7 +119,7 @@ def command(
             )
     elif person is not None or poses_from is not None or options != PredictOptions():
         raise ConfigError("The options of prediction are for a video", "Leave them out.")
-    if (video is None) and not Path(model).is_dir():
+    if video is None and not Path(model).is_dir():
         raise ConfigError(
             f"{model} is not a run folder, which --per-class and --graph need",
             "Name a folder that `skelact train` wrote.",

@@ -12,7 +12,7 @@ from msgspec import structs
 from skelact import outputs
 from skelact.cache import Cache
 from skelact.config import shipped
-from skelact.errors import ConfigError, InputError, counted, nearest
+from skelact.errors import ConfigError, InputError, counted, escaped, nearest
 from skelact.files import is_skelact_checkpoint
 from skelact.inference.calibration import by_probability
 from skelact.inference.ensemble import members_of
@@ -87,6 +87,7 @@ def enroll(
     a label or a method that the model cannot have, OutputError as `outputs.check`."""
     path, document = _load(model)
     target = _target(path, out, overwrite)
+    label = escaped(label)
     _check_label(document, label, overwrite)
     kept = [c for c in _enrolled_of(document) if c.label != label]
     if others is None or _has_statistics(document):
@@ -142,7 +143,7 @@ def remove(
     there is no such class, OutputError as `outputs.check`."""
     path, document = _load(model)
     target = _target(path, out, overwrite)
-    names = [c.label for c in _enrolled_of(document)]
+    label, names = escaped(label), [c.label for c in _enrolled_of(document)]
     if label not in names:
         trained = label in document.trained_classes
         raise InputError(

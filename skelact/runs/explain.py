@@ -14,7 +14,7 @@ from skelact import outputs
 from skelact.analysis_options import ExplainOptions
 from skelact.cache import Cache, check_unchanged
 from skelact.device import resolve_device
-from skelact.errors import DatasetError, InputError, SkelactError, counted
+from skelact.errors import DatasetError, InputError, SkelactError, counted, escaped
 from skelact.inference.attribution import attribute, resolve_method
 from skelact.inference.ensemble import input_spec
 from skelact.inference.explain import ExplainedVideo, Explanation, explain
@@ -81,10 +81,15 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
         raise InputError(f"Cannot write {out}: {error.strerror or error}") from error
 
 
-def finish(folder: Path, out: Path, **content: Any) -> ExplainResult:
-    """Write explanation.json with this content and the names of all files in the folder."""
+def finish(
+    folder: Path, out: Path, model: Path | str, source: Path | str, **content: Any
+) -> ExplainResult:
+    """Write explanation.json with the model, what was explained, further content, and the names of
+    all files in the folder."""
     files = tuple(sorted(p.name for p in folder.iterdir()))
-    document = ExplanationDocument(files=files, **content)
+    document = ExplanationDocument(
+        files=files, model=escaped(model), source=escaped(source), **content
+    )
     save_json(folder / EXPLANATION, document)
     return ExplainResult(document=document, folder=out)
 
@@ -133,8 +138,8 @@ def explain_video(
         return finish(
             folder,
             out,
-            model=str(model),
-            source=str(video),
+            model=model,
+            source=video,
             explained=tuple(map(_record, found.explanations)),
         )
 
@@ -275,7 +280,7 @@ def explain_classes(
             )
             for k in found
         )
-        return finish(folder, out, model=str(run), source=packed.dataset, explained=explained)
+        return finish(folder, out, model=run, source=packed.dataset, explained=explained)
 
 
 def _shares(skeleton: Skeleton, totals: Floats64) -> tuple[JointImportance, ...]:

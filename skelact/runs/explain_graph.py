@@ -111,9 +111,7 @@ def explain_graph(
             )
             title = f"{run.resolve().name}: learned links"
             importance.write_page(folder / "graph.html", title, intro, cards)
-        return finish(
-            folder, out, model=str(run), source=checkpoint.dataset, stages=weights.shape[1]
-        )
+        return finish(folder, out, model=run, source=checkpoint.dataset, stages=weights.shape[1])
 
 
 def _stage(weights: Floats64, stage: int | None) -> Floats64:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skelact import outputs
 from skelact.cache import Cache
-from skelact.errors import ConfigError, InputError, nearest
+from skelact.errors import ConfigError, InputError, escaped, nearest
 from skelact.inference.ensemble import check_members, input_spec
 from skelact.metrics import Probabilities, Scores, score
 from skelact.models.checkpoint import load_checkpoint
@@ -113,7 +113,9 @@ def fuse(
     scores = scores_of(mean)
     folder.mkdir(parents=True, exist_ok=True)
     replace(members[0], probabilities=mean).save(folder / PREDICTIONS, classes)
-    result = RunResult(scores=scores, classes=classes, runs=tuple(map(str, runs)), weights=weights)
+    result = RunResult(
+        scores=scores, classes=classes, runs=tuple(map(escaped, runs)), weights=weights
+    )
     save_json(folder / RESULT, result)
     networks = [Member(weight=w, checkpoint=c) for w, c in zip(weights, checkpoints, strict=True)]
     save_tensors(folder / BEST, Ensemble(members=tuple(networks), metrics=scores))

@@ -76,6 +76,11 @@ def train(
     device = resolve_device(recipe.train.device)  # raises before poses are extracted
     if spec(recipe.network).backbone.closed_form:
         closed_form.check_options(recipe.train)
+        if log == "csv":
+            raise ConfigError(
+                f"{recipe.network} is trained in closed form: there are no epochs for log.csv",
+                "Leave out --log, or choose another --model.",
+            )
         if recipe.dataset.protocol == NO_TEST:  # validation does not change its weights
             recipe = replace(recipe, train=replace(recipe.train, val_fraction=0.0))
     rank, _ = distributed.init_distributed(device)

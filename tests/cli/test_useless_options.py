@@ -21,6 +21,7 @@ from skelact.cli import main
         ("poses export clip.mp4 --format coco --dims 3", "the same content with all dimensions"),
         ("train --dataset mads --model rocket --epochs 16", "closed form, without epochs"),
         ("train --dataset mads --model rocket --set train.lr=0.1", "closed form, without lr"),
+        ("train --dataset mads --model rocket --log csv", "there are no epochs"),
         (
             "sweep --dataset mads --model rocket --set train.lr=0.1 --over train.ridge_alpha=1,2",
             "lr",

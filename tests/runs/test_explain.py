@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +184,13 @@ def test_python(world: Path) -> None:
     assert e.values.shape == (1, 60, len(e.skeleton.joints)) and e.ids == (0,)
     assert e.rows()[0].joint in str(e) and e.label in str(e)
     np.testing.assert_allclose(sum(r.total for r in e.rows()), e.values.sum())
+
+
+def test_a_name_that_is_not_utf8(world: Path, tmp_path: Path) -> None:
+    clip = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.npy"))
+    shutil.copy(world / "clip.npy", clip)
+    options = ExplainOptions(method="decomposition")
+    cache = Cache(world / "cache")
+    result = explain_video(world / "rocket", clip, tmp_path / "out", options=options, cache=cache)
+    assert result.document.source == f"{tmp_path}/caf\\xe9.npy"
+    load_json(tmp_path / "out" / "explanation.json", ExplanationDocument)
