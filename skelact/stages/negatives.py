@@ -14,7 +14,7 @@ from skelact.cache import Cache
 from skelact.datasets import registry, skeleton_files
 from skelact.datasets.base import NEGATIVES, Collection, Item, with_layout
 from skelact.datasets.skeleton_files import Entry, part_of
-from skelact.errors import DatasetError, InputError, MissingDataset, PathMissing
+from skelact.errors import DatasetError, InputError, MissingDataset, PathMissing, counted
 from skelact.readers.find import find_files
 from skelact.recipe import Recipe
 from skelact.skeletons import load_skeleton
@@ -62,7 +62,7 @@ def find_negatives(path: Path, collection: Collection, recipe: Recipe, cache: Ca
     takes = len({item.groups["take"] for item in items})
     if takes < MIN_RECORDINGS:
         raise InputError(
-            f"{path} holds {takes} recordings, at least {MIN_RECORDINGS} are needed",
+            f"{path} holds {counted(takes, 'recording')}, at least {MIN_RECORDINGS} are needed",
             "All windows of a recording are in one subset: training, validation or test.",
         )
     return replace(found, items=tuple(items))

@@ -14,6 +14,7 @@ from skelact.errors import (
     FfmpegError,
     InputError,
     PathMissing,
+    counted,
 )
 from skelact.options import ClusterOptions
 from skelact.pose import importers
@@ -175,7 +176,8 @@ def _estimate(
     unique = list({job.key: job for job in jobs.values()}.values())
     work = [plan_work(job) for job in unique]
     frames = sum(w.frames for w in work)
-    text = f"Estimating poses in {frames} frames of {len(work)} videos with {pose.estimator}."
+    amount = f"{counted(frames, 'frame')} of {counted(len(work), 'video')}"
+    text = f"Estimating poses in {amount} with {pose.estimator}."
     on_progress(Event("extract", "start", 0, frames, text))
     if cluster.ray is not None:
         batch = extract_on_cluster(work, cluster, on_progress)
