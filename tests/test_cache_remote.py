@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from skelact.cache import Cache, key_of
 from skelact.cache import remote as remote_module
+from skelact.cache.remote import RemoteStore
 from skelact.cli.cache import app
 from skelact.errors import BackendMissing, CacheError, CacheUnavailable, ConfigError, DamagedEntry
 from skelact.schemas import FileRecord, PackedManifest
@@ -133,6 +134,16 @@ def test_an_upload_that_fails_is_repeated(
     assert machine("b").find(STAGE, KEY) is not None
 
 
+def test_a_damaged_entry_is_not_uploaded(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedFiles, "error", OSError)
+    with pytest.raises(CacheUnavailable):
+        put(machine("a"))
+    monkeypatch.setattr(SharedFiles, "error", None)
+    (stored,) = machine("a").stored_here()
+    (Path(stored.place) / "a.txt").write_text("hellO")
+    assert machine("a").find(STAGE, KEY) is None and list(machine("a").stored()) == []
+
+
 def test_every_damage_is_found(machine: Machine, tmp_path: Path) -> None:
     """A flipped bit anywhere, and every length: the content is the right one, or is not used."""
     written = put(machine("a"))
@@ -245,6 +256,23 @@ def test_hostile_archives(machine: Machine, tmp_path: Path, content: bytes) -> N
     assert cache.verify() == [f"shared://{tmp_path}/{OBJECT}"]
     put(cache)
     assert machine("b").find(STAGE, KEY) is not None
+
+
+def test_a_listing_names_no_folder_elsewhere(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store allows .. as a part of a name."""
+    cache = machine("a")
+    own = cache.root.parent / KEY
+    own.mkdir(parents=True)
+    names = {"": ["..", ".", "Stage"], "..": [KEY[:2]], f"../{KEY[:2]}": [f"{KEY}.tar"]}
+
+    def listed(self: RemoteStore, path: str) -> dict[str, int]:
+        return dict.fromkeys(names.get(path.partition("/bucket")[2].lstrip("/"), []), 1)
+
+    monkeypatch.setattr(RemoteStore, "_list", listed)
+    assert list(cache.stored()) == [] and cache.verify() == []
+    assert cache.prune(everything=True, damaged=True) == (0, 0) and own.exists()
 
 
 def test_the_examples_are_hostile_in_one_way_only(machine: Machine, tmp_path: Path) -> None:
