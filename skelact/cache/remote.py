@@ -123,10 +123,12 @@ class RemoteStore:
 
             files, root = url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
-            extra = "s3" if self.address.startswith("s3://") else "remote"
-            raise BackendMissing(
-                f"{self.name} cannot be used: {reason(error)}", f'pip install "skelact[{extra}]"'
-            ) from error
+            hint = "Install the package of fsspec for this kind of address."
+            if self.address.startswith("s3://"):
+                hint = 'pip install "skelact[s3]"'
+            elif (error.name or "").startswith("fsspec"):
+                hint = 'pip install "skelact[remote]"'
+            raise BackendMissing(f"{self.name} cannot be used: {reason(error)}", hint) from error
         except Exception as error:  # each protocol has its own
             raise CacheUnavailable(
                 f"{self.name} cannot be used: {reason(error)}",
