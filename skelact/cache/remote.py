@@ -33,6 +33,7 @@ PARALLEL = 16  # requests at once
 _SLOWEST = 1 << 18  # bytes per second of an upload
 _TAG, _TAG_TEXT = "CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55\n"
 _OBJECT = re.compile(r"([0-9a-f]{20})\.tar")
+_STAGE = re.compile(r"[a-z][a-z0-9_-]*")  # becomes the name of a folder here
 _GROUP = re.compile(r"[0-9a-f]{2}")
 _RIGHTS = (
     "Check the credentials (for S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) "
@@ -96,7 +97,7 @@ class RemoteStore:
     def stored(self) -> Iterator[StoredEntry]:
         """All entries. Those with the same stage and first digits of the key are listed at once, so
         that the memory stays small."""
-        for stage in self._list(self._root):
+        for stage in filter(_STAGE.fullmatch, self._list(self._root)):
             groups = [n for n in self._list(f"{self._root}/{stage}") if _GROUP.fullmatch(n)]
             paths = [f"{self._root}/{stage}/{group}" for group in groups]
             for sizes in self.each(self._list, paths):
@@ -122,10 +123,12 @@ class RemoteStore:
 
             files, root = url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
-            extra = "s3" if self.address.startswith("s3://") else "remote"
-            raise BackendMissing(
-                f"{self.name} cannot be used: {reason(error)}", f'pip install "skelact[{extra}]"'
-            ) from error
+            hint = "Install the package of fsspec for this kind of address."
+            if self.address.startswith("s3://"):
+                hint = 'pip install "skelact[s3]"'
+            elif (error.name or "").startswith("fsspec"):
+                hint = 'pip install "skelact[remote]"'
+            raise BackendMissing(f"{self.name} cannot be used: {reason(error)}", hint) from error
         except Exception as error:  # each protocol has its own
             raise CacheUnavailable(
                 f"{self.name} cannot be used: {reason(error)}",

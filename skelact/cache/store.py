@@ -21,7 +21,7 @@ from msgspec import structs
 
 from skelact.cache.entry import MANIFEST, CacheEntry, M, Stage, StoredEntry, read_entry
 from skelact.cache.hashes import InputHashes
-from skelact.errors import CacheUnavailable
+from skelact.errors import CacheUnavailable, DamagedEntry
 from skelact.schemas import AnyManifest, Envelope, FileRecord, decode, to_json
 from skelact.temporary import is_running, sweep
 
@@ -35,6 +35,7 @@ _KEY = re.compile(r"[0-9a-f]{20}")
 _ADDRESS_AS_PATH = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")  # pathlib removes a slash
 _swept: set[Path] = set()  # caches that this process has cleaned up
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
+_OTHER_COPIES = f"Set {COPIES_VARIABLE} to another folder."
 
 A = TypeVar("A")
 _ANY: msgspec.json.Decoder[Envelope[AnyManifest]] = msgspec.json.Decoder(Envelope[AnyManifest])
@@ -88,7 +89,10 @@ class Cache:
         if entry is None:
             return self._download(self.remote, stage, key)
         if self._upload_mark(stage.name, key).exists():
-            self._upload(self.remote, stage, entry)
+            try:
+                self._upload(self.remote, stage, entry)
+            except DamagedEntry:
+                return self._download(self.remote, stage, key)
         return entry
 
     def find_each(
@@ -143,11 +147,11 @@ class Cache:
             folder.mkdir(parents=True)
             yield folder
         except OSError as error:
-            full = error.errno == errno.ENOSPC
-            raise CacheUnavailable(
-                f"Cannot write {final}: {error.strerror or error}",
-                "Free some space; finished entries are kept." if full else _OTHER_FOLDER,
-            ) from error
+            hint = _OTHER_FOLDER if self.remote is None else _OTHER_COPIES
+            if error.errno == errno.ENOSPC:
+                hint = "Free some space; finished entries are kept."
+            text = f"Cannot write {final}: {error.strerror or error}"
+            raise CacheUnavailable(text, hint) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
