@@ -81,17 +81,17 @@ def error(message: str, hint: str = "") -> None:
         out.print(plain("hint:", "bold") + plain(f"  {hint}"))
 
 
-def warning(message: str) -> None:
-    """Print on stderr what a result does not stop at, but the user should know."""
-    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
-
-
 def traceback(failure: BaseException) -> None:
     """Print where an exception was raised on stderr."""
     from traceback import format_exception
 
     for line in "".join(format_exception(failure)).splitlines():
         rich_console(stderr=True).print(plain(line))
+
+
+def warning(message: str) -> None:
+    """Print on stderr what a result does not stop at, but the user should know."""
+    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
 
 
 def plain(text: object, style: str = "") -> Text:
