@@ -93,17 +93,17 @@ def _process() -> str:
     return f" in process {int(rank) + 1} of {size} on {gethostname()}"
 
 
-def warning(message: str) -> None:
-    """Print on stderr what a result does not stop at, but the user should know."""
-    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
-
-
 def traceback(failure: BaseException) -> None:
     """Print where an exception was raised on stderr."""
     from traceback import format_exception
 
     for line in "".join(format_exception(failure)).splitlines():
         rich_console(stderr=True).print(plain(line))
+
+
+def warning(message: str) -> None:
+    """Print on stderr what a result does not stop at, but the user should know."""
+    rich_console(stderr=True).print(plain("warning:", "bold yellow") + plain(f" {message}"))
 
 
 def plain(text: object, style: str = "") -> Text:

@@ -27,7 +27,7 @@ from tests.app.world import LABELS, make_project
 class SwitchedWorker(HereWorker):
     """Works in this process, unless there is an answer in `answers`."""
 
-    def run(self, task: Any, on_progress: Any) -> Any:
+    def run(self, task: Any, on_progress: Any, is_wanted: Any = None) -> Any:
         if self.answers and task[0] == "explain":
             raise self.answers.pop(0)
         return super().run(task, on_progress)
