@@ -88,7 +88,10 @@ def main() -> None:
     arguments = sys.argv[2:]
     environment = os.environ if "native" in arguments else os.environ | ONLY_AVX2
     clips = next((int(a) for a in arguments if a.isdecimal()), CLIPS)
-    names = [a for a in arguments if a in SPECS] or ["stgcn", "stgcnpp", "ctrgcn"]
+    names = [a for a in arguments if a != "native" and not a.isdecimal()]
+    if unknown := set(names) - set(SPECS):
+        sys.exit(f"unknown network: {', '.join(sorted(unknown))}")
+    names = names or ["stgcn", "stgcnpp", "ctrgcn"]
     for name in names:
         calls = [f"measure({name!r}, {clips})"]
         calls += [f"memory({name!r}, {form!r}, {clips})" for form in FORMS]

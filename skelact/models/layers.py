@@ -15,9 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skelact.models.base import is_recorded
-from skelact.models.fused import GraphProduct
-
 Adaptive = Literal["none", "init", "offset", "importance"]
 
 
@@ -43,11 +40,6 @@ class GraphConvolution(nn.Module):
         if shift.dim() == 3:  # one for each sample: repeat it for the sample's frames
             shift = _for_each_frame(shift, n, t)
         y = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
-        if c <= out and a.dim() == 3 and _trains_on_cpu(x, weight):
-            graph = a.permute(2, 0, 1).reshape(v * k, v)
-            flat = weight.permute(1, 0, 2).reshape(out, k * c)
-            y = GraphProduct.apply(y.view(n, t, v, c), graph, flat, shift)
-            return y.permute(0, 3, 1, 2)
         if out <= c:
             # rows are (v, k): matmul would copy z to fold the batch
             z = F.linear(y, weight.reshape(k * out, c)).view(n * t, v * k, out)
@@ -59,14 +51,6 @@ class GraphConvolution(nn.Module):
             y = F.linear(z, weight.permute(1, 0, 2).reshape(out, k * c))
             y = y + shift.to(y.dtype)
         return y.view(n, t, v, out).permute(0, 3, 1, 2)
-
-
-def _trains_on_cpu(x: Tensor, weight: Tensor) -> bool:
-    """Whether gradients are needed in the precision of the weights, and nothing is being compiled
-    or exported: the conditions of `GraphProduct`."""
-    if not torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or is_recorded():
-        return False
-    return x.device.type == "cpu" and x.dtype == weight.dtype
 
 
 def _for_each_frame(a: Tensor, n: int, t: int) -> Tensor:
