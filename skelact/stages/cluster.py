@@ -35,7 +35,7 @@ def extract_on_cluster(
     check_address(address)
     context = multiprocessing.get_context("spawn")
     messages, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_drive, args=(sender, work, options))
+    process = context.Process(target=_drive, args=(sender, work, options), daemon=True)
     with interrupts_blocked():  # a terminal sends SIGINT to all; this process ends the other
         process.start()
     sender.close()
