@@ -35,7 +35,7 @@ def extract_on_cluster(
     check_address(address)
     context = multiprocessing.get_context("spawn")
     messages, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_drive, args=(sender, work, options))
+    process = context.Process(target=_drive, args=(sender, work, options), daemon=True)
     with interrupts_blocked():  # a terminal sends SIGINT to all; this process ends the other
         process.start()
     sender.close()
@@ -58,11 +58,7 @@ def extract_on_cluster(
             else:
                 deadline = None  # it has joined
     except EOFError:
-        raise ClusterError(
-            f"The connection to the Ray cluster at {address} is lost",
-            "Check it with `ray status`, or start it again; then run the same command. It "
-            "continues with what is missing.",
-        ) from None
+        raise _lost() from None
     finally:
         process.terminate()
         if deadline is None or address == LOCAL:  # there is something to end
@@ -85,9 +81,19 @@ def _drive(sender: Any, work: list[Work], options: ClusterOptions) -> None:
             result: Any = run_on_actors(ray, work, options, sender.send)
     except SkelactError as error:
         result = error
+    except OSError:  # of the node of this machine
+        result = _lost()
     except Exception as error:
         result = RuntimeError("".join(traceback.format_exception(error)))
     sender.send(result)
+
+
+def _lost() -> ClusterError:
+    return ClusterError(
+        "The connection to the Ray cluster is lost",
+        "Check it with `ray status`, or start it again; then run the same command. It continues "
+        "with what is missing.",
+    )
 
 
 def _exit(*received: object) -> NoReturn:

@@ -268,7 +268,8 @@ class _Actors:
             raise ClusterError(
                 f"{self.failed_starts} actors of the Ray cluster died while they started: "
                 f"{reason(error)}",
-                "Look at the logs of Ray on the nodes, in /tmp/ray/session_latest/logs.",
+                "Set the same RAY_AUTH_MODE (token or disabled) as for `ray start`, or look at the "
+                "logs of Ray on the nodes, in /tmp/ray/session_latest/logs.",
             )
 
     def _problem(self, actor: _Actor, problem: str | SkelactError) -> SkelactError:

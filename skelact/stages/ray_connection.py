@@ -24,7 +24,10 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # otherwise Ray sends statistics to its makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-START_HINT = "Start one with `ray start --head`, or use --ray local for the cores of this machine."
+START_HINT = (
+    "Start one with `ray start --head`, or use --ray local for the cores of this machine. If the "
+    "cluster checks a token, set RAY_AUTH_MODE=token."
+)
 
 
 def require_ray() -> None:
