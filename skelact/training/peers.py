@@ -4,6 +4,7 @@ torchrun, because an exchange of tensors has a time limit."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -59,14 +60,24 @@ class Peers:
         # torchrun numbers the processes of one machine in a row
         self.first_here = self.rank - int(os.environ.get("LOCAL_RANK", self.rank))
         self._tasks = 0
-        threading.Thread(target=self._beat, daemon=True).start()
+        self._is_ending = threading.Event()
+        self._beats = threading.Thread(target=self._beat, daemon=True)
+        self._beats.start()
+        atexit.register(self._end)
 
     def _beat(self) -> None:
         """Show that this process is alive, until it ends or the store does."""
         with contextlib.suppress(RuntimeError):
             for number in count():
                 self._keys.set(f"alive/{self.rank}", str(number))
-                time.sleep(BEAT_S)
+                if self._is_ending.wait(BEAT_S):
+                    return
+
+    def _end(self) -> None:
+        """End the thread before the interpreter does: torch aborts the process if a thread is in
+        the store then."""
+        self._is_ending.set()
+        self._beats.join(BEAT_S)
 
     @contextlib.contextmanager
     def task(self) -> Iterator[int]:

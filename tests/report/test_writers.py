@@ -198,7 +198,7 @@ def test_a_new_format_is_one_file(
     monkeypatch.delitem(sys.modules, "skelact.cli.predict", raising=False)
 
     def predict_many(*arguments: Any) -> BatchResult[Video]:
-        arguments[-1]([Path("a.mp4"), Path("b.mp4")])
+        arguments[-2]([Path("a.mp4"), Path("b.mp4")])
         return BatchResult(done=[video("a.mp4", 0), video("b.mp4", 0)])
 
     monkeypatch.setattr(Predictor, "predict_many", predict_many)

@@ -167,17 +167,17 @@ EXECUTING = {  # what runs code, or could; the only modules that use it, and why
     # modules of skelact; those of the child process in sandbox.py are named by its parent
     r"import_module\(": {
         *("discovery.py", "__init__.py", "cli/__init__.py", "files.py", "sandbox.py"),
-        "stages/cluster.py",
+        "stages/ray_actors.py",
     },
     r"\bexec\(|(?<![.\w])eval\(|__import__|os\.system|shell=True|spec_from_file": set(),
     # this interpreter, FFmpeg, pip, and the programs that --trigger names
     r"subprocess\.(run|Popen|call|check_call|check_output)\(|os\.(exec|spawn|popen)": {
         *("processes.py", "sandbox.py", "video/ffmpeg.py", "live/trigger.py"),
-        *("pose/blazepose/weights.py", "stages/ray_connection.py"),
+        "pose/blazepose/weights.py",
     },
     r"torch\.load\(": {"files.py"},  # weights_only
     # an actor of a Ray cluster reads what the driver sends, as Ray itself does
-    r"pickle\.loads?\(|allow_pickle=True": {"stages/cluster.py"},
+    r"pickle\.loads?\(|allow_pickle=True": {"stages/ray_actors.py"},
     r"pickle\.Unpickler\b": {"files.py"},  # the restricted one
     r"fromfile\(": {"pose/mmpose.py"},  # a config that the command line names
     r"yaml\.(load|full_load|unsafe_load)": {"config_data.py"},  # with a subclass of SafeLoader

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +17,7 @@ from torch.distributed import HashStore
 from skelact.errors import ConfigError, ProcessLost
 from skelact.training import peers
 from skelact.training.peers import Peers, reaching
+from tests.conftest import ROOT
 
 SIZE = 3
 
@@ -127,3 +132,28 @@ def test_the_message_of_a_lost_connection_says_what_happened() -> None:
     expected = pytest.raises(ProcessLost, match=r"process is lost: Read error .* reset by peer$")
     with expected, reaching("another process"):
         raise RuntimeError(text)
+
+
+ENDS_AT_ONCE = """
+from skelact.training import peers
+peers.BEAT_S = 1e-5
+peers.Peers("gloo")
+"""
+
+
+def test_a_process_ends_while_it_shows_that_it_is_alive() -> None:
+    """A thread that is in the store at the end of the interpreter would abort the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    env = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", ENDS_AT_ONCE],
+            env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
