@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from skelact.schemas import Checkpoint, ClassStatistics, Ensemble, Member
 from skelact.sequence.input import InputSpec
 from skelact.skeletons import Skeleton, missing_joints
 from skelact.types import Floats, PoseSequence
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)

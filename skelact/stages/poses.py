@@ -56,18 +56,31 @@ def stored_poses(
             content = cache.content_hash(video)
         except (InputError, OSError):
             continue
-        job = Job(
-            path=video,
-            content=content,
-            cache_root=cache.address,
-            options=pose,
-            fingerprint=weights,
-            division=division(pose, part_s),
-        )
+        job = _job(video, content, cache, pose, weights, part_s)
         entry = cache.find(POSES, job.key)
         if entry is not None:
             found.append(Extracted(path=video, poses=entry))
     return found
+
+
+def _job(
+    video: Path,
+    content: str,
+    cache: Cache,
+    pose: PoseOptions,
+    weights: str,
+    part_s: float,
+    form: JsonForm = "frames",
+) -> Job:
+    return Job(
+        path=video,
+        content=content,
+        cache_root=cache.address,
+        options=pose,
+        fingerprint=weights,
+        form=form,
+        division=division(pose, part_s),
+    )
 
 
 Again = Callable[[Path, DamagedEntry], Extracted]
@@ -118,15 +131,7 @@ def poses_of(
             except (InputError, FfmpegError, OSError) as error:
                 batch.failed.append(Failure.from_error(video, error))
                 continue
-            job = Job(
-                path=source,
-                content=content,
-                cache_root=cache.address,
-                options=pose,
-                fingerprint=weights,
-                form=form,
-                division=division(pose, part_s),
-            )
+            job = _job(source, content, cache, pose, weights, part_s, form)
             yield (video, job), job.key
 
     on_progress(Event("hash", "start", 0, len(videos)))
