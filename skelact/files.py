@@ -8,6 +8,8 @@ import json
 import os
 import pickle
 import re
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -148,6 +150,7 @@ def _harmless_types() -> list[Any]:
         function = getattr(multiarray, name)
         kinds += [(function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")]
     if find_spec("mmengine"):
+        import_yapf()
         from mmengine.config.config import ConfigDict
         from mmengine.logging.history_buffer import HistoryBuffer
 
@@ -159,6 +162,22 @@ def _harmless_types() -> list[Any]:
 
         kinds += [HistoryBuffer, ConfigDict, (method, "builtins.getattr")]
     return kinds
+
+
+def import_yapf() -> None:
+    """Import yapf, which mmengine needs, without its cache. yapf keeps its grammar as a pickle in
+    the user's cache folder: a process that starts while another writes that file ends with
+    EOFError, and whoever can write the file can have code executed."""
+    if "yapf" not in sys.modules:
+        with tempfile.TemporaryDirectory() as folder:
+            import platformdirs
+
+            original = platformdirs.user_cache_dir
+            platformdirs.user_cache_dir = lambda *_, **__: folder
+            try:
+                import yapf  # noqa: F401
+            finally:
+                platformdirs.user_cache_dir = original
 
 
 def _numpy_core() -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skelact.errors import BackendMissing, CheckpointError, ConfigError, PathMissing
-from skelact.files import load_weights
+from skelact.files import import_yapf, load_weights
 from skelact.pose import weights
 from skelact.pose.base import EstimatorSpec, EstimatorStatus, FrameRef, PoseOptions
 from skelact.pose.track import suppress
@@ -63,6 +63,7 @@ def _prepare() -> None:
     module provides nms and raises BackendMissing for the others."""
     if not weights.is_installed():
         raise BackendMissing("This estimator needs mmpose, which is not installed", weights.INSTALL)
+    import_yapf()
     if "mmcv._ext" not in sys.modules:
         try:
             import mmcv._ext  # noqa: F401  # the full mmcv
@@ -155,6 +156,7 @@ def _detector_of(options: PoseOptions) -> str:
 
 
 def _read_config(path: Path) -> Any:
+    import_yapf()
     from mmengine.config import Config
 
     try:

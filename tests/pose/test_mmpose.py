@@ -6,6 +6,8 @@ from __future__ import annotations
 import collections
 import hashlib
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -25,7 +27,8 @@ from skelact.video.decode import Frame, read_frames
 from skelact.video.probe import probe
 from tests.conftest import run, sample, short_clip
 
-pytest.importorskip("mmpose", reason="the mmpose back end is not installed")
+if not weights.is_installed():
+    pytest.skip("the mmpose back end is not installed", allow_module_level=True)
 
 NETWORKS = ("rtmo-s", "rtmpose-t", "rtmdet-nano")
 
@@ -33,13 +36,12 @@ NETWORKS = ("rtmo-s", "rtmpose-t", "rtmdet-nano")
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `models pull` creates it: random weights, with the metadata of official files."""
-    from mmengine.logging.history_buffer import HistoryBuffer
-    from mmengine.registry import DefaultScope
-
     from skelact.pose import mmpose
 
     mmpose._prepare()
     from mmdet.registry import MODELS as DETECTORS
+    from mmengine.logging.history_buffer import HistoryBuffer
+    from mmengine.registry import DefaultScope
     from mmpose.registry import MODELS as POSE
 
     folder = tmp_path_factory.mktemp("weights")
@@ -286,3 +288,21 @@ def test_only_tensors_and_harmless_metadata_are_read(
     torch.save({"state_dict": {}}, tmp_path / "hollow.pth")
     with pytest.raises(CheckpointError, match="no state dict"):
         load_weights(tmp_path / "hollow.pth")
+
+
+def test_a_broken_cache_of_yapf_does_no_harm(tmp_path: Path) -> None:
+    """The file another process is just writing; read, it ends the import with EOFError."""
+    cache = tmp_path / "cache"
+    env = os.environ | {"XDG_CACHE_HOME": str(cache)}
+
+    def python(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
+
+    python("import yapf")
+    pickles = list(cache.rglob("*.pickle"))
+    assert pickles or sys.platform != "linux"
+    for path in pickles:
+        path.write_bytes(b"")
+    python("from skelact.files import import_yapf; import_yapf(); import mmengine")
+    python("from skelact.pose.mmpose import _prepare; _prepare()")
+    assert all(path.read_bytes() == b"" for path in pickles)
