@@ -1,10 +1,12 @@
 """Logs of training for other programs: a table, TensorBoard or Trackio, beside log.jsonl. Nothing
-is sent anywhere: TensorBoard's and Trackio's files are on this machine."""
+is sent anywhere, unless Trackio's own environment variables name an address."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,7 +48,7 @@ def open_log(
         return _CsvLog(folder / CSV, before)
     if kind == "tensorboard":
         return _TensorBoardLog(folder / TENSORBOARD, len(before))
-    return _TrackioLog(folder.name, settings)
+    return _TrackioLog(folder.name, settings, bool(before))
 
 
 class _CsvLog:
@@ -101,11 +103,19 @@ class _TensorBoardLog:
 
 
 class _TrackioLog:
-    def __init__(self, name: str, settings: Sections) -> None:
+    """Trackio prints what it does to stdout, which is for results here."""
+
+    def __init__(self, name: str, settings: Sections, resumed: bool) -> None:
         import trackio
 
         self.trackio: Any = trackio
-        trackio.init(project="skelact", name=name, config=settings)
+        with contextlib.redirect_stdout(sys.stderr):
+            trackio.init(
+                project="skelact",
+                name=name,
+                config=settings,
+                resume="allow" if resumed else "never",
+            )
 
     def epoch(self, row: EpochLog) -> None:
         self.trackio.log(_values(row), step=row.epoch)
@@ -113,4 +123,5 @@ class _TrackioLog:
     def end(self, scores: Scores | None) -> None:
         if scores is not None:
             self.trackio.log({"test/top1": scores.top1, "test/mean_class": scores.mean_class})
-        self.trackio.finish()
+        with contextlib.redirect_stdout(sys.stderr):
+            self.trackio.finish()

@@ -55,8 +55,10 @@ def test_tensorboard_reads_its_log(tmp_path: Path) -> None:
     assert [e.value for e in events.Scalars("test/top1")] == [0.75]
 
 
-def test_trackio_gets_the_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A stand-in that records the calls."""
+def test_trackio_gets_the_values(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stand-in that records the calls, and prints as trackio does."""
 
     class Stand:
         __spec__: Any = object()
@@ -65,12 +67,14 @@ def test_trackio_gets_the_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             self.calls: list[tuple[Any, ...]] = []
 
         def init(self, **options: Any) -> None:
-            self.calls.append(("init", options["name"], options["config"]))
+            print("* Created new run")
+            self.calls.append(("init", options["name"], options["config"], options["resume"]))
 
         def log(self, values: dict[str, float], step: int | None = None) -> None:
             self.calls.append(("log", step, values))
 
         def finish(self) -> None:
+            print("* Run finished")
             self.calls.append(("finish",))
 
     stand = Stand()
@@ -78,9 +82,30 @@ def test_trackio_gets_the_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     log = open_log("trackio", tmp_path / "run", {"train": {"seed": 1}})
     log.epoch(ROWS[0])
     log.end(None)
-    assert stand.calls[0] == ("init", "run", {"train": {"seed": 1}})
+    assert stand.calls[0] == ("init", "run", {"train": {"seed": 1}}, "never")
     assert stand.calls[1][1] == 1 and stand.calls[1][2]["train/loss"] == 2.0
     assert stand.calls[-1] == ("finish",)
+    open_log("trackio", tmp_path / "run", {}, ROWS[:1])
+    assert stand.calls[-1] == ("init", "run", {}, "allow")
+    printed = capsys.readouterr()
+    assert printed.out == "" and "Run finished" in printed.err
+
+
+def test_trackio_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run that is continued, in the store of the real package."""
+    pytest.importorskip("trackio", reason="trackio is not installed")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    monkeypatch.setattr("trackio.utils.TRACKIO_DIR", tmp_path)
+    monkeypatch.setattr("trackio.sqlite_storage.TRACKIO_DIR", tmp_path)
+    for n, row in enumerate(ROWS):
+        log = open_log("trackio", tmp_path / "run", {}, ROWS[:n])
+        log.epoch(row)
+        log.end(SCORES if n else None)
+    assert SQLiteStorage.get_runs("skelact") == ["run"]
+    logs = SQLiteStorage.get_logs("skelact", "run")
+    assert [x["train/loss"] for x in logs if "train/loss" in x] == [2.0, 1.0]
+    assert logs[-1]["test/top1"] == 0.75
 
 
 def test_a_missing_package_is_an_error_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
