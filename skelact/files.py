@@ -167,9 +167,10 @@ def _harmless_types() -> list[Any]:
 def import_yapf() -> None:
     """Import yapf, which mmengine needs, without its cache. yapf keeps its grammar as a pickle in
     the user's cache folder: a process that starts while another writes that file ends with
-    EOFError, and whoever can write the file can have code executed."""
+    EOFError, and whoever can write the file can have code executed. A package that is missing is
+    left to the import of mmengine to report."""
     if "yapf" not in sys.modules:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ImportError):
             import platformdirs
 
             original = platformdirs.user_cache_dir
