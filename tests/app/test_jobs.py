@@ -117,10 +117,15 @@ def test_the_worker_process_survives_errors_and_is_replaced(tmp_path: Path) -> N
         with pytest.raises(InputError, match="TypeError"):
             worker.run(("predict", {"wrong": 1}), print)
         assert worker.process.pid == before  # it lives
-        os.kill(before, signal.SIGKILL)  # as a crash of a library
+
+        def crash() -> bool:  # after the process was found alive, as a library would in a task
+            os.kill(before, signal.SIGKILL)
+            return True
+
         with pytest.raises(InputError, match="signal 9"):
+            worker.run(task, print, crash)
+        with pytest.raises(InputError, match=r"no\.pt"):  # of a new process
             worker.run(task, print)
-        worker.start()
         assert worker.process.pid != before and worker.process.is_alive()
     finally:
         worker.stop()
