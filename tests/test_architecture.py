@@ -66,6 +66,8 @@ ADAPTERS = {
     "c3d": {"readers/c3d.py", "interop/poses/c3d.py"},
     "h5py": {"readers/h5.py"},
     "sleap_io": {"interop/poses/sleap.py"},
+    "pynwb": {"interop/poses/nwb.py"},
+    "ndx_pose": {"interop/poses/nwb.py"},
     "ray": {"stages/ray_connection.py"},
     "yaml": {"config_data.py"},
     "fsspec": {"cache/remote.py"},

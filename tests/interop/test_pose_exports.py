@@ -186,11 +186,48 @@ def test_sleap_io_reads_its_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(points, source.sequence.xy.swapaxes(0, 1), atol=1e-3)
 
 
-def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sleap_io", None)
-    with pytest.raises(BackendMissing, match="sleap-io") as caught:
-        written("sleap", tmp_path, recording())
-    assert "skelact[sleap]" in caught.value.hint and list(tmp_path.iterdir()) == []
+def test_movement_reads_nwb(tmp_path: Path) -> None:
+    """movement is a program of neuroscientists that reads poses of many others."""
+    pytest.importorskip("ndx_pose")
+    load_poses = pytest.importorskip("movement.io.load_poses")
+    source = recording(2)
+    first, second = written("nwb", tmp_path, source, dims="2")
+    for m, path in enumerate((first, second)):
+        dataset = load_poses.from_nwb_file(path)
+        assert dataset.fps == 25 and sorted(dataset.keypoints.values) == sorted(JOINTS)
+        dataset = dataset.sel(keypoints=list(JOINTS))
+        (individual,) = dataset.individuals.values
+        assert individual.startswith(f"walk person {source.sequence.ids[m]} ")
+        xy = dataset.position.transpose("time", "keypoints", "space", ...).values[..., 0]
+        np.testing.assert_array_equal(xy, source.sequence.xy[m])  # missing joints are NaN
+        score = dataset.confidence.transpose("time", "keypoints", ...).values[..., 0]
+        np.testing.assert_array_equal(score, source.sequence.score[m])
+
+
+def test_nwb_has_3d_joints_in_metres_and_the_bones(tmp_path: Path) -> None:
+    pynwb = pytest.importorskip("pynwb")
+    pytest.importorskip("ndx_pose")
+    source = recording()
+    (path,) = written("nwb", tmp_path, source)
+    with pynwb.NWBHDF5IO(path, "r") as io:
+        poses = io.read().processing["behavior"]["PoseEstimation"]
+        bones = [tuple(map(int, edge)) for edge in poses.skeleton.edges]
+        assert bones == list(SKELETON.edge_indices)
+        nose = poses["nose"]
+        assert source.sequence.xyz is not None and nose.unit == "meters"
+        expected = source.sequence.xyz[0, :, 0] * (1, -1, -1)  # in videos, y points down
+        np.testing.assert_allclose(nose.data[:], expected, atol=1e-6)
+    assert pynwb.validate(path=str(path)) in ([], ([], 0))
+
+
+@pytest.mark.parametrize(("form", "package"), [("sleap", "sleap_io"), ("nwb", "ndx_pose")])
+def test_a_missing_package_is_named(
+    form: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(BackendMissing, match=package.replace("_", "-")) as caught:
+        written(form, tmp_path, recording())
+    assert f"skelact[{form}]" in caught.value.hint and list(tmp_path.iterdir()) == []
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
-"""SLEAP's .slp files, with the package sleap-io (extra "sleap"). Its files of NWB are not offered:
-sleap-io 0.9.5 leaves missing joints out of a series without time stamps, which shifts the rest."""
+"""SLEAP's .slp files, with the package sleap-io (extra "sleap")."""
 
 from __future__ import annotations
 
