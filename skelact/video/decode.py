@@ -103,6 +103,7 @@ def read_frames(info: VideoInfo, start: int = 0, stop: int | None = None) -> Ite
             grabbed = _seek(info.path, capture, clock, start)
         slot = number = clock.slot(0)
         previous: Frame | None = None
+        pictures = 0  # since `start`, without repetitions
         while grabbed and (stop is None or number < stop):
             decoded, image = capture.retrieve()
             if not decoded:
@@ -115,13 +116,14 @@ def read_frames(info: VideoInfo, start: int = 0, stop: int | None = None) -> Ite
                 if number >= start and (stop is None or number < stop):
                     yield image
                 number += 1
-            previous = frame
+            previous, pictures = frame, pictures + 1
             grabbed = capture.grab()
             slot = clock.slot(number)
         if previous is None:
             raise NotAVideo(f"{info.path}: no frame can be decoded")
         ended = stop is None or number < stop
-        if ended and number < _COMPLETE * info.frames - 2:
+        # a picture that lasts long at the end leaves fewer frames than pictures
+        if ended and max(number, pictures) < _COMPLETE * info.frames - 2:
             raise TruncatedVideo(
                 f"{info.path} is truncated: {number} of {info.frames} frames can be decoded",
                 "Copy it again, or re-encode it to keep the existing frames.",

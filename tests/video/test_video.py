@@ -150,6 +150,17 @@ def test_truncated(tmp_path: Path) -> None:
         list(read_frames(probe(tmp_path / "cut.mp4")))
 
 
+@pytest.mark.parametrize("lasts_s", [1, 8])
+def test_a_long_last_picture_is_not_a_truncated_file(tmp_path: Path, lasts_s: int) -> None:
+    """The frame rate that such a file announces is its mean, so fewer frames are shown at it."""
+    timing = f"setts=duration=if(eq(N\\,19)\\,{lasts_s}/TB_OUT\\,0.1/TB_OUT)"
+    more = ("-c:v", "libx264", "-enc_time_base", "1:1000", "-video_track_timescale", "1000")
+    path = pattern(tmp_path / "a.mp4", "64x48", "10", "2", *more, "-bf", "0", "-bsf:v", timing)
+    info = probe(path)
+    assert info.frames == 20 and info.fps == pytest.approx(20 / (1.9 + lasts_s), rel=0.01)
+    assert 0 < len(list(read_frames(info))) < 16  # of the first 1.9 s
+
+
 def test_find_videos(tmp_path: Path) -> None:
     for name in ("b/x.mp4", "a/x.mp4", "a/y.AVI", "a/.hidden/z.mp4", "a/notes.txt"):
         path = tmp_path / name
