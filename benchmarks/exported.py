@@ -87,7 +87,7 @@ def compare(name: str, folder: Path) -> None:
             continue
         export_model(folder, folder / f"x{suffix}", form, overwrite=True)
         graph = load_graph_file(folder / f"x{suffix}")
-        programs[form] = lambda graph=graph: graph.logits({0: x})  # type: ignore[misc]
+        programs[form] = lambda graph=graph: graph.run({0: x})  # type: ignore[misc]
     times: dict[str, list[float]] = {program: [] for program in programs}
     with torch.inference_mode():
         for number in range(ROUNDS + 1):  # the first one is not counted

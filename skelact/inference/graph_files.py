@@ -1,9 +1,10 @@
 """Recognisers in ONNX and OpenVINO files (`skelact export`): reading and running them.
 
 A file holds the networks of one checkpoint or of all members of an ensemble in one graph: an input
-`input_<i>` (N, M, T, V, C) float32 for each distinct InputSpec, and an output `logits_<k>` (N, K)
-for each member. Its metadata holds the document of the model without weights, as JSON under the key
-"skelact". Nothing in this module needs torch."""
+`input_<i>` (N, M, T, V, C) float32 for each distinct InputSpec, an output `logits_<k>` (N, K) for
+each member, and `features_<k>` (N, D) for those whose class statistics are of features. Its
+metadata holds the document of the model without weights, as JSON under the key "skelact". Nothing
+in this module needs torch."""
 
 from __future__ import annotations
 
@@ -37,11 +38,12 @@ class _Session(Protocol):
     def shapes(self) -> list[tuple[int | None, ...]]:
         """The shapes of the inputs in their order, None for an axis of any size."""
 
-    def outputs(self) -> int:
-        """The number of outputs."""
+    def widths(self) -> list[int | None]:
+        """The sizes of the last axes of the outputs, first the logits, then the features; None for
+        any size."""
 
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
-        """The outputs in their order."""
+        """The outputs in the same order."""
 
 
 class _Onnx:
@@ -55,7 +57,9 @@ class _Onnx:
         )
         order = {i.name: i for i in self._session.get_inputs()}
         self._inputs = [order[name] for name in sorted(order, key=_number)]
-        self._outputs = sorted((o.name for o in self._session.get_outputs()), key=_number)
+        outputs = {o.name: o for o in self._session.get_outputs()}
+        self._outputs = sorted(outputs, key=_place)
+        self._widths = [(outputs[name].shape or [None])[-1] for name in self._outputs]
 
     def metadata(self) -> str | None:
         found: str | None = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
@@ -64,8 +68,8 @@ class _Onnx:
     def shapes(self) -> list[tuple[int | None, ...]]:
         return [tuple(s if isinstance(s, int) else None for s in i.shape) for i in self._inputs]
 
-    def outputs(self) -> int:
-        return len(self._outputs)
+    def widths(self) -> list[int | None]:
+        return [size if isinstance(size, int) else None for size in self._widths]
 
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
         feeds = {i.name: x for i, x in zip(self._inputs, inputs, strict=True)}
@@ -86,7 +90,7 @@ class _OpenVino:
         order = {i.get_any_name(): i for i in self._compiled.inputs}
         self._inputs = [order[name] for name in sorted(order, key=_number)]
         outputs = {o.get_any_name(): o for o in self._compiled.outputs}
-        self._outputs = [outputs[name] for name in sorted(outputs, key=_number)]
+        self._outputs = [outputs[name] for name in sorted(outputs, key=_place)]
 
     def metadata(self) -> str | None:
         return self._metadata
@@ -97,8 +101,9 @@ class _OpenVino:
             for i in self._inputs
         ]
 
-    def outputs(self) -> int:
-        return len(self._outputs)
+    def widths(self) -> list[int | None]:
+        last = [list(o.get_partial_shape())[-1:] for o in self._outputs]
+        return [d[0].get_length() if d and d[0].is_static else None for d in last]
 
     def run(self, inputs: Sequence[Floats]) -> list[Floats]:
         results = self._compiled(dict(zip(self._inputs, inputs, strict=True)))
@@ -109,6 +114,11 @@ def _number(name: str) -> int:
     """The number at the end of the name of an input or output, -1 if there is none."""
     digits = name.rpartition("_")[2]
     return int(digits) if digits.isdecimal() else -1
+
+
+def _place(name: str) -> tuple[bool, int]:
+    """Where an output belongs: logits before features, each by number."""
+    return name.startswith("features"), _number(name)
 
 
 def inputs_of(specs: Sequence[InputSpec]) -> tuple[list[InputSpec], list[int]]:
@@ -125,9 +135,10 @@ class GraphFile:
     model: Checkpoint | Ensemble
     session: _Session
 
-    def logits(self, inputs: Mapping[int, Floats]) -> list[Floats]:
-        """The outputs (N, K) of all members for the inputs (N, M, T, V, C) by number. An input that
-        is not given gets one empty clip; the outputs of members that use it are of no use."""
+    def run(self, inputs: Mapping[int, Floats]) -> list[Floats]:
+        """The logits (N, K) of all members, then the features (N, D) of those that have such an
+        output, for the inputs (N, M, T, V, C) by number. An input that is not given gets one empty
+        clip; the outputs of members that use it are of no use."""
         full = []
         for n, shape in enumerate(self.session.shapes()):
             given = inputs.get(n)
@@ -141,11 +152,13 @@ class GraphFile:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphNetwork:
-    """One network of a graph file: the numbers of its output and of its input."""
+    """One network of a graph file: the numbers of its input, of its logits among the outputs, and
+    of its features if there are any."""
 
     file: GraphFile
-    number: int
     input: int
+    logits: int
+    features: int | None = None
 
 
 _ANY = 16  # size of an empty clip along an axis of any size

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skelact.inference.class_statistics import check_statistics
 from skelact.inference.ensemble import (
     MemberModel,
     WindowOutputs,
@@ -16,10 +17,10 @@ from skelact.inference.ensemble import (
     input_spec,
     members_of,
 )
-from skelact.inference.scores import Scorer, check_statistics
+from skelact.inference.scores import NetworkOutputs, Scorer
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import build_network
-from skelact.models.evaluate import average_probabilities, network_outputs
+from skelact.models.evaluate import average_probabilities
 from skelact.models.fuse_conv_bn import fuse_conv_bn
 from skelact.schemas import Checkpoint, Ensemble
 from skelact.sequence.input import ClipArrays, InputSpec
@@ -75,9 +76,20 @@ def batch_outputs(
             else:
                 assert isinstance(model.net, ActionClassifier)
                 outputs.append(network_outputs(model.net, x, draws))
-                mean = mean + share * outputs[-1].probabilities.cpu().numpy()
+                mean = mean + share * outputs[-1].probabilities
     if scorer is None:
         return WindowOutputs(probabilities=mean, scores=np.zeros((len(mean), 0), np.float32))
     statistics = [m.statistics for m in ordered]
     scores = scorer(outputs, statistics, [m.weight for m in ordered])
     return WindowOutputs(probabilities=mean, scores=scores)
+
+
+@torch.inference_mode()
+def network_outputs(net: ActionClassifier, x: torch.Tensor, draws: int) -> NetworkOutputs:
+    """The outputs for x (N * draws, M, L, V, C), averaged over the `draws` consecutive rows of each
+    clip. The network must be in evaluation mode."""
+    features = net.cls_head.pool(net.features(x))
+    logits = net.cls_head.classify(features).float()
+    rows = (torch.softmax(logits, dim=1), logits, features.float())
+    means = [v.view(-1, draws, v.shape[1]).mean(dim=1).cpu().numpy() for v in rows]
+    return NetworkOutputs(probabilities=means[0], logits=means[1], features=means[2])

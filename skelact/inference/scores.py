@@ -11,19 +11,17 @@ known. A model answers "unknown" where its score is below a threshold (`skelact 
   log-odds, for a known sample with a right label against all else (stacking, Wolpert 1992).
 
 Of an ensemble, energy and distance are the means of the networks by their weights. A class called
-"unknown" has no part in any of them."""
+"unknown" has no part in any of them. No torch: graph files have these scores, too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+from scipy.special import logsumexp
 
-from skelact.errors import CheckpointError
 from skelact.inference.calibration import apply_temperature
 from skelact.inference.score_names import (
     AGREEMENT,
@@ -32,107 +30,60 @@ from skelact.inference.score_names import (
     ENERGY,
     PROBABILITY,
 )
-from skelact.metrics import Labels
-from skelact.models.base import ActionClassifier
-from skelact.models.evaluate import NetworkOutputs
-from skelact.schemas import CheckpointDocument, ClassStatistics
+from skelact.schemas import ClassStatistics
 from skelact.types import UNKNOWN, Floats
 
-MAX_FEATURES = 512  # with more features, distances are those of the logits
-_MAX_DIMENSIONS = 64
 _CLOSEST = 1e-4  # of a probability to 0 and 1, for its log-odds
 
 
-def energy(logits: Tensor, temperature: float) -> Tensor:
+@dataclass(frozen=True, kw_only=True)
+class NetworkOutputs:
+    """What a network says of N clips, each averaged over its draws: `probabilities` (N, K),
+    `logits` (N, K), and `features` (N, D), the input of its linear layer. float32."""
+
+    probabilities: Floats
+    logits: Floats
+    features: Floats
+
+    def values(self, basis: str) -> Floats:
+        """The "features" or the "logits"."""
+        return self.features if basis == "features" else self.logits
+
+    def without_features(self) -> NetworkOutputs:
+        """The same without features, which can be many: (N, 0)."""
+        return replace(self, features=self.features[:, :0])
+
+    @classmethod
+    def joined(cls, parts: Sequence[NetworkOutputs]) -> NetworkOutputs:
+        """The clips of several batches, one after the other."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+
+
+def energy(logits: Floats, temperature: float) -> Floats:
     """(N,): T logsumexp(logits / T) of logits (N, K)."""
-    return temperature * torch.logsumexp(logits / temperature, dim=1)
+    return np.asarray(temperature * logsumexp(logits / temperature, axis=1), np.float32)
 
 
-def agreement(probabilities: Tensor, weights: Tensor) -> Tensor:
+def agreement(probabilities: Floats, weights: Floats) -> Floats:
     """(N,) in [0, 1]: 1 - JSD / max JSD of probabilities (R, N, K) of R > 1 networks with weights
     (R,) that sum to 1. JSD = H(sum w p) - sum w H(p), at most H(w) (Lin 1991)."""
 
-    def entropy(p: Tensor, dim: int) -> Tensor:
-        return -(p * p.clamp(min=1e-12).log()).sum(dim)
+    def entropy(p: Floats) -> Floats:
+        return np.asarray(-(p * np.log(np.maximum(p, 1e-12))).sum(axis=-1), np.float32)
 
-    mean = torch.tensordot(weights, probabilities, dims=1)
-    divergence = entropy(mean, 1) - torch.tensordot(weights, entropy(probabilities, 2), dims=1)
-    return (1 - divergence / entropy(weights, 0)).clamp(0, 1)
+    mean = np.tensordot(weights, probabilities, axes=1)
+    divergence = entropy(mean) - np.tensordot(weights, entropy(probabilities), axes=1)
+    return np.clip(1 - divergence / entropy(weights), 0, 1)
 
 
-def distance(values: Tensor, statistics: ClassStatistics) -> Tensor:
+def distance(values: Floats, statistics: ClassStatistics) -> Floats:
     """(N,): minus the smallest squared distance of values (N, D) to a class mean in the space of
     the statistics, divided by its number of dimensions."""
-    means = statistics.means.to(values)
-    rows = values @ statistics.projection.to(values)
-    return -torch.cdist(rows, means).square().amin(dim=1) / means.shape[1]
-
-
-def class_statistics(
-    values: Floats, labels: Labels, *, basis: str, most: int = _MAX_DIMENSIONS
-) -> ClassStatistics:
-    """The statistics of values (N, D) with labels (N,): class means, and the projection on the
-    `most` directions in which the class means differ most, relative to the covariance within the
-    classes, which is made the identity.
-
-    The covariance is shared by the classes and shrunk towards a multiple of the identity (Ledoit
-    and Wolf 2004). Raises ValueError with fewer than two samples."""
-    if len(values) < 2:
-        raise ValueError("class statistics need at least two samples")
-    rows = values.astype(np.float64)
-    kinds, index = np.unique(labels, return_inverse=True)
-    counts = np.bincount(index)
-    means = np.stack([rows[index == k].mean(axis=0) for k in range(len(kinds))])
-    variances, axes = np.linalg.eigh(shrunk_covariance(rows - means[index]))
-    whiten = axes / np.sqrt(np.maximum(variances, 1e-12 * max(variances.max(), 1e-12)))
-    spread = (means - (counts @ means) / len(rows)) @ whiten * np.sqrt(counts)[:, None]
-    _, _, directions = np.linalg.svd(spread, full_matrices=True)
-    projection = whiten @ directions[: min(most, rows.shape[1])].T
-    return ClassStatistics(
-        basis="features" if basis == "features" else "logits",
-        projection=torch.from_numpy(projection.astype(np.float32)),
-        means=torch.from_numpy((means @ projection).astype(np.float32)),
-    )
-
-
-def shrunk_covariance(centred: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(D, D): the covariance of rows (N, D) with mean 0, shrunk to the mean variance times the
-    identity with the intensity of Ledoit and Wolf 2004, "A well-conditioned estimator for
-    large-dimensional covariance matrices", lemma 3.2 to 3.4."""
-    n, d = centred.shape
-    sample = centred.T @ centred / n
-    target = np.trace(sample) / d * np.eye(d)
-    # d^2 and b^2 of the paper, without the division by D that both have
-    distance_to_target = ((sample - target) ** 2).sum()
-    noise = ((centred**2).sum(axis=1) ** 2).mean() - (sample**2).sum()
-    if distance_to_target <= 0:
-        return np.asarray(target)
-    share = min(1.0, max(0.0, noise / n / distance_to_target))
-    return np.asarray(share * target + (1 - share) * sample)
-
-
-def basis_of(net: ActionClassifier) -> str:
-    """What the distances of a network are computed from: its features, or its logits if it has more
-    than MAX_FEATURES features, because statistics of those would be larger than the network."""
-    return "features" if net.cls_head.fc.in_features <= MAX_FEATURES else "logits"
-
-
-def check_statistics(statistics: ClassStatistics, net: ActionClassifier) -> None:
-    """Raises CheckpointError if the statistics are not those of such a network."""
-    fc = net.cls_head.fc
-    width = fc.in_features if statistics.basis == "features" else fc.out_features
-    projection, means = statistics.projection, statistics.means
-    if not (
-        all(isinstance(t, Tensor) and t.ndim == 2 for t in (projection, means))
-        and all(t.is_floating_point() for t in (projection, means))
-        and projection.shape[0] == width
-        and projection.shape[1] == means.shape[1] > 0
-        and len(means)
-    ):
-        raise CheckpointError(
-            "The class statistics of the checkpoint do not fit its network",
-            CheckpointDocument.hint,
-        )
+    means = np.asarray(statistics.means, np.float32)
+    rows = values @ np.asarray(statistics.projection, np.float32)
+    squares = np.square(rows[:, None] - means).sum(axis=2)
+    return np.asarray(-squares.min(axis=1) / means.shape[1], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +103,7 @@ class Scorer:
     ) -> Floats:
         """(N, S): the scores of N windows from the outputs of each network that sees them, its
         statistics and its weight."""
-        shares = torch.tensor(weights, device=outputs[0].logits.device)
+        shares = np.asarray(weights, np.float32)
         shares = shares / shares.sum()
         columns = [self._column(name, outputs, statistics, shares) for name in self.names]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -162,7 +113,7 @@ class Scorer:
         name: str,
         outputs: Sequence[NetworkOutputs],
         statistics: Sequence[ClassStatistics | None],
-        shares: Tensor,
+        shares: Floats,
     ) -> Floats:
         """(N,) one score; `shares` are the weights, which sum to 1."""
         if name == COMBINED:
@@ -172,21 +123,19 @@ class Scorer:
                 if part != CONSTANT
             }
             return combine(parts, self.combination)
-        probabilities = torch.stack([o.probabilities for o in outputs])
+        probabilities = np.stack([o.probabilities for o in outputs])
         named = [n for n, c in enumerate(self.classes) if c != UNKNOWN]
         if name == PROBABILITY:
-            mean = torch.tensordot(shares, probabilities, dims=1).cpu().numpy()
+            mean = np.tensordot(shares, probabilities, axes=1)
             best = apply_temperature(mean, self.temperature)[:, named].max(axis=1)
             return np.asarray(best, np.float32)
         if name == AGREEMENT:
-            column = agreement(probabilities, shares)
-        else:
-            each = [
-                energy(o.logits[:, named], self.temperature) if name == ENERGY else _distance(o, s)
-                for o, s in zip(outputs, statistics, strict=True)
-            ]
-            column = torch.tensordot(shares, torch.stack(each), dims=1)
-        return np.asarray(column.cpu().numpy(), np.float32)
+            return agreement(probabilities, shares)
+        each = [
+            energy(o.logits[:, named], self.temperature) if name == ENERGY else _distance(o, s)
+            for o, s in zip(outputs, statistics, strict=True)
+        ]
+        return np.asarray(np.tensordot(shares, np.stack(each), axes=1), np.float32)
 
 
 def combine(scores: Mapping[str, Floats], combination: Mapping[str, float]) -> Floats:
@@ -206,6 +155,6 @@ def combined_input(name: str, values: Floats) -> npt.NDArray[np.float64]:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-def _distance(outputs: NetworkOutputs, statistics: ClassStatistics | None) -> Tensor:
+def _distance(outputs: NetworkOutputs, statistics: ClassStatistics | None) -> Floats:
     assert statistics is not None  # see obstacle
     return distance(outputs.values(statistics.basis), statistics)

@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from msgspec import structs
 from scipy.special import softmax
 from torch import Tensor, nn
 
 from skelact import limits, outputs
-from skelact.errors import BackendMissing, CheckpointError, ConfigError, InputError
+from skelact.errors import CheckpointError, ConfigError, InputError
 from skelact.files import write_bytes
-from skelact.inference.calibration import by_probability
 from skelact.inference.ensemble import MemberModel, members_of
 from skelact.inference.graph_files import (
     METADATA,
@@ -34,8 +32,10 @@ from skelact.inference.graph_files import (
 )
 from skelact.inference.networks import load_members
 from skelact.inference.zoo import find
+from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_model
 from skelact.options import PredictOptions
+from skelact.runs.quantise import needs, quantised
 from skelact.schemas import (
     CALIBRATION,
     Calibration,
@@ -65,15 +65,34 @@ class ExportResult:
 
 class _Networks(nn.Module):
     """The networks of a recogniser as one module: inputs (N, M, T, V, C) -> logits (N, K) of each
-    member. `uses` is the number of the input of each member."""
+    member, then the features (N, D) of those whose class statistics are of features. `uses` is the
+    number of the input of each member."""
 
     def __init__(self, members: tuple[MemberModel, ...], uses: list[int]) -> None:
         super().__init__()
         self.nets = nn.ModuleList(m.net for m in members)
         self.uses = uses
+        self.with_features = [
+            n
+            for n, member in enumerate(members)
+            if member.statistics is not None and member.statistics.basis == "features"
+        ]
 
     def forward(self, inputs: list[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(net(inputs[n]) for net, n in zip(self.nets, self.uses, strict=True))
+        logits, features = [], []
+        for n, net in enumerate(self.nets):
+            assert isinstance(net, ActionClassifier)
+            pooled = net.cls_head.pool(net.features(inputs[self.uses[n]]))
+            logits.append(net.cls_head.classify(pooled))
+            if n in self.with_features:
+                features.append(pooled)
+        return (*logits, *features)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs in the graph."""
+        names = [f"logits_{n}" for n in range(len(self.nets))]
+        return names + [f"features_{n}" for n in self.with_features]
 
 
 def export_model(
@@ -142,7 +161,7 @@ def _export_graph(model: Checkpoint | Ensemble, out: Path, int8: bool) -> Export
         file = Path(folder) / f"model{ONNX}"
         _write_onnx(networks, clips, file, document)
         if int8:
-            file = _quantised(file)
+            file = quantised(file)
         if out.suffix.lower() == OPENVINO:
             file = _write_openvino(file, document)
         found = load_graph_file(file)
@@ -177,7 +196,7 @@ _SIZES: tuple[tuple[int, Callable[[int], int]], ...] = (  # clips and frames of 
 
 def _write_onnx(networks: _Networks, clips: list[Floats], file: Path, document: bytes) -> None:
     """Write an ONNX file. Raises CheckpointError that names what cannot be exported."""
-    with _needs("onnx", "onnxscript", "onnxruntime"):
+    with needs("onnx", "onnxscript", "onnxruntime"):
         import onnx
         import onnxscript  # noqa: F401  # torch.onnx needs it
     axes = dict.fromkeys((0, 1, 2), torch.export.Dim.AUTO)
@@ -189,7 +208,7 @@ def _write_onnx(networks: _Networks, clips: list[Floats], file: Path, document: 
                 dynamo=True,
                 dynamic_shapes=([axes] * len(clips),),
                 input_names=[f"input_{n}" for n in range(len(clips))],
-                output_names=[f"logits_{n}" for n in range(len(networks.uses))],
+                output_names=networks.output_names,
                 verbose=False,
             )
         except Exception as error:  # torch.onnx has errors of its own, all of which mean the same
@@ -204,64 +223,9 @@ def _write_onnx(networks: _Networks, clips: list[Floats], file: Path, document: 
     write_bytes(file, proto.SerializeToString())
 
 
-def _quantised(file: Path) -> Path:
-    """A copy of an ONNX file with large weights as 8-bit integers and a scale for each of their
-    rows or columns, whichever fits better. What is computed stays in single precision: with
-    activations in 8 bits too, the features of `rocket`, whose ranges differ, lose their meaning."""
-    with _needs("onnx"):
-        import onnx
-        from onnx import helper, numpy_helper
-    model = onnx.load(file)
-    graph, nodes = model.graph, []
-    for tensor in list(graph.initializer):
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.ndim < 2 or values.size < _SMALLEST_QUANTISED:
-            continue
-        axis, integers, scales = min(
-            (_rounded(values, axis) for axis in (0, 1)),
-            key=lambda found: _relative_error(values, *found),
-        )
-        parts: dict[str, npt.NDArray[Any]] = {
-            "int8": integers,
-            "scale": scales,
-            "zero": np.zeros(len(scales), np.int8),
-        }
-        names = [f"{tensor.name}_{part}" for part in parts]
-        graph.initializer.remove(tensor)
-        for name, part in zip(names, parts.values(), strict=True):
-            graph.initializer.append(numpy_helper.from_array(part, name))
-        nodes.append(helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis))
-    for node in nodes:
-        graph.node.insert(0, node)
-    out = file.with_name(f"int8{ONNX}")
-    write_bytes(out, model.SerializeToString())
-    return out
-
-
-_SMALLEST_QUANTISED = 1024  # numbers of a weight
-
-
-def _rounded(values: Floats, axis: int) -> tuple[int, npt.NDArray[np.int8], Floats]:
-    """The axis, the values as integers, and their scales along the axis."""
-    others = tuple(n for n in range(values.ndim) if n != axis)
-    scales = np.maximum(np.abs(values).max(axis=others), 1e-12) / 127
-    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
-    integers = np.rint(values / scales.reshape(shape)).astype(np.int8)
-    return axis, integers, scales.astype(np.float32)
-
-
-def _relative_error(
-    values: Floats, axis: int, integers: npt.NDArray[np.int8], scales: Floats
-) -> float:
-    """The median relative error of the integers."""
-    shape = [-1 if n == axis else 1 for n in range(values.ndim)]
-    error = np.abs(integers * scales.reshape(shape) - values)
-    return float(np.median(error / np.maximum(np.abs(values), 1e-12)))
-
-
 def _write_openvino(file: Path, document: bytes) -> Path:
     """Convert an ONNX file; the weights are in a file beside the returned one."""
-    with _needs("openvino"):
+    with needs("openvino"):
         import openvino
     model = openvino.convert_model(str(file))
     model.set_rt_info(document.decode(), [METADATA])
@@ -285,25 +249,21 @@ def _clips(
 
 
 def _difference(networks: _Networks, graph: GraphFile, clips: list[Floats]) -> float:
-    """The largest difference of a probability of the same clips."""
+    """The largest difference of a probability of the same clips, and of a feature relative to the
+    largest feature."""
     with torch.inference_mode():
-        expected = networks([torch.from_numpy(np.ascontiguousarray(c)) for c in clips])
-    found = graph.logits(dict(enumerate(clips)))
-    return max(
-        float(np.abs(softmax(e.numpy(), axis=1) - softmax(f, axis=1)).max())
-        for e, f in zip(expected, found, strict=True)
-    )
-
-
-@contextlib.contextmanager
-def _needs(*packages: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise BackendMissing(
-            f"Exporting needs {', '.join(packages)}: {error.name or error} is not installed",
-            f"Run pip install 'skelact[{'openvino' if 'openvino' in packages else 'export'}]'.",
-        ) from error
+        outputs = networks([torch.from_numpy(np.ascontiguousarray(c)) for c in clips])
+    differences = []
+    for n, (tensor, found) in enumerate(
+        zip(outputs, graph.run(dict(enumerate(clips))), strict=True)
+    ):
+        expected = tensor.numpy()
+        if n < len(networks.nets):
+            differences.append(np.abs(softmax(expected, axis=1) - softmax(found, axis=1)).max())
+        else:
+            scale = max(np.abs(expected).max(), 1e-6)
+            differences.append(np.abs(expected - found).max() / scale)
+    return float(max(differences))
 
 
 @contextlib.contextmanager
@@ -345,21 +305,19 @@ def _in_half_precision(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _for_graph(model: Checkpoint | Ensemble) -> Checkpoint | Ensemble:
-    """The document of a graph: without tensors, enrolled classes as any others, and with the
-    threshold of the probability, which is the only score that a graph gives."""
+    """The document of a graph: without weights, enrolled classes as any others, and class
+    statistics as lists of numbers."""
 
     def change(checkpoint: Checkpoint) -> Checkpoint:
+        found = checkpoint.statistics
+        if found is not None:
+            lists = {"projection": found.projection.tolist(), "means": found.means.tolist()}
+            found = structs.replace(found, **lists)
         return structs.replace(
-            checkpoint,
-            weights={},
-            statistics=None,
-            features=None,
-            enrolment=None,
-            calibration=by_probability(checkpoint.calibration),
+            checkpoint, weights={}, statistics=found, features=None, enrolment=None
         )
 
-    found = _each(model, change)
-    return structs.replace(found, calibration=by_probability(found.calibration))
+    return _each(model, change)
 
 
 def _each(

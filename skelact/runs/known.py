@@ -16,14 +16,14 @@ from skelact.datasets.base import Item
 from skelact.datasets.packed import Packed
 from skelact.errors import InputError, SkelactError, counted
 from skelact.inference.calibration import apply_temperature
+from skelact.inference.class_statistics import basis_of, class_statistics
 from skelact.inference.ensemble import MemberModel, WindowOutputs, members_of
-from skelact.inference.networks import load_members
+from skelact.inference.networks import load_members, network_outputs
 from skelact.inference.predictor import Predictor
 from skelact.inference.score_names import PROBABILITY
-from skelact.inference.scores import basis_of, class_statistics
+from skelact.inference.scores import NetworkOutputs
 from skelact.metrics import Labels, Probabilities
 from skelact.models.base import ActionClassifier
-from skelact.models.evaluate import NetworkOutputs, network_outputs
 from skelact.runs.fuse import common_predictions, weighted_mean
 from skelact.runs.test import clips_of_run, run_predictions
 from skelact.schemas import (
@@ -236,7 +236,7 @@ def _member_samples(
             on_progress(Event("score", "advance", len(batch)))
         return NetworkOutputs.joined(found)
 
-    values = outputs(train).values(basis).cpu().numpy()
+    values = outputs(train).values(basis)
     statistics = class_statistics(values, packed.labels[train], basis=basis)
     own = outputs(wanted)
     on_progress(Event("score", "end"))

@@ -95,7 +95,7 @@ def largest_difference(models: Sequence[Checkpoint], file: Path) -> float:
     worst = 0.0
     for count, frames in ((1, 32), (3, 32), (2, 45), (1, 100), (2, 12)):
         x = [clips(m, count, frames) for m in models]
-        outputs = graph.logits(dict(enumerate(x[: len(graph.session.shapes())])))
+        outputs = graph.run(dict(enumerate(x[: len(graph.session.shapes())])))
         for model, values, found in zip(models, x, outputs, strict=True):
             with torch.inference_mode():
                 expected = build_network(model)(torch.from_numpy(values)).numpy()
