@@ -60,7 +60,8 @@ def export(
     dims: Annotated[
         Dims,
         typer.Option(
-            help="Dimensions of trc, c3d and angles: auto takes 3-D joints where there are some.",
+            help="Dimensions of trc, c3d, nwb and angles: auto takes 3-D joints where there are "
+            "some.",
             rich_help_panel=OUTPUT,
         ),
     ] = "auto",
@@ -70,7 +71,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write the poses of videos and skeleton files for other programs: OpenSim, motion capture,
-    COCO, Label Studio, SLEAP, or joint angles as a table. Poses of videos come from the cache
+    COCO, Label Studio, SLEAP, NWB, or joint angles as a table. Poses of videos come from the cache
     or are estimated."""
     from skelact.cache import Cache
     from skelact.runs.poses import export_recordings

@@ -37,8 +37,9 @@ def export_recordings(
     the folder `out` in the format `form`, and return the files. Poses of videos come from the cache
     or are estimated with `pose`. Those that cannot be used are listed as failed.
 
-    Raises ConfigError for an unknown format, or for `dims` of one that has no choice, OutputError
-    if `out` is not a folder, and what `find_videos` and `poses_of` raise."""
+    Raises ConfigError for an unknown format, for `dims` of one that has no choice, or for options
+    `pose` without a video, OutputError if `out` is not a folder, BackendMissing without the package
+    of the format, and what `find_videos` and `poses_of` raise."""
     chosen = lookup("pose format", form, load_formats())
     if dims != "auto" and not chosen.has_dims:
         others = [f.name for f in load_formats().values() if f.has_dims]
@@ -46,27 +47,53 @@ def export_recordings(
             f"Files of the format {form} have the same content with all dimensions",
             f"Leave out --dims, which is for {', '.join(others)}.",
         )
+    chosen.check_packages()
     outputs.check_folder(out)
     found = find_inputs(paths)
     for text in found.notices:
         on_progress(Event("extract", "notice", text=text))
     sources: list[Extracted | SkeletonInput] = list(found.skeletons)
     batch: BatchResult[Path] = BatchResult()
+    videos: list[Path] = []
     if found.videos or not found.skeletons:
         videos = find_videos(found.videos or paths, beside_others=bool(found.skeletons))
+    elif pose != DEFAULT:
+        raise ConfigError(
+            "The options of pose estimation have no effect on skeleton files",
+            "Leave them out, or name a video.",
+        )
+    inputs = [*(s.path for s in found.skeletons), *videos]
+    names = output_names(inputs)
+    if not chosen.per_person:  # the names of the others depend on the poses
+        for video in list(videos):
+            try:
+                path = (out / names[video]).with_name(f"{names[video].name}.{chosen.suffix}")
+                outputs.check(path, inputs=inputs, overwrite=overwrite)
+            except InputError as error:
+                batch.failed.append(Failure.from_error(video, error))
+                videos.remove(video)
+    if videos:
         poses = poses_of(videos, cache or Cache(), pose, on_progress=on_progress)
         sources += poses.results
         batch.failed += poses.failed
-    names = output_names([s.path for s in sources])
     again = estimate_again(cache or Cache(), lambda: pose, on_progress)
+    written: dict[Path, Path] = {}
     for source in sources:
         try:
-            recording = _recording(source, again)
-            batch.done += export(
-                recording, chosen, out, names[source.path], dims=dims, overwrite=overwrite
+            files = export(
+                _recording(source, again),
+                chosen,
+                out,
+                names[source.path],
+                dims=dims,
+                inputs=inputs,
+                written=written,
+                overwrite=overwrite,
             )
+            written.update(dict.fromkeys(files, source.path))
         except (InputError, CacheError) as error:
             batch.failed.append(Failure.from_error(source.path, error))
+    batch.done += written
     return batch
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from skelact import cli
 from skelact.errors import BackendMissing, ConfigError, InputError, OutputError
 from skelact.interop.poses import Recording, export, load_formats
 from skelact.interop.poses.angles import joint_angles
+from skelact.pose.base import PoseOptions
 from skelact.runs.poses import export_recordings
 from skelact.skeletons import SKELETONS
 from skelact.types import PoseSequence
@@ -224,7 +228,7 @@ def test_nwb_has_3d_joints_in_metres_and_the_bones(tmp_path: Path) -> None:
 def test_a_missing_package_is_named(
     form: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, package, None)
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(BackendMissing, match=package.replace("_", "-")) as caught:
         written(form, tmp_path, recording())
     assert f"skelact[{form}]" in caught.value.hint and list(tmp_path.iterdir()) == []
@@ -241,6 +245,8 @@ def test_bad_input(tmp_path: Path) -> None:
     for form in ("coco", "label-studio"):
         with pytest.raises(InputError, match="no joints in pixels"):
             written(form, tmp_path, flat)
+    with pytest.raises(InputError, match="no joints in pixels"):
+        written("trc", tmp_path, flat, dims="2")
     (tmp_path / "walk.trc").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
         written("trc", tmp_path, recording())
@@ -267,3 +273,69 @@ def test_the_command_exports_skeleton_files(
     content = json.loads(capsys.readouterr().out)
     assert content["files"] == [str(out / "a.trc")] and len(content["failed"]) == 1
     assert cli.main(["poses"]) == 0 and "label-studio" in capsys.readouterr().out
+
+
+def skeleton_files(folder: Path, persons: int = 1, name: str = "a.npy") -> Path:
+    """A folder with a skeleton file in 3-D."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(persons)
+    points = rng.uniform(-1, 1, (4, persons, 17, 3))
+    np.save(folder / name, points[:, 0] if persons == 1 else points)
+    (folder / "skeletons.toml").write_text('layout = "coco-17"\nfps = 25.0\nunit = "m"\n')
+    return folder
+
+
+def test_a_person_without_joints_has_no_file(tmp_path: Path) -> None:
+    source = recording(2)
+    source.sequence.xy[1] = np.nan
+    source.sequence.xyz[1] = np.nan  # type: ignore[index]
+    assert [p.name for p in written("trc", tmp_path, source)] == ["walk_person3.trc"]
+
+
+def test_no_input_of_the_command_is_replaced(tmp_path: Path) -> None:
+    pytest.importorskip("c3d")
+    folder = skeleton_files(tmp_path / "in", 2)
+    one = written("c3d", tmp_path / "other", recording())[0].rename(folder / "a_person1.c3d")
+    before = one.read_bytes()
+    batch = export_recordings([folder], "c3d", folder, overwrite=True)
+    assert any("is an input" in f.message for f in batch.failed) and one.read_bytes() == before
+
+
+def test_two_recordings_do_not_write_one_file(tmp_path: Path) -> None:
+    folder = skeleton_files(tmp_path / "in", 2)
+    skeleton_files(folder, 1, "a_person1.npy")
+    batch = export_recordings([folder], "trc", tmp_path / "out", overwrite=True)
+    assert len(batch.done) == len(set(batch.done)) == 2
+    (failure,) = batch.failed
+    assert "a.npy" in failure.message and "a_person1.npy" in failure.message
+
+
+@pytest.mark.parametrize("form", ["trc", "nwb", "coco", "label-studio", "angles", "c3d"])
+def test_odd_names(form: str, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, and characters with a meaning in the file."""
+    for package in load_formats()[form].packages:
+        pytest.importorskip(package)
+    for name in (b"tri\xff.mp4", b"a\nb\tc.mp4"):
+        source = replace(recording(), path=Path(os.fsdecode(name)))
+        (path,) = export(source, load_formats()[form], tmp_path, Path("x"), overwrite=True)
+        if form == "trc":
+            assert path.read_text().split("\n")[1].startswith("DataRate")
+
+
+def test_what_is_wrong_is_said_before_poses_are_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def estimate(videos: Any, *_: Any, **__: Any) -> Any:
+        raise AssertionError(f"poses of {videos} were estimated")
+
+    monkeypatch.setattr("skelact.runs.poses.poses_of", estimate)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    (tmp_path / "a.json").write_text("mine")
+    batch = export_recordings([tmp_path / "a.mp4"], "coco", tmp_path)
+    assert [f.path.name for f in batch.failed] == ["a.mp4"] and "exists" in batch.failed[0].message
+    monkeypatch.setitem(sys.modules, "sleap_io", None)
+    with pytest.raises(BackendMissing, match="sleap-io"):
+        export_recordings([tmp_path / "a.mp4"], "sleap", tmp_path)
+    folder = skeleton_files(tmp_path / "in")
+    with pytest.raises(ConfigError, match="no effect on skeleton files"):
+        export_recordings([folder], "trc", tmp_path, pose=PoseOptions(max_persons=1))

@@ -115,8 +115,8 @@ def test_a_node_that_is_killed(videos: Path, tmp_path: Path) -> None:
     told = json.loads(out)
     assert len(told["videos"]) == 4
     assert [Path(f["path"]).name for f in told["failed"]] == ["broken.mp4"]
-    (line,) = new_lines(complaints)
-    assert line == "Estimating poses in 56 frames of 5 videos with blazepose."
+    lines = new_lines(complaints)
+    assert lines == ["Estimating poses in 56 frames of 5 videos with blazepose."]
     done = run("extract", "videos", "--json", "--cache-dir", "pool")
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["failed"] == told["failed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from skelact.errors import BackendMissing
 from skelact.types import Floats, PoseSequence
 
 Dims = Literal["auto", "2", "3"]
@@ -34,7 +36,7 @@ class Recording:
         return bool(np.isfinite(self.sequence.xy).any())
 
     def by_person(self) -> Iterator[Recording]:
-        """One recording for each person."""
+        """One recording for each person with joints."""
         for m, person in enumerate(self.sequence.ids):
             rows = slice(m, m + 1)
             part = self.sequence.with_points(
@@ -42,7 +44,9 @@ class Recording:
                 score=self.sequence.score[rows],
                 ids=(person,),
             )
-            yield replace(self, sequence=part)
+            found = replace(self, sequence=part)
+            if found.has_pixels or found.has_3d:
+                yield found
 
     def points(self, dims: Dims) -> tuple[Floats, str]:
         """Coordinates (M, T, V, 3) with x to the right, y up and z towards the viewer, and their
@@ -64,7 +68,9 @@ class Recording:
 @dataclass(frozen=True, kw_only=True)
 class PoseFormat:
     """An export format. `write` gets a recording, the file to write and the dimensions; it gets one
-    person at a time if `per_person`. A format without `has_dims` ignores the dimensions."""
+    person at a time if `per_person`. A format without `has_dims` ignores the dimensions, and needs
+    joints in pixels. `packages` are the modules that it imports, which the extra `extra` of skelact
+    installs."""
 
     name: str
     suffix: str
@@ -72,3 +78,16 @@ class PoseFormat:
     write: Callable[[Recording, Path, Dims], None]
     per_person: bool = False
     has_dims: bool = False
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+
+    def check_packages(self) -> None:
+        """Raises BackendMissing if a package is not installed."""
+        for package in self.packages:
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                raise BackendMissing(
+                    f"The format {self.name} needs the package {package.replace('_', '-')}",
+                    f'Run pip install "skelact[{self.extra}]".',
+                ) from error

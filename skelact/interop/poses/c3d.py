@@ -7,19 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from skelact.errors import BackendMissing
 from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 
 def write(recording: Recording, path: Path, dims: Dims) -> None:
-    """The joints of one person as points, as in TRC; missing joints have a residual of -1. Raises
-    BackendMissing without the package."""
-    try:
-        import c3d
-    except ImportError as error:
-        raise BackendMissing(
-            "C3D files need the package c3d", 'pip install "skelact[mocap]"'
-        ) from error
+    """The joints of one person as points, as in TRC; missing joints have a residual of -1."""
+    import c3d
+
     points, unit = recording.points(dims)
     sequence = recording.sequence
     writer = c3d.Writer(point_rate=sequence.fps, point_units=unit.ljust(4))
@@ -37,8 +31,13 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
 
 FORMATS = (
     PoseFormat(
-        name="c3d", suffix="c3d", title="motion capture, for one person", write=write,
+        name="c3d",
+        suffix="c3d",
+        title="motion capture, for one person",
+        write=write,
         per_person=True,
         has_dims=True,
+        packages=("c3d",),
+        extra="mocap",
     ),
-)  # fmt: skip
+)

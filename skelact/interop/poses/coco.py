@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skelact import __version__
-from skelact.errors import InputError, escaped
+from skelact.errors import escaped
 from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 _VISIBLE = 0.5  # score from which a joint counts as visible (2); others are hidden (1)
@@ -17,10 +17,8 @@ _VISIBLE = 0.5  # score from which a joint counts as visible (2); others are hid
 
 def write(recording: Recording, path: Path, dims: Dims) -> None:
     """All persons, in pixels of the upright frames; `track_id` is the id of the person. An image is
-    named <video>/<frame number>.jpg. Raises InputError without joints in pixels."""
+    named <video>/<frame number>.jpg."""
     sequence = recording.sequence
-    if not recording.has_pixels:
-        raise InputError(f"{recording.path} has no joints in pixels, which COCO needs")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for t in range(sequence.frames):
@@ -71,10 +69,8 @@ def _annotation(xy: Any, score: Any, known: Any) -> dict[str, Any]:
 
 def write_label_studio(recording: Recording, path: Path, dims: Dims) -> None:
     """Tasks of Label Studio, one for each frame with a person, whose joints are predictions that a
-    person can correct. Raises InputError without joints in pixels, or without their image size."""
+    person can correct."""
     sequence = recording.sequence
-    if not recording.has_pixels:
-        raise InputError(f"{recording.path} has no joints in pixels, which Label Studio needs")
     size = (max(sequence.width, 1), max(sequence.height, 1))
     tasks = []
     for t in range(sequence.frames):

@@ -7,21 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from skelact.errors import BackendMissing, InputError
+from skelact.escaping import escaped
 from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 
 def write(recording: Recording, path: Path, dims: Dims) -> None:
-    """All persons as predicted instances of tracks, in pixels. Raises BackendMissing without the
-    package, InputError without joints in pixels."""
-    try:
-        import sleap_io
-    except ImportError as error:
-        raise BackendMissing(
-            "SLEAP's files need the package sleap-io", 'pip install "skelact[sleap]"'
-        ) from error
-    if not recording.has_pixels:
-        raise InputError(f"{recording.path} has no joints in pixels, which SLEAP needs")
+    """All persons as predicted instances of tracks, in pixels."""
+    import sleap_io
+
     sleap_io.save_slp(_labels(sleap_io, recording), str(path))
 
 
@@ -29,7 +22,7 @@ def _labels(sleap_io: Any, recording: Recording) -> Any:
     sequence = recording.sequence
     joints, edges = sequence.skeleton.joints, sequence.skeleton.edge_indices
     skeleton = sleap_io.Skeleton(nodes=list(joints), edges=list(edges), name="person")
-    video = sleap_io.Video(filename=str(recording.path), open_backend=False)
+    video = sleap_io.Video(filename=escaped(recording.path), open_backend=False)
     tracks = [sleap_io.Track(name=f"person {person}") for person in sequence.ids]
     frames = []
     for t in range(sequence.frames):
@@ -54,4 +47,13 @@ def _labels(sleap_io: Any, recording: Recording) -> Any:
     )
 
 
-FORMATS = (PoseFormat(name="sleap", suffix="slp", title="SLEAP's labels", write=write),)
+FORMATS = (
+    PoseFormat(
+        name="sleap",
+        suffix="slp",
+        title="SLEAP's labels",
+        write=write,
+        packages=("sleap_io",),
+        extra="sleap",
+    ),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skelact.escaping import for_terminal
 from skelact.interop.poses.base import Dims, PoseFormat, Recording
 
 
@@ -14,14 +15,15 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
     joints. The cells of a missing joint are empty."""
     points, unit = recording.points(dims)
     sequence, values = recording.sequence, points[0]
-    rate, frames, joints = f"{sequence.fps:g}", len(values), sequence.skeleton.joints
+    rate, frames = f"{sequence.fps:g}", len(values)
+    joints = [for_terminal(joint) for joint in sequence.skeleton.joints]
     names = (
         *("DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate"),
         *("OrigDataStartFrame", "OrigNumFrames"),
     )
     axes = (f"{axis}{n + 1}" for n in range(len(joints)) for axis in "XYZ")
     lines = [
-        ("PathFileType", "4", "(X/Y/Z)", f"{recording.path.stem}.trc"),
+        ("PathFileType", "4", "(X/Y/Z)", f"{for_terminal(recording.path.stem)}.trc"),
         names,
         (rate, rate, str(frames), str(len(joints)), unit, rate, "1", str(frames)),
         ("Frame#", "Time", *(cell for joint in joints for cell in (joint, "", ""))),
@@ -32,7 +34,7 @@ def write(recording: Recording, path: Path, dims: Dims) -> None:
         cells = ("" if np.isnan(v) else f"{v:.3f}" for v in row.ravel())
         lines.append((str(t + 1), f"{t / sequence.fps:.6f}", *cells))
     text = "\n".join("\t".join(line) for line in lines) + "\n"
-    path.write_text(" ".join(text.split("\r")), encoding="utf-8", newline="\n")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 FORMATS = (
