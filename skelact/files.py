@@ -87,6 +87,10 @@ def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
     `allow`; the message names the type. Damage is found by the checksums of the file."""
     import torch
 
+    if path.parent.is_file():
+        raise CheckpointError(
+            f"{path.parent} is a file, not a run folder", "Name a folder that skelact train wrote."
+        )
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}", "Check the path.")
     check_archive(path)
@@ -102,7 +106,10 @@ def read_tensors(path: Path, allow: Sequence[Any] = ()) -> Any:
                 "Such an object could run code. Only tensors and plain values are read: save the "
                 "state dict alone with the program that wrote the file.",
             ) from error
-        raise CheckpointError(f"{path} is not a checkpoint") from error
+        raise CheckpointError(
+            f"{path} is not a checkpoint",
+            "Name a file or folder that skelact train wrote, or a .pt file of skelact export.",
+        ) from error
     except Exception as error:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged or not a checkpoint") from error
 

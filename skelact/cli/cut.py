@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
+from skelact.cli.options import CacheDir, Json, OnlyVideos, Overwrite, with_options
 from skelact.errors import counted
 from skelact.video.cut import ClipOptions, CodingOptions
 
@@ -17,7 +17,7 @@ EXAMPLES = ("skelact cut videos/ --length 5 --out clips/",)
 
 @with_options
 def command(
-    videos: Videos,
+    videos: OnlyVideos,
     *,
     clips: ClipOptions,
     coding: CodingOptions,

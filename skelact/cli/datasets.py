@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import OUTPUT, CacheDir, Data, Json, Overwrite, Settings, with_options
+from skelact.cli.options import (
+    OUTPUT,
+    CacheDir,
+    Data,
+    Json,
+    Overwrite,
+    Settings,
+    is_listing,
+    with_options,
+)
 from skelact.errors import counted
 from skelact.sequence.cameras import CameraOptions
 from skelact.sequence.imitate import ImitationOptions
@@ -21,7 +30,7 @@ app = typer.Typer(help=__doc__, epilog=examples(["skelact datasets"]), invoke_wi
 @app.callback(invoke_without_command=True)
 def table(context: typer.Context, json: Json = False) -> None:
     """List all datasets: content, source, expected layout, and where each is found."""
-    if context.invoked_subcommand is not None:
+    if not is_listing(context, json):
         return
     from skelact.datasets.registry import dataset_specs, places
 

@@ -62,7 +62,7 @@ def command(
     if form is None:
         raise ConfigError(
             f"The name of {out} does not tell the format",
-            f"Use one of the suffixes {', '.join(SUFFIXES)}, or add --format.",
+            f"Use one of the suffixes {', '.join(SUFFIXES)}.",
         )
     from skelact.runs.export_model import export_model
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skelact.cli import console
-from skelact.cli.options import CacheDir, Json, Overwrite, Videos, with_options
+from skelact.cli.options import CacheDir, Json, OnlyVideos, Overwrite, with_options
 from skelact.errors import CacheError, DamagedEntry, InputError, counted
 from skelact.options import ClusterOptions
 from skelact.pose.base import PoseOptions
@@ -31,7 +31,7 @@ EXAMPLES = (
 
 @with_options
 def command(
-    videos: Videos,
+    videos: OnlyVideos,
     *,
     pose: PoseOptions,
     clips: ClipOptions,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import Json, Overwrite
+from skelact.cli.options import Json, Overwrite, is_listing
 from skelact.errors import counted
 
 FORMATS = ("label-studio", "elan", "elan-text", "via", "csv")
@@ -23,7 +23,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def list_formats(context: typer.Context, json: Json = False) -> None:
     """List the formats of annotation programs."""
-    if context.invoked_subcommand is not None:
+    if not is_listing(context, json):
         return
     from skelact.interop.annotation_files import formats
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import Json, Runs
+from skelact.cli.options import Json, Runs, is_listing
 from skelact.errors import InputError
 
 app = typer.Typer(help=__doc__, epilog=examples(["skelact models"]))
@@ -29,7 +29,7 @@ def table(
 ) -> None:
     """List all networks with size, cost of one clip, published accuracy and latest run; all shipped
     models; and all pose estimators with the state of their weights."""
-    if context.invoked_subcommand is not None:
+    if not is_listing(context, json):
         return
     from skelact.inference import zoo
     from skelact.pose.base import estimator_specs

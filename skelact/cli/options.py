@@ -69,6 +69,12 @@ Videos = Annotated[
         show_default=False,
     ),
 ]
+OnlyVideos = Annotated[
+    list[str],
+    typer.Argument(
+        help="Video files, folders (searched recursively) or glob patterns.", show_default=False
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -342,3 +348,17 @@ def _as_text(value: Any, info: OptionInfo) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value)
+
+
+def is_listing(context: typer.Context, json: bool) -> bool:
+    """Whether a group of commands is called without a command, to list what there is. Raises
+    ConfigError for a --json in front of a command, which would have no effect."""
+    if context.invoked_subcommand is None:
+        return True
+    if json:
+        raise ConfigError(
+            "--json in front of a command has no effect",
+            f"Write it behind the command: {context.command_path} {context.invoked_subcommand} … "
+            "--json",
+        )
+    return False

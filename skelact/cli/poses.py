@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skelact.cli import console, examples
-from skelact.cli.options import OUTPUT, CacheDir, Json, Overwrite, Videos, with_options
+from skelact.cli.options import OUTPUT, CacheDir, Json, Overwrite, Videos, is_listing, with_options
 from skelact.interop.poses.base import Dims
 from skelact.pose.base import PoseOptions
 
@@ -18,7 +18,7 @@ app = typer.Typer(help=__doc__, epilog=examples(["skelact poses"]), invoke_witho
 @app.callback(invoke_without_command=True)
 def formats(context: typer.Context, json: Json = False) -> None:
     """List the formats of poses."""
-    if context.invoked_subcommand is not None:
+    if not is_listing(context, json):
         return
     from skelact.interop.poses import load_formats
 

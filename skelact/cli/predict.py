@@ -105,7 +105,8 @@ def command(
         batch = predictor.predict_many(
             videos, Cache(cache_dir), on_progress, poses_from, check_outputs, cluster
         )
-        for name, target in outputs.items():
+        written = outputs if batch.results else {}
+        for name, target in written.items():
             writers.write(
                 formats[name],
                 batch.results,
@@ -121,7 +122,7 @@ def command(
         content = {"predictions": predictions}
     else:
         _table(batch.results)
-        for name, target in outputs.items():
+        for name, target in written.items():
             console.say(f"{name}: {target}")
     console.finish(len(batch.results), batch.failed, content)
 

@@ -199,6 +199,9 @@ def parse_model(content: bytes, path: Path) -> Checkpoint | Ensemble:
     with reading(path, CheckpointError, _HINT):
         plain: Any = msgspec.json.decode(content)
         tag = plain.get("document") if isinstance(plain, dict) else None
-        if tag == Ensemble.__struct_config__.tag:
-            return parse_json(content, Ensemble, path)
-        return parse_json(content, Checkpoint, path)
+        try:
+            if tag == Ensemble.__struct_config__.tag:
+                return parse_json(content, Ensemble, path)
+            return parse_json(content, Checkpoint, path)
+        except CheckpointError as error:
+            raise CheckpointError(error.message, _HINT) from error

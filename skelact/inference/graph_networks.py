@@ -23,6 +23,8 @@ from skelact.schemas import Checkpoint, ClassStatistics
 from skelact.sequence.input import ClipArrays, InputSpec
 from skelact.types import Floats
 
+Shape = tuple[int | None, ...]
+
 
 def graph_members(file: GraphFile) -> tuple[MemberModel, ...]:
     """The networks of a graph file. Raises CheckpointError if the graph does not have the inputs
@@ -37,7 +39,11 @@ def graph_members(file: GraphFile) -> tuple[MemberModel, ...]:
         with_features = [n for n, s in enumerate(statistics) if s and s.basis == "features"]
         widths = [len(c.classes) for c in checkpoints]
         widths += [len(statistics[n].projection) for n in with_features]  # type: ignore[union-attr]
-        if len(file.session.shapes()) != len(distinct) or file.session.widths() != widths:
+        shapes = [
+            (None, spec.persons, None, len(spec.skeleton.joints), checkpoints[n].in_channels)
+            for spec, n in zip(distinct, map(uses.index, range(len(distinct))), strict=True)
+        ]
+        if not _fit(file.session.shapes(), shapes) or file.session.widths() != widths:
             raise ValueError("it has other inputs or outputs than its document says")
     places = {n: len(members) + k for k, n in enumerate(with_features)}
     total = sum(m.weight for m in members)
@@ -50,6 +56,14 @@ def graph_members(file: GraphFile) -> tuple[MemberModel, ...]:
             statistics=statistics[n],
         )
         for n, member in enumerate(members)
+    )
+
+
+def _fit(found: Sequence[Shape], expected: Sequence[Shape]) -> bool:
+    """Whether inputs have the expected shapes; None is an axis of any size."""
+    return len(found) == len(expected) and all(
+        len(a) == len(b) and all(None in (x, y) or x == y for x, y in zip(a, b, strict=True))
+        for a, b in zip(found, expected, strict=True)
     )
 
 

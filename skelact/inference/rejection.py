@@ -68,7 +68,7 @@ class Rejection:
             known = [name for name in SCORES if calibration.threshold_of(name) is not None]
             raise ConfigError(
                 f"The model has no threshold for the score {score}, only for {', '.join(known)}",
-                "Choose one: skelact calibrate RUN negatives/ --apply",
+                "Choose one: skelact calibrate RUN negatives/ --apply. Then export files again.",
             )
         return cls(score=score, threshold=stored, combination=calibration.combination)
 

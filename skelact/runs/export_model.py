@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from msgspec import structs
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from skelact import limits, outputs
 from skelact.errors import CheckpointError, ConfigError, InputError
 from skelact.files import write_bytes
-from skelact.inference.ensemble import MemberModel, members_of
+from skelact.inference.ensemble import MemberModel, by_window_length, members_of
 from skelact.inference.graph_files import (
     METADATA,
     ONNX,
@@ -31,6 +32,7 @@ from skelact.inference.graph_files import (
     load_graph_file,
 )
 from skelact.inference.networks import load_members
+from skelact.inference.rejection import Rejection
 from skelact.inference.zoo import find
 from skelact.models.base import ActionClassifier
 from skelact.models.checkpoint import load_model
@@ -43,13 +45,13 @@ from skelact.schemas import (
     Ensemble,
     load_json,
     save_tensors,
-    to_json,
 )
 from skelact.sequence.input import InputSpec
 from skelact.types import Floats
 
 FORMATS = {"torch": (".pt", ".pth"), "onnx": (ONNX,), "openvino": (OPENVINO,)}
 MAX_DIFFERENCE = 1e-4  # of probabilities, between torch and the written file
+MAX_RELATIVE = 1e-3  # of logits and features, of the largest one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +132,7 @@ def export_model(
         outputs.check(weights, inputs=sources, overwrite=overwrite)
     model = load_model(source)
     if calibration is not None:
-        values = load_json(calibration / CALIBRATION, Calibration)
-        model = structs.replace(model, calibration=values)
+        model = _calibrated(model, calibration)
     model = _portable(model, min_confidence)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +142,21 @@ def export_model(
         save_tensors(out, _each(model, _in_half_precision))
         return ExportResult(file=out, size=out.stat().st_size)
     return _export_graph(model, out, int8)
+
+
+def _calibrated(model: Checkpoint | Ensemble, run: Path) -> Checkpoint | Ensemble:
+    """The model with the calibration of a run. Raises InputError if it uses a score that the model
+    cannot give."""
+    values = load_json(run / CALIBRATION, Calibration)
+    groups = by_window_length(load_members(model, torch.device("cpu"))).values()
+    try:
+        Rejection.of(values, PredictOptions(), list(groups))
+    except CheckpointError as error:
+        raise InputError(
+            f"The calibration of {run} does not fit: {error.message}",
+            f"Choose another score: skelact calibrate {run} negatives/ --score probability --apply",
+        ) from error
+    return structs.replace(model, calibration=values)
 
 
 def _export_graph(model: Checkpoint | Ensemble, out: Path, int8: bool) -> ExportResult:
@@ -156,7 +172,7 @@ def _export_graph(model: Checkpoint | Ensemble, out: Path, int8: bool) -> Export
         for n, spec in enumerate(specs)
     ]
     networks = _Networks(members, uses).eval()
-    document = to_json(_for_graph(model))
+    document = msgspec.json.encode(_for_graph(model))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"model{ONNX}"
         _write_onnx(networks, clips, file, document)
@@ -166,15 +182,16 @@ def _export_graph(model: Checkpoint | Ensemble, out: Path, int8: bool) -> Export
             file = _write_openvino(file, document)
         found = load_graph_file(file)
         dynamic = tuple(_dynamic(shape) for shape in found.session.shapes())
-        difference = max(
-            _difference(networks, found, [c[:count, :, : limit(c.shape[2])] for c in clips])
+        differences = [
+            _differences(networks, found, [c[:count, :, : limit(c.shape[2])] for c in clips])
             for count, limit in _SIZES
             if limit(100) == 100 or all("frames" in d for d in dynamic)
-        )
-        if not int8 and not difference <= MAX_DIFFERENCE:
+        ]
+        difference, relative = (max(column) for column in zip(*differences, strict=True))
+        if not int8 and not (difference <= MAX_DIFFERENCE and relative <= MAX_RELATIVE):
             raise CheckpointError(
-                f"The probabilities of the exported graph differ by {difference:.1e} from those of "
-                "torch",
+                f"The exported graph differs from torch: probabilities by {difference:.1e}, other "
+                f"outputs by {relative:.1e} of their largest value",
                 "Use --format torch, and report this together with the version of torch.",
             )
         content = limits.read_bytes(file)
@@ -248,22 +265,21 @@ def _clips(
     return np.asarray(np.cumsum(0.1 * rng.standard_normal(shape), axis=2), np.float32)
 
 
-def _difference(networks: _Networks, graph: GraphFile, clips: list[Floats]) -> float:
-    """The largest difference of a probability of the same clips, and of a feature relative to the
-    largest feature."""
+def _differences(networks: _Networks, graph: GraphFile, clips: list[Floats]) -> tuple[float, float]:
+    """The largest difference of a probability of the same clips, and that of a logit or feature
+    relative to the largest one of its network: probabilities of 0 and 1 hide differences."""
     with torch.inference_mode():
         outputs = networks([torch.from_numpy(np.ascontiguousarray(c)) for c in clips])
-    differences = []
-    for n, (tensor, found) in enumerate(
-        zip(outputs, graph.run(dict(enumerate(clips))), strict=True)
-    ):
+    probability, relative = 0.0, 0.0
+    results = graph.run(dict(enumerate(clips)))
+    for n, (tensor, found) in enumerate(zip(outputs, results, strict=True)):
         expected = tensor.numpy()
+        scale = max(float(np.abs(expected).max()), 1e-6)
+        relative = max(relative, float(np.abs(expected - found).max()) / scale)
         if n < len(networks.nets):
-            differences.append(np.abs(softmax(expected, axis=1) - softmax(found, axis=1)).max())
-        else:
-            scale = max(np.abs(expected).max(), 1e-6)
-            differences.append(np.abs(expected - found).max() / scale)
-    return float(max(differences))
+            change = softmax(expected, axis=1) - softmax(found, axis=1)
+            probability = max(probability, float(np.abs(change).max()))
+    return probability, relative
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from skelact.cli import main
             "sweep --dataset mads --model rocket --set train.lr=0.1 --over train.ridge_alpha=1,2",
             "lr",
         ),
+        ("poses --json export clip.mp4 --format trc", "--json in front of a command has no effect"),
         ("compare . runs/nothing", "no such run folder"),
         ("app . --model nothing --no-browser --port 0", "nothing is not a run folder, a file or"),
         ("app . --model no.pt --no-browser --port 0", "There is no model no.pt"),

@@ -162,3 +162,26 @@ def test_damaged_class_statistics(scored: Path, wrong: dict[str, Any], tmp_path:
     onnx.save(content, tmp_path / "x.onnx")
     with pytest.raises(CheckpointError):
         Predictor.load(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ["a", "b"]}, "other inputs or outputs"),
+        ({"in_channels": 2}, "other inputs or outputs"),
+        ({"model": 3}, "model"),
+    ],
+)
+def test_a_graph_that_does_not_fit_its_document(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    save_tensors(tmp_path / BEST, small_checkpoint())
+    export_model(tmp_path, tmp_path / "x.onnx")
+    content = onnx.load(tmp_path / "x.onnx")
+    document = json.loads(content.metadata_props[0].value) | change
+    onnx.helper.set_model_props(content, {METADATA: json.dumps(document)})
+    onnx.save(content, tmp_path / "x.onnx")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        Predictor.load(tmp_path / "x.onnx")
+    assert "xport" in caught.value.hint

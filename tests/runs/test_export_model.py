@@ -15,20 +15,23 @@ from torch import nn
 
 from skelact.datasets.base import Item
 from skelact.datasets.mads_truth import read_projected
-from skelact.errors import CheckpointError, ConfigError, OutputError
+from skelact.errors import CheckpointError, ConfigError, InputError, OutputError
 from skelact.inference.ensemble import input_spec
-from skelact.inference.graph_files import load_graph_file
+from skelact.inference.graph_files import GraphFile, load_graph_file
 from skelact.models import SPECS, build
 from skelact.models.checkpoint import build_network, state_dict_on_cpu
 from skelact.runs.export_model import export_model
 from skelact.schemas import (
     BEST,
+    CALIBRATION,
     Calibration,
     Checkpoint,
     Ensemble,
     EstimatorInfo,
     Member,
+    ScoreResult,
     save_tensors,
+    to_json,
 )
 from skelact.sequence.input import ClipArrays, window_values
 from skelact.skeletons import SKELETONS
@@ -170,6 +173,34 @@ def test_openvino(tmp_path: Path) -> None:
     export_model(tmp_path, tmp_path / "x.xml", "openvino")
     assert (tmp_path / "x.bin").is_file()
     assert largest_difference([model], tmp_path / "x.xml") < 1e-4
+
+
+@pytest.mark.usefixtures("onnx")
+def test_a_wrong_graph_is_found_also_if_the_probabilities_are_0_and_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = checkpoint("rocket", 1, kernels=40)
+    weights = model.weights | {
+        name: 1e4 * value for name, value in model.weights.items() if "cls_head" in name
+    }
+    save_tensors(tmp_path / BEST, structs.replace(model, weights=weights))
+    run = GraphFile.run
+    monkeypatch.setattr(
+        GraphFile, "run", lambda self, inputs: [0.5 * rows for rows in run(self, inputs)]
+    )
+    with pytest.raises(CheckpointError, match="differs from torch"):
+        export_model(tmp_path, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_calibration_that_does_not_fit(tmp_path: Path) -> None:
+    save_tensors(tmp_path / BEST, checkpoint("rocket", 1, kernels=40))
+    other = Calibration(score="distance", scores=(ScoreResult(name="distance", threshold=-1.0),))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / CALIBRATION).write_bytes(to_json(other))
+    with pytest.raises(InputError, match="no statistics"):
+        export_model(tmp_path, tmp_path / "x.pt", "torch", calibration=tmp_path / "other")
+    assert not (tmp_path / "x.pt").exists()
 
 
 def test_wrong_options(tmp_path: Path) -> None:
