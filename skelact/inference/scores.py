@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 from skelact.inference.calibration import apply_temperature
@@ -82,7 +83,7 @@ def distance(values: Floats, statistics: ClassStatistics) -> Floats:
     the statistics, divided by its number of dimensions."""
     means = np.asarray(statistics.means, np.float32)
     rows = values @ np.asarray(statistics.projection, np.float32)
-    squares = np.square(rows[:, None] - means).sum(axis=2)
+    squares = cdist(rows, means, "sqeuclidean")
     return np.asarray(-squares.min(axis=1) / means.shape[1], np.float32)
 
 
