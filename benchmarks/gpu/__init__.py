@@ -109,6 +109,7 @@ def run_part(module: str, arguments: Sequence[str], limit_s: float) -> Iterator[
 def main() -> None:
     folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path()
     limit_s = float(sys.argv[3]) if len(sys.argv) > 3 else LIMIT_S
+    folder.mkdir(parents=True, exist_ok=True)
     started, device = time.monotonic(), resolve_device("auto")
     on_gpu = device.type == "cuda"
     about = {
@@ -127,13 +128,12 @@ def main() -> None:
             compiled = []
         left = limit_s - (time.monotonic() - started)
         if left < 10:
-            results.append(
-                {"part": module, "name": " ".join(arguments), "error": "not run: no time left"}
-            )
-            continue
-        for result in run_part(module, arguments, min(part_s, left)):
-            results.append(result)
-            print(json.dumps(result), flush=True)
+            name = {"part": module, "name": " ".join(arguments)}
+            results.append(name | {"error": "not run: no time left"})
+        else:
+            for result in run_part(module, arguments, min(part_s, left)):
+                results.append(result)
+                print(json.dumps(result), flush=True)
         document = about | {"seconds": round(time.monotonic() - started), "results": results}
         (folder / "gpu.json").write_text(json.dumps(document, indent=1) + "\n")
         (folder / "gpu.md").write_text(markdown(document))
