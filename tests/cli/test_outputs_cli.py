@@ -218,3 +218,11 @@ def test_damaged_poses_are_estimated_again_for_the_output(
     assert "is damaged" in capsys.readouterr().err
     one, two = (sorted((tmp_path / name).rglob("*.json")) for name in "ab")
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two] and one
+
+
+def test_no_table_without_a_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put("n.csv", "broken.mp4")
+    command = ("predict", "broken.mp4", *POSES, "--model", "runs/a", "--csv")
+    assert kept(["n.csv"], *command, "n.csv", "--overwrite") == 2
+    assert main([*command, "new.csv"]) == 2 and not Path("new.csv").exists()
+    assert "new.csv" not in capsys.readouterr().out
