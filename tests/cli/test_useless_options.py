@@ -29,6 +29,7 @@ from skelact.cli import main
         ("compare . runs/nothing", "no such run folder"),
         ("app . --model nothing --no-browser --port 0", "nothing is not a run folder, a file or"),
         ("app . --model no.pt --no-browser --port 0", "There is no model no.pt"),
+        ("app . --cache-dir= --no-browser --port 0", "The name of the cache is empty"),
     ],
 )
 def test_useless_options(
