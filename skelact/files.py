@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,6 +59,12 @@ def output_names(videos: Sequence[Path]) -> dict[Path, Path]:
         taken.add(name)
         names[video] = name
     return names
+
+
+def unused_folders(inputs: Iterable[Path | str], found: Collection[Path]) -> list[Path]:
+    """The folders among the inputs of a command in which nothing was found."""
+    folders = [path for path in map(Path, inputs) if path.is_dir()]
+    return [f for f in folders if not any(path.is_relative_to(f) for path in found)]
 
 
 def write_bytes(path: Path, content: bytes) -> None:

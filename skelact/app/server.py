@@ -77,7 +77,7 @@ class Application:
         project = Project(
             settings.folder,
             settings.videos,
-            Cache(settings.cache or settings.folder / ".skelact"),
+            Cache(settings.folder / ".skelact" if settings.cache is None else settings.cache),
         )
         self.context = context = Context(
             project=project,

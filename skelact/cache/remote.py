@@ -51,8 +51,8 @@ class RemoteStore:
     package for its protocol."""
 
     def __init__(self, address: str) -> None:
-        self.address = address.rstrip("/")
-        self.name = without_password(self.address)  # for messages
+        self.address = address
+        self.name = without_password(address)  # for messages
 
     def download(
         self, stage: str, key: str, folder: Path, decoder: msgspec.json.Decoder[Envelope[M]]

@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import structs
 
+from skelact.cache.address import folder_or_address
 from skelact.cache.entry import MANIFEST, CacheEntry, M, Stage, StoredEntry, read_entry
 from skelact.cache.hashes import InputHashes
 from skelact.errors import CacheUnavailable, DamagedEntry
@@ -32,7 +32,6 @@ HASHES = "hashes"
 CACHE_VARIABLE = "SKELACT_CACHE"
 COPIES_VARIABLE = "SKELACT_CACHE_COPIES"
 _KEY = re.compile(r"[0-9a-f]{20}")
-_ADDRESS_AS_PATH = re.compile(r"[a-z][a-z0-9+]+:/(?!/)")  # pathlib removes a slash
 _swept: set[Path] = set()  # caches that this process has cleaned up
 _OTHER_FOLDER = "Choose another folder with --cache-dir."
 _OTHER_COPIES = f"Set {COPIES_VARIABLE} to another folder."
@@ -51,15 +50,12 @@ class Cache:
     machine: two machines may make the same entry, and each stores the same content.
 
     `address` gives the same cache in another process and, if all machines have the folder, on
-    another machine. All methods may raise CacheUnavailable, and BackendMissing without the package
-    for an address."""
+    another machine. All methods may raise CacheUnavailable, the constructor too, and BackendMissing
+    without the package for an address."""
 
     def __init__(self, root: Path | str | None = None) -> None:
-        if isinstance(root, Path) and _ADDRESS_AS_PATH.match(str(root)):
-            raise CacheUnavailable(f"{root} is an address, not a folder", "Give it as text.")
-        place = root or os.environ.get(CACHE_VARIABLE) or ".skelact"
-        if str(place).startswith("file://"):
-            place = unquote(urlsplit(str(place)).path)
+        default = os.environ.get(CACHE_VARIABLE) or ".skelact"
+        place = folder_or_address(default if root is None else root)
         self.remote: RemoteStore | None = None
         if "://" in str(place):
             from skelact.cache.remote import RemoteStore  # few commands need its imports

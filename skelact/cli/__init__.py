@@ -28,6 +28,10 @@ ORDER = (  # in the help; other commands follow in alphabetical order
     *("calibrate", "export", "compare", "sweep", "app", "labels", "cut", "poses", "datasets"),
     *("skeletons", "models", "doctor", "cache"),
 )
+CONTINUED = (  # when they are run again, with what is in the cache
+    *("extract", "test", "predict", "forecast", "explain", "enroll", "calibrate", "cut", "poses"),
+    "datasets",
+)
 
 
 def commands() -> dict[str, Path]:
@@ -132,11 +136,22 @@ def _options(
     """--quiet and --debug are removed by `main` before the arguments are parsed."""
 
 
-def _interrupted(terminated: bool) -> int:
+def _hint(words: Sequence[str]) -> str:
+    """What to do after an interrupt of a command line."""
+    name = next((word for word in words if not word.startswith("-")), "")
+    again = "Run the same command again"
+    if name == "train" and "--resume" not in words:
+        return f"{again} with --resume to continue."
+    if name == "sweep":
+        return f"{again}. It trains all runs anew, with the poses that are in the cache."
+    return f"{again} to continue." if name in (*CONTINUED, "train") else f"{again}."
+
+
+def _interrupted(terminated: bool, words: Sequence[str]) -> int:
     from skelact.cli import console
 
     if not console.complete:
-        console.error("Interrupted", "Run the same command again to continue.")
+        console.error("Interrupted", _hint(words))
     return TERMINATED if terminated else INTERRUPTED
 
 
@@ -172,9 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         program(head + words[end:], prog_name="skelact")
     except SystemExit as end_of_command:
         code = end_of_command.code if isinstance(end_of_command.code, int) else 2
-        return _interrupted(terminated.is_set()) if code == INTERRUPTED else code
+        return _interrupted(terminated.is_set(), words) if code == INTERRUPTED else code
     except KeyboardInterrupt:
-        return _interrupted(terminated.is_set())
+        return _interrupted(terminated.is_set(), words)
     except BrokenPipeError:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # the reader of the pipe has ended
         return 0

@@ -90,7 +90,7 @@ def command(
     settings = AppSettings(
         folder=folder,
         videos=videos or (),
-        cache=cache_dir or os.environ.get(CACHE_VARIABLE),
+        cache=cache_dir if cache_dir is not None else os.environ.get(CACHE_VARIABLE) or None,
         model=model or "",
         host=host,
         port=port,

@@ -54,7 +54,7 @@ def command(
     sequences. Results are cached, so that a second run does nothing."""
     from skelact import outputs
     from skelact.cache import Cache
-    from skelact.files import output_names
+    from skelact.files import output_names, unused_folders
     from skelact.stages.poses import MADE_AGAIN, export_poses
     from skelact.stages.sequences import extract
     from skelact.types import Failure
@@ -67,6 +67,8 @@ def command(
         if pose.poses_from is not None:
             outputs.check_apart(out, Path(pose.poses_from))
     cache = Cache(cache_dir)
+    for folder in unused_folders(videos, paths):
+        console.say(f"{folder} contains no video")
 
     def run(videos: Sequence[Path]) -> BatchResult[ExtractedSequences]:
         with console.Bars() as on_progress:

@@ -23,6 +23,7 @@ from skelact.errors import ConfigError
 from skelact.options import DEFAULT, LATEST, ClusterOptions, ForeignOptions, PredictOptions
 from skelact.report import writers
 from skelact.report.options import OverlayOptions
+from skelact.skeletons import SKELETONS, Skeleton, missing_joints, with_details
 from skelact.types import UNKNOWN, Prediction, Segment
 
 if TYPE_CHECKING:
@@ -78,13 +79,15 @@ def command(
 ) -> None:
     """Predict who does what and when in videos, with segments for each person."""
     from skelact.cache import Cache
-    from skelact.files import output_names
+    from skelact.files import output_names, unused_folders
     from skelact.inference import zoo
     from skelact.inference.predictor import Predictor
 
     if drawing != OverlayOptions() and "overlay" not in outputs:
         raise ConfigError("--panel, --blur-faces and --no-audio need --overlay")
     predictor = Predictor.load(model, options, None if foreign == ForeignOptions() else foreign)
+    if "overlay" not in outputs:
+        check_details(options, [member.spec.skeleton for member in predictor.members])
     if model == DEFAULT:
         console.say(_notice(predictor.classes))
     elif model == LATEST:
@@ -116,6 +119,8 @@ def command(
                 overwrite=overwrite,
                 options=drawing if formats[name].options is OverlayOptions else None,
             )
+    for folder in unused_folders(videos, names):
+        console.say(f"{folder} contains no video and no skeleton file that can be used")
     content = None
     if json:
         predictions = [p.as_dict() for result in batch.results for p in result.predictions]
@@ -125,6 +130,20 @@ def command(
         for name, target in written.items():
             console.say(f"{name}: {target}")
     console.finish(len(batch.results), batch.failed, content)
+
+
+def check_details(options: PredictOptions, skeletons: Sequence[Skeleton]) -> None:
+    """Raise ConfigError if hands or faces shall be estimated that no network uses, without an
+    overlay that shows them."""
+    body = SKELETONS["blazepose-33"]
+    for name in ("hands", "face"):
+        if getattr(options, name):
+            whole = with_details(body, **{name: True})
+            if all(missing_joints(s, whole) == missing_joints(s, body) for s in skeletons):
+                raise ConfigError(
+                    f"--{name} needs --overlay, because the model does not use the {name}",
+                    f"Add --overlay, or leave out --{name}.",
+                )
 
 
 def _notice(classes: tuple[str, ...]) -> str:

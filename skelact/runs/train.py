@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,11 @@ from skelact.options import LogKind
 from skelact.recipe import Recipe
 from skelact.runs.location import data_location, location_of
 from skelact.runs.report import write_report
-from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, EpochLog, RunConfig, save_json
+from skelact.schemas import BEST, CONFIG, RESULT, SPLIT, Checkpoint, EpochLog, RunConfig, save_json
 from skelact.stages.dataset import ReadyDataset, load_dataset
 from skelact.temporary import is_temporary
 from skelact.training import closed_form, distributed
-from skelact.training.logs import check_log, open_log
+from skelact.training.logs import check_log, kept_log, open_log
 from skelact.training.plan import Initialiser, Plan
 from skelact.training.trainer import make_trainer
 from skelact.training.transfer import freeze, transfer
@@ -70,8 +71,9 @@ def train(
     <model>_<dataset>_<split>. If it exists, a number is appended to the name; with `resume`, the
     latest unfinished run of that name is continued instead. `negatives` is a folder of recordings
     of people who do none of the actions, which are trained as the class "unknown"; `log` also logs
-    the epochs for another program. Raises DatasetError, ConfigError, CheckpointError, InputError
-    for the negatives, and BackendMissing without the package of the log."""
+    the epochs for another program, by default as a resumed run did before. Raises DatasetError,
+    ConfigError, CheckpointError, InputError for the negatives, and BackendMissing without the
+    package of the log."""
     check_log(log)
     device = resolve_device(recipe.train.device)  # raises before poses are extracted
     if spec(recipe.network).backbone.closed_form:
@@ -83,6 +85,7 @@ def train(
             )
         if recipe.dataset.protocol == NO_TEST:  # validation does not change its weights
             recipe = replace(recipe, train=replace(recipe.train, val_fraction=0.0))
+    initial = None if start is None else _checkpoint_of(start)  # raises before that, too
     rank, _ = distributed.init_distributed(device)
     with distributed.in_turn():
         dataset = load_dataset(recipe, cache, data, on_progress, negatives=negatives)
@@ -105,11 +108,14 @@ def train(
         dataset=dataset.collection.name,
         durations=dataset.durations(),
         no_test=dataset.protocol == NO_TEST,
-        initialise=_initialiser(start, dataset.packed, on_progress) if start else None,
+        initialise=(
+            _initialiser(start, initial, dataset.packed, on_progress) if start and initial else None
+        ),
     )
-    trainer = make_trainer(plan, folder, on_progress)
-    if resume:
-        trainer.resume()  # raises before anything is written to the folder of another run
+    with _removed_if_empty(folder, rank):
+        trainer = make_trainer(plan, folder, on_progress)
+        if resume:
+            trainer.resume()  # raises before anything is written to the folder of another run
     if distributed.is_restart():
         text = f"torchrun has started the processes again; continuing {folder}."
         on_progress(Event("train", "notice", text=text))
@@ -119,6 +125,8 @@ def train(
         config = RunConfig(recipe=recipe.as_dict(), location=location, negatives=others)
         save_json(folder / CONFIG, config)
         save_json(folder / SPLIT, dataset.split_document())
+    if resume and log is None:
+        log = kept_log(folder)
     if log is not None and rank == 0:
         trainer.log = open_log(log, folder, recipe.as_dict(), trainer.history)
     trainer.fit()
@@ -150,18 +158,34 @@ def _window_length(dataset: ReadyDataset) -> float:
     return round(float(np.quantile(lengths, 0.9)), 3) if len(lengths) else 0.0
 
 
-def _initialiser(start: Start, data: Packed, on_progress: ProgressCallback) -> Initialiser:
-    """A function that loads the weights of a run or checkpoint into a network and freezes a part
-    of it."""
+def _checkpoint_of(start: Start) -> Checkpoint:
     path = start.checkpoint
-    checkpoint = load_checkpoint(path / BEST if path.is_dir() else path)
+    return load_checkpoint(path / BEST if path.is_dir() else path)
+
+
+def _initialiser(
+    start: Start, checkpoint: Checkpoint, data: Packed, on_progress: ProgressCallback
+) -> Initialiser:
+    """A function that loads the weights of a checkpoint into a network and freezes a part of it."""
 
     def load(net: ActionClassifier) -> list[nn.Module]:
         result = transfer(net, data.skeleton, data.classes, checkpoint)
-        on_progress(Event("train", "notice", text=f"{path}: {result.summary()}"))
+        on_progress(Event("train", "notice", text=f"{start.checkpoint}: {result.summary()}"))
         return freeze(net, start.freeze)
 
     return load
+
+
+@contextlib.contextmanager
+def _removed_if_empty(folder: Path, rank: int) -> Iterator[None]:
+    """Leave no folder of a run that cannot start."""
+    try:
+        yield
+    except BaseException:
+        if rank == 0:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def run_folder(runs: Path, name: str, resume: bool) -> Path:

@@ -3,10 +3,13 @@ stdout, handles signals, and ends its process if the cluster does not answer or 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import time
 import traceback
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +18,14 @@ from skelact.options import ClusterOptions
 from skelact.processes import die_with_parent
 from skelact.stages.extraction import Work
 from skelact.stages.ray_actors import run_on_actors
-from skelact.stages.ray_connection import LOCAL, START_HINT, check_address, connected
+from skelact.stages.ray_connection import (
+    LOCAL,
+    START_HINT,
+    check_address,
+    connected,
+    local_folder,
+    meant_by,
+)
 from skelact.stages.workers import interrupts_blocked, process_count, silence
 from skelact.types import BatchResult, Event, ProgressCallback
 
@@ -33,19 +43,31 @@ def extract_on_cluster(
     Raises ClusterError, ConfigError, CacheError and EstimatorError."""
     address = str(options.ray)
     check_address(address)
+    with local_folder() if address == LOCAL else contextlib.nullcontext() as folder:
+        return _extract(work, options, folder, on_progress)
+
+
+def _extract(
+    work: list[Work],
+    options: ClusterOptions,
+    folder: Path | None,
+    on_progress: ProgressCallback,
+) -> BatchResult[Path]:
+    """`folder` is that of a local cluster."""
     context = multiprocessing.get_context("spawn")
     messages, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_drive, args=(sender, work, options), daemon=True)
+    process = context.Process(target=_drive, args=(sender, work, options, folder), daemon=True)
     with interrupts_blocked():  # a terminal sends SIGINT to all; this process ends the other
         process.start()
     sender.close()
-    limit = _START_S if address == LOCAL else ANSWER_S
+    limit = ANSWER_S if folder is None else _START_S
     deadline: float | None = time.monotonic() + limit
     try:
         while True:
             if not messages.poll(0.5):
                 if deadline is not None and time.monotonic() > deadline:
-                    text = f"No Ray cluster answers at {address} within {limit:.0f} s"
+                    where = meant_by(str(options.ray)) or options.ray
+                    text = f"No Ray cluster answers at {where} within {limit:.0f} s"
                     raise ClusterError(text, START_HINT)
                 continue
             message = messages.recv()
@@ -61,22 +83,34 @@ def extract_on_cluster(
         raise _lost() from None
     finally:
         process.terminate()
-        if deadline is None or address == LOCAL:  # there is something to end
-            process.join(_END_S)
+        if deadline is None or folder is not None:  # there is something to end
+            connection.wait([process.sentinel], _END_S)
+        if folder is not None:
+            _end_group(process.pid)
         process.kill()
         process.join()
         messages.close()
 
 
-def _drive(sender: Any, work: list[Work], options: ClusterOptions) -> None:
+def _end_group(number: int | None) -> None:
+    """Kill the child process and what it has started: a cluster that was interrupted while it
+    starts does not end by itself. The child was not waited for, so its number is still its own."""
+    with contextlib.suppress(OSError, AttributeError):  # no group yet, or none on this system
+        if number is not None and os.getpgid(number) == number:
+            os.killpg(number, signal.SIGKILL)
+
+
+def _drive(sender: Any, work: list[Work], options: ClusterOptions, folder: Path | None) -> None:
     """In the child process: send the events, and then the result or the error."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         die_with_parent(parent.pid)
+    if folder is not None and hasattr(os, "setpgrp"):
+        os.setpgrp()  # Ray's processes can be ended together
     signal.signal(signal.SIGTERM, _exit)
     silence(1, 2)
     try:
-        with connected(str(options.ray), process_count(_MANY)) as ray:
+        with connected(str(options.ray), process_count(_MANY), folder) as ray:
             sender.send(_JOINED)
             result: Any = run_on_actors(ray, work, options, sender.send)
     except SkelactError as error:

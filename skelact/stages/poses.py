@@ -26,7 +26,7 @@ from skelact.stages.cluster import extract_on_cluster
 from skelact.stages.cut import cut_video
 from skelact.stages.extraction import POSES, TRACK, Job, plan_work, write_tracked
 from skelact.stages.parts import PART_S, division
-from skelact.stages.ray_connection import require_ray
+from skelact.stages.ray_connection import check_form, require_ray
 from skelact.stages.workers import extract_in_batches, extract_in_processes
 from skelact.types import BatchResult, Event, Failure, ProgressCallback, no_progress
 from skelact.video.cut import ClipOptions, CodingOptions
@@ -103,6 +103,7 @@ def poses_of(
     supports it; the poses depend on it, but not on the number of processes. Raises ConfigError,
     EstimatorError, CacheError and ClusterError."""
     if cluster.ray is not None:
+        check_form(cluster.ray)
         require_ray()
     if pose.poses_from is not None:
         if cluster.ray is not None:

@@ -38,6 +38,15 @@ def check_log(kind: LogKind | None) -> None:
         raise BackendMissing(f"{kind} is not installed", f'pip install "skelact[{kind}]"')
 
 
+def kept_log(folder: Path) -> LogKind | None:
+    """The log that a run folder holds and that a resumed training can continue."""
+    if (folder / CSV).is_file():
+        return "csv"
+    if (folder / TENSORBOARD).is_dir() and find_spec("tensorboard") is not None:
+        return "tensorboard"
+    return None
+
+
 def open_log(
     kind: LogKind, folder: Path, settings: Sections, before: Sequence[EpochLog] = ()
 ) -> TrainingLog:

@@ -49,6 +49,24 @@ def test_either_json_form_comes_out_of_the_cache(clip: Path, tmp_path: Path) -> 
     assert lines == frames and len(frames) == 20
 
 
+def test_a_folder_without_videos_beside_others_is_reported(
+    clip: Path, openpose: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    (tmp_path / "full").mkdir()
+    shutil.copy(clip, tmp_path / "full" / "clip.mp4")
+    for words, notice in (
+        (["extract"], "empty contains no video"),
+        (["predict", "--model", "everyday"], "empty contains no video and no skeleton file"),
+    ):
+        options = ["--poses-from", str(openpose), "--json"]
+        assert main([*words, "full", "empty", str(clip), *options]) == 0
+        told = capsys.readouterr()
+        assert notice in told.err and "full contains" not in told.err and json.loads(told.out)
+        assert main([*words, "full", "empty", *options, "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+
+
 def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from skelact import cli
 from skelact.cache import Cache
 from tests.conftest import run, sample, short_clip
 from tests.helpers import (
@@ -139,6 +140,28 @@ def test_a_signal_to_the_parent_alone_ends_the_workers(
         time.sleep(0.1)
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     assert not entries(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("train --dataset x", "Run the same command again with --resume to continue."),
+        ("--quiet train --dataset x --resume", "Run the same command again to continue."),
+        ("predict train --json", "Run the same command again to continue."),
+        ("sweep --over train.lr=1,2", "It trains all runs anew"),
+        ("models pull rtmo-m", "Run the same command again.\n"),
+    ],
+)
+def test_what_to_do_after_an_interrupt(
+    words: str, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "program", interrupt)
+    assert cli.main(words.split()) == 130
+    assert hint in capsys.readouterr().err
+    assert set(cli.CONTINUED) <= cli.commands().keys()
 
 
 def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:

@@ -7,6 +7,17 @@ from pathlib import Path
 import pytest
 
 from skelact.cli import main
+from skelact.cli.predict import check_details
+from skelact.errors import ConfigError
+from skelact.options import PredictOptions
+from skelact.skeletons import SKELETONS
+
+
+def test_hands_that_a_network_uses_need_no_overlay() -> None:
+    hand, body = SKELETONS["hand-21"], SKELETONS["coco-17"]
+    check_details(PredictOptions(hands=True), [body, hand])
+    with pytest.raises(ConfigError, match="--face needs --overlay"):
+        check_details(PredictOptions(hands=True, face=True), [body, hand])
 
 
 @pytest.mark.parametrize(
@@ -28,8 +39,12 @@ from skelact.cli import main
         ),
         ("poses --json export clip.mp4 --format trc", "--json in front of a command has no effect"),
         ("compare . runs/nothing", "no such run folder"),
+        ("predict clip.mp4 --hands", "--hands needs --overlay, because the model does not use"),
+        ("predict clip.mp4 --face --csv a.csv", "--face needs --overlay, because the model"),
+        ("predict clip.mp4 --hands --overlay out", "clip.mp4: no such file"),
         ("app . --model nothing --no-browser --port 0", "nothing is not a run folder, a file or"),
         ("app . --model no.pt --no-browser --port 0", "There is no model no.pt"),
+        ("app . --cache-dir= --no-browser --port 0", "The name of the cache is empty"),
     ],
 )
 def test_useless_options(

@@ -79,7 +79,11 @@ def commands(line: str) -> Iterator[list[str]]:
 def skelact_arguments(words: list[str]) -> list[str] | None:
     """The arguments of skelact in a command, None if it runs another program."""
     if words[:1] == ["torchrun"]:
-        words = words[words.index("-m") + 1 :]
+        from torch.distributed.run import parse_args
+
+        told = parse_args(words[1:])  # raises SystemExit; --log alone would be one of its options
+        assert told.module, words
+        words = [told.training_script, *told.training_script_args]
     elif words[:2] == ["python", "-m"]:
         words = words[2:]
     if words[:1] != ["skelact"]:

@@ -12,8 +12,11 @@ from skelact.datasets import pyskl
 from skelact.errors import CheckpointError, ConfigError, DatasetError, OutputError
 from skelact.recipe import Recipe
 from skelact.runs.test import test as run_test
-from skelact.runs.train import Run, run_folder, train
+from skelact.runs.train import Run, Start, run_folder, train
+from skelact.schemas import LAST, LOG, save_tensors
+from skelact.types import Event
 from tests.conftest import sequence_of
+from tests.helpers import MODEL, Killed, small_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,55 @@ def train_rocket(annotations: Path, root: Path, resume: bool = False, seed: int 
     return train(
         recipe, Cache(root / "cache"), data=annotations, runs=root, name="run", resume=resume
     )
+
+
+def train_gcn(annotations: Path, root: Path, start: Start | None = None, **options: object) -> Run:
+    recipe = Recipe.from_dict(
+        {
+            "dataset": {"name": "pyskl", "protocol": "one"},
+            "model": {"name": "stgcn", **MODEL},
+            "sampling": {"length": 16},
+            "train": {"epochs": 2, "patience": 0, "batch_size": 4, "device": "cpu"},
+        }
+    )
+    cache = Cache(root / "cache")
+    return train(recipe, cache, data=annotations, runs=root, name="run", start=start, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze", "says"),
+    [
+        ("nothere.pt", "none", "nothere.pt"),
+        ("x.onnx", "none", "x.onnx"),
+        ("initial.pt", "stage:99", "Cannot freeze 99 stages"),
+    ],
+)
+def test_a_run_that_cannot_start_leaves_no_folder(
+    name: str, freeze: str, says: str, annotations: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"not a checkpoint")
+    save_tensors(tmp_path / "initial.pt", small_checkpoint("coco-17"))
+    start = Start(checkpoint=tmp_path / name, freeze=freeze)
+    with pytest.raises((CheckpointError, ConfigError), match=says):
+        train_gcn(annotations, tmp_path, start)
+    assert not (tmp_path / "run").exists()
+    assert train_gcn(annotations, tmp_path).folder == tmp_path / "run"
+
+
+def test_a_resumed_run_continues_its_table(annotations: Path, tmp_path: Path) -> None:
+    """Also without the option; a new run has no table then."""
+
+    def interrupt(event: Event) -> None:
+        if (tmp_path / "run" / LAST).is_file():
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_gcn(annotations, tmp_path, log="csv", on_progress=interrupt)
+    folder = train_gcn(annotations, tmp_path, resume=True).folder
+    rows = (folder / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2"]
+    assert len((folder / LOG).read_text().splitlines()) == 2
+    assert not (train_gcn(annotations, tmp_path).folder / "log.csv").exists()
 
 
 def test_resuming_with_other_settings_leaves_the_run_folder_unchanged(

@@ -236,6 +236,24 @@ def test_an_interrupt_ends_the_actors(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", ["session_*/logs", "session_*/logs/raylet.out"])
+def test_an_interrupt_while_ray_starts(
+    part: str, videos: Path, tmp_path: Path, temporary: Path
+) -> None:
+    """Ctrl-C before the local cluster is ready, when it has written a file."""
+    process = start("extract", "videos", "--ray", "local", cwd=tmp_path, TMPDIR=str(temporary))
+    wait_until(
+        lambda: process.poll() is not None or bool(list(temporary.glob(f"skelact-ray-*/{part}")))
+    )
+    children = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Interrupted" in complaints, complaints
+    for child in children:
+        wait_for_end(child)
+
+
+@pytest.mark.slow
 def test_a_cluster_of_this_machine(videos: Path, tmp_path: Path, temporary: Path) -> None:
     """--ray local: predictions are those without it; no process and no folder remains."""
     arguments = ("predict", "videos", "--json")

@@ -5,12 +5,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import skelact
 from skelact.cache import Cache
 from skelact.errors import (
     BackendMissing,
@@ -32,6 +40,7 @@ from skelact.stages.ray_connection import check_address
 from skelact.stages.tasks import Task, TaskQueue
 from skelact.types import Failure, no_progress
 from tests.conftest import run
+from tests.helpers import descendants, wait_for_end
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray")
 
@@ -92,6 +101,63 @@ def test_nothing_to_estimate_on_a_cluster(clip: Path, openpose: Path, tmp_path: 
     imported = PoseOptions(estimator="import", poses_from=str(openpose))
     with pytest.raises(ConfigError, match="Imported poses need no cluster"):
         poses_of([clip], Cache(tmp_path), imported, cluster=ClusterOptions(ray="local"))
+
+
+# --- a local cluster that is interrupted ----------------------------------------------------------
+
+# as Ray, it replaces the handler of SIGTERM, and its processes go on to write into the folder
+FAKE_RAY = """
+import signal, subprocess, sys, time
+
+WRITE = '''
+import os, sys, time
+while True:
+    os.makedirs(sys.argv[1], exist_ok=True)
+    time.sleep(0.01)
+'''
+
+def init(*, _temp_dir, **options):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    subprocess.Popen([sys.executable, "-c", WRITE, _temp_dir + "/session"])
+    time.sleep(600)
+
+def shutdown():
+    pass
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_a_local_cluster_starts(
+    number: signal.Signals, clip: Path, tmp_path: Path, networks: None
+) -> None:
+    """Neither its folder nor its processes remain."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "ray.py").write_text(FAKE_RAY)
+    folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # short, as Ray needs it
+    paths = f"{tmp_path / 'site'}:{Path(skelact.__file__).parent.parent}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "skelact", "extract", str(clip), "--ray", "local"],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": paths},
+        text=True,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(folder.glob("skelact-ray-*/session")) and process.poll() is None:
+        time.sleep(0.05)
+    children = descendants(process.pid)
+    if number == signal.SIGINT:  # a terminal sends it to all processes
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, complaints = process.communicate(timeout=60)
+    assert "Interrupted" in complaints and children, complaints
+    for child in children:
+        wait_for_end(child)
+    assert not list(folder.glob("skelact-*"))
+    shutil.rmtree(folder)
 
 
 # --- a node ---------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 from skelact.errors import BackendMissing
 from skelact.metrics import Scores
 from skelact.schemas import EpochLog
-from skelact.training.logs import CSV, TENSORBOARD, check_log, open_log
+from skelact.training import logs
+from skelact.training.logs import CSV, TENSORBOARD, check_log, kept_log, open_log
 from tests.helpers import trainer
 
 ROWS = [
@@ -42,6 +43,16 @@ def test_a_resumed_training_keeps_its_rows(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [r["epoch"] for r in rows] == ["1", "2"]
     assert rows[0]["val_loss"] == "" and rows[1]["val_loss"] == "1.25"
+
+
+def test_the_log_of_a_run_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert kept_log(tmp_path) is None
+    (tmp_path / TENSORBOARD).mkdir()
+    for package, kept in ((None, None), (object(), "tensorboard")):
+        monkeypatch.setattr(logs, "find_spec", lambda name, found=package: found)
+        assert kept_log(tmp_path) == kept
+    open_log("csv", tmp_path, {})
+    assert kept_log(tmp_path) == "csv"
 
 
 def test_tensorboard_reads_its_log(tmp_path: Path) -> None:
@@ -109,8 +120,6 @@ def test_trackio_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 def test_a_missing_package_is_an_error_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    from skelact.training import logs
-
     monkeypatch.setattr(logs, "find_spec", lambda name: None)
     for kind in ("tensorboard", "trackio"):
         with pytest.raises(BackendMissing, match=kind) as caught:
