@@ -8,7 +8,7 @@ from pathlib import Path
 from skelact import outputs
 from skelact.cache import Cache
 from skelact.errors import CacheError, ConfigError, DamagedEntry, InputError, lookup
-from skelact.files import output_names
+from skelact.files import output_names, unused_folders
 from skelact.interop.poses import Recording, export, load_formats
 from skelact.interop.poses.base import Dims
 from skelact.pose.base import PoseOptions
@@ -63,6 +63,9 @@ def export_recordings(
             "Leave them out, or name a video.",
         )
     inputs = [*(s.path for s in found.skeletons), *videos]
+    for folder in unused_folders(paths, inputs):
+        text = f"{folder} contains no video and no skeleton file that can be used"
+        on_progress(Event("extract", "notice", text=text))
     names = output_names(inputs)
     if not chosen.per_person:  # the names of the others depend on the poses
         for video in list(videos):

@@ -301,6 +301,15 @@ def test_no_input_of_the_command_is_replaced(tmp_path: Path) -> None:
     assert any("is an input" in f.message for f in batch.failed) and one.read_bytes() == before
 
 
+def test_a_folder_without_poses_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    events: list[Any] = []
+    paths = [tmp_path / "empty", skeleton_files(tmp_path / "in")]
+    assert export_recordings(paths, "trc", tmp_path / "out", on_progress=events.append).done
+    (text,) = (e.text for e in events if e.text and "empty" in e.text)
+    assert "no video and no skeleton file" in text
+
+
 def test_two_recordings_do_not_write_one_file(tmp_path: Path) -> None:
     folder = skeleton_files(tmp_path / "in", 2)
     skeleton_files(folder, 1, "a_person1.npy")
