@@ -66,13 +66,13 @@ def find_videos(paths: Iterable[Path | str], beside_others: bool = False) -> lis
     folder is searched, including its subfolders, and a glob pattern is expanded. A path that does
     not exist is among them, so that it fails alone when it is used.
 
-    Raises PathMissing if no path exists, unless these are `beside_others`, inputs of other kinds,
-    and InputError if there is no video."""
+    Raises PathMissing if no path exists, and InputError if there is no video, unless these are
+    `beside_others`, inputs of other kinds."""
     requested = list(paths)
     videos = list(dict.fromkeys(video for item in requested for video in _expand(str(item))))
     if videos and not beside_others and not any(map(Path.exists, videos)):
         raise PathMissing(f"{', '.join(map(str, videos))}: no such file or folder")
-    if not videos:
+    if not videos and not beside_others:
         raise InputError(
             f"No video in {', '.join(map(str, requested))}",
             f"Expected files with the suffix {' '.join(sorted(VIDEO_SUFFIXES))}.",

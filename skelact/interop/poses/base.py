@@ -83,11 +83,12 @@ class PoseFormat:
 
     def check_packages(self) -> None:
         """Raises BackendMissing if a package is not installed."""
-        for package in self.packages:
-            try:
+        try:
+            for package in self.packages:
                 importlib.import_module(package)
-            except ImportError as error:
-                raise BackendMissing(
-                    f"The format {self.name} needs the package {package.replace('_', '-')}",
-                    f'Run pip install "skelact[{self.extra}]".',
-                ) from error
+        except ImportError as error:
+            names = " and ".join(package.replace("_", "-") for package in self.packages)
+            raise BackendMissing(
+                f"The format {self.name} needs {names} to be installed",
+                f'Run pip install "skelact[{self.extra}]".',
+            ) from error
