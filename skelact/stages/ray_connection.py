@@ -162,7 +162,7 @@ def _addresses_of_nodes() -> set[str]:
     found = set()
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            program, *words = file.read_bytes().split(b"\0")
+            program, *words = limits.read_bytes(file).split(b"\0")
             if program.endswith(b"raylet"):
                 flags = (word.partition(b"=") for word in words)
                 found |= {v.decode() for k, _, v in flags if k == b"--gcs-address"}

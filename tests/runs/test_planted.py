@@ -168,6 +168,7 @@ EXECUTING = {  # what runs code, or could; the only modules that use it, and why
     r"import_module\(": {
         *("discovery.py", "__init__.py", "cli/__init__.py", "files.py", "sandbox.py"),
         "stages/ray_actors.py",
+        "interop/poses/base.py",  # packages that its formats name
     },
     r"\bexec\(|(?<![.\w])eval\(|__import__|os\.system|shell=True|spec_from_file": set(),
     # this interpreter, FFmpeg, pip, and the programs that --trigger names
