@@ -249,6 +249,7 @@ def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert done.returncode != 0 and "Traceback" in done.stderr
 
 
+@pytest.mark.slow  # a minute; tests/runs/test_calibrate.py tests the parts
 def test_calibrate_then_pack_then_predict(
     trained: Path,
     mini_mads: Path,

@@ -46,11 +46,16 @@ def synthetic_sequence(recipe: Recipe, rng: np.random.Generator, frames: int) ->
 
 
 SMALL = [name for name, spec in SPECS.items() if spec.small]
+LARGE = ("asgcn_ntu60", "asgcn_ntu60_thesis")  # ten seconds each; asgcn_mads_thesis is smaller
+RECIPES = [
+    pytest.param(None, name, marks=pytest.mark.slow if name in LARGE else ())
+    for name in config.recipes()
+]
 
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [*((None, name) for name in config.recipes()), *((model, None) for model in SMALL)],
+    [*RECIPES, *((model, None) for model in SMALL)],
 )
 def test_one_step(model: str | None, name: str | None, tmp_path: Path) -> None:
     recipe = compose(None if name else "mads", model, name, {})
