@@ -29,6 +29,7 @@ def command(
     """Cut videos into clips of equal length with FFmpeg. Frame counts are exact. The last clip can
     be shorter, down to half the length."""
     from skelact.cache import Cache
+    from skelact.files import unused_folders
     from skelact.schemas import to_plain
     from skelact.stages.cut import cut_videos
 
@@ -43,6 +44,8 @@ def command(
             on_progress=on_progress,
         )
     results = [(video, entry.manifest.clips) for video, entry in batch.results]
+    for folder in unused_folders(videos, [v for v, _ in results] + [f.path for f in batch.failed]):
+        console.say(f"{folder} contains no video")
     content = None
     if json:
         content = {"videos": [{"path": v, "clips": to_plain(spans)} for v, spans in results]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +12,11 @@ import numpy.typing as npt
 from skelact.errors import CheckpointError, ConfigError
 from skelact.inference.ensemble import MemberModel
 from skelact.inference.score_names import PROBABILITY, SCORES, obstacle
+from skelact.inference.scores import Scorer
 from skelact.inference.segments import MIN_LABEL_SHARE
 from skelact.options import PredictOptions
 from skelact.schemas import Calibration, CheckpointDocument
 from skelact.types import UNKNOWN, Segment
-
-if TYPE_CHECKING:
-    from skelact.inference.scores import Scorer
 
 Array = npt.NDArray[np.float64]
 
@@ -76,8 +73,6 @@ class Rejection:
         """What computes the score of a window; None for the probability, which is known anyway."""
         if self.score == PROBABILITY:
             return None
-        from skelact.inference.scores import Scorer
-
         return Scorer(
             names=(self.score,),
             classes=classes,

@@ -10,14 +10,13 @@ import numpy as np
 from skelact.inference import graph_networks
 from skelact.inference.ensemble import MemberModel, WindowOutputs
 from skelact.inference.graph_files import GraphNetwork
+from skelact.inference.scores import Scorer
 from skelact.inference.windows import PersonTrack, Window
 from skelact.sequence.input import InputSpec, window_values
 from skelact.types import Floats
 
 if TYPE_CHECKING:
     import torch
-
-    from skelact.inference.scores import Scorer
 
 
 def window_outputs(

@@ -65,6 +65,9 @@ def test_a_folder_without_videos_beside_others_is_reported(
         assert notice in told.err and "full contains" not in told.err and json.loads(told.out)
         assert main([*words, "full", "empty", *options, "--quiet"]) == 0
         assert capsys.readouterr().err == ""
+    assert main(["cut", "full", "empty", "--length", "0.4", "--json"]) == 0
+    told = capsys.readouterr()
+    assert "empty contains no video" in told.err and "full contains" not in told.err
 
 
 def test_a_file_that_ffmpeg_cannot_cut_fails_alone(
